@@ -1,0 +1,97 @@
+"""Trains the bundled checkpoint: `quartet train --preset demo`. From random weights, from a seed, on the CPU.
+
+1. the frame backbone, on labelled frames of the training split      (demo/pretrain.py)
+2. features of training and validation clips, from their sampled frames
+3. the towers, on captions alone                                     (model/training/)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from demo.captions import captions
+from demo.frames import degrade
+from demo.pretrain import pretrain_backbone
+from demo.render import Image, render_frames
+from demo.world import ClipSpec, Split, sample_split
+from model.backbones import Backbone
+from model.checkpoint import Checkpoint, save_checkpoint
+from model.evaluation.metrics import Retrieval
+from model.parser import SpacyParser
+from model.presets import preset
+from model.sentence import SentenceEncoder
+from model.text_features import TextFeaturizer
+from model.training.dataset import VideoText
+from model.training.fit import fit
+
+TRAIN_CLIPS, VALIDATION_CLIPS = 6000, 500
+NOTE = "Trained from scratch on Quartet's generated cartoon world. It has seen nothing else."
+
+Report = Callable[[str, int, int, str], None]
+"""Receives (what is being done, done, total, details) again and again."""
+
+
+class SampledFrames(Dataset):
+    """Frames of clips at the moments an indexer would sample, rendered without the detour over files."""
+
+    def __init__(self, specs: list[ClipSpec], frames: int, seed: int) -> None:
+        self.specs, self.frames, self.seed = specs, frames, seed
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def __getitem__(self, index: int) -> Image:
+        rng = np.random.default_rng([self.seed, index])
+        moments = (np.arange(self.frames) + 0.5) / self.frames
+        return np.stack([degrade(frame, rng) for frame in render_frames(self.specs[index], moments)])
+
+
+def clip_features(specs: list[ClipSpec], backbone: Backbone, frames: int, seed: int) -> Iterator[Tensor]:
+    """Frame features (frames, D_v) of each clip, in order."""
+    loader = DataLoader(
+        SampledFrames(specs, frames, seed), batch_size=8, num_workers=1, collate_fn=list, prefetch_factor=4
+    )
+    for batch in loader:
+        yield from backbone.features(batch)
+
+
+def train_demo(
+    folder: Path, run_folder: Path, seed: int, report: Report, progress: bool = True
+) -> list[dict[str, Retrieval]]:
+    """Train the demo checkpoint into `folder`; returns the validation metrics of every epoch."""
+    config = preset("demo")
+    torch.manual_seed(seed)
+    backbone = pretrain_backbone(
+        seed,
+        on_step=lambda name, step, total, losses: report(f"backbone, {name}", step, total, _details(losses)),
+    )
+    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
+    splits: dict[Split, VideoText] = {}
+    sizes: dict[Split, int] = {"train": TRAIN_CLIPS, "val": VALIDATION_CLIPS}
+    for split, count in sizes.items():
+        specs = sample_split(split, count, seed)
+        features: list[Tensor] = []
+        for row in clip_features(specs, backbone, config.model.frames, seed):
+            features.append(row)
+            report(f"frame features, {split}", len(features), count, "")
+        texts = [captions(spec) for spec in specs]
+        report(f"sentences, {split}", 0, 1, "")
+        encoded = iter(featurizer([caption for own in texts for caption in own]))
+        splits[split] = VideoText.build(features, [[next(encoded) for _ in own] for own in texts])
+        report(f"sentences, {split}", 1, 1, "")
+    model, vocabularies, history = fit(config, splits["train"], splits["val"], run_folder, seed, progress)
+    checkpoint = Checkpoint(
+        "quartet-demo", NOTE, model, backbone, vocabularies, featurizer.parser.name, featurizer.sentences.name
+    )
+    save_checkpoint(folder, checkpoint)
+    return history
+
+
+def _details(losses: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.2f}" for name, value in losses.items())

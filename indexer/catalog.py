@@ -1,0 +1,197 @@
+"""Reading the catalogue: which videos, clips and captions a library holds, and which files it refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, videos
+from model.errors import NotFoundError
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video file. `relpath` is relative to the root named `root`; size in bytes, times in seconds."""
+
+    id: int
+    root: str
+    relpath: str
+    path: Path
+    title: str
+    size: int
+    mtime: float
+    sha256: str
+    duration: float
+    fps: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A part [start, end) in seconds of a video file."""
+
+    id: int
+    video_id: int
+    start: float
+    end: float
+    path: Path
+    title: str
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A distinct text of the gallery: `source` is the first file it came from, `clip_id` its clip."""
+
+    id: int
+    text: str
+    source: str
+    clip_id: int | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that was refused. `reason` is a stable word (model.errors.VideoError), `detail` a sentence."""
+
+    path: Path
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    videos: int
+    clips: int
+    captions: int
+    failures: int
+
+
+class Catalog:
+    """Read access to catalog.sqlite. Safe to use from many threads and beside a running indexer.
+
+    Lists and counts leave out clips that a newer generation has dropped; look-ups by id still find them
+    until nobody can hold a generation with them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = open_database(path)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def clip(self, clip_id: int) -> Clip:
+        found = self.clips([clip_id])
+        if not found:
+            raise NotFoundError(f"There is no clip {clip_id} in this library.")
+        return found[clip_id]
+
+    def clips(self, ids: Sequence[int]) -> dict[int, Clip]:
+        """Clips by id; ids that do not exist are left out."""
+        found = self._rows(_clips().where(clips.c.id.in_([int(i) for i in ids])))
+        return {row.id: _clip(row) for row in found}
+
+    def list_clips(self, offset: int = 0, limit: int = 100) -> list[Clip]:
+        found = self._rows(_clips().where(_live()).order_by(clips.c.id).offset(offset).limit(limit))
+        return [_clip(row) for row in found]
+
+    def video(self, video_id: int) -> Video:
+        found = self._rows(_videos().where(videos.c.id == video_id))
+        if not found:
+            raise NotFoundError(f"There is no video {video_id} in this library.")
+        return _video(found[0])
+
+    def list_videos(self, offset: int = 0, limit: int | None = 100) -> list[Video]:
+        """Videos in order of id; a limit of None lists all."""
+        live = select(clips.c.video_id).where(_live())
+        query = _videos().where(videos.c.id.in_(live)).order_by(videos.c.id).offset(offset).limit(limit)
+        return [_video(row) for row in self._rows(query)]
+
+    def caption(self, caption_id: int) -> Caption:
+        found = self.captions([caption_id])
+        if not found:
+            raise NotFoundError(f"There is no caption {caption_id} in this library.")
+        return found[caption_id]
+
+    def captions(self, ids: Sequence[int]) -> dict[int, Caption]:
+        """Captions by id; ids that do not exist are left out."""
+        return self._captions(captions.c.id.in_([int(i) for i in ids]))
+
+    def captions_of(self, clip_id: int) -> list[Caption]:
+        """The captions that came with the video of a clip, in order of id. Raises NotFoundError."""
+        described = select(caption_sources.c.caption_id).where(
+            caption_sources.c.video_id == self.clip(clip_id).video_id
+        )
+        found = self._captions(captions.c.id.in_(described))
+        return [found[caption_id] for caption_id in sorted(found)]
+
+    def failures(self) -> list[Failure]:
+        query = select(failures, roots.c.path.label("root_path")).join(roots).order_by(failures.c.relpath)
+        return [Failure(Path(row.root_path, row.relpath), row.reason, row.detail) for row in self._rows(query)]
+
+    def counts(self) -> Counts:
+        queries = (
+            select(func.count(clips.c.video_id.distinct())).where(_live()),
+            select(func.count()).select_from(clips).where(_live()),
+            select(func.count()).select_from(captions),
+            select(func.count()).select_from(failures),
+        )
+        return Counts(*(self._rows(query)[0][0] for query in queries))
+
+    def _captions(self, where: ColumnElement[bool]) -> dict[int, Caption]:
+        first_clip = (
+            select(clips.c.video_id, func.min(clips.c.id).label("clip_id"))
+            .where(_live())
+            .group_by(clips.c.video_id)
+            .subquery()
+        )
+        query = (
+            select(captions.c.id, captions.c.text, caption_sources.c.source, first_clip.c.clip_id)
+            .join(caption_sources, caption_sources.c.caption_id == captions.c.id)
+            .outerjoin(first_clip, first_clip.c.video_id == caption_sources.c.video_id)
+            .where(where)
+            .order_by(caption_sources.c.id.desc())
+        )
+        # Descending, so that the first source is the last to be written into the dictionary.
+        return {row.id: Caption(row.id, row.text, row.source, row.clip_id) for row in self._rows(query)}
+
+    def _rows(self, query: Select) -> Sequence[Row]:
+        with self.engine.connect() as connection:
+            return connection.execute(query).all()
+
+
+def _live() -> ColumnElement[bool]:
+    return clips.c.removed.is_(None)
+
+
+def _videos() -> Select:
+    return select(videos, roots.c.name.label("root_name"), roots.c.path.label("root_path")).join(roots)
+
+
+def _video(row: Row) -> Video:
+    return Video(
+        id=row.id,
+        root=row.root_name,
+        relpath=row.relpath,
+        path=Path(row.root_path, row.relpath),
+        title=row.title,
+        size=row.size,
+        mtime=row.mtime,
+        sha256=row.sha256,
+        duration=row.duration,
+        fps=row.fps,
+        width=row.width,
+        height=row.height,
+    )
+
+
+def _clips() -> Select:
+    columns = (*clips.c, videos.c.relpath, videos.c.title, roots.c.path.label("root_path"))
+    return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
+
+
+def _clip(row: Row) -> Clip:
+    return Clip(row.id, row.video_id, row.start, row.end, Path(row.root_path, row.relpath), row.title)

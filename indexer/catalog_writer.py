@@ -1,0 +1,238 @@
+"""Writing the catalogue. Every method is one transaction: after a crash it has happened or it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from indexer.decode import VideoInfo
+from indexer.generation import Rows, empty_rows
+from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, staged, videos
+from model.encoder import EncoderSpec
+from model.levels import FloatArray, LevelSpec, Vectors
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it was met on disk: size in bytes, mtime in seconds, sha256 of its content."""
+
+    path: Path
+    size: int
+    mtime: float
+    sha256: str = ""
+
+
+_REPLACED = ".replaced"
+"""Prefix of the relpath of a video whose place another video has taken. Hidden, so that no walk meets it."""
+
+
+class CatalogWriter:
+    """The writing side of catalog.sqlite. Its caller holds the library's writer lock."""
+
+    def __init__(self, path: Path, levels: Sequence[LevelSpec]) -> None:
+        self.engine = open_database(path)
+        self.levels = tuple(levels)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def add_root(self, folder: Path) -> None:
+        """Make `folder` (absolute) a root, unless it lies in one. Its name is the folder's, made unique."""
+        with self.engine.begin() as connection:
+            if _root_of(connection, folder / "x"):
+                return
+            taken = set(connection.scalars(select(roots.c.name)))
+            stem = folder.name or "root"
+            name, n = stem, 2
+            while name in taken:
+                name, n = f"{stem}-{n}", n + 1
+            connection.execute(insert(roots).values(name=name, path=str(folder)))
+
+    def add_video(
+        self,
+        file: FileState,
+        info: VideoInfo,
+        vectors: Mapping[str, FloatArray],
+        generation: int,
+        save_thumbnail: Callable[[int], None],
+    ) -> int:
+        """Add a video as one clip, or replace the clips of the one at the same path; returns the clip's id.
+
+        `vectors` holds one row (d_l,) per level. `generation` is the number of the next one: the first
+        without the clips that are replaced. `save_thumbnail` is called with the clip's id before it shows.
+        """
+        with self.engine.begin() as connection:
+            place = _place(connection, file.path)
+            row = {
+                **place,
+                "title": file.path.stem,
+                "size": file.size,
+                "mtime": file.mtime,
+                "sha256": file.sha256,
+                "duration": info.duration,
+                "fps": info.fps,
+                "width": info.width,
+                "height": info.height,
+            }
+            statement = upsert(videos).values(row)
+            statement = statement.on_conflict_do_update(index_elements=list(place), set_=row)
+            video_id = connection.scalars(statement.returning(videos.c.id)).one()
+            _remove_clips(connection, [video_id], generation)
+            values = {"video_id": video_id, "start": 0.0, "end": info.duration}
+            clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
+            _stage(connection, "clips", [(clip_id, self._pack(vectors))])
+            _forget_failure(connection, place)
+            save_thumbnail(clip_id)
+        return clip_id
+
+    def move_video(self, video_id: int, file: FileState, generation: int) -> None:
+        """Record that an unchanged video now lies at `file` (another place, or another mtime).
+
+        If the catalogue had another video at that place, that one's clips are gone from `generation` on.
+        """
+        with self.engine.begin() as connection:
+            place = _place(connection, file.path)
+            occupied = select(videos.c.id).where(*_at(videos, place), videos.c.id != video_id)
+            for row in connection.execute(occupied).all():
+                # Its record makes room, but stays for readers of the generation that still has its clips.
+                _remove_clips(connection, [row.id], generation)
+                parked = f"{_REPLACED}/{row.id}"
+                connection.execute(update(videos).where(videos.c.id == row.id).values(relpath=parked))
+            values = {**place, "title": file.path.stem, "size": file.size, "mtime": file.mtime}
+            connection.execute(update(videos).where(videos.c.id == video_id).values(values))
+            _forget_failure(connection, place)
+
+    def remove_videos(self, video_ids: Sequence[int], generation: int) -> None:
+        """Mark the clips of videos as gone from generation `generation` on."""
+        with self.engine.begin() as connection:
+            _remove_clips(connection, video_ids, generation)
+
+    def add_failure(self, file: FileState, reason: str, detail: str) -> None:
+        """List a file as refused, to be tried again when it changes; `unreadable` ones at every run.
+
+        Rights, a full memory or a slow disk may have been at fault there, which no change of the file shows.
+        """
+        size = -1 if reason == "unreadable" else file.size
+        with self.engine.begin() as connection:
+            place = _place(connection, file.path)
+            row = {**place, "size": size, "mtime": file.mtime, "reason": reason, "detail": detail}
+            statement = upsert(failures).values(row)
+            connection.execute(statement.on_conflict_do_update(index_elements=list(place), set_=row))
+
+    def forget_failures(self, paths: Iterable[Path]) -> None:
+        with self.engine.begin() as connection:
+            for path in paths:
+                _forget_failure(connection, _place(connection, path))
+
+    def failed_files(self) -> dict[Path, FileState]:
+        """The refused files as they were when they were refused, without hashes."""
+        query = select(failures, roots.c.path.label("root_path")).join(roots)
+        with self.engine.connect() as connection:
+            found = [FileState(Path(r.root_path, r.relpath), r.size, r.mtime) for r in connection.execute(query)]
+        return {file.path: file for file in found}
+
+    def add_captions(self, texts: Sequence[str], vectors: Vectors) -> list[int]:
+        """Add new distinct texts with their vectors, row i for text i; returns their ids."""
+        with self.engine.begin() as connection:
+            ids = [
+                connection.scalars(insert(captions).values(text=text).returning(captions.c.id)).one() for text in texts
+            ]
+            packed = [self._pack({name: rows[i] for name, rows in vectors.items()}) for i in range(len(ids))]
+            _stage(connection, "captions", list(zip(ids, packed, strict=True)))
+        return ids
+
+    def caption_ids(self) -> dict[str, int]:
+        with self.engine.connect() as connection:
+            return {row.text: row.id for row in connection.execute(select(captions))}
+
+    def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None]]) -> None:
+        """Record (caption id, source, video id or None), each once."""
+        keys = ("caption_id", "source", "video_id")
+        with self.engine.begin() as connection:
+            known = {tuple(row) for row in connection.execute(select(*(caption_sources.c[key] for key in keys)))}
+            new = [dict(zip(keys, row, strict=True)) for row in dict.fromkeys(rows) if row not in known]
+            if new:
+                connection.execute(insert(caption_sources), new)
+
+    def live_ids(self, kind: str) -> list[int]:
+        """Ids, ascending, of everything that the next generation must hold."""
+        query = {
+            "clips": select(clips.c.id).where(clips.c.removed.is_(None)).order_by(clips.c.id),
+            "captions": select(captions.c.id).order_by(captions.c.id),
+        }[kind]
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def staged_rows(self, kind: str, spec: EncoderSpec) -> Rows:
+        """Ids and vectors that no generation holds yet."""
+        query = select(staged.c.item_id, staged.c.vectors).where(staged.c.kind == kind).order_by(staged.c.item_id)
+        with self.engine.connect() as connection:
+            found = connection.execute(query).all()
+        if not found:
+            return empty_rows(spec)
+        ids = np.array([row.item_id for row in found], dtype=np.int64)
+        packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
+        ends = np.cumsum([level.dim for level in self.levels])
+        parts = np.split(packed, ends[:-1], axis=1)
+        return ids, {level.name: part for level, part in zip(self.levels, parts, strict=True)}
+
+    def settle(self, generation: int) -> list[int]:
+        """After `generation` went live: drop staged vectors, and clips that the generation before lacked too.
+
+        Returns the ids of the dropped clips.
+        """
+        with self.engine.begin() as connection:
+            connection.execute(delete(staged))
+            dropped = delete(clips).where(clips.c.removed < generation).returning(clips.c.id)
+            ids = list(connection.scalars(dropped))
+            connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
+        return ids
+
+    def _pack(self, vectors: Mapping[str, FloatArray]) -> bytes:
+        """The levels of one item, one after the other, as little-endian float32."""
+        return np.concatenate([vectors[level.name] for level in self.levels]).astype("<f4").tobytes()
+
+
+def _root_of(connection: Connection, path: Path) -> tuple[int, Path] | None:
+    found = [
+        (len(row.path), row.id, Path(row.path))
+        for row in connection.execute(select(roots))
+        if path.is_relative_to(row.path)
+    ]
+    return max(found)[1:] if found else None
+
+
+def _place(connection: Connection, path: Path) -> dict[str, int | str]:
+    root = _root_of(connection, path)
+    if root is None:
+        raise ValueError(f"{path} lies in no root of the catalogue")
+    # A name that is not Unicode can only be listed as refused, with a mark in place of what it cannot say.
+    relpath = str(path.relative_to(root[1])).encode("utf-8", "replace").decode("utf-8")
+    return {"root_id": root[0], "relpath": relpath}
+
+
+def _at(table: Table, place: dict[str, int | str]) -> list:
+    return [table.c[name] == value for name, value in place.items()]
+
+
+def _remove_clips(connection: Connection, video_ids: Sequence[int], generation: int) -> None:
+    for video_id in video_ids:
+        gone = (clips.c.video_id == video_id) & clips.c.removed.is_(None)
+        ids = select(clips.c.id).where(gone)
+        connection.execute(delete(staged).where(staged.c.kind == "clips", staged.c.item_id.in_(ids)))
+        connection.execute(update(clips).where(gone).values(removed=generation))
+
+
+def _stage(connection: Connection, kind: str, rows: Sequence[tuple[int, bytes]]) -> None:
+    if rows:
+        values = [{"kind": kind, "item_id": item, "vectors": vectors} for item, vectors in rows]
+        connection.execute(insert(staged), values)
+
+
+def _forget_failure(connection: Connection, place: dict[str, int | str]) -> None:
+    connection.execute(delete(failures).where(*_at(failures, place)))

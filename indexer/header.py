@@ -1,0 +1,90 @@
+"""What a file says of itself before anything is decoded, and why it is refused (PyAV)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.errors import VideoError
+
+_NOT_VIDEO_FORMATS = {
+    # Demuxers that accept text or anything at all, that are still pictures, or that fetch other files.
+    "adf", "bin", "concat", "concatf", "dash", "data", "ffmetadata", "hls", "idf", "image2", "image2pipe",
+    "lavfi", "rawvideo", "rtsp", "sdp", "tty", "xbin",
+}  # fmt: skip
+
+_WITHOUT_INDEX = {"mpeg", "mpegts"}
+
+_CONTAINER_MARKS = (
+    (4, (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),  # ISO base media and QuickTime
+    (
+        0,
+        (b"\x1aE\xdf\xa3", b"FLV", b"OggS", b"\x00\x00\x01\xba", b"0&\xb2u"),
+    ),  # Matroska, FLV, Ogg, MPEG, ASF
+    (8, (b"AVI ",)),
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """The video stream that FFmpeg takes for the best one.
+
+    `frames` is the number that the container declares, 0 if it does not say; `fps` is 0 if unknown.
+    `indexed` is False for streams without an index, in which seeking only comes near a frame.
+    """
+
+    stream: int
+    indexed: bool
+    fps: float
+    frames: int
+
+
+def read_header(path: Path) -> Header:
+    """Open a file with PyAV. Raises VideoError with the reason if it cannot be a video."""
+    import av
+
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise VideoError(path, "empty-file", "The file is empty.")
+        with av.open(str(path)) as container:
+            return _header(path, container)
+    except av.error.FFmpegError as error:
+        raise refusal(path, error) from error
+    except OSError as error:
+        raise VideoError(path, "unreadable", f"The file cannot be read: {error.strerror}.") from error
+
+
+def _header(path: Path, container: Any) -> Header:
+    names = set(container.format.name.split(","))
+    kinds = {stream.type for stream in container.streams}
+    if names & _NOT_VIDEO_FORMATS or any(name.endswith("_pipe") for name in names) or not kinds & {"video", "audio"}:
+        raise VideoError(path, "not-a-video", f"The file is not a video but {container.format.long_name}.")
+    stream = container.streams.best("video")
+    # The cover picture of a song is a video stream to FFmpeg.
+    if stream is None or stream.disposition.value & type(stream.disposition).attached_pic.value:
+        raise VideoError(path, "no-video-stream", "The file has sound but no pictures.")
+    if stream.codec_context is None:
+        raise VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
+    rate = stream.average_rate or stream.guessed_rate or 0
+    return Header(stream.index, not names & _WITHOUT_INDEX, float(rate), stream.frames)
+
+
+def refusal(path: Path, error: Exception) -> VideoError:
+    """The VideoError that says why FFmpeg could not open or decode a file."""
+    import av
+
+    if isinstance(error, av.error.DecoderNotFoundError | av.error.PatchWelcomeError):
+        return VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
+    if isinstance(error, OSError) and not isinstance(error, av.error.InvalidDataError | av.error.EOFError):
+        return VideoError(path, "unreadable", f"The file cannot be read: {error.strerror}.")
+    if _begins_like_a_video(path):
+        return VideoError(path, "truncated", "The file begins like a video but its index or its end is missing.")
+    return VideoError(path, "not-a-video", "The file is in no video format that is known.")
+
+
+def _begins_like_a_video(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(16)
+    return any(head[offset:].startswith(marks) for offset, marks in _CONTAINER_MARKS)

@@ -1,0 +1,161 @@
+"""A library on disk: the catalogue, the generations and which of them is live (docs/library-format.md)."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy.exc import DatabaseError
+
+from indexer.catalog import Catalog
+from indexer.durable import replace_file
+from indexer.generation import KINDS, Generation, Rows, empty_rows, open_generation, write_generation
+from indexer.lock import writer_lock
+from indexer.schema import metadata, open_database
+from model.encoder import EncoderSpec
+from model.errors import FingerprintError, LibraryError, NotFoundError
+
+_KEPT_GENERATIONS = 2
+"""The live generation and the one before, for readers between reading CURRENT and opening its folder."""
+
+_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", "generations", "thumbnails")
+
+
+class Library:
+    """An open library. Safe to read from many threads; one process at a time writes (`indexer.lock`)."""
+
+    def __init__(self, path: Path, catalog: Catalog, generation: Generation) -> None:
+        self.path = path
+        self.catalog = catalog
+        self._generation = generation
+        self._swap = threading.Lock()
+
+    @classmethod
+    def create(cls, path: Path, spec: EncoderSpec) -> Library:
+        """Make an empty library for the vectors of one model.
+
+        Raises LibraryError if the folder exists and is not empty, or cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(_OWN_FILES))
+        except OSError as error:
+            raise LibraryError(f"No library can be made at {path}: {error.strerror}.") from error
+        if foreign:
+            raise LibraryError(
+                f"No library can be made at {path}: it holds {foreign[0]}. Name an empty or a new folder."
+            )
+        with writer_lock(path):
+            if exists(path):
+                raise LibraryError(f"There is a library at {path} already.")
+            # What a creation that was cut short has left is made again, or kept where it is the same.
+            shutil.rmtree(path / "generations", ignore_errors=True)
+            (path / "generations").mkdir()
+            (path / "thumbnails").mkdir(exist_ok=True)
+            engine = open_database(path / "catalog.sqlite")
+            metadata.create_all(engine)
+            engine.dispose()
+            publish(path, spec, {kind: empty_rows(spec) for kind in KINDS})
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Library:
+        """Open a library for reading. Raises LibraryError if it is missing, damaged or of a newer format."""
+        if not exists(path):
+            raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
+        generation = _open_live(path)
+        if not (path / "catalog.sqlite").is_file():
+            raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
+        catalog = Catalog(path / "catalog.sqlite")
+        try:
+            catalog.counts()
+        except DatabaseError as error:
+            catalog.close()
+            raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
+        return cls(path, catalog, generation)
+
+    def close(self) -> None:
+        self.catalog.close()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def current(self) -> Generation:
+        """The live generation. Costs one small read unless a newer one has been published."""
+        if live_name(self.path) != self._generation.name:
+            with self._swap:
+                if live_name(self.path) != self._generation.name:
+                    self._generation = _open_live(self.path)
+        return self._generation
+
+    def check_encoder(self, spec: EncoderSpec) -> None:
+        """Raises FingerprintError unless `spec` belongs to the model that built this library."""
+        built_by = self.current().manifest.model.fingerprint
+        if built_by != spec.fingerprint:
+            raise FingerprintError(built_by, spec.fingerprint)
+
+    def thumbnail(self, clip_id: int) -> Path:
+        """The WebP picture of a clip. Raises NotFoundError."""
+        path = thumbnail_path(self.path, clip_id)
+        if not path.is_file():
+            raise NotFoundError(f"There is no picture of clip {clip_id} in this library.")
+        return path
+
+
+def exists(path: Path) -> bool:
+    """Whether `path` holds a library, sound or not."""
+    return (path / "CURRENT").is_file()
+
+
+def live_name(path: Path) -> str:
+    """The name of the live generation. Raises LibraryError if CURRENT is gone."""
+    try:
+        return (path / "CURRENT").read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise LibraryError(f"The library at {path} is damaged: its file CURRENT cannot be read.") from error
+
+
+def thumbnail_path(library: Path, clip_id: int) -> Path:
+    """Pictures lie in folders of 1000, which file systems and people list faster than one big folder."""
+    return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
+
+
+def publish(path: Path, spec: EncoderSpec, rows: Mapping[str, Rows]) -> str:
+    """Write the next generation, make it live and remove those that nobody can be about to open.
+
+    The caller holds the writer's lock (or is making the library). Returns the new generation's name.
+    """
+    folder = path / "generations"
+    name = f"{next_number(path):06d}"
+    write_generation(folder / name, spec, rows)
+    replace_file(path / "CURRENT", f"{name}\n".encode())
+    for number in sorted(_numbers(folder))[:-_KEPT_GENERATIONS]:
+        # Readers that have it open keep it: unlinked files live on until they are unmapped.
+        shutil.rmtree(folder / f"{number:06d}")
+    return name
+
+
+def next_number(path: Path) -> int:
+    """The number that the next published generation will have."""
+    return max(_numbers(path / "generations"), default=0) + 1
+
+
+def _numbers(folder: Path) -> list[int]:
+    return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
+
+
+def _open_live(path: Path) -> Generation:
+    name = live_name(path)
+    while True:
+        try:
+            return open_generation(path / "generations" / name)
+        except LibraryError:
+            # It may have been replaced and removed between reading its name and opening it.
+            name, tried = live_name(path), name
+            if name == tried:
+                raise

@@ -1,0 +1,39 @@
+"""One writer per library at a time.
+
+The lock is the kernel's (`flock` on LIBRARY/.lock), so a holder that dies, however it dies, lets go of it.
+The file's content, the holder's process id, only serves the message to the second writer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from model.errors import LibraryError
+
+
+@contextmanager
+def writer_lock(library: Path) -> Iterator[None]:
+    """Hold the right to write to `library`. Raises LibraryError naming the process that holds it."""
+    path = library / ".lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise LibraryError(f"The library {library} cannot be written: {error.strerror}.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+            raise LibraryError(
+                f"The library {library} is being written by process {holder}. "
+                "Wait until it has finished, or stop it, and try again."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(handle)

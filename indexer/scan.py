@@ -1,0 +1,95 @@
+"""Finding out what has happened to the files since the last run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexer.catalog import Video
+from indexer.catalog_writer import FileState
+from model.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every file under the inputs, sorted by what has to be done about it.
+
+    work       new or changed files, to be hashed and perhaps decoded
+    unchanged  files that the library holds as they are
+    refused    files that were refused before and have not changed since
+    missing    videos under the inputs whose files have gone
+    forgotten  refused files under the inputs that have gone
+    closed     folders that cannot be listed, each with the reason; what lies in them counts as unchanged
+    """
+
+    work: list[FileState] = field(default_factory=list)
+    unchanged: list[Path] = field(default_factory=list)
+    refused: list[Path] = field(default_factory=list)
+    missing: list[Video] = field(default_factory=list)
+    forgotten: list[Path] = field(default_factory=list)
+    closed: dict[Path, str] = field(default_factory=dict)
+
+
+def resolve_inputs(inputs: Sequence[Path]) -> list[Path]:
+    """Absolute paths of files and folders. Raises InputError if one does not exist, or if there is none."""
+    if not inputs:
+        raise InputError("Name at least one video file or folder to index.")
+    for path in inputs:
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Name a video file or a folder of videos.")
+    return [path.resolve() for path in inputs]
+
+
+def make_plan(inputs: Sequence[Path], library: Path, known: Sequence[Video], failed: dict[Path, FileState]) -> Plan:
+    """Compare the files under `inputs` (absolute) with the catalogue, by size and time of change alone."""
+    by_path = {video.path: video for video in known}
+    plan = Plan()
+    seen = set()
+    for path in _files(inputs, library.resolve(), plan.closed):
+        status = path.stat()
+        file = FileState(path, status.st_size, status.st_mtime)
+        seen.add(path)
+        if path in by_path and (by_path[path].size, by_path[path].mtime) == (file.size, file.mtime):
+            plan.unchanged.append(path)
+        elif failed.get(path) == file:
+            plan.refused.append(path)
+        else:
+            plan.work.append(file)
+    seen.update(plan.closed)
+
+    def gone(path: Path) -> bool:
+        return path not in seen and _under(path, inputs) and not _under(path, plan.closed)
+
+    plan.missing.extend(video for video in known if gone(video.path))
+    plan.forgotten.extend(path for path in failed if gone(path))
+    return plan
+
+
+def _files(inputs: Sequence[Path], library: Path, closed: dict[Path, str]) -> Iterator[Path]:
+    """Every file that is not hidden, in a stable order, each once; the library itself is left out."""
+    seen: set[Path] = set()
+    for entry in inputs:
+        for path in _walk(entry, library, closed) if entry.is_dir() else [entry]:
+            if path not in seen:
+                seen.add(path)
+                yield path
+
+
+def _walk(folder: Path, library: Path, closed: dict[Path, str]) -> Iterator[Path]:
+    def cannot_list(error: OSError) -> None:
+        closed[Path(error.filename)] = error.strerror or str(error)
+
+    for parent, folders, names in os.walk(folder, onerror=cannot_list):
+        here = Path(parent)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != library)
+        for name in sorted(names):
+            path = here / name
+            # A link whose target has gone, a socket or a pipe is no file.
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _under(path: Path, inputs: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(entry) for entry in inputs)

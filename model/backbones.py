@@ -1,0 +1,117 @@
+"""Frame backbones: any torchvision classifier, by name, without its last layers.
+
+`resnet152` is the paper's backbone for MSR-VTT; the bundled demo checkpoint uses a small one. Published weights are
+read from a state dict on disk: nothing here reaches for a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional as transform
+
+from model.encoder import Frames
+from model.errors import InputError, ModelError
+
+_HEADS = ("fc", "classifier", "heads", "head")
+_MAX_FEATURES = 8192  # wider means that the head held the pooling: these are not frame features
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Which network sees the frames, and how they are prepared for it.
+
+    arch        a torchvision classification model, such as "resnet152"
+    image_size  (height, width) of its input in pixels
+    resize      "crop": scale the shorter side, keep the centre (as torchvision's presets do);
+                "stretch": scale both sides, so that nothing of the frame is lost
+    mean, std   per RGB channel, of values in [0, 1]
+    """
+
+    arch: str = "resnet152"
+    image_size: tuple[int, int] = (224, 224)
+    resize: Literal["crop", "stretch"] = "crop"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class Backbone(nn.Module):
+    """Frames to features: uint8 (N, 3, H, W) at `image_size` -> float32 (N, feature_dim)."""
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.arch not in torchvision.models.list_models(torchvision.models):
+            raise InputError(
+                f"Unknown backbone {config.arch!r}. Any classification model of torchvision works, such as "
+                "resnet152, mobilenet_v3_small or convnext_tiny."
+            )
+        self.net = torchvision.models.get_model(config.arch, weights=None)
+        head = next((name for name in _HEADS if hasattr(self.net, name)), None)
+        if head is None:
+            raise ModelError(f"Backbone {config.arch!r} has none of the known heads {', '.join(_HEADS)}.")
+        setattr(self.net, head, nn.Identity())
+        self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+        self.feature_dim = self._probe()
+
+    def _probe(self) -> int:
+        was_training = self.training
+        self.eval()
+        with torch.inference_mode():
+            dim = self.forward(torch.zeros(1, 3, *self.config.image_size, dtype=torch.uint8)).shape[1]
+        self.train(was_training)
+        if dim > _MAX_FEATURES:
+            raise ModelError(f"Backbone {self.config.arch!r} gives {dim} values per frame: it does not pool.")
+        return dim
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net((images.float() / 255 - self.mean) / self.std).flatten(1)
+
+    def prepare(self, frames: Frames) -> Tensor:
+        """The frames of one clip, (T, H, W, 3) uint8, as network input: (T, 3, *image_size) uint8."""
+        images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        height, width = self.config.image_size
+        if self.config.resize == "stretch":
+            return transform.resize(images, [height, width], antialias=True)
+        # torchvision's presets scale to 256 for a crop of 224: the same ratio for any size.
+        scale = max(height / images.shape[2], width / images.shape[3]) * 256 / 224
+        size = [round(images.shape[2] * scale), round(images.shape[3] * scale)]
+        return transform.center_crop(transform.resize(images, size, antialias=True), [height, width])
+
+    @torch.inference_mode()
+    def features(self, clips: Sequence[Frames], batch_size: int = 64) -> list[Tensor]:
+        """Features of every frame of every clip: one (T_i, feature_dim) float32 tensor per clip, on the CPU."""
+        images = torch.cat([self.prepare(frames) for frames in clips])
+        device = self.mean.device
+        rows = [self(chunk.to(device)).float().cpu() for chunk in images.split(batch_size)]
+        return list(torch.cat(rows).split([len(frames) for frames in clips]))
+
+    def load_weights(self, path: Path) -> None:
+        """Read a torchvision state dict (safetensors or .pth); the head's own entries are ignored.
+
+        Raises ModelError if an entry of the network is missing or has another shape.
+        """
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        own = self.net.state_dict()
+        wrong = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
+        if wrong:
+            raise ModelError(
+                f"{path} does not hold weights of {self.config.arch}: {len(wrong)} entries are missing or have "
+                f"another shape, the first is {wrong[0]!r}."
+            )
+        self.net.load_state_dict({name: state[name] for name in own})

@@ -1,0 +1,131 @@
+"""A trained model on disk: a folder with `model.safetensors` and `config.json`, no pickles.
+
+`config.json` names the parser and the sentence encoder that the model was trained with and the SHA-256 of the weights;
+the fingerprint is the hash of all of it. Weights are stored in half precision and computed with in single.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from model.backbones import Backbone, BackboneConfig
+from model.config import ModelConfig, from_json
+from model.errors import InputError, ModelError
+from model.mcsan import MCSAN
+
+FORMAT = 1
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model and what it says about itself. `backbone` is None for a model of given features."""
+
+    name: str
+    note: str
+    model: MCSAN
+    backbone: Backbone | None
+    vocabularies: dict[str, list[str]]
+    parser: str
+    sentence_encoder: str
+    fingerprint: str = ""
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
+    """Write a checkpoint and return its fingerprint. The folder is made; an older checkpoint in it is replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{k}": v for k, v in checkpoint.model.state_dict().items()}
+    if checkpoint.backbone is not None:
+        tensors |= {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
+    weights = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in tensors.items()}
+    save_file(weights, folder / WEIGHTS_FILE)
+    (folder / WEIGHTS_FILE).chmod(0o644)  # the library writes files that only their owner can read
+    config = {
+        "format": FORMAT,
+        "name": checkpoint.name,
+        "note": checkpoint.note,
+        "model": asdict(checkpoint.model.config),
+        "backbone": asdict(checkpoint.backbone.config) if checkpoint.backbone else None,
+        "parser": checkpoint.parser,
+        "sentence_encoder": checkpoint.sentence_encoder,
+        "weights_sha256": _sha256(folder / WEIGHTS_FILE),
+        "vocabularies": checkpoint.vocabularies,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return _fingerprint(config)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint, in eval mode on the CPU.
+
+    Raises ModelError if files are missing, of another format, or if the weights are not those that the
+    configuration names.
+    """
+    config = _read_config(folder)
+    found = _sha256(folder / WEIGHTS_FILE)
+    if found != config["weights_sha256"]:
+        raise ModelError(
+            f"{folder / WEIGHTS_FILE} is damaged or not the file that belongs to its config.json: its SHA-256 is "
+            f"{found}, expected {config['weights_sha256']}. Copy the checkpoint again."
+        )
+    try:
+        weights = load_file(folder / WEIGHTS_FILE)
+        vocabularies = config["vocabularies"]
+        model = MCSAN(from_json(ModelConfig, config["model"]), {k: max(1, len(v)) for k, v in vocabularies.items()})
+        model.load_state_dict(_part(weights, "model."))
+        backbone = None
+        if config["backbone"] is not None:
+            backbone = Backbone(from_json(BackboneConfig, config["backbone"])).eval()
+            backbone.load_state_dict(_part(weights, "backbone."))
+        return Checkpoint(
+            config["name"],
+            config["note"],
+            model.eval(),
+            backbone,
+            vocabularies,
+            config["parser"],
+            config["sentence_encoder"],
+            _fingerprint(config),
+        )
+    except (KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
+        raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise ModelError(
+                f"{folder} is not a Quartet checkpoint: it has no {name}. Give a folder made by `quartet train`."
+            )
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{folder / CONFIG_FILE} is not valid JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT or "weights_sha256" not in config:
+        raise ModelError(f"{folder / CONFIG_FILE} is not a checkpoint configuration of format {FORMAT}.")
+    return config
+
+
+def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): _single(v) for k, v in weights.items() if k.startswith(prefix)}
+
+
+def _single(value: torch.Tensor) -> torch.Tensor:
+    return value.float() if value.is_floating_point() else value
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fingerprint(config: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

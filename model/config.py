@@ -1,0 +1,133 @@
+"""The configuration of an MCSAN model and of its training.
+
+Every choice that the paper leaves open is a field. Defaults are the paper's letters or, where those cannot be meant,
+the reading that docs/model.md gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from model.backbones import BackboneConfig
+from model.errors import InputError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shapes and switches of the towers.
+
+    feature_dim  D_v, width of the frame features          frames  N, sampled uniformly from a clip
+    word_dim     d_w, of token vectors                      sentence_dim  d_s, of the sentence vector
+    embed_dim    d, of the entity, action and relation levels
+
+    bottleneck        width that features are projected to before the towers; 0: not projected
+    standardise       centre and scale features by the statistics of the training frames
+    input_dropout     on frame features, dropout on everything else
+    frame_dropout     share of frames hidden from the towers in training
+    attention_scaled  multiply alpha * F by N, so that attention does not shrink its input
+    video_global      "gru": attention + BiGRU (11-15); "mean": masked mean and a small MLP
+    entity_pool       "max" over time (16), or "top": the mean of the top ceil(N/8)
+    learned_beta      learn the three branch weights of the action level (17)
+    projection        a linear layer after the pooling of the entity and action levels, so that they can be negative
+    text_global_fc    a linear layer on the sentence vector, initialised to the identity
+    learned_weights   learn the weights of the four levels in the fused score
+    head_scale        s of the holographic head's initial h = s * e_0
+    """
+
+    feature_dim: int = 2048
+    frames: int = 20
+    word_dim: int = 384
+    sentence_dim: int = 384
+    embed_dim: int = 1024
+    heads: int = 8
+    attention_dim: int = 512
+    dropout: float = 0.2
+    node_dropout: float = 0.5
+    input_dropout: float = 0.0
+    frame_dropout: float = 0.0
+    bottleneck: int = 0
+    standardise: bool = False
+    attention_scaled: bool = False
+    video_global: Literal["gru", "mean"] = "gru"
+    entity_pool: Literal["max", "top"] = "max"
+    learned_beta: bool = False
+    projection: bool = False
+    text_global_fc: bool = False
+    learned_weights: bool = False
+    head_scale: float = 10.0
+
+    @property
+    def tower_dim(self) -> int:
+        """Width of the features inside the video tower."""
+        return self.bottleneck or self.feature_dim
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights and switches of the training objective (34-41).
+
+    ranking         "hardest": hardest in-batch negatives (34); "sum": all of them; "infonce": symmetric InfoNCE
+    level_ranking   weight of the mean of the four per-level ranking losses beside the fused one
+    concept_weight  of L_e + L_a + L_r;  kl_weight of the KL terms (41)
+    focal           weigh negatives by (1 - alpha) p^gamma (35-37); off: plain BCE; literal: the paper's (1-p)^gamma
+    """
+
+    ranking: Literal["hardest", "sum", "infonce"] = "hardest"
+    margin: float = 0.25
+    temperature: float = 0.05
+    level_ranking: float = 0.0
+    concept_weight: float = 0.1
+    kl_weight: float = 0.001
+    kl_symmetric: bool = False
+    focal: Literal["focal", "literal", "off"] = "focal"
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation. `schedule` "cosine" warms up over the first 5% of the steps and decays to 0."""
+
+    batch_size: int = 64
+    epochs: int = 50
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip_norm: float = 0.0
+    entity_vocabulary: int = 1024
+    action_vocabulary: int = 512
+    relation_vocabulary: int = 512
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that `quartet train --preset NAME` decides. `backbone` is for videos without given features."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+
+
+T = TypeVar("T")
+
+
+def from_json(kind: type[T], data: Mapping[str, Any]) -> T:
+    """A configuration dataclass from its JSON form. Raises InputError that names an unknown or ill-typed field."""
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise InputError(f"{kind.__name__} has no field {unknown[0]!r}. Known fields: {', '.join(sorted(known))}.")
+    hints = get_type_hints(kind)
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+    for name, value in values.items():
+        allowed = get_args(hints[name])
+        literal = allowed and all(isinstance(a, str) for a in allowed)
+        if literal and value not in allowed:
+            raise InputError(f"{kind.__name__}.{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        if isinstance(hints[name], type) and not isinstance(value, (hints[name], int)):
+            raise InputError(f"{kind.__name__}.{name} must be of type {hints[name].__name__}, not {value!r}.")
+    return kind(**values)

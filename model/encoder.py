@@ -1,0 +1,87 @@
+"""The encoder protocol: what the indexer and the service need from any model.
+
+Two kinds of vectors exist for every item:
+
+- *gallery* vectors are what an index stores (`encode_clips`, `encode_texts`);
+- *query* vectors are what an index of the other side is searched with (`text_queries`, `clip_queries`).
+
+They differ at the global level only, where the holographic head is folded into the query
+(`model/holographic.py`): the score is then a plain inner product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from model.levels import LevelSpec, Vectors
+from model.parse import Attributes
+
+Frames = npt.NDArray[np.uint8]
+"""The sampled frames of one clip: (T, H, W, 3) uint8 RGB, any H and W, T >= 1."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What a library must remember of the model that built it.
+
+    name            for people ("quartet-demo")
+    fingerprint     hash over weights, configuration, parser and sentence encoder
+    levels          in the order of `LEVEL_NAMES`
+    frames_per_clip how many frames to sample uniformly from a clip
+    note            what the model can and cannot know, one sentence
+    """
+
+    name: str
+    fingerprint: str
+    levels: tuple[LevelSpec, ...]
+    frames_per_clip: int
+    note: str = ""
+
+    def level(self, name: str) -> LevelSpec:
+        return next(spec for spec in self.levels if spec.name == name)
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Gallery vectors of B texts and the attributes that the parser found in each.
+
+    A text without a noun has a zero row at `entity`, one without a verb at `action`.
+    """
+
+    vectors: Vectors
+    attributes: list[Attributes] = field(default_factory=list)
+
+
+class Encoder(Protocol):
+    """A model that puts clips and texts into the four level spaces. Safe to call from one thread at a time."""
+
+    spec: EncoderSpec
+    device: str
+
+    def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        """Gallery vectors of clips given by their sampled frames: {level: (B, d_l)}."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+        """Gallery vectors and attributes of texts."""
+        ...
+
+    def text_queries(self, vectors: Vectors) -> Vectors:
+        """Gallery vectors of texts -> query vectors for an index of clips."""
+        ...
+
+    def clip_queries(self, vectors: Vectors) -> Vectors:
+        """Gallery vectors of clips -> query vectors for an index of texts."""
+        ...
+
+    def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
+        """Which of `candidates[i]` the gallery vectors of row i show, by the model's own attribute heads.
+
+        Words outside the model's vocabularies are never returned: the model cannot know them.
+        """
+        ...

@@ -1,0 +1,75 @@
+"""Levels: an inner product followed by a monotone activation.
+
+    score(query, item) = sum_l w_l * act_l(a_l * <v_l, q_l> + b_l) / sum_l w_l,   a_l > 0
+
+Everything after the encoders (index, fusion, service) knows a level through its `LevelSpec` alone.
+This file needs NumPy and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+
+LEVEL_NAMES = ("global", "entity", "action", "relation")
+"""The four semantic levels of MCSAN, in the order in which they are always shown."""
+
+FloatArray = npt.NDArray[np.float32]
+Vectors = dict[str, FloatArray]
+"""One (B, d_l) float32 array per level name. A row of zeros means: the level is absent for this item."""
+
+
+@dataclass(frozen=True)
+class LevelSpec:
+    """How the inner products of one level become scores.
+
+    `scale` (a_l) must be positive, so that the order by inner product is the order by score.
+    `weight` is the default w_l of the fused score.
+    """
+
+    name: str
+    dim: int
+    activation: Literal["identity", "sigmoid"] = "identity"
+    scale: float = 1.0
+    bias: float = 0.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise InputError(f"Level {self.name!r}: scale must be positive, not {self.scale}.")
+        if self.weight < 0:
+            raise InputError(f"Level {self.name!r}: weight must not be negative, not {self.weight}.")
+        if self.activation not in ("identity", "sigmoid"):
+            raise InputError(f"Level {self.name!r}: unknown activation {self.activation!r}.")
+
+    def activate(self, raw: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Scores of inner products, elementwise: act(scale * raw + bias), in the dtype of `raw`."""
+        z = self.scale * raw + self.bias
+        # exp(-logaddexp(0, -z)) is the sigmoid without overflow at either end.
+        return np.exp(-np.logaddexp(0, -z)) if self.activation == "sigmoid" else z
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] | None) -> dict[str, float]:
+    """The weight of every level for one request: the defaults of `specs`, overridden by `requested`.
+
+    Raises InputError for an unknown level, a negative or non-finite weight, or all weights 0.
+    """
+    weights = {spec.name: spec.weight for spec in specs}
+    for name, weight in (requested or {}).items():
+        if name not in weights:
+            raise InputError(f"Unknown level {name!r}. The levels are: {', '.join(weights)}.")
+        if not np.isfinite(weight) or weight < 0:
+            raise InputError(f"The weight of level {name!r} must be a number of at least 0, not {weight}.")
+        weights[name] = float(weight)
+    if not any(weights.values()):
+        raise InputError("All four weights are 0. Give at least one level a weight above 0.")
+    return weights

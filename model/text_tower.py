@@ -1,0 +1,112 @@
+"""The text side of MCSAN: words, their graph and the sentence vector -> four vectors. Equations (1) to (6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor, nn
+
+from model.config import ModelConfig
+from model.layers import RelationEncoder, masked_mean
+from model.parse import ROLES
+
+
+@dataclass
+class TextTensors:
+    """B captions, padded to M words, K nodes and S words per node.
+
+    sentence (B, d_s)            words (B, M, d_w)       word_mask (B, M)
+    spans (B, K, S) word positions                       span_mask (B, K, S)
+    role (B, K) index into ROLES, verbs are role 0       node_mask (B, K)
+    adjacency (B, K, K): j sends to i; nodes send to themselves
+    """
+
+    sentence: Tensor
+    words: Tensor
+    word_mask: Tensor
+    spans: Tensor
+    span_mask: Tensor
+    role: Tensor
+    node_mask: Tensor
+    adjacency: Tensor
+
+    def to(self, device: torch.device | str) -> TextTensors:
+        return TextTensors(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+    @property
+    def noun_mask(self) -> Tensor:
+        return self.node_mask & (self.role != 0)
+
+    @property
+    def verb_mask(self) -> Tensor:
+        return self.node_mask & (self.role == 0)
+
+    def present(self) -> dict[str, Tensor]:
+        """Which levels each caption has, (B,) bool per level."""
+        some = self.word_mask.any(1)
+        return {
+            "global": torch.ones_like(some),
+            "entity": self.noun_mask.any(1),
+            "action": self.verb_mask.any(1),
+            "relation": some,
+        }
+
+
+class GraphAttention(nn.Module):
+    """One relational graph layer over the verb-argument edges: attention, residual, LayerNorm (HANet, section 3.2)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        d = config.embed_dim
+        self.query = nn.Linear(d, config.attention_dim)
+        self.key = nn.Linear(d, config.attention_dim)
+        self.value = nn.Linear(d, d, bias=False)
+        self.dropout = nn.Dropout(config.node_dropout)
+        self.norm = nn.LayerNorm(d)
+
+    def forward(self, nodes: Tensor, adjacency: Tensor) -> Tensor:
+        scores = self.query(nodes) @ self.key(nodes).transpose(1, 2) / self.key.out_features**0.5  # (B, K, K)
+        # Padding nodes have no edge at all: a finite floor keeps their softmax defined, their rows are masked later.
+        attention = scores.masked_fill(~adjacency, torch.finfo(scores.dtype).min).softmax(-1)
+        return self.norm(nodes + self.dropout(attention @ self.value(nodes)))
+
+
+class TextTower(nn.Module):
+    """`TextTensors` -> {level: (B, d_l)}, not normalised; an absent level is a row of zeros."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        d = config.embed_dim
+        self.sentence = nn.Linear(config.sentence_dim, config.sentence_dim) if config.text_global_fc else nn.Identity()
+        if isinstance(self.sentence, nn.Linear):
+            nn.init.eye_(self.sentence.weight)
+            nn.init.zeros_(self.sentence.bias)
+        self.word = nn.Linear(config.word_dim, d)
+        self.role = nn.Embedding(len(ROLES), d)
+        nn.init.ones_(self.role.weight)
+        self.graph = GraphAttention(config)
+        self.project = nn.ModuleDict(
+            {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
+        )
+        self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
+
+    def forward(self, text: TextTensors) -> dict[str, Tensor]:
+        nodes = self.graph(self._nodes(text), text.adjacency)
+        vectors = {
+            "global": self.sentence(text.sentence),
+            "entity": self.project["entity"](masked_mean(nodes, text.noun_mask)),
+            "action": self.project["action"](masked_mean(nodes, text.verb_mask)),
+            "relation": self.relation(text.words, text.word_mask),
+        }
+        present = text.present()
+        return {name: v * present[name].unsqueeze(1) for name, v in vectors.items()}
+
+    def _nodes(self, text: TextTensors) -> Tensor:
+        """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
+        words = self.word(text.words)  # (B, M, d)
+        b, k, s = text.spans.shape
+        picked = words.gather(1, text.spans.view(b, k * s, 1).expand(-1, -1, words.shape[2])).view(b, k, s, -1)
+        spans = picked.masked_fill(~text.span_mask.unsqueeze(-1), -torch.inf).amax(2)
+        spans = torch.where(text.node_mask.unsqueeze(-1), spans, torch.zeros_like(spans))
+        return spans * self.role(text.role)

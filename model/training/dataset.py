@@ -1,0 +1,122 @@
+"""Captioned videos on disk and in memory: the JSONL dataset format, vocabularies, labels, training pairs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model.errors import InputError
+from model.mcsan import CONCEPT_LEVELS
+from model.text_features import TextFeatures
+
+Vocabularies = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class CaptionedVideo:
+    """One video and the sentences that people wrote about it. `split` is "" where the file names none."""
+
+    video: str
+    captions: tuple[str, ...]
+    split: str = ""
+
+
+def read_jsonl(path: Path) -> list[CaptionedVideo]:
+    """Read `{"video": ..., "captions": [...], "split": ...}` lines.
+
+    Raises InputError with the line's number for a broken line, a video named twice or one without captions.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no caption file {path}.")
+    videos: dict[str, CaptionedVideo] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        item = _read_line(line, f"{path}, line {number}")
+        if item.video in videos:
+            raise InputError(f"{path}, line {number}: video {item.video!r} is already in an earlier line.")
+        videos[item.video] = item
+    if not videos:
+        raise InputError(f"{path} holds no videos.")
+    return list(videos.values())
+
+
+def _read_line(line: str, where: str) -> CaptionedVideo:
+    try:
+        data = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: not valid JSON ({error.msg} at column {error.colno}).") from error
+    if not isinstance(data, dict) or not isinstance(data.get("video"), str):
+        raise InputError(f'{where}: expected an object with a "video" name and a list of "captions".')
+    captions = data.get("captions")
+    if not isinstance(captions, list) or not all(isinstance(c, str) for c in captions):
+        raise InputError(f'{where}: "captions" of video {data["video"]!r} must be a list of strings.')
+    kept = tuple(c.strip() for c in captions if c.strip())
+    if not kept:
+        raise InputError(f"{where}: video {data['video']!r} has no caption that is not empty.")
+    return CaptionedVideo(data["video"], kept, str(data.get("split", "")))
+
+
+@dataclass(frozen=True)
+class VideoText:
+    """V videos with C captions, ready for the towers.
+
+    features (V, N, D_v) float32 padded        frame_mask (V, N) bool
+    texts    C text features                   owner (C,) index of each caption's video
+    """
+
+    features: Tensor
+    frame_mask: Tensor
+    texts: list[TextFeatures]
+    owner: npt.NDArray[np.int64]
+
+    @classmethod
+    def build(cls, features: Sequence[Tensor], texts: Sequence[Sequence[TextFeatures]]) -> VideoText:
+        """From per-video features (T_i, D_v) and per-video captions, in one order."""
+        padded, mask = pad_features(features)
+        owner = np.repeat(np.arange(len(texts)), [len(own) for own in texts])
+        return cls(padded, mask, [text for own in texts for text in own], owner)
+
+
+def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Features (T_i, D_v) of B clips -> (B, N, D_v) with zeros past the end, and the mask (B, N) of real frames."""
+    lengths = torch.tensor([len(f) for f in features])
+    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
+    return torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True), mask
+
+
+def build_vocabularies(texts: Iterable[TextFeatures], sizes: dict[str, int]) -> Vocabularies:
+    """The most frequent nouns, verbs and triplets of training captions, by level; ties in alphabetical order."""
+    counts: dict[str, Counter[str]] = {level: Counter() for level in CONCEPT_LEVELS}
+    for text in texts:
+        attributes = text.parse.attributes()
+        for level in CONCEPT_LEVELS:
+            counts[level].update(attributes.of(level))
+    return {
+        level: [word for word, _ in sorted(counts[level].items(), key=lambda c: (-c[1], c[0]))[: sizes[level]]]
+        for level in CONCEPT_LEVELS
+    }
+
+
+def concept_labels(data: VideoText, vocabularies: Vocabularies) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Labels per level as uint8: a text has its own attributes (C, K), a video those of all its captions (V, K)."""
+    of_text, of_video = {}, {}
+    for level in CONCEPT_LEVELS:
+        index = {word: i for i, word in enumerate(vocabularies[level])}
+        labels = torch.zeros(len(data.texts), max(1, len(index)), dtype=torch.uint8)
+        for row, text in enumerate(data.texts):
+            known = [index[word] for word in text.parse.attributes().of(level) if word in index]
+            labels[row, known] = 1
+        of_text[level] = labels
+        counts = torch.zeros(len(data.features), labels.shape[1], dtype=torch.int32)
+        counts.index_add_(0, torch.from_numpy(data.owner), labels.int())
+        of_video[level] = (counts > 0).to(torch.uint8)
+    return of_text, of_video

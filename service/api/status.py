@@ -1,0 +1,61 @@
+"""`/healthz`, `/readyz` and `/v1/library`: is it up, is it ready, what does it hold."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from service import schemas
+from service.api.deps import EngineDep, problems
+from service.engine import Engine
+
+router = APIRouter(tags=["status"])
+
+_EXAMPLES = 6
+
+
+@router.get("/healthz", summary="The process answers")
+async def healthz() -> schemas.Health:
+    """The process answers. Says nothing about model and library: see /readyz."""
+    return schemas.Health()
+
+
+@router.get("/readyz", summary="Ready to search", responses=problems(503))
+def readyz(engine: EngineDep) -> schemas.Ready:
+    """Model and library are loaded and belong together."""
+    return schemas.Ready(
+        device=engine.device,
+        model=_model(engine),
+        generation=engine.generation().name,
+        library=_counts(engine),
+    )
+
+
+@router.get("/v1/library", summary="What there is to search", responses=problems(503))
+def library(engine: EngineDep) -> schemas.LibraryInfo:
+    """What a client needs to offer a search: the levels with their weights, counts, example queries."""
+    return schemas.LibraryInfo(
+        generation=engine.generation().name,
+        model=_model(engine),
+        counts=_counts(engine),
+        levels=[schemas.LevelInfo(name=level.name, weight=level.weight) for level in engine.spec.levels],
+        examples=_examples(engine),
+    )
+
+
+def _model(engine: Engine) -> schemas.ModelInfo:
+    return schemas.ModelInfo(name=engine.spec.name, fingerprint=engine.spec.fingerprint, note=engine.spec.note)
+
+
+def _counts(engine: Engine) -> schemas.Counts:
+    counts = engine.library.catalog.counts()
+    return schemas.Counts(videos=counts.videos, clips=counts.clips, captions=counts.captions, failures=counts.failures)
+
+
+def _examples(engine: Engine) -> list[str]:
+    """One caption each of a few clips, evenly spread over the library."""
+    catalog = engine.library.catalog
+    total = catalog.counts().clips
+    offsets = sorted({i * total // _EXAMPLES for i in range(_EXAMPLES)}) if total else []
+    clips = [clip for offset in offsets for clip in catalog.list_clips(offset, 1)]
+    captions = [captions[0].text for clip in clips if (captions := catalog.captions_of(clip.id))]
+    return list(dict.fromkeys(captions))

@@ -1,0 +1,59 @@
+"""The HTTP application: `create_app` puts routes, problems, middleware and the page together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from model.encoder import Encoder
+from service import problems
+from service.api import clips, search, status
+from service.engine import Engine
+from service.middleware import CommonHeaders
+from service.openapi import DescribedAPI
+from service.pages import router as pages
+from service.pages import static_files
+from service.settings import Settings
+
+_DESCRIPTION = """Find video clips from a sentence and sentences from a video clip, matched at four semantic
+levels: global, entity, action and relation. Errors are problem documents (RFC 9457)."""
+
+
+def create_app(
+    settings: Settings | None = None, encoder: Encoder | None = None, engine: Engine | None = None
+) -> FastAPI:
+    """The application for `settings` (by default from the environment).
+
+    At start it opens the library and loads the model, unless an `encoder` or a whole `engine` is given. The
+    start fails with a QuartetError where they do not load or do not belong together. An `engine` that
+    was given stays open at the end; it belongs to the caller.
+    """
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.engine = engine or await asyncio.to_thread(Engine.open, settings, encoder)
+        yield
+        if engine is None:
+            await asyncio.to_thread(app.state.engine.close)
+
+    app = DescribedAPI(
+        title="Quartet",
+        version=version("quartet"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.add_middleware(CommonHeaders)
+    problems.install(app)
+    for router in (search.router, clips.router, status.router, pages):
+        app.include_router(router)
+    for path, files in static_files():
+        app.mount(path, files)
+    return app

@@ -1,0 +1,76 @@
+"""The command line: `quartet`. Each command has its own file; this one mounts them.
+
+Importing this package imports neither torch nor spaCy nor FAISS, so `quartet --help` is instant: commands
+import what they need when they run.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from model.errors import QuartetError
+from service.cli import captions, doctor, index, search, serve, status
+
+
+class _QuartetGroup(TyperGroup):
+    """Turns the project's errors into one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except QuartetError as error:
+            typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="quartet",
+    cls=_QuartetGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"quartet {version('quartet')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find video clips from a sentence, and sentences from a video clip.
+
+    Quartet matches video and text at four levels: the whole ([bold]global[/]), its things
+    ([bold]entity[/]), what happens ([bold]action[/]) and who does what to whom ([bold]relation[/]).
+
+    [dim]quartet index ~/Videos --library my-library[/]
+
+    [dim]quartet search "a dog runs after a ball" --library my-library[/]
+
+    [dim]quartet serve --library my-library[/]
+    """
+
+
+app.command("index")(index.index)
+app.add_typer(captions.app, name="captions")
+app.command("search")(search.search)
+app.command("describe")(search.describe)
+app.command("serve")(serve.serve)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """The console script. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+    app()

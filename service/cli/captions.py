@@ -1,0 +1,63 @@
+"""`quartet captions`: the sentences that a library can answer with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
+
+if TYPE_CHECKING:
+    from indexer.captions import CaptionReport
+    from service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="The captions of a library: what video-to-text searches.")
+
+
+@app.callback()
+def captions() -> None:
+    """The captions of a library: what video-to-text searches."""
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .txt, .jsonl or .csv file.", show_default=False)],
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Add captions to a library.
+
+    A .txt file has a caption on each line. A .jsonl file has an object on each line with "caption" (or
+    "text") and, if the caption is of a video of the library, "video" (its file name). A .csv file has
+    these as columns. Captions that the library has are not added again.
+
+    [dim]quartet captions add captions.jsonl --library my-library[/]
+    """
+    settings = settings_of(library=library, model=model, device=device)
+    library_of(settings)
+    run_add(settings, file)
+
+
+def run_add(settings: Settings, file: Path) -> CaptionReport:
+    """Add the captions of `file` to the library of `settings` and print how many there are."""
+    from indexer.captions import add_captions
+    from model.registry import load_encoder
+
+    folder = library_of(settings)
+    out = console()
+    with out.status("Loading the model"):
+        encoder = load_encoder(settings.model, device=settings.device)
+    with out.status("Encoding captions"):
+        report = add_captions(folder, file, encoder)
+    out.print(
+        f"[bold]{report.added}[/] added, {report.duplicates} known before. "
+        f"{escape(str(folder))} now has {report.total} captions (generation {report.generation}).",
+        highlight=False,
+    )
+    if report.unmatched:
+        out.print(f"[yellow]{report.unmatched}[/] name a video that the library does not have.")
+    return report

@@ -1,0 +1,80 @@
+"""Options and helpers that several commands share. Light to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+LibraryOption = Annotated[
+    Path | None,
+    typer.Option("--library", "-l", help="Folder of the library. Default: QUARTET_LIBRARY.", show_default=False),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of a model, or folder of a checkpoint. Default: QUARTET_MODEL, else demo.",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="auto, cpu, cuda or cuda:N. Default: QUARTET_DEVICE, else auto.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, the same as the API answers.")]
+CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits to show.")]
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """`entity=2,action=1` as a dict. Raises a usage error for anything else."""
+    from model.levels import LEVEL_NAMES
+
+    weights = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        if name not in LEVEL_NAMES:
+            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(LEVEL_NAMES)}.")
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            raise typer.BadParameter(f"{part.strip()!r} is not of the form LEVEL=NUMBER.") from None
+    return weights
+
+
+WeightsOption = Annotated[
+    # Typer gives what the parser returns; the annotation is what a function receives.
+    Any,
+    typer.Option(
+        parser=parse_weights,
+        metavar="LEVEL=NUMBER,...",
+        help="Weights of the levels, for example entity=2,action=1. The others keep the model's.",
+        show_default=False,
+    ),
+]
+
+
+def settings_of(**given: Any) -> Settings:
+    """The settings: options that were given, else the environment, else the defaults."""
+    from service.settings import Settings
+
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def library_of(settings: Settings) -> Path:
+    """The library of `settings`, or a usage error."""
+    if settings.library is None:
+        raise typer.BadParameter("Name the library, here or as QUARTET_LIBRARY.", param_hint="--library")
+    return settings.library
+
+
+def console() -> Console:
+    """Where tables go. As wide as the terminal; 120 columns when the output is not one."""
+    out = Console()
+    return out if out.is_terminal else Console(width=120)

@@ -1,0 +1,75 @@
+"""Answers as Rich tables: the score of each of the four levels beside every hit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from indexer.catalog import Failure
+    from service.schemas import Attributes, CaptionAnswer, ClipAnswer, LevelScore
+
+_LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}
+
+
+def clips_table(answer: ClipAnswer) -> Table:
+    """Ranked clips."""
+    table = _ranking("clip", "title", "seconds")
+    for rank, hit in enumerate(answer.hits, 1):
+        cells = (str(hit.clip_id), escape(hit.title), f"{hit.start:.1f}-{hit.end:.1f}")
+        table.add_row(str(rank), f"{hit.score:.3f}", *_levels(hit.levels), *cells, _words(hit.matched))
+    return table
+
+
+def captions_table(answer: CaptionAnswer) -> Table:
+    """Ranked captions."""
+    table = _ranking("caption")
+    for rank, hit in enumerate(answer.hits, 1):
+        table.add_row(str(rank), f"{hit.score:.3f}", *_levels(hit.levels), escape(hit.text), _words(hit.matched))
+    return table
+
+
+def provenance(answer: ClipAnswer | CaptionAnswer) -> str:
+    """One line: which generation answered, how surely and how fast."""
+    took = answer.took_ms
+    kind = "exact" if answer.exact else "approximate"
+    stages = f"encode {took.encode:.1f}, search {took.search:.1f}, hydrate {took.hydrate:.1f} ms"
+    return f"[dim]generation {answer.generation}, {kind}, {stages}[/]"
+
+
+def failures_table(failures: Iterable[Failure]) -> Table:
+    """Refused files, each with its reason."""
+    table = Table(title="Refused", title_justify="left", title_style="yellow")
+    table.add_column("file", overflow="fold")
+    table.add_column("reason", no_wrap=True)
+    table.add_column("detail")
+    for failure in failures:
+        table.add_row(escape(str(failure.path)), failure.reason, escape(failure.detail))
+    return table
+
+
+def _ranking(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("score", justify="right", style="bold")
+    for name, style in _LEVEL_STYLES.items():
+        table.add_column(name, justify="right", style=style)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    table.add_column("matched", style="dim", overflow="fold")
+    return table
+
+
+def _levels(levels: Mapping[str, LevelScore]) -> list[str]:
+    """The score of each level; a dash where it did not count."""
+    return [
+        f"{levels[name].activation:.3f}" if name in levels and levels[name].weight > 0 else "-"
+        for name in _LEVEL_STYLES
+    ]
+
+
+def _words(matched: Attributes) -> str:
+    return escape(", ".join([*matched.entities, *matched.actions, *matched.relations]))

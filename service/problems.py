@@ -1,0 +1,195 @@
+"""Errors as RFC 9457 problem documents (`application/problem+json`).
+
+Every document has `type`, `title`, `status`, `detail`, `instance` (the path asked for) and `request_id`.
+The `type` is a path of the service itself, where `/problems` explains each kind.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from model import errors
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem: the last part of its `type`, its HTTP status, its title, and what to do about it."""
+
+    slug: str
+    status: int
+    title: str
+    advice: str
+
+
+INVALID_REQUEST = Kind(
+    "invalid-request", 422, "The request is not valid", "`errors` lists each field and what it must be."
+)
+UNUSABLE_INPUT = Kind("unusable-input", 422, "The input cannot be used", "`detail` says what to change.")
+UNUSABLE_VIDEO = Kind(
+    "unusable-video",
+    422,
+    "The video cannot be used",
+    "`reason` is one of empty-file, not-a-video, no-video-stream, truncated, unsupported-codec, unreadable.",
+)
+NOT_FOUND = Kind("not-found", 404, "Not found", "The clip or its file is not in this library.")
+TOO_LARGE = Kind("too-large", 413, "The upload is too large", "`detail` names the limit in bytes.")
+BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside of the file", "Ask for fewer bytes.")
+BUSY = Kind("busy", 429, "The service is busy", "Ask again after the seconds in the Retry-After header.")
+WRONG_MODEL = Kind(
+    "wrong-model",
+    503,
+    "The library was built by another model",
+    "Start the service with the model that built the library, or index the videos again.",
+)
+NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; look at the service's log.")
+INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
+
+KINDS = (
+    INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, NOT_FOUND, TOO_LARGE, BAD_RANGE, BUSY,
+    WRONG_MODEL, NOT_READY, INTERNAL,
+)  # fmt: skip
+
+_KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
+    errors.VideoError: UNUSABLE_VIDEO,
+    errors.InputError: UNUSABLE_INPUT,
+    errors.NotFoundError: NOT_FOUND,
+    errors.BusyError: BUSY,
+    errors.FingerprintError: WRONG_MODEL,
+    errors.ModelError: NOT_READY,
+    errors.LibraryError: NOT_READY,
+    errors.QuartetError: INTERNAL,
+}
+
+
+class FieldError(BaseModel):
+    """One field of an invalid request."""
+
+    field: str = Field(description="Where: `body.query`, `query.k`.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document."""
+
+    type: str = Field(examples=["/problems#not-found"])
+    title: str = Field(examples=["Not found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["There is no clip 4711 in this library."])
+    instance: str = Field(examples=["/v1/clips/4711"])
+    request_id: str = Field(description="Also in the X-Request-ID header and in the log.")
+    reason: str | None = Field(default=None, description="For unusable-video: a stable word for the cause.")
+    errors: list[FieldError] | None = Field(default=None, description="For invalid-request: each field.")
+
+
+class ProblemError(Exception):
+    """Raised by a request handler to answer with a problem that has no exception of its own."""
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        self.kind = kind
+        super().__init__(detail)
+
+
+def problem_response(
+    request: Request,
+    kind: Kind,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **extensions: Any,
+) -> JSONResponse:
+    """A problem document as the answer to `request`."""
+    problem = Problem(
+        type=f"/problems#{kind.slug}" if kind.slug else "about:blank",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=request_id(request),
+        **extensions,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=kind.status,
+        media_type="application/problem+json",
+        headers=dict(headers or {}),
+    )
+
+
+def request_id(request: Request) -> str:
+    """The id that `service.middleware` gave to the request."""
+    return str(request.state.request_id)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error with a problem document."""
+    app.add_exception_handler(errors.QuartetError, _quartet_error)
+    app.add_exception_handler(ProblemError, _problem_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+def kind_of(error: errors.QuartetError) -> Kind:
+    """The kind of problem that an exception of the project's tree is."""
+    return next(_KIND_OF[cls] for cls in type(error).__mro__ if cls in _KIND_OF)
+
+
+async def _quartet_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.QuartetError)
+    kind = kind_of(error)
+    if kind.status >= 500:
+        LOG.error("%s %s: %s", request_id(request), request.url.path, error)
+    if isinstance(error, errors.BusyError):
+        # Retry-After counts whole seconds (RFC 9110, section 10.2.3).
+        return problem_response(request, kind, str(error), headers={"Retry-After": str(ceil(error.retry_after))})
+    if isinstance(error, errors.VideoError):
+        return problem_response(request, kind, error.detail, reason=error.reason)
+    return problem_response(request, kind, str(error))
+
+
+async def _problem_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProblemError)
+    return problem_response(request, error.kind, str(error))
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = [FieldError(field=".".join(map(str, item["loc"])), detail=_sentence(item)) for item in error.errors()]
+    detail = " ".join(item.detail for item in fields)
+    return problem_response(request, INVALID_REQUEST, detail, errors=fields)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """Errors of the framework: unknown path, wrong method, malformed form."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}."
+    kind = Kind("", error.status_code, phrase, "")
+    return problem_response(request, kind, detail, headers=error.headers)
+
+
+async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    # Starlette calls this outside of the middleware, so the header has to be set here; it logs the traceback.
+    detail = "The service failed to answer. The log has the cause under this request id."
+    LOG.error("%s %s: %s", request_id(request), request.url.path, type(error).__name__)
+    return problem_response(request, INTERNAL, detail, headers={"X-Request-ID": request_id(request)})
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    """Pydantic's message as a sentence that names its field; messages of our own are sentences already."""
+    if item["type"] == "value_error":
+        return str(item["msg"]).removeprefix("Value error, ")
+    return f"{item['loc'][-1]}: {item['msg']}."

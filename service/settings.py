@@ -1,0 +1,27 @@
+"""The settings of the service and of the command line: the only reader of the environment.
+
+Every field can be set as `QUARTET_<NAME>`, for example `QUARTET_MODEL=/models/news`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """See the module. Values given by the caller win over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="QUARTET_", frozen=True)
+
+    library: Path | None = Field(default=None, description="Folder of the library to serve.")
+    model: str = Field(default="demo", description="Name of a model, or the folder of a checkpoint.")
+    device: str = Field(default="auto", description="Device of the model: auto, cpu, cuda or cuda:N.")
+    batch_size: int = Field(default=32, ge=1, description="Most waiting queries that go into one call of the model.")
+    queue_size: int = Field(default=256, ge=1, description="Most waiting queries; more are answered 429.")
+    retry_after: float = Field(default=1.0, gt=0, description="Seconds that a 429 asks callers to wait.")
+    max_upload_bytes: int = Field(
+        default=256 * 2**20, ge=1, description="Largest upload in bytes; larger ones are answered 413."
+    )

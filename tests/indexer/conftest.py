@@ -1,0 +1,77 @@
+"""Small videos to index, made as the tests run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from model.fake import FakeEncoder
+
+Colour = tuple[int, int, int]
+MakeVideo = Callable[..., Path]
+
+COLOURS: tuple[Colour, ...] = tuple((r, g, b) for r in (30, 128, 225) for g in (30, 128, 225) for b in (30, 225))
+
+
+@pytest.fixture(scope="session")
+def colours() -> Sequence[Colour]:
+    """Colours that the fake encoder tells apart."""
+    return COLOURS
+
+
+@pytest.fixture
+def encoder() -> FakeEncoder:
+    return FakeEncoder()
+
+
+@pytest.fixture(scope="session")
+def make_video() -> MakeVideo:
+    """make_video(path, colours, ...) writes an H.264 file with one frame per colour."""
+
+    def make(
+        path: Path,
+        colours: Sequence[Colour],
+        fps: int = 10,
+        size: tuple[int, int] = (64, 48),
+        pixels: str = "yuv420p",
+        options: dict[str, str] | None = None,
+        container: dict[str, str] | None = None,
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w", options=container or {}) as output:
+            stream = output.add_stream("libx264", rate=fps, options={"crf": "10", **(options or {})})
+            stream.width, stream.height = size
+            stream.pix_fmt = pixels
+            for colour in colours:
+                picture = np.full((size[1], size[0], 3), colour, dtype=np.uint8)
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            output.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def videos(tmp_path: Path, make_video: MakeVideo) -> Path:
+    """A folder with five videos of one colour each, two of them in a subfolder."""
+    folder = tmp_path / "videos"
+    for i, name in enumerate(("a.mp4", "b.mp4", "c.mp4", "more/d.mp4", "more/e.mp4")):
+        make_video(folder / name, [COLOURS[i]] * 6)
+    return folder
+
+
+@pytest.fixture
+def sound_file(tmp_path: Path) -> Path:
+    """An MP4 with a second of silence and no pictures."""
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path

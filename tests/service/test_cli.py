@@ -1,0 +1,194 @@
+"""The command line, with the fake model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from indexer.library import Library
+from model.errors import ModelError
+from model.fake import FakeEncoder
+from service.cli import app
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+COMMANDS = (["index"], ["captions", "add"], ["search"], ["describe"], ["serve"], ["status"], ["doctor"])
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake model by default, and wide plain output."""
+    monkeypatch.delenv("QUARTET_LIBRARY", raising=False)
+    monkeypatch.setenv("QUARTET_MODEL", "fake")
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def words(text: str) -> str:
+    """`text` without line breaks and table borders."""
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_version() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"quartet {version('quartet')}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_has_a_sentence_and_an_example(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    if command != ["doctor"]:
+        assert f"quartet {' '.join(command)}" in result.stdout
+    assert "." in result.stdout
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from service.cli import app; r = CliRunner();"
+        "assert r.invoke(app, ['--help']).exit_code == r.invoke(app, ['--version']).exit_code == 0;"
+        "heavy = {'torch', 'spacy', 'faiss', 'numpy', 'fastapi', 'sqlalchemy', 'sentence_transformers'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_from_videos_to_answers(built_world: World, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    indexed = run("index", built_world.videos, "--library", library)
+    assert indexed.exit_code == 0, indexed.output
+    assert "5 indexed, 0 unchanged" in indexed.stdout
+    assert "empty.mp4" in words(indexed.stdout).replace(" ", "")
+    assert "empty-file" in indexed.stdout
+    assert "[b]markup.mp4" in indexed.stdout
+
+    added = run("captions", "add", built_world.captions, "--library", library)
+    assert added.exit_code == 0, added.output
+    assert "5 added" in added.stdout
+
+    found = run("search", "a red square sliding", "--library", library, "-k", "2")
+    assert found.exit_code == 0, found.output
+    for column in ("score", "global", "entity", "action", "relation", "matched"):
+        assert column in found.stdout
+    assert "exact" in found.stdout
+
+    described = run("describe", built_world.videos / "blue.mp4", "--library", library)
+    assert described.exit_code == 0, described.output
+    for text in built_world.texts.values():
+        assert text in words(described.stdout)
+
+    status = run("status", "--library", library)
+    assert status.exit_code == 0, status.output
+    assert "fake-0-16" in status.stdout
+    assert "5 in the catalogue, 5 searchable" in status.stdout
+    assert "empty-file" in status.stdout
+
+
+def test_json_is_what_the_api_answers(built_world: World) -> None:
+    result = run("search", "square", "--library", built_world.library, "--json", "--weights", "entity=2, relation=0")
+    answer = json.loads(result.stdout)
+    assert answer["weights"] == {"global": 1, "entity": 2, "action": 1, "relation": 0}
+    assert answer["hits"][0]["levels"]["action"]["weight"] == 0
+    described = run("describe", built_world.videos / "red.mp4", "--library", built_world.library, "--json", "-k", "1")
+    assert len(json.loads(described.stdout)["hits"]) == 1
+
+
+def test_the_library_may_come_from_the_environment(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUARTET_LIBRARY", str(built_world.library))
+    assert run("search", "square").exit_code == 0
+
+
+def test_strict_fails_for_a_refused_file(built_world: World, tmp_path: Path) -> None:
+    arguments = ("index", built_world.videos / "empty.mp4", "--library", tmp_path / "l")
+    assert run(*arguments).exit_code == 0
+    assert run(*arguments, "--strict").exit_code == 1
+
+
+def test_describing_without_captions_says_what_to_do(built_world: World, tmp_path: Path) -> None:
+    Library.create(tmp_path / "l", FakeEncoder().spec).close()
+    result = run("describe", built_world.videos / "red.mp4", "--library", tmp_path / "l")
+    assert result.exit_code == 0
+    assert "quartet captions add" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("search", "", "--library", "l"), "The query is empty"),
+        (("search", "x" * 1001, "--library", "l"), "1001 characters"),
+        (("search", "a"), "QUARTET_LIBRARY"),
+        (("search", "a", "--library", "l", "-k", "0"), "greater than or equal to 1"),
+        (("search", "a", "--library", "l", "--weights", "colour=1"), "'colour' is not a level"),
+        (("search", "a", "--library", "l", "--weights", "action"), "LEVEL=NUMBER"),
+        (("index", "--library", "l"), "PATHS"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], said: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert said in words(result.stderr)
+
+
+def test_failures_are_one_line_and_exit_with_1(built_world: World, tmp_path: Path) -> None:
+    no_model = ("--model", tmp_path / "no-model")
+    for arguments, said in (
+        (("search", "a", "--library", tmp_path / "none"), "There is no library"),
+        (("status", "--library", tmp_path / "none"), "There is no library"),
+        (("serve", "--library", built_world.library, *no_model), "There is no model"),
+        (("describe", tmp_path / "none.mp4", "--library", built_world.library), "none.mp4"),
+        (("captions", "add", tmp_path / "none.txt", "--library", built_world.library), "none.txt"),
+        (("search", "a", "--library", built_world.library, "--weights", "entity=-1"), "at least 0"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1, result.output
+        assert result.stderr.startswith("Error: ")
+        assert said in result.stderr
+        assert "Traceback" not in result.output
+
+
+def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
+    Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
+    result = run("serve", "--library", tmp_path / "other")
+    assert result.exit_code == 1
+    assert "fake-1-16" in result.stderr and "fake-0-16" in result.stderr
+
+
+def test_serve_starts_a_server(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = {}
+    monkeypatch.setattr("uvicorn.run", lambda app, **options: started.update(options, title=app.title))
+    result = run("serve", "--library", built_world.library, "--port", "8123")
+    assert result.exit_code == 0, result.output
+    assert started == {"title": "Quartet", "host": "127.0.0.1", "port": 8123, "log_level": "info"}
+    assert "http://127.0.0.1:8123" in result.stdout
+
+
+def test_doctor_tries_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.registry.load_encoder", lambda name: FakeEncoder())
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("ok ") == 7
+    assert "wrote and read back" in result.stdout
+
+
+def test_doctor_reports_what_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Callable[..., None]:
+        raise ModelError("The weights are damaged.")
+
+    monkeypatch.setattr("model.registry.load_encoder", broken)
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "ModelError: The weights are damaged." in result.stdout
