@@ -63,7 +63,9 @@ WORDINGS: dict[str, Wording] = {
         (("approaches", "approaching"), ("comes up to", "coming up to"), ("moves toward", "moving toward")),
         ("approached",),
     ),
-    "jump over": Wording((("jumps over", "jumping over"), ("leaps over", "leaping over"), ("hops over", "hopping over"))),
+    "jump over": Wording(
+        (("jumps over", "jumping over"), ("leaps over", "leaping over"), ("hops over", "hopping over"))
+    ),
     "hit": Wording(
         (("hits", "hitting"), ("bumps into", "bumping into"), ("crashes into", "crashing into")),
         ("hit", "knocked away"),

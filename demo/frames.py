@@ -100,13 +100,9 @@ def _closeup(image: Image, spec: ClipSpec, u: float, rng: np.random.Generator) -
     x, y = (centre - side / 2 + side * rng.uniform(-0.2, 0.2) for centre in (pose.x, pose.y))
     pixels = HEIGHT / CLOSEUP_PIXELS * side
     matrix = np.array([[pixels, 0, x * HEIGHT], [0, pixels, y * HEIGHT]])
-    cut = cv2.warpAffine(
-        image,
-        matrix,
-        (CLOSEUP_PIXELS, CLOSEUP_PIXELS),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT,
-    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (CLOSEUP_PIXELS, CLOSEUP_PIXELS)
+    cut = np.asarray(cv2.warpAffine(image, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT), np.uint8)
     visible, colour, values, scene = label_frame(spec, u)
     values[:, 0] = (values[:, 0] - x) / side
     values[:, 1] = (values[:, 1] - y) / side
@@ -119,5 +115,6 @@ def degrade(image: Image, rng: np.random.Generator) -> Image:
     """What codecs and cameras do to a picture, mildly: compression and brightness."""
     quality = int(rng.integers(45, 98))
     _, coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
-    return cv2.convertScaleAbs(np.ascontiguousarray(decoded), alpha=rng.uniform(0.9, 1.1), beta=rng.uniform(-8, 8))
+    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[..., ::-1]
+    brighter = decoded * rng.uniform(0.9, 1.1) + rng.uniform(-8, 8)
+    return np.clip(brighter, 0, 255).astype(np.uint8)

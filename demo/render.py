@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 import cv2
@@ -21,7 +21,7 @@ _SUBPIXEL = 4  # OpenCV draws at 1/16 pixel when coordinates are scaled by 2**4
 _OUTLINE: Colour = (52, 46, 56)
 
 
-def render_frames(spec: ClipSpec, moments: Sequence[float]) -> Image:
+def render_frames(spec: ClipSpec, moments: Iterable[float]) -> Image:
     """Frames at the given fractions of the clip (0 start, 1 end): (T, 240, 320, 3) uint8 RGB."""
     background = _background(spec.scene, spec.seed)
     return np.stack([_draw(background.copy(), spec, u) for u in moments])
@@ -37,7 +37,7 @@ def _draw(image: Image, spec: ClipSpec, u: float) -> Image:
             _line(layer, (pose.x, pose.y), pose.rope_to)
         _draw_actor(layer, actor, pose)
         if layer is not image:
-            image = cv2.addWeighted(layer, pose.opacity, image, 1 - pose.opacity, 0)
+            image = np.asarray(cv2.addWeighted(layer, pose.opacity, image, 1 - pose.opacity, 0), np.uint8)
     return image
 
 
@@ -62,13 +62,17 @@ def _line(image: Image, start: tuple[float, float], end: tuple[float, float]) ->
     cv2.line(image, a, b, (110, 80, 50), 2, lineType=cv2.LINE_AA)
 
 
+def _colour(values: npt.NDArray[np.float64]) -> Colour:
+    return (int(values[0]), int(values[1]), int(values[2]))
+
+
 @lru_cache(maxsize=64)
 def _tones(colour: str) -> dict[str, Colour]:
     body = np.array(COLOURS[colour])
     shade: dict[str, Colour] = {
-        "body": tuple(int(v) for v in body),
-        "dark": tuple(int(v) for v in body * 0.72),
-        "light": tuple(int(v) for v in body + (255 - body) * 0.5),
+        "body": _colour(body),
+        "dark": _colour(body * 0.72),
+        "light": _colour(body + (255 - body) * 0.5),
     }
     return {**FIXED_TONES, **shade}
 
@@ -121,7 +125,7 @@ def _street(rng: np.random.Generator) -> Image:
     x = -0.1
     while x < ASPECT:
         width, top = rng.uniform(0.14, 0.26), rng.uniform(0.12, 0.34)
-        colour = tuple(int(v) for v in rng.uniform(158, 200) + rng.uniform(-12, 12, 3))
+        colour = _colour(rng.uniform(158, 200) + rng.uniform(-12, 12, 3))
         cv2.rectangle(
             image,
             (int(x * HEIGHT), int(top * HEIGHT)),

@@ -48,7 +48,7 @@ class SampledFrames(Dataset):
 
     def __getitem__(self, index: int) -> Image:
         rng = np.random.default_rng([self.seed, index])
-        moments = (np.arange(self.frames) + 0.5) / self.frames
+        moments = [(i + 0.5) / self.frames for i in range(self.frames)]
         return np.stack([degrade(frame, rng) for frame in render_frames(self.specs[index], moments)])
 
 

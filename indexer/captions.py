@@ -38,9 +38,10 @@ class CaptionReport:
 def add_captions(library_path: Path, file: Path, encoder: Encoder) -> CaptionReport:
     """Add the captions of a file to a library.
 
-    .txt holds a caption a line; .jsonl an object a line with "caption" or "text" and perhaps "video"; .csv
-    has the same as columns. A video is named by its file name, with or without suffix, or its path in its
-    folder. Texts that the library has are not encoded again. Raises InputError if the file cannot be read.
+    .txt holds a caption a line; .jsonl an object a line with "caption", "text" or a list of "captions", and
+    perhaps "video"; .csv has "caption" or "text" and "video" as columns. A video is named by its file name, with
+    or without suffix, or its path in its folder. Texts that the library has are not encoded again. Raises
+    InputError if the file cannot be read.
     """
     entries = list(read_captions(file))
     with Library.open(library_path) as library:
@@ -99,7 +100,11 @@ def _from_jsonl(file: Path, content: str) -> Iterator[tuple[str, str | None]]:
             entry = json.loads(line)
         except ValueError as error:
             raise InputError(f"{file.name}, line {number}: not a JSON object ({error}).") from error
-        yield _entry(file, number, entry)
+        if isinstance(entry, dict) and isinstance(entry.get("captions"), list):
+            for caption in entry["captions"]:
+                yield _entry(file, number, {"caption": caption, "video": entry.get("video")})
+        else:
+            yield _entry(file, number, entry)
 
 
 def _from_csv(file: Path, content: str) -> Iterator[tuple[str, str | None]]:

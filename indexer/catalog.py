@@ -94,7 +94,8 @@ class Catalog:
         found = self._rows(_clips().where(clips.c.id.in_([int(i) for i in ids])))
         return {row.id: _clip(row) for row in found}
 
-    def list_clips(self, offset: int = 0, limit: int = 100) -> list[Clip]:
+    def list_clips(self, offset: int = 0, limit: int | None = 100) -> list[Clip]:
+        """Clips in order of id; a limit of None lists all."""
         found = self._rows(_clips().where(_live()).order_by(clips.c.id).offset(offset).limit(limit))
         return [_clip(row) for row in found]
 

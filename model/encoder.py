@@ -71,6 +71,10 @@ class Encoder(Protocol):
         """Gallery vectors and attributes of texts."""
         ...
 
+    def attributes(self, texts: Sequence[str]) -> list[Attributes]:
+        """The attributes of texts alone, without their vectors: much cheaper."""
+        ...
+
     def text_queries(self, vectors: Vectors) -> Vectors:
         """Gallery vectors of texts -> query vectors for an index of clips."""
         ...

@@ -44,20 +44,25 @@ class FakeEncoder:
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
         vectors: Vectors = {name: np.zeros((len(texts), self.dim), np.float32) for name in LEVEL_NAMES}
-        attributes = []
         for i, text in enumerate(texts):
-            words = text.lower().split()
-            parts = {
-                "global": words,
-                "entity": [w for w in words if not w.endswith("ing")],
-                "action": [w for w in words if w.endswith("ing")],
-                "relation": words if len(words) > 1 else [],
-            }
-            for name, used in parts.items():
+            for name, used in self._parts(text).items():
                 if used:
                     vectors[name][i] = np.sum([self._hashed(w) for w in used], axis=0)
-            attributes.append(Attributes(parts["entity"], parts["action"], [" ".join(parts["relation"])]))
-        return TextBatch({name: self._unit(v) for name, v in vectors.items()}, attributes)
+        return TextBatch({name: self._unit(v) for name, v in vectors.items()}, self.attributes(texts))
+
+    def attributes(self, texts: Sequence[str]) -> list[Attributes]:
+        parts = [self._parts(text) for text in texts]
+        return [Attributes(p["entity"], p["action"], [" ".join(p["relation"])]) for p in parts]
+
+    @staticmethod
+    def _parts(text: str) -> dict[str, list[str]]:
+        words = text.lower().split()
+        return {
+            "global": words,
+            "entity": [w for w in words if not w.endswith("ing")],
+            "action": [w for w in words if w.endswith("ing")],
+            "relation": words if len(words) > 1 else [],
+        }
 
     def text_queries(self, vectors: Vectors) -> Vectors:
         # A cyclic shift stands for the fold: queries differ from gallery vectors at the global level alone.

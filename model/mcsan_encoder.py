@@ -71,6 +71,9 @@ class McsanEncoder:
         features = self.featurizer(texts)
         return TextBatch(self.text_vectors(features), [f.parse.attributes() for f in features])
 
+    def attributes(self, texts: Sequence[str]) -> list[Attributes]:
+        return [parse.attributes() for parse in self.featurizer.parser.parse(list(texts))]
+
     @torch.inference_mode()
     def text_vectors(self, features: Sequence[TextFeatures]) -> Vectors:
         """Gallery vectors of texts that are already featurised: {level: (B, d_l)}."""

@@ -94,8 +94,10 @@ class SpacyParser:
 
 
 def _hash_files(folder: Path) -> str:
+    """A hash of a pipeline's files; texts for people, the licence and attribution, are not part of it."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(file.relative_to(folder).as_posix().encode())
-        digest.update(file.read_bytes())
+        if file.suffix not in (".md", ".txt"):
+            digest.update(file.relative_to(folder).as_posix().encode())
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -198,11 +198,12 @@ def _attach_preposition(words: list[Word], start: int, end: int) -> None:
             return
         noun = below[0]
     hung = [word for word in words if word.head in inner and word.index not in inner]
+    labels = {word.index: word.dep for word in hung if word is not noun}
     for word in hung:
         _lift(words, word, inner)
-    for word in hung:
-        if word is not noun and not _is_below(words, noun, word):
-            word.head = noun.index
+    for index, label in labels.items():
+        if not _is_below(words, noun, words[index]):
+            words[index].head, words[index].dep = noun.index, label
     for i in inner:
         words[i].head, words[i].dep, words[i].pos = noun.index, "case", "ADP"
 

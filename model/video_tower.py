@@ -67,9 +67,7 @@ class ActionPool(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Conv1d(config.tower_dim, config.embed_dim, k) for k in ACTION_KERNELS
-        )
+        self.convs = nn.ModuleList(nn.Conv1d(config.tower_dim, config.embed_dim, k) for k in ACTION_KERNELS)
         self.beta = nn.Parameter(torch.full((3,), 1 / 3), requires_grad=config.learned_beta)
 
     def forward(self, f: Tensor, mask: Tensor) -> Tensor:
@@ -78,7 +76,7 @@ class ActionPool(nn.Module):
         for conv, k in zip(self.convs, ACTION_KERNELS, strict=True):
             same = fn.pad(masked, ((k - 1) // 2, k // 2))
             branches.append(masked_max(fn.relu(conv(same)).transpose(1, 2), mask))
-        return sum(b * branch for b, branch in zip(self.beta, branches, strict=True))  # type: ignore[return-value]
+        return sum(b * branch for b, branch in zip(self.beta, branches, strict=True))
 
 
 class VideoTower(nn.Module):

@@ -41,7 +41,13 @@ class AsyncEncoder:
     def __init__(self, encoder: Encoder, *, max_batch: int, max_waiting: int, retry_after: float) -> None:
         self._encoder = encoder
         self._worker = BatchWorker(
-            {"texts": self._texts, "clips": self._clips, "stored": self._stored, "concepts": self._concepts},
+            {
+                "texts": self._texts,
+                "clips": self._clips,
+                "stored": self._stored,
+                "attributes": self._attributes,
+                "concepts": self._concepts,
+            },
             max_batch=max_batch,
             max_waiting=max_waiting,
             retry_after=retry_after,
@@ -76,8 +82,7 @@ class AsyncEncoder:
 
     async def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         """What the parser reads off each text."""
-        encoded = await asyncio.gather(*(self._do("texts", text, admitted=True) for text in texts))
-        return [text.attributes for text in encoded]
+        return await self._do("attributes", list(texts), admitted=True)
 
     async def concepts(self, gallery: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         """Which of `candidates[i]` row i of `gallery` shows."""
@@ -101,6 +106,10 @@ class AsyncEncoder:
     def _stored(self, rows: Sequence[Vectors]) -> list[EncodedClip]:
         queries = self._encoder.clip_queries(_stack(rows))
         return [EncodedClip(gallery, _row(queries, i)) for i, gallery in enumerate(rows)]
+
+    def _attributes(self, asked: Sequence[list[str]]) -> list[list[Attributes]]:
+        found = iter(self._encoder.attributes([text for texts in asked for text in texts]))
+        return [[next(found) for _ in texts] for texts in asked]
 
     def _concepts(self, asked: Sequence[tuple[Vectors, list[Attributes]]]) -> list[list[Attributes]]:
         candidates = [wanted for _, listed in asked for wanted in listed]

@@ -88,7 +88,7 @@ def score_matrices(
     total = np.zeros((len(text_queries["global"]), 1), np.float32)
     fused = np.zeros((len(total), len(videos["global"])), np.float32)
     for spec in specs:
-        present = text_queries[spec.name].any(1)[:, None]
+        present = text_queries[spec.name].any(axis=1, keepdims=True)
         weight = np.float32(spec.weight if weights is None else weights[spec.name]) * present
         scores = spec.activate(text_queries[spec.name] @ videos[spec.name].T).astype(np.float32)
         fused += weight * scores

@@ -23,9 +23,7 @@ def markdown_table(results: Mapping[str, Retrieval]) -> str:
     fused = results["fused"]
     texts, videos = fused.text_to_video.queries, fused.video_to_text.queries
     at_1, at_5, at_10 = chance(videos)
-    lines.append(
-        f"| chance | {at_1:.1f} | {at_5:.1f} | {at_10:.1f} | {videos / 2:.0f} | | | | | |"
-    )
+    lines.append(f"| chance | {at_1:.1f} | {at_5:.1f} | {at_10:.1f} | {videos / 2:.0f} | | | | | |")
     lines.append(f"\n{videos} clips, {texts} captions; every caption is a query, ties count against us.")
     return "\n".join(lines)
 

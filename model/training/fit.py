@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import lightning as L
@@ -61,7 +62,10 @@ def fit(
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )
-    trainer.fit(module, loader)
+    with warnings.catch_warnings():
+        # Lightning's advice on workers, folders and intervals is for other set-ups than data in memory.
+        warnings.filterwarnings("ignore", module=r"lightning\b")
+        trainer.fit(module, loader)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
     return module.model.cpu().eval(), vocabularies, module.history

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from model.config import Preset
 from model.evaluation.metrics import Retrieval, evaluate
@@ -127,9 +128,9 @@ class MCSANModule(L.LightningModule):
                 self.print(f"Warning: level {name!r} is dead: its scores differ by {spread[name]:.1e} only.")
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader([0])  # one step: validation ranks the whole split at once
+        return DataLoader(TensorDataset(torch.zeros(1)))  # one step: validation ranks the whole split at once
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         config = self.preset.train
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         trained = [p for p in self.parameters() if p.requires_grad]
@@ -145,10 +146,14 @@ class MCSANModule(L.LightningModule):
     def transfer_batch_to_device(self, batch: PairBatch, device: torch.device, dataloader_idx: int) -> PairBatch:
         if not isinstance(batch, PairBatch):
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
-        labels = [{k: v.to(device) for k, v in d.items()} for d in (batch.text_labels, batch.video_labels)]
-        tensors = (batch.features, batch.frame_mask, batch.text, batch.negatives)
-        features, mask, text, negatives = (t.to(device) for t in tensors)
-        return PairBatch(features, mask, text, negatives, *labels)
+        return PairBatch(
+            batch.features.to(device),
+            batch.frame_mask.to(device),
+            batch.text.to(device),
+            batch.negatives.to(device),
+            {level: labels.to(device) for level, labels in batch.text_labels.items()},
+            {level: labels.to(device) for level, labels in batch.video_labels.items()},
+        )
 
 
 @torch.inference_mode()

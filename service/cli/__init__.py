@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from model.errors import QuartetError
-from service.cli import captions, doctor, index, search, serve, status
+from service.cli import captions, demo, doctor, evaluate, index, search, serve, status, train
 
 
 class _QuartetGroup(TyperGroup):
@@ -62,12 +62,15 @@ def root(
     """
 
 
+app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.add_typer(captions.app, name="captions")
 app.command("search")(search.search)
 app.command("describe")(search.describe)
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 
 

@@ -32,8 +32,8 @@ def add(
     """Add captions to a library.
 
     A .txt file has a caption on each line. A .jsonl file has an object on each line with "caption" (or
-    "text") and, if the caption is of a video of the library, "video" (its file name). A .csv file has
-    these as columns. Captions that the library has are not added again.
+    "text", or a list of "captions") and, if it describes a video of the library, "video" (its file name).
+    A .csv file has these as columns. Captions that the library has are not added again.
 
     [dim]quartet captions add captions.jsonl --library my-library[/]
     """

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from model.training.dataset import CaptionedVideo
 
 
+CaptionsArgument = Annotated[
+    Path, typer.Argument(help='JSONL: {"video": name, "captions": [...]} a line.', show_default=False)
+]
+OutOption = Annotated[Path | None, typer.Option(help="Write the figures to this JSON file too.", show_default=False)]
+
+
 def evaluate(
-    captions: Annotated[Path, typer.Argument(help='JSONL: {"video": name, "captions": [...]} a line.', show_default=False)],
+    captions: CaptionsArgument,
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
-    out: Annotated[Path | None, typer.Option(help="Write the figures to this JSON file too.", show_default=False)] = None,
+    out: OutOption = None,
 ) -> None:
     """Measure retrieval on a library with a captioned file: recall, median rank and SumR, both directions.
 

@@ -14,7 +14,9 @@ from service.cli.common import console
 
 
 def train(
-    preset: Annotated[str, typer.Option(help="What to train. demo: the bundled model, on the generated world.")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help="What to train. demo: the bundled model, on the generated world.")
+    ] = "demo",
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/demo"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
 ) -> None:

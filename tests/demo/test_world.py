@@ -103,6 +103,9 @@ def test_captions_are_different_and_the_first_two_are_complete() -> None:
 
 def test_roles_show_in_words() -> None:
     dog, cat = Actor("dog", "red", "medium"), Actor("cat", "blue", "medium")
-    a, b = ({c for s in range(60) for c in captions(ClipSpec(x, "push", y, "park", 4.0, s))} for x, y in ((dog, cat), (cat, dog)))
+    a, b = (
+        {c for s in range(60) for c in captions(ClipSpec(x, "push", y, "park", 4.0, s))}
+        for x, y in ((dog, cat), (cat, dog))
+    )
     assert not a & b
     assert set(COLOURS) >= {"red", "blue"}

@@ -28,6 +28,8 @@ def library(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> Path:
 def test_reads_text_jsonl_and_csv(tmp_path: Path) -> None:
     text = write(tmp_path / "c.txt", "\ufeffa dog\n\n  a   cat \n")
     jsonl = write(tmp_path / "c.jsonl", '{"caption": "a dog", "video": "a"}\n\n{"text": "a cat"}\n')
+    dataset = write(tmp_path / "d.jsonl", '{"video": "a", "captions": ["one", "two"], "split": "test"}\n')
+    assert list(read_captions(dataset)) == [("one", "a"), ("two", "a")]
     table = write(tmp_path / "c.csv", 'video,caption\na,"a dog, running"\n,a cat\n')
     assert list(read_captions(text)) == [("a dog", None), ("a cat", None)]
     assert list(read_captions(jsonl)) == [("a dog", "a"), ("a cat", None)]

@@ -14,7 +14,9 @@ from model.errors import InputError, ModelError
 SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))
 
 
-@pytest.mark.parametrize(("arch", "width"), [("mobilenet_v3_small", 576), ("resnet18", 512), ("shufflenet_v2_x1_0", 1024)])
+@pytest.mark.parametrize(
+    ("arch", "width"), [("mobilenet_v3_small", 576), ("resnet18", 512), ("shufflenet_v2_x1_0", 1024)]
+)
 def test_features_are_what_the_classifier_would_read(arch: str, width: int) -> None:
     torch.manual_seed(0)
     backbone = Backbone(BackboneConfig(arch, (64, 64))).eval()
@@ -33,7 +35,9 @@ def test_features_are_what_the_classifier_would_read(arch: str, width: int) -> N
 def test_clips_of_many_shapes_share_a_batch() -> None:
     backbone = Backbone(SMALL).eval()
     rng = np.random.default_rng(0)
-    clips = [rng.integers(0, 256, (t, h, w, 3), dtype=np.uint8) for t, h, w in ((1, 48, 300), (5, 301, 77), (2, 64, 64))]
+    clips = [
+        rng.integers(0, 256, (t, h, w, 3), dtype=np.uint8) for t, h, w in ((1, 48, 300), (5, 301, 77), (2, 64, 64))
+    ]
     together = backbone.features(clips, batch_size=3)
     assert [f.shape for f in together] == [(1, 576), (5, 576), (2, 576)]
     torch.testing.assert_close(together[1], backbone.features([clips[1]])[0], atol=1e-4, rtol=1e-4)

@@ -69,7 +69,7 @@ def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", ["parser", "sentence_encoder"])
 def test_a_model_of_other_text_tools_is_refused(checkpoint: Path, part: str) -> None:
     edit(checkpoint, **{part: "another"})
-    with pytest.raises(ModelError, match="was trained with the .* another, but"):
+    with pytest.raises(ModelError, match=r"was trained with the .* another, but"):
         McsanEncoder(checkpoint)
 
 

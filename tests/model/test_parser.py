@@ -41,7 +41,7 @@ def f1(gold: list[dict[str, Any]], parsed: list[ParsedCaption], kind: str) -> fl
 
 
 # Just below what is reached (docs/parser.md); the rules were written with the half `tune` in view.
-@pytest.mark.parametrize(("kind", "floor"), [("nouns", 0.92), ("verbs", 0.90), ("triplets", 0.80)])
+@pytest.mark.parametrize(("kind", "floor"), [("nouns", 0.96), ("verbs", 0.95), ("triplets", 0.87)])
 @pytest.mark.parametrize("split", ["tune", "report"])
 def test_attributes_of_gold_captions(
     parser: SpacyParser, gold: list[dict[str, Any]], split: str, kind: str, floor: float
@@ -67,7 +67,7 @@ def test_gold_file_is_balanced(gold: list[dict[str, Any]]) -> None:
         ("a girl runs away from a dog", {("girl", "run away from", "dog")}),
         ("a man is singing", {("man", "sing", "")}),
         ("a man cooking food", {("man", "cook", "food")}),
-        ("a man and a woman dance", {("man", "dance", ""), ("woman", "dance", "")}),
+        ("a man and a woman are dancing", {("man", "dance", ""), ("woman", "dance", "")}),
         ("a woman tries to open a door", {("woman", "try", ""), ("woman", "open", "door")}),
         ("the cat is next to the dog", {("cat", "next to", "dog")}),
         (

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model.sentence as sentence
+from model import sentence
 from model.errors import ModelError
 from model.parse import ParsedCaption
 

@@ -90,6 +90,13 @@ def test_complex_preposition_read_as_a_noun() -> None:
     assert found(words) == {("dog", "run in front of", "car")}
 
 
+def test_complex_preposition_as_the_predicate() -> None:
+    words = tree(
+        "cat/NOUN/nsubj/2", "is/AUX/cop/2", "next/ADV/ROOT/2", "to/ADP/case/5", "the/DET/det/5", "dog/NOUN/obl/2"
+    )
+    assert found(words) == {("cat", "next to", "dog")}
+
+
 def test_clear_labels_are_turned() -> None:
     words = tree(
         "cat/NOUN/nsubjpass/2", "is/AUX/auxpass/2", "chased/VERB/ROOT/2", "by/ADP/agent/2", "dog/NOUN/pobj/3",

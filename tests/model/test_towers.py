@@ -38,7 +38,14 @@ def caption(words: int, nouns: int, verbs: int, seed: int = 0) -> TextFeatures:
     return TextFeatures(parse, EncodedText(sentence, rng.standard_normal((words, 12)).astype(np.float16)))
 
 
-CAPTIONS = [caption(5, 2, 1), caption(1, 1, 0), caption(3, 0, 1), caption(100, 30, 20), caption(0, 0, 0), caption(2, 0, 0)]
+CAPTIONS = [
+    caption(5, 2, 1),
+    caption(1, 1, 0),
+    caption(3, 0, 1),
+    caption(100, 30, 20),
+    caption(0, 0, 0),
+    caption(2, 0, 0),
+]
 
 
 @pytest.mark.parametrize("config", [TINY, SWITCHED], ids=["paper", "switched"])

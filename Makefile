@@ -1,0 +1,36 @@
+# `make demo` shows everything; `make check` and `make test` are what CI runs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check format parser clean
+
+# Files of the package that change what is installed.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[cpu,train,dev]'
+	touch $@
+
+## Render a video library, index it, search it both ways, serve it. ONCE=1 stops after the searches.
+demo: $(STAMP)
+	$(BIN)/quartet demo $(if $(ONCE),--once)
+
+## The whole test suite.
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+## Lint, format, types, import direction.
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf quartet-demo dist build .pytest_cache .mypy_cache .ruff_cache

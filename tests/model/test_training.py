@@ -1,0 +1,114 @@
+"""The trainer on a toy world: it learns, keeps the best epoch, repeats itself, and says when a level dies."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.config import LossConfig, ModelConfig, Preset, TrainConfig
+from model.evaluation.metrics import Retrieval
+from model.mcsan import MCSAN
+from model.parse import Node, ParsedCaption
+from model.sentence import EncodedText
+from model.text_features import TextFeatures
+from model.training.dataset import VideoText
+from model.training.fit import fit
+from model.training.module import MCSANModule, Pairs, validate
+
+KINDS, VERBS = ("dog", "cat", "car", "ball"), ("run", "jump", "spin")
+TOY = Preset(
+    model=ModelConfig(
+        12, 5, 6, 6, embed_dim=16, heads=2, attention_dim=8, dropout=0.0, node_dropout=0.0, projection=True
+    ),
+    loss=LossConfig("infonce", level_ranking=0.5),
+    train=TrainConfig(16, 12, "adamw", 1e-2, schedule="cosine", clip_norm=1.0),
+)
+
+
+def toy_data(videos: int, seed: int) -> VideoText:
+    """A video shows one of four things doing one of three; its two captions say which."""
+    world, rng = np.random.default_rng(99), np.random.default_rng(seed)
+    seen = world.standard_normal((len(KINDS) + len(VERBS), 12))
+    said = world.standard_normal((len(KINDS) + len(VERBS), 6))
+    features, texts = [], []
+    for _ in range(videos):
+        k, v = int(rng.integers(len(KINDS))), int(rng.integers(len(VERBS)))
+        frames = seen[k] + seen[len(KINDS) + v] + 0.2 * rng.standard_normal((5, 12))
+        features.append(torch.from_numpy(frames.astype(np.float32)))
+        own = []
+        for _ in range(2):
+            words = np.stack([said[k], said[len(KINDS) + v]]) + 0.1 * rng.standard_normal((2, 6))
+            sentence = (words.sum(0) / np.linalg.norm(words.sum(0))).astype(np.float32)
+            nodes = (Node("noun", (0,), KINDS[k], 1), Node("verb", (1,), VERBS[v], 0))
+            name = f"{KINDS[k]} {VERBS[v]} {rng.integers(10**9)}"
+            parse = ParsedCaption(name, (KINDS[k], VERBS[v]), ((0, 1), (1, 2)), nodes, ((1, 0),))
+            own.append(TextFeatures(parse, EncodedText(sentence, words.astype(np.float16))))
+        texts.append(own)
+    return VideoText.build(features, texts)
+
+
+def run(folder: Path, config: Preset = TOY, seed: int = 0) -> tuple[MCSAN, list[dict[str, Retrieval]]]:
+    model, _, history = fit(config, toy_data(64, 0), toy_data(24, 1), folder, seed, progress=False)
+    return model, history
+
+
+def test_training_learns_every_level_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    model, history = run(tmp_path)
+    assert len(history) == 12
+    assert history[-1]["fused"].sum_r > history[0]["fused"].sum_r
+    best = max(epoch["fused"].sum_r for epoch in history)
+    results, spread = validate(model, toy_data(24, 1))
+    assert results["fused"].sum_r == pytest.approx(best)
+    # Two dozen videos: a random order would find 42% among the first ten.
+    assert all(history[-1][level].text_to_video.r10 > 90 for level in ("global", "entity", "action", "relation"))
+    assert min(spread.values()) > 0.05
+    assert (tmp_path / "log" / "metrics.csv").is_file()
+
+
+def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
+    short = replace(TOY, train=replace(TOY.train, epochs=2))
+    (first, a), (second, b) = (run(tmp_path / name, short, seed=7) for name in "ab")
+    assert [e["fused"] for e in a] == [e["fused"] for e in b]
+    for one, two in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=0)
+
+
+def test_pairs_of_one_video_and_equal_captions_are_no_negatives() -> None:
+    data = toy_data(3, 0)
+    data.texts[4] = TextFeatures(data.texts[2].parse, data.texts[4].encoded)
+    pairs = Pairs(data, {"entity": ["dog"], "action": ["run"], "relation": []})
+    batch = pairs.collate([0, 1, 2, 4])
+    assert batch.negatives.tolist() == [
+        [False, False, True, True],
+        [False, False, True, True],
+        [True, True, False, False],
+        [True, True, False, False],
+    ]
+
+
+@pytest.mark.parametrize("ranking", ["hardest", "sum", "infonce"])
+def test_every_objective_reaches_every_parameter(ranking: str) -> None:
+    config = replace(TOY, loss=replace(TOY.loss, ranking=ranking, kl_symmetric=True))
+    data = toy_data(16, 0)
+    torch.manual_seed(0)
+    module = MCSANModule(MCSAN(config.model, {"entity": 4, "action": 3, "relation": 1}), config, data)
+    pairs = Pairs(data, {"entity": list(KINDS), "action": list(VERBS), "relation": []})
+    losses = module.losses(pairs.collate(range(0, 32, 2)))
+    assert set(losses) == {"rank", "level_rank", "concepts", "kl"}
+    torch.stack(list(losses.values())).sum().backward()
+    idle = [n for n, p in module.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert idle == []
+
+
+def test_a_dead_level_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = toy_data(8, 0)
+    module = MCSANModule(MCSAN(TOY.model, {"entity": 4, "action": 3, "relation": 1}), TOY, data)
+    for p in module.model.video.pool["relation"].parameters():
+        torch.nn.init.zeros_(p)
+    said: list[str] = []
+    monkeypatch.setattr(module, "print", said.append)
+    monkeypatch.setattr(module, "log", lambda *a, **k: None)
+    module.validation_step(torch.zeros(1), 0)
+    assert len(said) == 1 and "'relation' is dead" in said[0]
