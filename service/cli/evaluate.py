@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
@@ -37,6 +36,8 @@ def evaluate(
     """
     settings = settings_of(library=library, model=model, device=device)
     folder = library_of(settings)
+
+    import numpy as np
 
     from indexer.library import Library
     from model.evaluation.metrics import evaluate as measure

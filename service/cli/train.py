@@ -27,8 +27,11 @@ def train(
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """
+    from model.presets import preset as preset_of
+
+    preset_of(preset)  # an unknown name is refused here
     if preset != "demo":
-        raise InputError(f"There is no training data for preset {preset!r}: this version trains the preset demo.")
+        raise InputError(f"There is no training data for preset {preset!r}: this version trains the preset demo only.")
     try:
         import lightning  # noqa: F401
     except ImportError as error:

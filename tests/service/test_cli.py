@@ -21,7 +21,18 @@ from service.cli import app
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-COMMANDS = (["index"], ["captions", "add"], ["search"], ["describe"], ["serve"], ["status"], ["doctor"])
+COMMANDS = (
+    ["demo"],
+    ["index"],
+    ["captions", "add"],
+    ["search"],
+    ["describe"],
+    ["serve"],
+    ["status"],
+    ["train"],
+    ["evaluate"],
+    ["doctor"],
+)
 
 
 @pytest.fixture(autouse=True)
