@@ -58,7 +58,7 @@ class Phase:
     learning_rate: float
 
 
-PHASES = (Phase("close-ups", True, 2500, 128, 3e-3), Phase("whole frames", False, 1600, 64, 2e-3))
+PHASES = (Phase("close-ups", True, 2000, 128, 3e-3), Phase("whole frames", False, 1400, 64, 2e-3))
 
 
 def pretrain_backbone(

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from model.text_features import TextFeaturizer
 from model.training.dataset import VideoText
 from model.training.fit import fit
 
-TRAIN_CLIPS, VALIDATION_CLIPS = 6000, 500
+TRAIN_CLIPS, VALIDATION_CLIPS = 5000, 500
 NOTE = "Trained from scratch on Quartet's generated cartoon world. It has seen nothing else."
 
 Report = Callable[[str, int, int, str], None]
@@ -77,9 +78,10 @@ def train_demo(
     for split, count in sizes.items():
         specs = sample_split(split, count, seed)
         features: list[Tensor] = []
-        for row in clip_features(specs, backbone, config.model.frames, seed):
-            features.append(row)
-            report(f"frame features, {split}", len(features), count, "")
+        with _one_thread():
+            for row in clip_features(specs, backbone, config.model.frames, seed):
+                features.append(row)
+                report(f"frame features, {split}", len(features), count, "")
         texts = [captions(spec) for spec in specs]
         report(f"sentences, {split}", 0, 1, "")
         encoded = iter(featurizer([caption for own in texts for caption in own]))
@@ -91,6 +93,17 @@ def train_demo(
     )
     save_checkpoint(folder, checkpoint)
     return history
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """While a loader renders frames in a process of its own: on two cores, a second thread would only wait for it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _details(losses: dict[str, float]) -> str:

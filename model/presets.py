@@ -30,7 +30,7 @@ DEMO = Preset(
     loss=LossConfig(ranking="infonce", level_ranking=0.5),
     train=TrainConfig(
         batch_size=128,
-        epochs=8,
+        epochs=7,
         optimizer="adamw",
         learning_rate=1e-3,
         weight_decay=0.01,
