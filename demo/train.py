@@ -67,11 +67,11 @@ def train_demo(
 ) -> list[dict[str, Retrieval]]:
     """Train the demo checkpoint into `folder`; returns the validation metrics of every epoch."""
     config = preset("demo")
-    torch.manual_seed(seed)
-    backbone = pretrain_backbone(
-        seed,
-        on_step=lambda name, step, total, losses: report(f"backbone, {name}", step, total, _details(losses)),
-    )
+    with _one_thread():
+        backbone = pretrain_backbone(
+            seed,
+            on_step=lambda name, step, total, losses: report(f"backbone, {name}", step, total, _details(losses)),
+        )
     featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
     splits: dict[Split, VideoText] = {}
     sizes: dict[Split, int] = {"train": TRAIN_CLIPS, "val": VALIDATION_CLIPS}

@@ -44,14 +44,15 @@ def video_name(split: Split, number: int) -> str:
 def write_videos(
     folder: Path, split: Split, count: int, seed: int, workers: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Write `count` clips of a split and their captions below `folder`; yields (done, total) after each clip.
+    """Write `count` clips of a split to `folder`/videos and their captions beside it; yields (done, total).
 
     Clips that exist are kept. `captions.jsonl` holds one {"video", "captions", "split"} object per clip.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    videos = folder / "videos"
+    videos.mkdir(parents=True, exist_ok=True)
     specs = sample_split(split, count, seed)
     write_captions(folder / CAPTIONS_FILE, split, specs)
-    paths = [folder / video_name(split, i) for i in range(count)]
+    paths = [videos / video_name(split, i) for i in range(count)]
     missing = [(spec, path) for spec, path in zip(specs, paths, strict=True) if not path.exists()]
     done = count - len(missing)
     yield done, count

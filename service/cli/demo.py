@@ -61,19 +61,18 @@ def demo(
     """
     from demo.video import CAPTIONS_FILE
 
-    videos = folder / "videos"
-    _render(videos, clips, seed)
+    _render(folder, clips, seed)
     if render_only:
         return
     settings = settings_of(library=folder / "library", model="demo")
-    run_index(settings, [videos])
-    run_add(settings, videos / CAPTIONS_FILE)
+    run_index(settings, [folder / "videos"])
+    run_add(settings, folder / CAPTIONS_FILE)
     if (clips, seed) == (CLIPS, SEED):
         from service.engine import Engine
 
         engine = Engine.open(settings)
         try:
-            right = _ask(engine, videos)
+            right = _ask(engine, folder)
         finally:
             engine.close()
         if once and not right:
@@ -82,17 +81,17 @@ def demo(
         run_server(settings, host, port)
 
 
-def _render(videos: Path, clips: int, seed: int) -> None:
+def _render(folder: Path, clips: int, seed: int) -> None:
     from demo.video import write_videos
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console()) as bar:
         task = bar.add_task("Rendering", total=clips)
-        for done, _ in write_videos(videos, "test", clips, seed):
+        for done, _ in write_videos(folder, "test", clips, seed):
             bar.update(task, completed=done)
 
 
-def _ask(engine: Engine, videos: Path) -> bool:
+def _ask(engine: Engine, folder: Path) -> bool:
     """Ask every question and describe one clip; prints the answers and returns whether all were right."""
     from demo.video import CAPTIONS_FILE
     from model.training.dataset import read_jsonl
@@ -104,8 +103,8 @@ def _ask(engine: Engine, videos: Path) -> bool:
         verdicts.append(answer.hits[0].title == Path(question.video).stem)
         out.print(f"\n[bold]{question.text}[/]  {_verdict(verdicts[-1])}")
         out.print(clips_table(answer), provenance(answer), sep="\n")
-    own = {video.video: video.captions for video in read_jsonl(videos / CAPTIONS_FILE)}[DESCRIBED]
-    described = asyncio.run(engine.describe_file(videos / DESCRIBED, 3, {}))
+    own = {video.video: video.captions for video in read_jsonl(folder / CAPTIONS_FILE)}[DESCRIBED]
+    described = asyncio.run(engine.describe_file(folder / "videos" / DESCRIBED, 3, {}))
     verdicts.append(described.hits[0].text in own)
     out.print(f"\n[bold]What happens in {DESCRIBED}?[/]  {_verdict(verdicts[-1])}")
     out.print(captions_table(described), provenance(described), sep="\n")

@@ -32,7 +32,7 @@ def evaluate(
     Clips are what the library's index stores, so decoding and indexing are part of what is measured. Every caption is
     a query; ties count against the model. Prints Markdown: one row for the fused score, one for each level alone.
 
-    [dim]quartet evaluate quartet-demo/videos/captions.jsonl --library quartet-demo/library[/]
+    [dim]quartet evaluate quartet-demo/captions.jsonl --library quartet-demo/library[/]
     """
     settings = settings_of(library=library, model=model, device=device)
     folder = library_of(settings)

@@ -22,15 +22,15 @@ def test_clips_and_captions_on_disk(tmp_path: Path) -> None:
     assert [line["video"] for line in lines] == ["test-0000.mp4", "test-0001.mp4", "test-0002.mp4"]
     assert all(len(line["captions"]) >= 5 and line["split"] == "test" for line in lines)
     spec = sample_split("test", 3, seed=1)[0]
-    with av.open(str(tmp_path / "test-0000.mp4")) as container:
+    with av.open(str(tmp_path / "videos" / "test-0000.mp4")) as container:
         stream = container.streams.video[0]
         frames = sum(1 for _ in container.decode(stream))
         assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 320, 240)
     assert 3 <= frames / FPS <= 8 and abs(frames / FPS - spec.duration) < 1 / FPS
-    assert not list(tmp_path.glob("*.part*"))
-    before = [p.stat().st_mtime_ns for p in sorted(tmp_path.glob("*.mp4"))]
+    assert not list(tmp_path.rglob("*.part*"))
+    before = [p.stat().st_mtime_ns for p in sorted(tmp_path.rglob("*.mp4"))]
     assert list(write_videos(tmp_path, "test", 3, seed=1, workers=1)) == [(3, 3)]
-    assert [p.stat().st_mtime_ns for p in sorted(tmp_path.glob("*.mp4"))] == before
+    assert [p.stat().st_mtime_ns for p in sorted(tmp_path.rglob("*.mp4"))] == before
 
 
 def test_labels_say_what_is_where() -> None:
