@@ -28,6 +28,11 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+## Retrain the bundled caption parser; TREEBANK is a folder with UD English EWT.
+TREEBANK ?= ../shared/ud-english-ewt
+parser: $(STAMP)
+	$(BIN)/python training/parser/build.py $(TREEBANK)
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
