@@ -22,14 +22,19 @@ def load_encoder(name_or_path: str | Path, device: str = "auto") -> Encoder:
         from model.fake import FakeEncoder
 
         return FakeEncoder()
+    from model.mcsan_encoder import McsanEncoder
+
+    return McsanEncoder(checkpoint_folder(name_or_path), resolve_device(device))
+
+
+def checkpoint_folder(name_or_path: str | Path) -> Path:
+    """The folder of a checkpoint by name or path. Raises ModelError if there is none."""
     folder = MODELS.get(str(name_or_path), Path(name_or_path))
     if not folder.is_dir():
         raise ModelError(
             f"There is no model {str(name_or_path)!r}. Give the folder of a checkpoint, or one of: {', '.join(MODELS)}."
         )
-    from model.mcsan_encoder import McsanEncoder
-
-    return McsanEncoder(folder, resolve_device(device))
+    return folder
 
 
 def resolve_device(device: str) -> str:

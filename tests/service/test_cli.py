@@ -29,6 +29,7 @@ COMMANDS = (
     ["describe"],
     ["serve"],
     ["status"],
+    ["features"],
     ["train"],
     ["evaluate"],
     ["doctor"],

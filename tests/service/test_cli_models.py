@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
 import pytest
+import torchvision
+from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 from service.cli import app
@@ -57,7 +60,28 @@ def test_evaluate_names_a_video_that_is_not_there(world: World, tmp_path: Path) 
     assert "gone.mp4" in result.stderr
 
 
+def test_features_are_made_once_and_can_be_trained_on(world: World, tmp_path: Path) -> None:
+    weights = torchvision.models.get_model("mobilenet_v3_small", weights=None).state_dict()
+    save_file(weights, tmp_path / "w.safetensors")
+    out = tmp_path / "f.h5"
+    given = ("features", world.videos, "--out", out, "--weights", tmp_path / "w.safetensors")
+    result = run(*given, "--backbone", "mobilenet_v3_small", "--frames", 3)
+    assert result.exit_code == 0, result.output
+    assert "features of 5 videos, 2 refused" in result.stdout and "empty-file" in result.stdout
+    with h5py.File(out) as file:
+        assert {name: file[name].shape for name in file} == dict.fromkeys(world.texts, (3, 576))
+    again = run(*given, "--backbone", "mobilenet_v3_small")
+    assert again.exit_code == 0
+    with h5py.File(out) as file:
+        assert file["red"].shape == (3, 576)
+    other = run(*given, "--backbone", "resnet18")
+    assert other.exit_code == 1 and "does not hold weights of resnet18" in other.stderr
+
+
 def test_train_refuses_what_it_cannot_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("train", "--preset", "paper")
+    assert result.exit_code == 1
+    assert "Name caption files and" in result.stderr
     result = run("train", "--preset", "papers")
     assert result.exit_code == 1
     assert "Unknown preset 'papers'" in result.stderr

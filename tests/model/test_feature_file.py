@@ -1,0 +1,96 @@
+"""Features in HDF5, and a whole training on them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+import model.presets
+from model.backbones import Backbone, BackboneConfig
+from model.config import TrainConfig
+from model.errors import InputError
+from model.mcsan_encoder import McsanEncoder
+from model.training.feature_file import FeatureFile
+from model.training.readers import read_captions
+from model.training.run import evaluate_on_features, train_on_features
+
+SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))
+
+
+def test_features_come_back_sampled_at_the_middles(tmp_path: Path) -> None:
+    with FeatureFile(tmp_path / "f.h5", writable=True) as file:
+        file.add("a/b", torch.arange(12.0).view(6, 2))
+        file.add("short", torch.ones(1, 2))
+    with h5py.File(tmp_path / "f.h5") as raw:
+        assert set(raw) == {"a_b", "short"}
+    with FeatureFile(tmp_path / "f.h5") as file:
+        assert "a/b" in file and "c" not in file and file.dim == 2 and file.backbone is None
+        rows = file.read(["a/b", "short"], frames=3)
+        assert rows[0][:, 0].tolist() == [2.0, 6.0, 10.0] and rows[1].shape == (1, 2)
+        with pytest.raises(InputError, match=r"no features for 2 of 3 videos: x, y\."):
+            file.read(["x", "short", "y"], 3)
+
+
+def test_the_file_remembers_its_backbone(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    with FeatureFile(path, writable=True, backbone=SMALL) as file:
+        file.add("a", torch.ones(1, 576))
+    with FeatureFile(path) as file:
+        assert file.backbone == SMALL
+    with pytest.raises(InputError, match="features of another backbone"):
+        FeatureFile(path, writable=True, backbone=replace(SMALL, arch="resnet18"))
+
+
+def test_what_is_no_features_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.h5").write_text("words")
+    with pytest.raises(InputError, match="cannot be opened as an HDF5 file"):
+        FeatureFile(tmp_path / "f.h5")
+    with h5py.File(tmp_path / "g.h5", "w") as raw:
+        raw["a"], raw["b"] = np.ones((2, 3)), np.ones((2, 4))
+    with FeatureFile(tmp_path / "g.h5") as file, pytest.raises(InputError, match=r"'b' has the shape \(2, 4\)"):
+        file.read(["b"], 2)
+
+
+def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    things, captions = ("red dog", "blue car", "green cup", "white cat"), tmp_path / "c.jsonl"
+    means = torch.randn(4, 576)
+    with FeatureFile(tmp_path / "f.h5", writable=True, backbone=SMALL) as file:
+        lines = []
+        for i in range(24):
+            split = "train" if i < 16 else "test"
+            said = [f"a {things[i % 4]} is moving", f"the {things[i % 4]}"]
+            lines.append(json.dumps({"video": f"v{i}", "captions": said, "split": split}))
+            file.add(f"v{i}", means[i % 4] + 0.1 * torch.randn(5, 576))
+    captions.write_text("\n".join(lines))
+    weights = torchvision.models.get_model("mobilenet_v3_small", weights=None).state_dict()
+    save_file(weights, tmp_path / "w.safetensors")
+    small = replace(
+        model.presets.DEMO,
+        model=replace(model.presets.DEMO.model, embed_dim=32, bottleneck=32, frames=4),
+        train=TrainConfig(16, 4, "adamw", 3e-3, schedule="cosine"),
+    )
+    said: list[str] = []
+    read = read_captions([captions])
+    arguments = (small, read, tmp_path / "f.h5", tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
+    assert len(train_on_features(*arguments, progress=False)) == 4
+    assert any("2 training videos, drawn by the seed, validate" in sentence for sentence in said)
+    results, checkpoint = evaluate_on_features(tmp_path / "mine", read.split("test"), tmp_path / "f.h5")
+    assert checkpoint.model.config.feature_dim == 576
+    # Eight test videos show four things: chance finds one of eight first, the right thing leaves one of two.
+    assert results["fused"].text_to_video.r1 > 30
+    encoder = McsanEncoder(tmp_path / "mine")
+    assert encoder.encode_clips([np.zeros((3, 40, 60, 3), np.uint8)])["entity"].shape == (1, 32)
+    reference = Backbone(SMALL)
+    reference.load_weights(tmp_path / "w.safetensors")
+    torch.testing.assert_close(encoder.backbone.state_dict(), reference.eval().state_dict(), atol=1e-3, rtol=1e-3)
+    with FeatureFile(tmp_path / "narrow.h5", writable=True) as file:
+        file.add("v16", torch.ones(2, 7))
+    with pytest.raises(InputError, match="features of width 7, the checkpoint needs 576"):
+        evaluate_on_features(tmp_path / "mine", read.split("test"), tmp_path / "narrow.h5")
