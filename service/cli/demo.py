@@ -31,8 +31,13 @@ class Question:
     video: str
 
 
-QUESTIONS: tuple[Question, ...] = ()
-DESCRIBED = "test-0000.mp4"
+QUESTIONS = (
+    Question("a purple cat carrying a fish", "test-0066.mp4"),
+    Question("a red heart swings on a rope in the city", "test-0032.mp4"),
+    Question("a white balloon swallows a big robot", "test-0025.mp4"),
+)
+"""Each has clips beside it that differ in one thing: roles swapped, another action, another colour."""
+DESCRIBED = "test-0057.mp4"
 
 FolderOption = Annotated[Path, typer.Option(help="Where the videos and the library go.")]
 ClipsOption = Annotated[int, typer.Option(min=1, max=5000, help="How many clips to render.")]
