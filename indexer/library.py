@@ -11,9 +11,11 @@ from sqlalchemy.exc import DatabaseError
 
 from indexer.catalog import Catalog
 from indexer.durable import replace_file
-from indexer.generation import KINDS, Generation, Rows, empty_rows, open_generation, write_generation
+from indexer.gallery import Change, Rows
+from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
 from indexer.lock import writer_lock
 from indexer.schema import metadata, open_database
+from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
 from model.errors import FingerprintError, LibraryError, NotFoundError
 
@@ -125,14 +127,23 @@ def thumbnail_path(library: Path, clip_id: int) -> Path:
     return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
 
 
-def publish(path: Path, spec: EncoderSpec, rows: Mapping[str, Rows]) -> str:
+def publish(
+    path: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, Change | Rows],
+    live: Generation | None = None,
+    settings: ListSettings | None = None,
+) -> str:
     """Write the next generation, make it live and remove those that nobody can be about to open.
 
+    changes   per gallery all of its rows, or what changes against `live`
+    settings  see `write_generation`
     The caller holds the writer's lock (or is making the library). Returns the new generation's name.
     """
     folder = path / "generations"
     name = f"{next_number(path):06d}"
-    write_generation(folder / name, spec, rows)
+    complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
+    write_generation(folder / name, spec, complete, live, settings)
     replace_file(path / "CURRENT", f"{name}\n".encode())
     for number in sorted(_numbers(folder))[:-_KEPT_GENERATIONS]:
         # Readers that have it open keep it: unlinked files live on until they are unmapped.
