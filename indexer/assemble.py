@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 
 from indexer.catalog_writer import CatalogWriter
 from indexer.gallery import Change, Gallery, Rows
-from indexer.generation import KINDS
+from indexer.generation import KINDS, Generation
 from indexer.library import Library, next_number, publish, thumbnail_path
+from indexer.lock import writer_lock
+from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
 from model.errors import LibraryError
 
@@ -17,27 +22,41 @@ _LARGE = 10_000
 _MOST_SEGMENTS = 16
 
 
-def publish_changes(library: Library, writer: CatalogWriter) -> str:
+def retrain(path: Path, settings: ListSettings) -> Generation:
+    """Write every gallery of a library anew, with lists as `settings` ask; returns the new live generation.
+
+    Raises LibraryError if the library is missing, damaged or held by another writer.
+    """
+    with Library.open(path) as library, writer_lock(path):
+        levels = library.current().manifest.levels
+        with closing(CatalogWriter(library.catalog.path, levels)) as writer:
+            publish_changes(library, writer, settings)
+        return library.current()
+
+
+def publish_changes(library: Library, writer: CatalogWriter, settings: ListSettings | None = None) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
-    Nothing is written if the live one holds exactly that. The caller holds the writer's lock.
+    Nothing is written if the live one holds exactly that, and `settings` for its lists are not given.
+    The caller holds the writer's lock.
     """
     live = library.current()
     spec = live.manifest.spec
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
     name = live.name
-    if any(not np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
+    if settings is not None or any(not np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         number = next_number(library.path)
         changes = {
-            kind: _change(wanted[kind], live.gallery(kind), writer.staged_rows(kind, spec), spec) for kind in KINDS
+            kind: _change(wanted[kind], live.gallery(kind), writer.staged_rows(kind, spec), spec, settings is not None)
+            for kind in KINDS
         }
-        name = publish(library.path, spec, changes, live)
+        name = publish(library.path, spec, changes, live, settings)
         for clip_id in writer.settle(number):
             thumbnail_path(library.path, clip_id).unlink(missing_ok=True)
     return name
 
 
-def _change(ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec) -> Change:
+def _change(ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False) -> Change:
     """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all anew."""
     staged_ids, staged_vectors = staged
     fresh = ids[~np.isin(ids, old.ids, assume_unique=True)]
@@ -50,7 +69,7 @@ def _change(ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec) -> C
     new_rows = np.searchsorted(staged_ids, fresh)
     added = fresh, {level.name: staged_vectors[level.name][new_rows] for level in spec.levels}
     removed = old.row_ids[~np.isin(old.row_ids, ids, assume_unique=True)]
-    if _worth_keeping(old, fresh, removed):
+    if not anew and _worth_keeping(old, fresh, removed):
         return Change(added, kept=old, removed=removed)
     return Change(_merge(ids, old, added, spec))
 

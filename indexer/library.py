@@ -7,10 +7,13 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.exc import DatabaseError
 
 from indexer.catalog import Catalog
 from indexer.durable import replace_file
+from indexer.filters import ClipFilter, ClipTable
 from indexer.gallery import Change, Rows
 from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
 from indexer.lock import writer_lock
@@ -33,6 +36,7 @@ class Library:
         self.catalog = catalog
         self._generation = generation
         self._swap = threading.Lock()
+        self._clip_table: tuple[str, ClipTable] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec) -> Library:
@@ -100,6 +104,13 @@ class Library:
         built_by = self.current().manifest.model.fingerprint
         if built_by != spec.fingerprint:
             raise FingerprintError(built_by, spec.fingerprint)
+
+    def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
+        """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue."""
+        name, known = self.current().name, self._clip_table
+        if known is None or known[0] != name:
+            known = self._clip_table = (name, self.catalog.clip_table())
+        return known[1].select(wanted)
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""

@@ -60,6 +60,9 @@ class Tuning:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def describe(self) -> str:
+        return f"{self.type}, {self.nprobe} lists and {self.depth} items per level: recall@10 {self.recall:.3f}"
+
 
 _DRIFT = 1.25
 """Retraining is due when new rows are by this factor farther from their centroids than the old ones were."""

@@ -212,3 +212,16 @@ def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeyp
 def test_a_target_that_cannot_be_met_is_said(gallery: Gallery) -> None:
     tuning = Tuning(**{**tuned(gallery).to_json(), "recall": 0.8, "target": 0.95})
     assert tuning.retraining_due == "The lists reach a recall of 0.800 and 0.95 was asked for."
+
+
+def test_a_library_is_retrained_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_library(tmp_path / "lib", n=1500) as library:
+        old = library.current().clips
+        monkeypatch.setattr(assemble.CatalogWriter, "live_ids", lambda self, kind: old.ids if kind == "clips" else [])
+        new = assemble.retrain(library.path, ListSettings(1200, 0.9)).clips
+        assert tuned(new).target == 0.9
+        assert np.array_equal(new.ids, old.ids)
+        assert np.array_equal(new.vectors(new.ids)["action"], old.vectors(old.ids)["action"])
+        scanned = assemble.retrain(library.path, ListSettings(2000, 0.9)).clips
+        assert tuning_of(scanned) is None
+        assert "IVF" in tuned(new).describe()
