@@ -59,6 +59,8 @@ def _compare(n: int, folder: Path, options: argparse.Namespace) -> None:
             print(f"| {system} | only measured up to {LARGEST[system]:,} | | | | | | |")
         elif (package := PACKAGES.get(system)) and importlib.util.find_spec(package) is None:
             print(f"| {system} | not installed (`pip install {package}`) | | | | | | |")
+        elif system == "quartet, GPU" and not _has_gpu():
+            print(f"| {system} | no GPU here | | | | | | |")
         else:
             m = _run(["--child", system, str(folder)], options.threads)
             print(
@@ -150,6 +152,12 @@ def _memory() -> dict[str, float]:
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]
     fields = {line.split(":")[0]: int(line.split()[1]) / 1e3 for line in lines}
     return {"rss": fields["Rss"], "anonymous": fields["Anonymous"]}
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _bandwidth() -> float:

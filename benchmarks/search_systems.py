@@ -37,11 +37,11 @@ def _settings(n: int) -> Any:
     return ListSettings(approximate_from=min(n, 200_000), recall=0.995)
 
 
-def quartet(data: Path, work: Path, exact: bool) -> Ask:
+def quartet(data: Path, work: Path, exact: bool, device: str = "cpu") -> Ask:
     from indexer.library import Library
     from indexer.search import search_batch
 
-    clips = Library.open(work / "library").current().clips
+    clips = Library.open(work / "library", device).current().clips
 
     def ask(queries: Vectors) -> Answer:
         found = search_batch(clips, LEVELS, queries, K, {}, exact=exact)
@@ -179,6 +179,7 @@ def milvus(data: Path, work: Path) -> Ask:
 SYSTEMS: dict[str, Callable[[Path, Path], Ask]] = {
     "quartet, lists": lambda data, work: quartet(data, work, exact=False),
     "quartet, exact": lambda data, work: quartet(data, work, exact=True),
+    "quartet, GPU": lambda data, work: quartet(data, work, exact=True, device="cuda"),
     "joint lists": joint_lists,
     "4 x IndexFlatIP + union": flat_union,
     "numpy scan": numpy_scan,

@@ -31,8 +31,9 @@ _OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", "generations", "
 class Library:
     """An open library. Safe to read from many threads; one process at a time writes (`indexer.lock`)."""
 
-    def __init__(self, path: Path, catalog: Catalog, generation: Generation) -> None:
+    def __init__(self, path: Path, catalog: Catalog, generation: Generation, device: str = "cpu") -> None:
         self.path = path
+        self.device = device
         self.catalog = catalog
         self._generation = generation
         self._swap = threading.Lock()
@@ -67,11 +68,14 @@ class Library:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path) -> Library:
-        """Open a library for reading. Raises LibraryError if it is missing, damaged or of a newer format."""
+    def open(cls, path: Path, device: str = "cpu") -> Library:
+        """Open a library for reading; exhaustive searches run on the torch device `device`.
+
+        Raises LibraryError if it is missing, damaged or of another format.
+        """
         if not exists(path):
             raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
-        generation = _open_live(path)
+        generation = _open_live(path, device)
         if not (path / "catalog.sqlite").is_file():
             raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
         catalog = Catalog(path / "catalog.sqlite")
@@ -80,7 +84,7 @@ class Library:
         except DatabaseError as error:
             catalog.close()
             raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
-        return cls(path, catalog, generation)
+        return cls(path, catalog, generation, device)
 
     def close(self) -> None:
         self.catalog.close()
@@ -96,7 +100,7 @@ class Library:
         if live_name(self.path) != self._generation.name:
             with self._swap:
                 if live_name(self.path) != self._generation.name:
-                    self._generation = _open_live(self.path)
+                    self._generation = _open_live(self.path, self.device)
         return self._generation
 
     def check_encoder(self, spec: EncoderSpec) -> None:
@@ -171,11 +175,11 @@ def _numbers(folder: Path) -> list[int]:
     return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
 
 
-def _open_live(path: Path) -> Generation:
+def _open_live(path: Path, device: str) -> Generation:
     name = live_name(path)
     while True:
         try:
-            return open_generation(path / "generations" / name)
+            return open_generation(path / "generations" / name, device)
         except LibraryError:
             # It may have been replaced and removed between reading its name and opening it.
             name, tried = live_name(path), name

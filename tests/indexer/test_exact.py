@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from indexer import exact
 from indexer.gallery import Change, Gallery, open_gallery, write_gallery
@@ -51,14 +52,19 @@ def true_scores(specs: tuple[LevelSpec, ...], vectors: Vectors, query: Vectors) 
     return np.where(norm > 0, total / np.where(norm > 0, norm, 1), -np.inf)
 
 
-def in_memory(folder: Path, specs: tuple[LevelSpec, ...], vectors: Vectors) -> Gallery:
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+"""`make gpu-check` runs these tests where there is a GPU."""
+
+
+def in_memory(folder: Path, specs: tuple[LevelSpec, ...], vectors: Vectors, device: str = "cpu") -> Gallery:
     n = len(next(iter(vectors.values())))
     bounds = write_gallery(folder, specs, Change((np.arange(n, dtype=np.int64), vectors)))
-    return open_gallery(folder, specs, bounds)
+    return open_gallery(folder, specs, bounds, device=device)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", range(40))
-def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """50 cases per seed, 2000 in all; small blocks, so that every gallery spans many."""
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(exact, "_BLOCK_ROWS", {"few": 7, "many": 5, "cuda": 7})
@@ -66,7 +72,7 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, monkeypatch: p
         specs = random_specs(rng)
         n = int(rng.choice([0, 1, 2, 30, 90]))
         vectors = random_vectors(rng, specs, n)
-        gallery = in_memory(tmp_path / str(case), specs, vectors)
+        gallery = in_memory(tmp_path / str(case), specs, vectors, device)
         queries = {spec.name: random_vectors(rng, (spec,), 5)[spec.name] for spec in specs}
         for name in LEVEL_NAMES:
             queries[name][:, 0] += 1e-6  # no query is all zeros
@@ -111,6 +117,25 @@ def test_the_scan_is_tight(tmp_path: Path) -> None:
     gallery = in_memory(tmp_path / "g", specs, vectors)
     query = {name: rows[:1] + 0.05 * rows[1:2] for name, rows in vectors.items()}
     assert len(exact.scan(gallery, ask(specs, query, {}), 10, None)[0]) < 30
+
+
+@pytest.mark.parametrize("widen", [False, True])
+def test_products_are_as_near_as_the_bound_says(widen: bool) -> None:
+    """The premise of the bound, on this machine: float32 sums of halves, rounded to half at most once."""
+    rng = np.random.default_rng(7)
+    for d in (1, 31, 256, 2048):
+        rows = (rng.standard_normal((500, d)) / np.sqrt(d) + 0.3).astype(np.float16)
+        queries = (rng.standard_normal((6, d)) / np.sqrt(d) + 0.3).astype(np.float16)
+        exactly = queries.astype(np.float64) @ rows.astype(np.float64).T
+        if widen:
+            found = torch.from_numpy(queries).float() @ torch.from_numpy(rows).float().T
+        else:
+            found = torch.stack([torch.mv(torch.from_numpy(rows), torch.from_numpy(query)) for query in queries])
+        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)[:, None] * np.linalg.norm(
+            rows.astype(np.float64), axis=1
+        )
+        allowed = (2 * d * 2.0**-24 + 1.01 * 2.0**-11) * lengths + 2.0**-25
+        assert (np.abs(found.double().numpy() - exactly) <= allowed).all()
 
 
 def test_a_filter_holds_inside_the_search(tmp_path: Path) -> None:

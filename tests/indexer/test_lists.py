@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +227,42 @@ def test_a_library_is_retrained_as_asked(tmp_path: Path, monkeypatch: pytest.Mon
         scanned = assemble.retrain(library.path, ListSettings(2000, 0.9)).clips
         assert tuning_of(scanned) is None
         assert "IVF" in tuned(new).describe()
+
+
+def test_eight_threads_see_one_generation_each_while_lists_are_swapped(tmp_path: Path) -> None:
+    """Generations alternate between two sets of vectors: every answer is that of one of them, with its own lists."""
+    contents = [clustered(1200, seed, missing=0) for seed in (21, 22)]
+    query = {name: rows[:1] for name, rows in clustered(1, seed=23, missing=0).items()}
+    settings = ListSettings(1000, 0.9)
+    with Library.create(tmp_path / "lib", SPEC) as library:
+
+        def publish_one(number: int) -> None:
+            rows = rows_of(contents[number % 2])
+            publish(library.path, SPEC, {"clips": rows, "captions": empty_rows(SPEC)}, settings=settings)
+
+        publish_one(0)
+        publish_one(1)
+        answers = {}
+        for number in (2, 3):
+            publish_one(number)
+            clips = library.current().clips
+            answers[number % 2] = [search(clips, LEVELS, query, 5, {}, exact=exact).hits for exact in (False, True)]
+        assert answers[0] != answers[1]
+        done = threading.Event()
+
+        def read() -> set[int]:
+            seen = set()
+            while not done.is_set():
+                generation = library.current()
+                which = int(generation.name) % 2
+                found = [search(generation.clips, LEVELS, query, 5, {}, exact=exact).hits for exact in (False, True)]
+                assert found == answers[which]
+                seen.add(which)
+            return seen
+
+        with ThreadPoolExecutor(8) as pool:
+            readers = [pool.submit(read) for _ in range(8)]
+            for number in range(4, 8):
+                publish_one(number)
+            done.set()
+            assert set.union(*(reader.result() for reader in readers)) == {0, 1}
