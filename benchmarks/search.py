@@ -82,12 +82,12 @@ def _measure(system: str, folder: Path) -> dict[str, float]:
     if system == "build":
         began = time.perf_counter()
         build_library(folder / "data", folder / "library")
-        sizes = {p.name: p.stat().st_size for p in (folder / "library").rglob("*") if p.is_file()}
+        size = sum(path.stat().st_size for path in (folder / "library").rglob("*") if path.is_file())
         manifest = max((folder / "library" / "generations").glob("*/manifest.json"))
         tuning = json.loads(manifest.read_text())["tuning"]["clips"]
         built = {
             "build_s": round(time.perf_counter() - began, 1),
-            "disk_MB": round(sum(sizes.values()) / 1e6),
+            "disk_MB": round(size / 1e6),
             **{key: tuning[key] for key in ("type", "nprobe", "depth", "recall")},
         }
         (folder / "build.json").write_text(json.dumps(built))

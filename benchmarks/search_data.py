@@ -15,27 +15,32 @@ SPEC = EncoderSpec("benchmark", "benchmark-0", LEVELS, 1, "made vectors")
 QUERIES = 256
 
 _BLOCK = 1 << 16
-_SPREAD = 1.0
-"""Length of the noise around a topic's unit vector: items of a topic have a cosine of about one half."""
+_LATENT = 32
+"""Dimensions in which items truly differ: learned embeddings use few of those that they have."""
 
-_AGREE = 0.7
-"""How often a level has the topic that the item has as a whole."""
+_OWN, _NOISE = 0.4, 0.3
+"""How much of a level is its own rather than the item's, and the length of the noise in all 256 dimensions."""
 
 
 def make_data(folder: Path, n: int, seed: int) -> None:
-    """Write LEVEL.npy (n, DIM) and queries-LEVEL.npy (QUERIES, DIM): unit rows, float32, queries drawn as items are."""
+    """Write LEVEL.npy (n, DIM) and queries-LEVEL.npy (QUERIES, DIM): unit rows, float32, queries drawn as items are.
+
+    An item is a point near one of n / 200 topics, some of them far larger than others. A level sees that point,
+    and something of its own, through a projection of its own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    topics = max(50, n // 200)
     rng = np.random.default_rng(seed)
-    whole = rng.zipf(1.3, n + QUERIES) % topics
+    topics = max(50, n // 200)
+    centres = rng.standard_normal((topics, _LATENT), dtype=np.float32)
+    topic = (rng.pareto(1.0, n + QUERIES) * topics / 10).astype(np.int64) % topics
+    items = centres[topic] + np.float32(0.6) * rng.standard_normal((n + QUERIES, _LATENT), dtype=np.float32)
     for name in LEVEL_NAMES:
-        centres = _unit(rng.standard_normal((topics, DIM), dtype=np.float32))
-        own = np.where(rng.random(len(whole)) < _AGREE, whole, rng.integers(0, topics, len(whole)))
+        projection = rng.standard_normal((_LATENT, DIM), dtype=np.float32)
         rows = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=(n, DIM))
         for start in range(0, n, _BLOCK):
-            rows[start : start + _BLOCK] = _around(centres[own[start : min(start + _BLOCK, n)]], rng)
+            rows[start : start + _BLOCK] = _seen(items[start : min(start + _BLOCK, n)], projection, rng)
         rows.flush()
-        np.save(folder / f"queries-{name}.npy", _around(centres[own[n:]], rng))
+        np.save(folder / f"queries-{name}.npy", _seen(items[n:], projection, rng))
 
 
 def load(folder: Path) -> Vectors:
@@ -46,9 +51,10 @@ def load_queries(folder: Path) -> Vectors:
     return {name: np.load(folder / f"queries-{name}.npy") for name in LEVEL_NAMES}
 
 
-def _around(centres: FloatArray, rng: np.random.Generator) -> FloatArray:
-    noise = rng.standard_normal(centres.shape, dtype=np.float32) * np.float32(_SPREAD / np.sqrt(DIM))
-    return _unit(centres + noise)
+def _seen(items: FloatArray, projection: FloatArray, rng: np.random.Generator) -> FloatArray:
+    own = rng.standard_normal(items.shape, dtype=np.float32)
+    rows = _unit((items + np.float32(_OWN) * own) @ projection)
+    return _unit(rows + rng.standard_normal(rows.shape, dtype=np.float32) * np.float32(_NOISE / np.sqrt(DIM)))
 
 
 def _unit(rows: FloatArray) -> FloatArray:

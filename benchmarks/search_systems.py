@@ -138,7 +138,9 @@ def lancedb(data: Path, work: Path) -> Ask:
     def one(queries: Vectors, i: int) -> list[int]:
         found = []
         for name in LEVEL_NAMES:
-            search = table.search(queries[name][i], vector_column_name=name).distance_type("dot").select(["id"])
+            search = (
+                table.search(queries[name][i], vector_column_name=name).distance_type("dot").select(["id", "_distance"])
+            )
             if n > 10_000:
                 search = search.nprobes(20)
             found.append(search.limit(_DEPTH).to_arrow()["id"].to_numpy())
