@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format parser clean
+.PHONY: demo test check gpu-check benchmark format parser clean
 
 # Files of the package that change what is installed.
 $(STAMP): pyproject.toml
@@ -32,6 +32,16 @@ check: $(STAMP)
 TREEBANK ?= ../shared/ud-english-ewt
 parser: $(STAMP)
 	$(BIN)/python training/parser/build.py $(TREEBANK)
+
+## On a machine with a GPU: the tests that use it and the search benchmark there, as a table.
+gpu-check: $(STAMP)
+	$(BIN)/python -c 'import torch; assert torch.cuda.is_available(), "No GPU is visible to PyTorch."; print(torch.cuda.get_device_name())'
+	$(BIN)/python -m pytest tests/indexer/test_exact.py -k cuda
+	$(BIN)/python -m benchmarks.search --sizes 100000 1000000 --systems "quartet, exact" "quartet, GPU"
+
+## Search beside its peers (docs/performance.md). Takes an hour and 20 GB of disk at a million clips.
+benchmark: $(STAMP)
+	$(BIN)/python -m benchmarks.search
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -2,51 +2,99 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 
 from indexer.catalog_writer import CatalogWriter
-from indexer.gallery import Gallery
-from indexer.generation import KINDS, Rows
+from indexer.gallery import Change, Gallery, Rows
+from indexer.generation import KINDS, Generation
 from indexer.library import Library, next_number, publish, thumbnail_path
+from indexer.lock import writer_lock
+from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
 from model.errors import LibraryError
 
+_LARGE = 10_000
+"""Rows from which a gallery is added to rather than written anew."""
 
-def publish_changes(library: Library, writer: CatalogWriter) -> str:
+_MOST_SEGMENTS = 16
+
+
+def retrain(path: Path, settings: ListSettings) -> Generation:
+    """Write every gallery of a library anew, with lists as `settings` ask; returns the new live generation.
+
+    Raises LibraryError if the library is missing, damaged or held by another writer.
+    """
+    with Library.open(path) as library, writer_lock(path):
+        levels = library.current().manifest.levels
+        with closing(CatalogWriter(library.catalog.path, levels)) as writer:
+            publish_changes(library, writer, settings)
+        return library.current()
+
+
+def publish_changes(library: Library, writer: CatalogWriter, settings: ListSettings | None = None) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
-    Nothing is written if the live one holds exactly that. The caller holds the writer's lock.
+    Nothing is written if the live one holds exactly that, and `settings` for its lists are not given.
+    The caller holds the writer's lock.
     """
     live = library.current()
     spec = live.manifest.spec
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
     name = live.name
-    if any(not np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
+    if settings is not None or any(not np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         number = next_number(library.path)
-        rows = {kind: _merge(wanted[kind], live.gallery(kind), writer.staged_rows(kind, spec), spec) for kind in KINDS}
-        name = publish(library.path, spec, rows)
+        changes = {
+            kind: _change(wanted[kind], live.gallery(kind), writer.staged_rows(kind, spec), spec, settings is not None)
+            for kind in KINDS
+        }
+        name = publish(library.path, spec, changes, live, settings)
         for clip_id in writer.settle(number):
             thumbnail_path(library.path, clip_id).unlink(missing_ok=True)
     return name
 
 
-def _merge(ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec) -> Rows:
-    """The rows of `ids` (ascending) out of the live gallery and the staged ones."""
+def _change(ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False) -> Change:
+    """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all anew."""
     staged_ids, staged_vectors = staged
-    from_old = np.isin(ids, old.ids)
-    fresh = ids[~from_old]
+    fresh = ids[~np.isin(ids, old.ids, assume_unique=True)]
     if not np.isin(fresh, staged_ids).all():
         lost = fresh[~np.isin(fresh, staged_ids)][0]
         raise LibraryError(
             f"The library is damaged: the vectors of item {lost} are in no generation. "
             "Index the videos into a new library."
         )
-    old_rows = old.positions(ids[from_old])
     new_rows = np.searchsorted(staged_ids, fresh)
+    added = fresh, {level.name: staged_vectors[level.name][new_rows] for level in spec.levels}
+    removed = old.row_ids[~np.isin(old.row_ids, ids, assume_unique=True)]
+    if not anew and _worth_keeping(old, fresh, removed):
+        return Change(added, kept=old, removed=removed)
+    return Change(_merge(ids, old, added, spec))
+
+
+def _worth_keeping(old: Gallery, fresh: np.ndarray, removed: np.ndarray) -> bool:
+    """Whether the live segments are better kept than written anew.
+
+    A small gallery is quickly written. In a large one the rows outside of the first segment are scanned
+    rather than looked up, and removed rows take room: both stay below a tenth of it.
+    """
+    rows = len(old.row_ids)
+    after = bool(len(fresh)) and rows > 0 and fresh[0] <= old.row_ids[-1]
+    waiting = rows - len(old.segments[0]) + len(fresh) + len(removed)
+    return rows >= _LARGE and not after and len(old.segments) < _MOST_SEGMENTS and waiting <= rows // 10
+
+
+def _merge(ids: np.ndarray, old: Gallery, added: Rows, spec: EncoderSpec) -> Rows:
+    """The rows of `ids` (ascending) out of the live gallery and the added ones."""
+    fresh, fresh_vectors = added
+    from_old = ~np.isin(ids, fresh, assume_unique=True)
+    old_rows = old.positions(ids[from_old])
     vectors = {}
     for level in spec.levels:
         rows = np.empty((len(ids), level.dim), dtype=np.float32)
         rows[from_old] = old.rows(level.name, old_rows)
-        rows[~from_old] = staged_vectors[level.name][new_rows]
+        rows[~from_old] = fresh_vectors[level.name]
         vectors[level.name] = rows
     return ids, vectors

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
+from indexer.filters import ClipTable
 from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, videos
 from model.errors import NotFoundError
 
@@ -98,6 +100,16 @@ class Catalog:
         """Clips in order of id; a limit of None lists all."""
         found = self._rows(_clips().where(_live()).order_by(clips.c.id).offset(offset).limit(limit))
         return [_clip(row) for row in found]
+
+    def clip_table(self) -> ClipTable:
+        """Video and time of every clip, also of those that only the generation before still has."""
+        # Straight from the driver: a million rows in a second.
+        with self.engine.connect() as connection:
+            raw = connection.connection.cursor()
+            rows = raw.execute('select id, video_id, start, "end" from clips order by id').fetchall()
+            raw.close()
+        columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
+        return ClipTable(*(np.ascontiguousarray(columns[name]) for name in ("id", "video", "start", "end")))
 
     def video(self, video_id: int) -> Video:
         found = self._rows(_videos().where(videos.c.id == video_id))

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from indexer.decode import VideoInfo
-from indexer.generation import Rows, empty_rows
+from indexer.gallery import Rows
+from indexer.generation import empty_rows
 from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, staged, videos
 from model.encoder import EncoderSpec
 from model.levels import FloatArray, LevelSpec, Vectors

@@ -1,128 +1,171 @@
-"""The stored vectors of one side (clips or captions) of a generation: written once, memory-mapped, read-only.
+"""One side (clips or captions) of a generation: its segments, less the items that have left it.
 
-ids.npy          int64 (n,), ascending
-present.npy      bool (n, L): whether an item has a level at all (its row is not zero)
-LEVEL.faiss      one IndexFlatIP of dimension d_l per level, rows in the order of ids.npy
+0000/, 0001/, ...  segments (`indexer.segment`); ids ascend through them
+removed.npy        int64, ascending: items that a segment still holds but this generation does not
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from indexer.resident import Resident, make_resident
+from indexer.segment import Bounds, Segment, link_segment, open_segment, write_segment
 from model.errors import LibraryError, NotFoundError
 from model.levels import FloatArray, LevelSpec, Vectors
 
+Rows = tuple[npt.NDArray[np.int64], Mapping[str, FloatArray]]
+"""Ascending ids and their vectors."""
+
+SegmentBounds = dict[str, Bounds]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to write: the segments of `kept` again, less the items `removed` (ascending), and `added`."""
+
+    added: Rows
+    kept: Gallery | None = None
+    removed: npt.NDArray[np.int64] | None = None
+
+    @property
+    def count(self) -> int:
+        """Items that the written gallery will have."""
+        if self.kept is None:
+            return len(self.added[0])
+        removed = 0 if self.removed is None else len(self.removed)
+        return len(self.kept.row_ids) - removed + len(self.added[0])
+
 
 class Gallery:
-    """Vectors of n items at L levels, in ascending order of their ids. Safe to read from many threads."""
+    """Vectors of n items at L levels, in ascending order of their ids. Safe to read from many threads.
+
+    A *row* is a place in the segments, counted through them; rows of removed items are in no answer.
+
+    ids          int64 (n,), ascending, without the removed
+    row_ids      int64 (N,): the id of every row, removed ones too
+    alive        bool (N,), or None where no row is removed
+    patterns     bool (P, L): the distinct combinations of levels that rows have
+    complete     bool (L,): whether every row has the level
+    device       torch device of the exhaustive scan
+    tuning       how its inverted lists are searched (`indexer.lists`), empty where it has none
+    """
 
     def __init__(
         self,
         levels: Sequence[LevelSpec],
-        ids: npt.NDArray[np.int64],
-        present: npt.NDArray[np.bool_],
-        indices: Mapping[str, Any],
-        max_norms: Mapping[str, float],
+        segments: Sequence[Segment],
+        removed: npt.NDArray[np.int64],
+        tuning: Mapping[str, Any] | None = None,
+        device: str = "cpu",
     ) -> None:
         self.levels = tuple(levels)
-        self.ids = ids
-        self.present = present
-        self.max_norms = dict(max_norms)
-        self._indices = dict(indices)
+        self.segments = tuple(segments)
+        self.removed = removed
+        self.tuning = dict(tuning or {})
+        self.device = device
+        self.row_ids = np.concatenate([np.zeros(0, np.int64), *(segment.ids for segment in segments)])
+        self.starts = np.cumsum([0, *(len(segment) for segment in segments)])
+        self.alive = ~np.isin(self.row_ids, removed, assume_unique=True) if len(removed) else None
+        self.ids = self.row_ids if self.alive is None else self.row_ids[self.alive]
+        self.present = np.concatenate([np.zeros((0, len(levels)), np.bool_), *(s.present for s in segments)])
+        codes = np.unique(np.packbits(self.present, axis=1), axis=0)
+        self.patterns = np.unpackbits(codes, axis=1, count=len(levels)).astype(np.bool_)
+        self.complete: npt.NDArray[np.bool_] = np.asarray(self.patterns.all(axis=0))
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def resident(self) -> Resident:
+        """Half-precision rows for the scan, on `device`. The same for every reader, made when first needed."""
+        return make_resident(self.segments, self.device)
+
     def positions(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Rows of the given ids. Raises NotFoundError for an id that is not in this gallery."""
         wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
-        rows = np.searchsorted(self.ids, wanted)
-        inside = rows < len(self.ids)
-        missing = wanted[~inside].tolist() or wanted[self.ids[rows] != wanted].tolist()
-        if missing:
-            raise NotFoundError(f"There is no item {missing[0]} in this generation of the library.")
+        rows = np.searchsorted(self.row_ids, wanted)
+        found = rows < len(self.row_ids)
+        found[found] = self.row_ids[rows[found]] == wanted[found]
+        if self.alive is not None:
+            found[found] = self.alive[rows[found]]
+        if not found.all():
+            raise NotFoundError(f"There is no item {wanted[~found][0]} in this generation of the library.")
         return rows.astype(np.int64)
 
+    def select(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Rows, ascending, of those of the given ids that are in this gallery."""
+        rows = np.searchsorted(self.row_ids, np.unique(ids))
+        rows = rows[rows < len(self.row_ids)]
+        rows = rows[np.isin(self.row_ids[rows], ids)]
+        return rows if self.alive is None else rows[self.alive[rows]]
+
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
-        """A copy of the stored vectors of one level at row numbers: (len(positions), d_l) float32."""
-        return self._stored(level)[positions]
+        """A copy of the stored vectors of one level at rows: (len(positions), d_l) float32."""
+        if len(self.segments) == 1:
+            return self.segments[0].rows(level, positions)
+        dim = next(spec.dim for spec in self.levels if spec.name == level)
+        out = np.empty((len(positions), dim), dtype=np.float32)
+        owner = np.searchsorted(self.starts, positions, side="right") - 1
+        for number in np.unique(owner):
+            mine = owner == number
+            out[mine] = self.segments[number].rows(level, positions[mine] - self.starts[number])
+        return out
 
     def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
         """A copy of the stored vectors of items, all levels. Raises NotFoundError for an unknown id."""
         positions = self.positions(ids)
         return {spec.name: self.rows(spec.name, positions) for spec in self.levels}
 
-    def inner_products(self, level: str, query: FloatArray) -> FloatArray:
-        """Inner products of every stored row of a level with one query row (d_l,): (n,) float32."""
-        import faiss
+    def largest_norm(self, level: str) -> float:
+        return max((segment.bounds[level].norm for segment in self.segments), default=0.0)
 
-        # Not a NumPy product: a FAISS file's header leaves the mapped rows unaligned, and NumPy would copy
-        # them all first. This loop also rounds a row in the same way wherever it stands.
-        out = np.zeros(len(self), dtype=np.float32)
-        if len(self):
-            index = self._indices[level]
-            query = np.ascontiguousarray(query, dtype=np.float32)
-            faiss.fvec_inner_products_ny(  # type: ignore[attr-defined]
-                faiss.swig_ptr(out), faiss.swig_ptr(query), index.get_xb(), index.d, index.ntotal
-            )
-        return out
-
-    def _stored(self, level: str) -> FloatArray:
-        """A view of the mapped rows. It must not outlive `self`, so only copies of it leave this class."""
-        import faiss
-
-        index = self._indices[level]
-        if not index.ntotal:
-            return np.zeros((0, index.d), dtype=np.float32)
-        return faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
+    def parts(self) -> Iterator[tuple[int, int, Segment]]:
+        """(number, first row, segment) of every segment that holds anything."""
+        return ((i, int(self.starts[i]), segment) for i, segment in enumerate(self.segments) if len(segment))
 
 
-def open_gallery(folder: Path, levels: Sequence[LevelSpec], max_norms: Mapping[str, float]) -> Gallery:
+def open_gallery(
+    folder: Path,
+    levels: Sequence[LevelSpec],
+    bounds: Sequence[SegmentBounds],
+    tuning: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+) -> Gallery:
     """Map a gallery into memory. Raises LibraryError if its files do not fit each other."""
-    import faiss
-
+    segments = [open_segment(folder / segment_name(i), levels, own) for i, own in enumerate(bounds)]
     try:
-        ids = np.load(folder / "ids.npy")
-        present = np.load(folder / "present.npy")
-        flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
-        indices = {spec.name: faiss.read_index(str(folder / f"{spec.name}.faiss"), flags) for spec in levels}
-    except (OSError, ValueError, RuntimeError) as error:
+        removed = np.load(folder / "removed.npy")
+    except (OSError, ValueError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
-    shapes = {(index.ntotal, index.d) for index in indices.values()}
-    expected = {(len(ids), spec.dim) for spec in levels}
-    if shapes != expected or present.shape != (len(ids), len(levels)):
-        raise LibraryError(f"The files in {folder} disagree on the number or the size of the vectors.")
-    return Gallery(levels, ids, present, indices, max_norms)
+    gallery = Gallery(levels, segments, removed, tuning, device)
+    if (np.diff(gallery.row_ids) <= 0).any():
+        raise LibraryError(f"The files in {folder} disagree on the order of their items.")
+    return gallery
 
 
-def write_gallery(
-    folder: Path, levels: Sequence[LevelSpec], ids: npt.NDArray[np.int64], vectors: Mapping[str, FloatArray]
-) -> dict[str, float]:
-    """Write a gallery; returns the largest row norm of every level. `ids` ascend, each once.
+def write_gallery(folder: Path, levels: Sequence[LevelSpec], change: Change) -> list[SegmentBounds]:
+    """Write a gallery; returns the bounds of every segment.
 
-    Raises LibraryError if a vector holds NaN or infinity: it would poison every search.
+    Raises LibraryError if a vector holds NaN or infinity.
     """
-    import faiss
+    bounds: list[SegmentBounds] = []
+    if change.kept is not None:
+        for segment in change.kept.segments:
+            link_segment(segment.folder, folder / segment_name(len(bounds)))
+            bounds.append(segment.bounds)
+    if len(change.added[0]) or not bounds:
+        bounds.append(write_segment(folder / segment_name(len(bounds)), levels, *change.added))
+    removed = np.zeros(0, dtype=np.int64) if change.removed is None else change.removed
+    np.save(folder / "removed.npy", removed)
+    return bounds
 
-    folder.mkdir(parents=True)
-    present = np.zeros((len(ids), len(levels)), dtype=np.bool_)
-    max_norms = {}
-    for column, spec in enumerate(levels):
-        rows = vectors[spec.name]
-        norms = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
-        if not np.isfinite(norms).all():
-            bad = int(ids[~np.isfinite(norms)][0])
-            raise LibraryError(f"The {spec.name} vector of item {bad} is not finite. The model is at fault.")
-        present[:, column] = rows.any(axis=1)
-        max_norms[spec.name] = float(norms.max(initial=0.0))
-        index = faiss.IndexFlatIP(spec.dim)
-        index.add(rows)
-        faiss.write_index(index, str(folder / f"{spec.name}.faiss"))
-    np.save(folder / "ids.npy", ids)
-    np.save(folder / "present.npy", present)
-    return max_norms
+
+def segment_name(number: int) -> str:
+    return f"{number:04d}"

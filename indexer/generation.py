@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from indexer.durable import file_sha256, sync_folder, sync_tree
-from indexer.gallery import Gallery, open_gallery, write_gallery
+from indexer.gallery import Change, Gallery, Rows, SegmentBounds, open_gallery, segment_name, write_gallery
+from indexer.lists import tuning_of
 from indexer.manifest import Manifest, model_info
+from indexer.train_lists import ListSettings, add_fit, make_lists, tune
 from model.encoder import EncoderSpec
 from model.errors import LibraryError
-from model.levels import Vectors
 
 KINDS = ("clips", "captions")
 """The two galleries of a generation."""
 
-Rows = tuple[npt.NDArray[np.int64], Vectors]
-"""Ascending ids and their vectors."""
+_CHECKED_AT_OPEN = 256 * 2**20
+"""Bytes of a generation up to which opening reads all of it to compare checksums: a fifth of a second."""
 
 
 @dataclass(frozen=True)
@@ -37,42 +38,123 @@ class Generation:
         return {"clips": self.clips, "captions": self.captions}[kind]
 
 
-def open_generation(folder: Path) -> Generation:
+def open_generation(folder: Path, device: str = "cpu") -> Generation:
     """Check a generation's files against its manifest and map them.
 
-    Raises LibraryError if a file is missing, damaged or of a newer format.
+    Files are compared by size, and those of a small generation by checksum too (`verify` does it for any).
+    Raises LibraryError if a file is missing, damaged or of another format.
     """
     manifest = Manifest.read(folder / "manifest.json")
-    for name, expected in manifest.checksums.items():
+    for name, expected in manifest.sizes.items():
         path = folder / name
         if not path.is_file():
             raise LibraryError(f"The library is damaged: {path} is missing. Index the videos into a new library.")
-        if file_sha256(path) != expected:
-            raise LibraryError(
-                f"The library is damaged: the checksum of {path} does not match its manifest. "
-                "Restore the file from a backup, or index the videos into a new library."
-            )
-    clips, captions = (open_gallery(folder / kind, manifest.levels, manifest.max_norms[kind]) for kind in KINDS)
+        if path.stat().st_size != expected:
+            raise LibraryError(_damaged(path, f"it has {path.stat().st_size} bytes and should have {expected}"))
+    if sum(manifest.sizes.values()) <= _CHECKED_AT_OPEN:
+        verify(folder, manifest)
+    clips, captions = (
+        open_gallery(folder / kind, manifest.levels, manifest.bounds[kind], manifest.tuning[kind], device)
+        for kind in KINDS
+    )
     return Generation(folder.name, manifest, clips, captions)
 
 
-def write_generation(folder: Path, spec: EncoderSpec, rows: Mapping[str, Rows]) -> None:
-    """Write a complete generation to `folder`, flushed to disk before it appears under that name."""
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Read every file of a generation and compare checksums. Raises LibraryError naming the first that differs."""
+    for name, expected in manifest.checksums.items():
+        if file_sha256(folder / name) != expected:
+            raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
+
+
+def _damaged(path: Path, how: str) -> str:
+    return (
+        f"The library is damaged: {how} ({path.name}). "
+        "Restore the file from a backup, or index the videos into a new library."
+    )
+
+
+def write_generation(
+    folder: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, Change],
+    live: Generation | None = None,
+    settings: ListSettings | None = None,
+) -> None:
+    """Write a complete generation to `folder`, flushed to disk before it appears under that name.
+
+    live      the generation before: segments that `changes` keep are its segments, and its lists, where it has
+              any, lend their centroids to new ones
+    settings  when to make lists and how good; given, they are trained anew. None: those of `live`, or defaults
+    """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    max_norms = {kind: write_gallery(temporary / kind, spec.levels, *rows[kind]) for kind in KINDS}
+    bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
+    wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
+    tuning = {
+        kind: _lists(
+            temporary / kind,
+            spec,
+            changes[kind],
+            bounds[kind],
+            wanted,
+            live.gallery(kind) if live and not settings else None,
+        )
+        for kind in KINDS
+    }
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
+    sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
+    known = {} if live is None else _known_checksums(live, changes)
     Manifest(
         model=model_info(spec),
         levels=spec.levels,
-        counts={kind: len(rows[kind][0]) for kind in KINDS},
-        max_norms=max_norms,
-        checksums={str(path.relative_to(temporary)): file_sha256(path) for path in files},
+        counts={kind: changes[kind].count for kind in KINDS},
+        bounds=bounds,
+        sizes=sizes,
+        checksums={name: known.get(name) or file_sha256(temporary / name) for name in sizes},
+        tuning=tuning,
+        index=asdict(wanted),
     ).write(temporary / "manifest.json")
     sync_tree(temporary)
     temporary.rename(folder)
     sync_folder(folder.parent)
+
+
+def _lists(
+    folder: Path,
+    spec: EncoderSpec,
+    change: Change,
+    bounds: list[SegmentBounds],
+    settings: ListSettings,
+    live: Gallery | None,
+) -> dict[str, Any]:
+    """Make the lists of a large gallery whose files are in `folder`; returns how to search them, {} without."""
+    old = None if live is None else tuning_of(live)
+    if change.kept is not None:
+        return {} if old is None else add_fit(old, change.kept, change.added[1]).to_json()
+    if change.count < settings.approximate_from:
+        return {}
+    gallery = open_gallery(folder, spec.levels, bounds)
+    if live is not None and old is not None:
+        untuned = make_lists(gallery.segments[0], spec.levels, settings, live.segments[0])
+        fresh = ~np.isin(change.added[0], live.ids, assume_unique=True)
+        seen = add_fit(old, live, {name: rows[fresh] for name, rows in change.added[1].items()})
+        untuned = replace(untuned, type=old.type, rows=old.rows, fit=old.fit, since=seen.since, later=seen.later)
+    else:
+        untuned = make_lists(gallery.segments[0], spec.levels, settings)
+    return tune(open_gallery(folder, spec.levels, bounds), untuned).to_json()
+
+
+def _known_checksums(live: Generation, changes: Mapping[str, Change]) -> dict[str, str]:
+    """Checksums of the files of kept segments, which need not be read again."""
+    kept = tuple(
+        f"{kind}/{segment_name(i)}/"
+        for kind in KINDS
+        if (gallery := changes[kind].kept) is not None
+        for i in range(len(gallery.segments))
+    )
+    return {name: checksum for name, checksum in live.manifest.checksums.items() if name.startswith(kept)}
 
 
 def empty_rows(spec: EncoderSpec) -> Rows:

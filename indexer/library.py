@@ -7,13 +7,18 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.exc import DatabaseError
 
 from indexer.catalog import Catalog
 from indexer.durable import replace_file
-from indexer.generation import KINDS, Generation, Rows, empty_rows, open_generation, write_generation
+from indexer.filters import ClipFilter, ClipTable
+from indexer.gallery import Change, Rows
+from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
 from indexer.lock import writer_lock
 from indexer.schema import metadata, open_database
+from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
 from model.errors import FingerprintError, LibraryError, NotFoundError
 
@@ -26,11 +31,13 @@ _OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", "generations", "
 class Library:
     """An open library. Safe to read from many threads; one process at a time writes (`indexer.lock`)."""
 
-    def __init__(self, path: Path, catalog: Catalog, generation: Generation) -> None:
+    def __init__(self, path: Path, catalog: Catalog, generation: Generation, device: str = "cpu") -> None:
         self.path = path
+        self.device = device
         self.catalog = catalog
         self._generation = generation
         self._swap = threading.Lock()
+        self._clip_table: tuple[str, ClipTable] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec) -> Library:
@@ -61,11 +68,14 @@ class Library:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path) -> Library:
-        """Open a library for reading. Raises LibraryError if it is missing, damaged or of a newer format."""
+    def open(cls, path: Path, device: str = "cpu") -> Library:
+        """Open a library for reading; exhaustive searches run on the torch device `device`.
+
+        Raises LibraryError if it is missing, damaged or of another format.
+        """
         if not exists(path):
             raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
-        generation = _open_live(path)
+        generation = _open_live(path, device)
         if not (path / "catalog.sqlite").is_file():
             raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
         catalog = Catalog(path / "catalog.sqlite")
@@ -74,7 +84,7 @@ class Library:
         except DatabaseError as error:
             catalog.close()
             raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
-        return cls(path, catalog, generation)
+        return cls(path, catalog, generation, device)
 
     def close(self) -> None:
         self.catalog.close()
@@ -90,7 +100,7 @@ class Library:
         if live_name(self.path) != self._generation.name:
             with self._swap:
                 if live_name(self.path) != self._generation.name:
-                    self._generation = _open_live(self.path)
+                    self._generation = _open_live(self.path, self.device)
         return self._generation
 
     def check_encoder(self, spec: EncoderSpec) -> None:
@@ -98,6 +108,13 @@ class Library:
         built_by = self.current().manifest.model.fingerprint
         if built_by != spec.fingerprint:
             raise FingerprintError(built_by, spec.fingerprint)
+
+    def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
+        """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue."""
+        name, known = self.current().name, self._clip_table
+        if known is None or known[0] != name:
+            known = self._clip_table = (name, self.catalog.clip_table())
+        return known[1].select(wanted)
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""
@@ -125,14 +142,23 @@ def thumbnail_path(library: Path, clip_id: int) -> Path:
     return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
 
 
-def publish(path: Path, spec: EncoderSpec, rows: Mapping[str, Rows]) -> str:
+def publish(
+    path: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, Change | Rows],
+    live: Generation | None = None,
+    settings: ListSettings | None = None,
+) -> str:
     """Write the next generation, make it live and remove those that nobody can be about to open.
 
+    changes   per gallery all of its rows, or what changes against `live`
+    settings  see `write_generation`
     The caller holds the writer's lock (or is making the library). Returns the new generation's name.
     """
     folder = path / "generations"
     name = f"{next_number(path):06d}"
-    write_generation(folder / name, spec, rows)
+    complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
+    write_generation(folder / name, spec, complete, live, settings)
     replace_file(path / "CURRENT", f"{name}\n".encode())
     for number in sorted(_numbers(folder))[:-_KEPT_GENERATIONS]:
         # Readers that have it open keep it: unlinked files live on until they are unmapped.
@@ -149,11 +175,11 @@ def _numbers(folder: Path) -> list[int]:
     return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
 
 
-def _open_live(path: Path) -> Generation:
+def _open_live(path: Path, device: str) -> Generation:
     name = live_name(path)
     while True:
         try:
-            return open_generation(path / "generations" / name)
+            return open_generation(path / "generations" / name, device)
         except LibraryError:
             # It may have been replaced and removed between reading its name and opening it.
             name, tried = live_name(path), name

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from indexer.segment import Bounds
 from model.encoder import EncoderSpec
 from model.errors import LibraryError
 from model.levels import LevelSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
 
 
@@ -30,16 +31,21 @@ class Manifest:
     """What `manifest.json` holds.
 
     counts     {"clips": n, "captions": n}
-    max_norms  {"clips": {level: largest L2 norm of a row}, "captions": ...}; bounds the rounding of a scan
-    checksums  {path inside the generation: SHA-256}
+    bounds     {"clips": per segment {level: Bounds}, "captions": ...}; bounds the rounding of a scan
+    sizes      {path inside the generation: bytes}, checked when it is opened
+    checksums  {path inside the generation: SHA-256}, checked when it is opened if it is small, else on request
+    index      when inverted lists are made and how good (`indexer.train_lists.ListSettings`)
+    tuning     {"clips": how its inverted lists are searched, "captions": ...} (`indexer.lists`), {} without
     """
 
     model: ModelInfo
     levels: tuple[LevelSpec, ...]
     counts: dict[str, int]
-    max_norms: dict[str, dict[str, float]]
+    bounds: dict[str, list[dict[str, Bounds]]]
+    sizes: dict[str, int]
     checksums: dict[str, str]
-    index: dict[str, Any] = field(default_factory=lambda: {"type": "IndexFlatIP"})
+    tuning: dict[str, dict[str, Any]]
+    index: dict[str, Any]
     format_version: int = FORMAT_VERSION
 
     @property
@@ -64,8 +70,18 @@ class Manifest:
                 f"The library at {path.parents[2]} has format version {version}, but this version of Quartet "
                 f"reads up to {FORMAT_VERSION}. Upgrade Quartet, or index the videos into a new library."
             )
+        if version < FORMAT_VERSION:
+            raise LibraryError(
+                f"The library at {path.parents[2]} has format version {version}, which only development versions "
+                "of Quartet wrote. Index the videos into a new library."
+            )
         try:
+            bounds = {
+                kind: [{level: Bounds(**own) for level, own in segment.items()} for segment in segments]
+                for kind, segments in raw.pop("bounds").items()
+            }
             return cls(
+                bounds=bounds,
                 model=ModelInfo(**raw.pop("model")),
                 levels=tuple(LevelSpec(**level) for level in raw.pop("levels")),
                 **raw,

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from model.errors import QuartetError
-from service.cli import captions, demo, doctor, evaluate, features, index, search, serve, status, train
+from service.cli import captions, demo, doctor, evaluate, features, index, search, serve, status, train, tune
 
 
 class _QuartetGroup(TyperGroup):
@@ -70,6 +70,7 @@ app.command("describe")(search.describe)
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
 app.command("features")(features.features)
+app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)

@@ -39,5 +39,5 @@ def test_decoding_by_hand_works(
         assert rows == [(clip.id, str(clip.path), clip.start, clip.end) for clip in clips]
         assert np.array_equal(found["entity"], library.current().clips.vectors(found["ids"])["entity"])
         generation = library.path / "generations" / library.current().name
-        raw = (generation / "clips" / "entity.faiss").read_bytes()[-4 * found["entity"].size :]
+        raw = (generation / "clips" / "0000" / "entity.faiss").read_bytes()[-4 * found["entity"].size :]
         assert np.array_equal(np.frombuffer(raw, "<f4").reshape(found["entity"].shape), found["entity"])

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from indexer import library as library_module
-from indexer.generation import Rows, empty_rows
+from indexer.gallery import Rows
+from indexer.generation import empty_rows
 from indexer.library import Library, publish
 from indexer.lock import writer_lock
 from indexer.search import search
@@ -83,7 +84,9 @@ def test_opening_nothing_says_so(tmp_path: Path) -> None:
         Library.open(tmp_path / "lib")
 
 
-@pytest.mark.parametrize("name", ["clips/entity.faiss", "clips/ids.npy", "captions/present.npy"])
+@pytest.mark.parametrize(
+    "name", ["clips/0000/entity.faiss", "clips/0000/action.half.npy", "clips/0000/ids.npy", "captions/removed.npy"]
+)
 def test_damage_is_found_when_a_library_is_opened(tmp_path: Path, name: str) -> None:
     Library.create(tmp_path / "lib", SPEC).close()
     publish_clips(tmp_path / "lib", constant_rows(1.0, 4))
@@ -149,8 +152,8 @@ def test_readers_beside_a_writer_see_one_generation_each(tmp_path: Path) -> None
                 if last:
                     return seen
 
-        with ThreadPoolExecutor(4) as pool:
-            readers = [pool.submit(read) for _ in range(4)]
+        with ThreadPoolExecutor(8) as pool:
+            readers = [pool.submit(read) for _ in range(8)]
             for number in range(2, 12):
                 publish_clips(library.path, constant_rows(float(number), number - 1))
             done.set()

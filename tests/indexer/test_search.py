@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.gallery import Gallery, open_gallery, write_gallery
+from indexer.gallery import Change, Gallery, open_gallery, write_gallery
 from indexer.search import search
 from model.errors import InputError, LibraryError, NotFoundError
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
@@ -20,8 +20,8 @@ DIM = 4
 
 
 def make_gallery(folder: Path, specs: tuple[LevelSpec, ...], ids: list[int], vectors: Vectors) -> Gallery:
-    norms = write_gallery(folder / "gallery", specs, np.array(ids, dtype=np.int64), vectors)
-    return open_gallery(folder / "gallery", specs, norms)
+    bounds = write_gallery(folder / "gallery", specs, Change((np.array(ids, dtype=np.int64), vectors)))
+    return open_gallery(folder / "gallery", specs, bounds)
 
 
 def slow_search(
@@ -192,6 +192,5 @@ def test_vectors_that_are_not_finite_are_never_stored(tmp_path: Path) -> None:
         write_gallery(
             tmp_path / "gallery",
             unit_specs(),
-            np.array([2, 4], dtype=np.int64),
-            same_for_all([[1, 0, 0, 0], [float("nan"), 0, 0, 0]]),
+            Change((np.array([2, 4], dtype=np.int64), same_for_all([[1, 0, 0, 0], [float("nan"), 0, 0, 0]]))),
         )

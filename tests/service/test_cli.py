@@ -29,6 +29,7 @@ COMMANDS = (
     ["describe"],
     ["serve"],
     ["status"],
+    ["tune"],
     ["features"],
     ["train"],
     ["evaluate"],
@@ -106,6 +107,9 @@ def test_from_videos_to_answers(built_world: World, tmp_path: Path) -> None:
     assert status.exit_code == 0, status.output
     assert "fake-0-16" in status.stdout
     assert "5 in the catalogue, 5 searchable" in status.stdout
+    assert "search in clips exact, by scanning" in words(status.stdout)
+    assert "clips: exact, by scanning" in run("tune", "--library", library).stdout
+    assert "all files are as they were written" in run("status", "--library", library, "--verify").stdout
     assert "empty-file" in status.stdout
 
 

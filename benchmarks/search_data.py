@@ -1,0 +1,61 @@
+"""Made vectors for the search benchmark: clustered, with levels that agree more often than not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from model.encoder import EncoderSpec
+from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
+
+DIM = 256
+LEVELS = tuple(LevelSpec(name, DIM) for name in LEVEL_NAMES)
+SPEC = EncoderSpec("benchmark", "benchmark-0", LEVELS, 1, "made vectors")
+QUERIES = 256
+
+_BLOCK = 1 << 16
+_LATENT = 32
+"""Dimensions in which items truly differ: learned embeddings use few of those that they have."""
+
+_OWN, _NOISE = 0.4, 0.3
+"""How much of a level is its own rather than the item's, and the length of the noise in all 256 dimensions."""
+
+
+def make_data(folder: Path, n: int, seed: int) -> None:
+    """Write LEVEL.npy (n, DIM) and queries-LEVEL.npy (QUERIES, DIM): unit rows, float32, queries drawn as items are.
+
+    An item is a point near one of n / 200 topics, some of them far larger than others. A level sees that point,
+    and something of its own, through a projection of its own.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    topics = max(50, n // 200)
+    centres = rng.standard_normal((topics, _LATENT), dtype=np.float32)
+    topic = (rng.pareto(1.0, n + QUERIES) * topics / 10).astype(np.int64) % topics
+    items = centres[topic] + np.float32(0.6) * rng.standard_normal((n + QUERIES, _LATENT), dtype=np.float32)
+    for name in LEVEL_NAMES:
+        projection = rng.standard_normal((_LATENT, DIM), dtype=np.float32)
+        rows = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=(n, DIM))
+        for start in range(0, n, _BLOCK):
+            rows[start : start + _BLOCK] = _seen(items[start : min(start + _BLOCK, n)], projection, rng)
+        rows.flush()
+        np.save(folder / f"queries-{name}.npy", _seen(items[n:], projection, rng))
+
+
+def load(folder: Path) -> Vectors:
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in LEVEL_NAMES}
+
+
+def load_queries(folder: Path) -> Vectors:
+    return {name: np.load(folder / f"queries-{name}.npy") for name in LEVEL_NAMES}
+
+
+def _seen(items: FloatArray, projection: FloatArray, rng: np.random.Generator) -> FloatArray:
+    own = rng.standard_normal(items.shape, dtype=np.float32)
+    rows = _unit((items + np.float32(_OWN) * own) @ projection)
+    return _unit(rows + rng.standard_normal(rows.shape, dtype=np.float32) * np.float32(_NOISE / np.sqrt(DIM)))
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)

@@ -1,0 +1,102 @@
+"""A batch of queries, checked and resolved: which level counts how much for which query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.levels import FloatArray, LevelSpec, Vectors, resolve_weights
+
+FLOAT32_UNIT = float(np.finfo(np.float32).eps) / 2
+"""Unit roundoff of float32: the relative error of one operation."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Question:
+    """B queries over L levels.
+
+    rows     one (B, d_l) float32 array per level
+    weights  (B, L): w_l, 0 where the query lacks the level; every row has a weight above 0
+    """
+
+    specs: tuple[LevelSpec, ...]
+    rows: Vectors
+    weights: Floats
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __iter__(self) -> Iterator[Question]:
+        """Its queries, one at a time."""
+        for i in range(len(self)):
+            rows = {name: array[i : i + 1] for name, array in self.rows.items()}
+            yield Question(self.specs, rows, self.weights[i : i + 1])
+
+    @property
+    def used(self) -> list[tuple[int, LevelSpec]]:
+        """(column, level) of the levels that count for at least one query: no other is ever read."""
+        return [(column, spec) for column, spec in enumerate(self.specs) if self.weights[:, column].any()]
+
+
+def ask(specs: Sequence[LevelSpec], queries: Vectors, weights: Mapping[str, float]) -> Question:
+    """Check the shapes of B queries and resolve their weights.
+
+    Raises InputError for wrong shapes, numbers that are not finite, or a query with no level left.
+    """
+    rows = {spec.name: _level_rows(spec, queries) for spec in specs}
+    counts = {len(array) for array in rows.values()}
+    if len(counts) != 1:
+        raise InputError(f"The levels disagree on the number of queries: {sorted(counts)}.")
+    resolved = resolve_weights(specs, weights)
+    present = np.stack([rows[spec.name].any(axis=1) for spec in specs], axis=1)
+    effective = present * np.array([resolved[spec.name] for spec in specs])
+    if not effective.any(axis=1).all():
+        lacking = ", ".join(name for name, weight in resolved.items() if weight)
+        raise InputError(
+            f"The query has nothing at the levels with a weight above 0 ({lacking}). "
+            "Use other words, or give another level a weight."
+        )
+    return Question(tuple(specs), rows, effective)
+
+
+def _level_rows(spec: LevelSpec, queries: Vectors) -> FloatArray:
+    if spec.name not in queries:
+        raise InputError(f"The query has no vector for level {spec.name!r}.")
+    rows = np.ascontiguousarray(queries[spec.name], dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != spec.dim:
+        raise InputError(f"The {spec.name} query must have the shape (1, {spec.dim}), not {rows.shape}.")
+    if not np.isfinite(rows).all():
+        raise InputError(f"The {spec.name} query holds a number that is not finite.")
+    return rows
+
+
+def slope(spec: LevelSpec) -> float:
+    """The most that a level's activation changes per unit of inner product."""
+    return spec.scale / 4 if spec.activation == "sigmoid" else spec.scale
+
+
+def fused_error(question: Question, raw: Floats, sizes: Floats, complete: npt.NDArray[np.bool_]) -> Floats:
+    """How far float32 fused scores may be off, per query (B,), from the errors of their inner products.
+
+    raw       (B, L) bounds on the errors of the inner products
+    sizes     (B, L) bounds on their magnitudes
+    complete  (L,) whether every item has the level
+    The activation stretches an error by its slope. A fused score is a mean over the levels that an item has:
+    it errs by at most the weighted mean of the levels if every item has those, else by at most the worst of them.
+    To this come a few roundings of its own.
+    """
+    slopes = np.array([slope(spec) for spec in question.specs])
+    bases = np.array([abs(spec.bias) + 1 for spec in question.specs])
+    scales = np.array([spec.scale for spec in question.specs])
+    # expit in float32 and the weighted mean: at most 16 roundings per level of numbers of this size.
+    own = 16 * len(question.specs) * FLOAT32_UNIT * (scales * (sizes + raw) + bases)
+    worst = np.where(question.weights > 0, raw * slopes + own, 0.0)
+    if complete[question.weights.any(axis=0)].all():
+        return (worst * question.weights).sum(axis=1) / question.weights.sum(axis=1)
+    return worst.max(axis=1)

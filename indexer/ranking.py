@@ -1,0 +1,75 @@
+"""The true order of a few rows: float32 to drop those out of reach, float64 for the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.gallery import Gallery
+from indexer.question import FLOAT32_UNIT, Floats, Question, fused_error
+from indexer.result import Hit, LevelScore
+from model.levels import FloatArray
+
+_FEW = 64
+"""So many rows are scored in float64 at once."""
+
+Positions = npt.NDArray[np.int64]
+
+
+def rank(gallery: Gallery, question: Question, rows: Positions, k: int) -> list[Hit]:
+    """The first k of `rows` (ascending) for one query, by true score, ties by lower id."""
+    if len(rows) > max(_FEW, 2 * k):
+        rows = _within_reach(gallery, question, rows, k)
+    raw = np.zeros((len(rows), len(question.specs)))
+    for column, spec in enumerate(question.specs):
+        stored = gallery.rows(spec.name, rows).astype(np.float64)
+        raw[:, column] = (stored * question.rows[spec.name][0]).sum(axis=1)
+    return _hits(gallery, question, rows, raw, k)
+
+
+def _within_reach(gallery: Gallery, question: Question, rows: Positions, k: int) -> Positions:
+    """The rows that, by their float32 scores and the bound on their rounding, may be among the first k."""
+    total, norm = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
+    raw, sizes = np.zeros_like(question.weights), np.zeros_like(question.weights)
+    for column, spec in question.used:
+        weight = np.float32(question.weights[0, column])
+        query: FloatArray = question.rows[spec.name][0]
+        present = gallery.present[rows, column]
+        scores = spec.activate(gallery.rows(spec.name, rows) @ query)
+        total += np.where(present, weight * scores, np.float32(0))
+        norm += weight * present
+        sizes[0, column] = gallery.largest_norm(spec.name) * float(np.linalg.norm(query.astype(np.float64)))
+        raw[0, column] = 2 * spec.dim * FLOAT32_UNIT * sizes[0, column]
+    error = float(fused_error(question, raw, sizes, gallery.complete)[0])
+    shared = norm > 0
+    rows, fused = rows[shared], total[shared] / norm[shared]
+    if len(rows) <= k:
+        return rows
+    last = float(np.partition(fused, len(fused) - k)[len(fused) - k])
+    return rows[fused >= last - 2 * error]
+
+
+def _hits(gallery: Gallery, question: Question, rows: Positions, raw: Floats, k: int) -> list[Hit]:
+    specs = question.specs
+    present = gallery.present[rows] & [question.rows[spec.name].any() for spec in specs]
+    weight = np.where(present, question.weights[0], 0.0)
+    total = weight.sum(axis=1, keepdims=True)
+    activated = np.stack([spec.activate(raw[:, column]) for column, spec in enumerate(specs)], axis=1)
+    activation = np.where(present, activated, 0.0)
+    contribution = np.divide(weight * activation, total, out=np.zeros_like(weight), where=total > 0)
+    score = contribution.sum(axis=1)
+    # Rows are in ascending order of id, and a stable sort keeps that order among equals.
+    order = [i for i in np.argsort(-score, kind="stable") if total[i, 0] > 0][:k]
+    return [
+        Hit(
+            id=int(gallery.row_ids[rows[i]]),
+            score=float(score[i]),
+            levels={
+                spec.name: LevelScore(
+                    float(raw[i, c]), float(activation[i, c]), float(weight[i, c]), float(contribution[i, c])
+                )
+                for c, spec in enumerate(specs)
+            },
+        )
+        for i in order
+    ]

@@ -1,0 +1,52 @@
+"""What a search answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LevelScore:
+    """What one level gave to a hit. A level that the query or the item lacks, or weighs 0, contributes 0.
+
+    raw is the inner product, activation act_l(a_l * raw + b_l) (both 0 where a side lacks the level),
+    weight w_l, contribution its part of the score: contributions add up to the score.
+    """
+
+    raw: float
+    activation: float
+    weight: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    id: int
+    score: float
+    levels: dict[str, LevelScore]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The best items, best first.
+
+    exact       no item that is not a hit has a higher score than the last hit
+    bound       for approximate answers, what an item can at most score that the inverted lists could have
+                returned and did not (items in lists that were not probed are outside of this bound);
+                None where nothing was left unseen
+    candidates  how many items were scored on all levels
+    took_ms     milliseconds per stage, of the batch that the query was in
+    """
+
+    hits: list[Hit]
+    exact: bool
+    bound: float | None
+    candidates: int
+    took_ms: dict[str, float]
+
+    @property
+    def certified(self) -> bool:
+        """Whether nothing that the index could have returned can displace a hit: exact, or the bound is met."""
+        if self.exact or self.bound is None:
+            return True
+        return bool(self.hits) and self.bound <= self.hits[-1].score

@@ -1,0 +1,182 @@
+"""Making inverted lists for a large segment, and choosing how to search them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexer.gallery import Gallery
+from indexer.lists import Tuning
+from indexer.segment import Segment
+from model.levels import FloatArray, LevelSpec, Vectors
+
+_PER_LIST = 40
+"""Rows per list that k-means is trained on: FAISS asks for 39 at least."""
+
+_BLOCK = 1 << 16
+"""Rows held in memory at a time."""
+
+_SAMPLE = 10_000
+"""Rows on which the fit of the lists is measured."""
+
+_QUERIES = 200
+_K = 10
+_SEED = 20220914
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """approximate_from: rows from which a gallery gets lists; recall: recall@10 to reach with them."""
+
+    approximate_from: int = 200_000
+    recall: float = 0.99
+
+
+def make_lists(
+    segment: Segment, levels: Sequence[LevelSpec], settings: ListSettings, old: Segment | None = None
+) -> Tuning:
+    """Write LEVEL.lists.faiss beside the other files of a segment; the way to search them is still untuned.
+
+    old  an earlier segment: the centroids of its lists are used again, nothing is trained
+    """
+    import faiss
+
+    nlist = list_count(len(segment))
+    errors, fit = {}, {}
+    for column, spec in enumerate(levels):
+        rows = np.flatnonzero(segment.present[:, column])
+        index = _trained(segment, spec, rows, nlist) if old is None else _emptied(_path(old, spec))
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            index.add_with_ids(segment.rows(spec.name, block), block)
+        errors[spec.name] = _code_error(index, segment, spec)
+        fit[spec.name] = fit_of(index, segment.rows(spec.name, _sample(rows, _SAMPLE)))
+        faiss.write_index(index, str(_path(segment, spec)))
+    name = f"IVF{nlist},SQ8"
+    return Tuning(name, nlist, len(segment), settings.recall, 0.0, 0, len(segment), errors, fit)
+
+
+def list_count(rows: int) -> int:
+    """About twice the square root of the number of rows, a power of two: 2048 for a million."""
+    return max(1, 1 << int(np.round(np.log2(2 * np.sqrt(max(rows, 1))))))
+
+
+def tune(gallery: Gallery, untuned: Tuning) -> Tuning:
+    """Choose the cheapest nprobe and depth that reach the target on held-out items of the gallery as queries.
+
+    An item is its own best answer, which any lists find; it is taken out of both answers before they are
+    compared. If nothing reaches the target, the best is chosen, and `retraining_due` will say so.
+    """
+    from indexer.search import approximate_batch, search_batch
+
+    ids = _sample(gallery.ids, _QUERIES)
+    queries: Vectors = gallery.vectors(ids)
+    useful = np.any([queries[s.name].any(axis=1) for s in gallery.levels if s.weight > 0], axis=0)
+    ids, queries = ids[useful], {name: rows[useful] for name, rows in queries.items()}
+    truth = [
+        [hit.id for hit in result.hits if hit.id != item][:_K]
+        for item, result in zip(
+            ids, search_batch(gallery, gallery.levels, queries, _K + 1, {}, exact=True), strict=True
+        )
+    ]
+    best = replace(untuned, queries=len(ids))
+    for nprobe, depth in _settings(gallery, int(untuned.type[3:].split(",")[0])):
+        tried = replace(best, nprobe=nprobe, depth=depth)
+        found = approximate_batch(gallery, gallery.levels, queries, _K + 1, {}, tried)
+        overlap = [
+            len({hit.id for hit in result.hits} & set(wanted)) / max(len(wanted), 1)
+            for wanted, result in zip(truth, found, strict=True)
+        ]
+        tried = replace(tried, recall=float(np.mean(overlap)))
+        if tried.recall > best.recall:
+            best = tried
+        if best.recall >= best.target:
+            break
+    return best
+
+
+def _settings(gallery: Gallery, nlist: int) -> list[tuple[int, int]]:
+    """(nprobe, depth), the cheapest first, by the number of codes and rows that they read."""
+    per_list = len(gallery) / nlist
+    probes = [p for p in (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256) if p <= nlist]
+    pairs = [(nprobe, depth) for nprobe in probes for depth in (32, 64, 128, 256, 512)]
+    # A row that is scored again is read from elsewhere, at every level: it costs as much as some 30 codes.
+    return sorted(pairs, key=lambda pair: pair[0] * per_list + 30 * pair[1])
+
+
+def fit_of(index: Any, rows: FloatArray) -> float:
+    """The mean cosine between rows and the centroids of the lists that they belong to; 1 for no rows."""
+    if not len(rows):
+        return 1.0
+    _, lists = index.quantizer.search(rows, 1)
+    near = index.quantizer.reconstruct_batch(lists[:, 0])
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(near, axis=1)
+    return float(((rows * near).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)).mean())
+
+
+def add_fit(tuning: Tuning, gallery: Gallery, rows: Mapping[str, FloatArray]) -> Tuning:
+    """`tuning` with the fit of rows that are added to `gallery` taken into account."""
+    count = len(next(iter(rows.values())))
+    if not count:
+        return tuning
+    since = {}
+    for spec in gallery.levels:
+        own = rows[spec.name][rows[spec.name].any(axis=1)]
+        fit = fit_of(gallery.segments[0].lists[spec.name], _sample(own, _SAMPLE))
+        since[spec.name] = (tuning.since.get(spec.name, 0.0) * tuning.later + fit * count) / (tuning.later + count)
+    return replace(tuning, since=since, later=tuning.later + count)
+
+
+def _trained(segment: Segment, spec: LevelSpec, rows: np.ndarray, nlist: int) -> Any:
+    import faiss
+
+    sample = segment.rows(spec.name, _sample(rows, _PER_LIST * nlist))
+    # Fewer rows than lists: every row is a centroid of its own.
+    name = f"IVF{min(nlist, max(len(sample), 1))},SQ8"
+    index: Any = faiss.index_factory(spec.dim, name, faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed, index.cp.min_points_per_centroid = _SEED, 1
+    index.train(sample if len(sample) else np.zeros((1, spec.dim), dtype=np.float32))
+    return index
+
+
+def _emptied(path: Path) -> Any:
+    """The index of a file without its rows. Read into memory, since what is mapped cannot be emptied."""
+    import faiss
+
+    index = faiss.read_index(str(path))
+    index.reset()
+    return index
+
+
+def _path(segment: Segment, spec: LevelSpec) -> Path:
+    return segment.folder / f"{spec.name}.lists.faiss"
+
+
+def _code_error(index: Any, segment: Segment, spec: LevelSpec) -> float:
+    """The largest L2 distance between a row and what its code stands for."""
+    import faiss
+
+    largest = 0.0
+    for number in range(index.nlist):
+        size = index.invlists.list_size(number)
+        if size:
+            rows = faiss.rev_swig_ptr(index.invlists.get_ids(number), size).copy()
+            codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * index.code_size)
+            decoded = index.sq.decode(codes.reshape(size, -1).copy())
+            if index.by_residual:
+                decoded = decoded + index.quantizer.reconstruct(number)
+            lost = decoded.astype(np.float64) - segment.rows(spec.name, rows)
+            largest = max(largest, float(np.sqrt((lost * lost).sum(axis=1)).max()))
+    # The search sums in float32, in its own order; a thousandth covers that.
+    return largest * 1.001 + 1e-6
+
+
+def _sample(rows: np.ndarray, size: int) -> np.ndarray:
+    """`size` of `rows`, in their order; all, if there are no more."""
+    if len(rows) <= size:
+        return rows
+    return rows[np.sort(np.random.default_rng(_SEED).choice(len(rows), size, replace=False))]

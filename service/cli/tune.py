@@ -1,0 +1,38 @@
+"""`quartet tune`: train the inverted lists of a large library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.common import LibraryOption, console, library_of, settings_of
+
+
+def tune(
+    library: LibraryOption = None,
+    recall: Annotated[float, typer.Option(min=0.5, max=1.0, help="Recall@10 to reach on held-out items.")] = 0.99,
+    approximate_from: Annotated[
+        int, typer.Option(min=1000, help="Items from which clips or captions are searched approximately.")
+    ] = 200_000,
+) -> None:
+    """Train how a large library is searched, and choose the cheapest way that reaches a recall.
+
+    A library below the size is searched exactly, by scanning, and needs none of this. One that grows past it is
+    trained when it does; use this for another target, or when `quartet status` says that retraining is due.
+
+    [dim]quartet tune --library my-library --recall 0.995[/]
+    """
+    folder = library_of(settings_of(library=library))
+
+    from indexer.assemble import retrain
+    from indexer.generation import KINDS
+    from indexer.lists import tuning_of
+    from indexer.train_lists import ListSettings
+
+    out = console()
+    with out.status("Training"):
+        generation = retrain(folder, ListSettings(approximate_from, recall))
+    for kind in KINDS:
+        tuning = tuning_of(generation.gallery(kind))
+        out.print(f"{kind}: {'exact, by scanning' if tuning is None else tuning.describe()}", highlight=False)

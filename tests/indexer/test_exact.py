@@ -1,0 +1,154 @@
+"""The half-precision scan never loses a true hit: thousands of random galleries against float64."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from indexer import exact
+from indexer.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.question import ask
+from indexer.search import search, search_batch
+from model.errors import InputError
+from model.levels import LEVEL_NAMES, LevelSpec, Vectors
+
+
+def random_specs(rng: np.random.Generator) -> tuple[LevelSpec, ...]:
+    kinds = rng.choice(["identity", "sigmoid"], len(LEVEL_NAMES))
+    dims = rng.choice([1, 3, 16, 65], len(LEVEL_NAMES))
+    scales, biases = rng.choice([0.3, 1.0, 12.0], 4), rng.choice([-2.0, 0.0, 1.0], 4)
+    return tuple(
+        LevelSpec(name, int(dim), kind, float(scale), float(bias), float(weight))
+        for name, dim, kind, scale, bias, weight in zip(
+            LEVEL_NAMES, dims, kinds, scales, biases, rng.choice([0.5, 1.0, 3.0], 4), strict=True
+        )
+    )
+
+
+def random_vectors(rng: np.random.Generator, specs: tuple[LevelSpec, ...], n: int) -> Vectors:
+    """Rows of any length, some near each other, some equal, some zero."""
+    vectors = {}
+    for spec in specs:
+        centre = rng.standard_normal((1, spec.dim)) * rng.choice([0.0, 1.0, 5.0])
+        rows = (centre + rng.standard_normal((n, spec.dim)) * rng.choice([1e-4, 0.1, 1.0])) * rng.choice([1e-3, 1, 40])
+        if n:
+            rows[rng.random(n) < rng.choice([0.0, 0.3])] = 0
+            rows[rng.random(n) < 0.2] = rows[0]
+        vectors[spec.name] = rows.astype(np.float32)
+    return vectors
+
+
+def true_scores(specs: tuple[LevelSpec, ...], vectors: Vectors, query: Vectors) -> np.ndarray:
+    total, norm = 0.0, 0.0
+    for spec in specs:
+        rows, q = vectors[spec.name].astype(np.float64), query[spec.name][0].astype(np.float64)
+        weight = spec.weight * (rows.any(axis=1) & q.any())
+        z = spec.scale * (rows @ q) + spec.bias
+        total = total + weight * (1 / (1 + np.exp(-np.clip(z, -700, 700))) if spec.activation == "sigmoid" else z)
+        norm = norm + weight
+    return np.where(norm > 0, total / np.where(norm > 0, norm, 1), -np.inf)
+
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+"""`make gpu-check` runs these tests where there is a GPU."""
+
+
+def in_memory(folder: Path, specs: tuple[LevelSpec, ...], vectors: Vectors, device: str = "cpu") -> Gallery:
+    n = len(next(iter(vectors.values())))
+    bounds = write_gallery(folder, specs, Change((np.arange(n, dtype=np.int64), vectors)))
+    return open_gallery(folder, specs, bounds, device=device)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("seed", range(40))
+def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 cases per seed, 2000 in all; small blocks, so that every gallery spans many."""
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(exact, "_BLOCK_ROWS", {"few": 7, "many": 5, "cuda": 7})
+    for case in range(10):
+        specs = random_specs(rng)
+        n = int(rng.choice([0, 1, 2, 30, 90]))
+        vectors = random_vectors(rng, specs, n)
+        gallery = in_memory(tmp_path / str(case), specs, vectors, device)
+        queries = {spec.name: random_vectors(rng, (spec,), 5)[spec.name] for spec in specs}
+        for name in LEVEL_NAMES:
+            queries[name][:, 0] += 1e-6  # no query is all zeros
+        k = int(rng.integers(1, 12))
+        allowed = rng.random(n) < 0.5 if case % 3 == 0 else None
+        batch = exact.scan(gallery, ask(specs, queries, {}), k, allowed)
+        for i in range(5):
+            query = {name: rows[i : i + 1] for name, rows in queries.items()}
+            scores = true_scores(specs, vectors, query)
+            if allowed is not None:
+                scores[~allowed] = -np.inf
+            count = min(k, int((scores > -np.inf).sum()))
+            best = np.sort(scores)[::-1][:count]
+            for survivors in (batch[i], exact.scan(gallery, ask(specs, query, {}), k, allowed)[0]):
+                assert (np.diff(survivors) > 0).all()
+                np.testing.assert_allclose(np.sort(scores[survivors])[::-1][:count], best, rtol=1e-12, atol=1e-12)
+                assert (scores[survivors] > -np.inf).all()
+
+
+def test_a_batch_answers_as_its_queries_do_one_by_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
+    gallery = in_memory(tmp_path / "g", specs, random_vectors(rng, specs, 300))
+    queries = random_vectors(rng, specs, 9)
+    queries["entity"][4] = 0
+    queries["global"][:, 0] += 1
+    for i, result in enumerate(search_batch(gallery, specs, queries, 7, {"action": 2.0})):
+        alone = search(gallery, specs, {n: rows[i : i + 1] for n, rows in queries.items()}, 7, {"action": 2.0})
+        assert result.hits == alone.hits
+    with pytest.raises(InputError, match="disagree on the number of queries"):
+        search_batch(gallery, specs, {**queries, "action": queries["action"][:2]}, 7, {})
+
+
+def test_the_scan_is_tight(tmp_path: Path) -> None:
+    """The bound is of use: of 20,000 unit vectors almost none but the hits survive."""
+    rng = np.random.default_rng(5)
+    specs = tuple(LevelSpec(name, 64) for name in LEVEL_NAMES)
+    vectors = {}
+    for name in LEVEL_NAMES:
+        rows = rng.standard_normal((20_000, 64)).astype(np.float32)
+        vectors[name] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    gallery = in_memory(tmp_path / "g", specs, vectors)
+    query = {name: rows[:1] + 0.05 * rows[1:2] for name, rows in vectors.items()}
+    assert len(exact.scan(gallery, ask(specs, query, {}), 10, None)[0]) < 30
+
+
+@pytest.mark.parametrize("widen", [False, True])
+def test_products_are_as_near_as_the_bound_says(widen: bool) -> None:
+    """The premise of the bound, on this machine: float32 sums of halves, rounded to half at most once."""
+    rng = np.random.default_rng(7)
+    for d in (1, 31, 256, 2048):
+        rows = (rng.standard_normal((500, d)) / np.sqrt(d) + 0.3).astype(np.float16)
+        queries = (rng.standard_normal((6, d)) / np.sqrt(d) + 0.3).astype(np.float16)
+        exactly = queries.astype(np.float64) @ rows.astype(np.float64).T
+        if widen:
+            found = torch.from_numpy(queries).float() @ torch.from_numpy(rows).float().T
+        else:
+            found = torch.stack([torch.mv(torch.from_numpy(rows), torch.from_numpy(query)) for query in queries])
+        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)[:, None] * np.linalg.norm(
+            rows.astype(np.float64), axis=1
+        )
+        allowed = (2 * d * 2.0**-24 + 1.01 * 2.0**-11) * lengths + 2.0**-25
+        assert (np.abs(found.double().numpy() - exactly) <= allowed).all()
+
+
+def test_a_filter_holds_inside_the_search(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
+    vectors = random_vectors(rng, specs, 2000)
+    gallery = in_memory(tmp_path / "g", specs, vectors)
+    query = {name: rng.standard_normal((1, 16)).astype(np.float32) for name in LEVEL_NAMES}
+    scores = true_scores(specs, vectors, query)
+    wanted = rng.choice(2000, 20, replace=False)
+    result = search(gallery, specs, query, 5, {}, filter=np.append(wanted, [-3, 10**9]))
+    expected = wanted[np.argsort(-scores[wanted])][:5]
+    assert scores[[hit.id for hit in result.hits]] == pytest.approx(scores[expected])
+    assert {hit.id for hit in result.hits} <= set(wanted.tolist())
+    assert (result.exact, result.candidates) == (True, 20)
+    assert search(gallery, specs, query, 5, {}, filter=np.array([], dtype=np.int64)).hits == []
