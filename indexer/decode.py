@@ -46,11 +46,6 @@ class SampledClip:
     info: VideoInfo
 
 
-def probe(path: Path) -> VideoInfo:
-    """Open a file and decode one frame of it, since headers lie. Raises VideoError."""
-    return sample_frames(path, 1).info
-
-
 def sample_frames(path: Path, count: int, start: float = 0.0, end: float | None = None) -> SampledClip:
     """Sample `count` frames at the mid-points of equal parts of [start, end) seconds (None: to the end).
 

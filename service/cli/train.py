@@ -47,7 +47,8 @@ def train(
 
     [dim]quartet train captions.jsonl --features features.h5 --backbone-weights resnet152.pth --out runs/mine[/]
 
-    The preset demo needs no input: it renders its own clips. It takes about half an hour on two cores.
+    The preset demo needs no input: it renders its own clips. It takes about 48 minutes of
+    processor time, spread over two cores.
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """

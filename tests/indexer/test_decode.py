@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.decode import SHORT_SIDE, probe, sample_frames
+from indexer.decode import SHORT_SIDE, sample_frames
 from model.errors import InputError, VideoError
 
 MakeVideo = Callable[..., Path]
@@ -61,8 +61,8 @@ def test_a_file_with_few_frames_gives_each_once(tmp_path: Path, make_video: Make
     assert len(clip.frames) == 3
 
 
-def test_probe_tells_what_the_file_is(tmp_path: Path, make_video: MakeVideo) -> None:
-    info = probe(make_video(tmp_path / "v.mp4", greys(20), fps=10))
+def test_a_sampled_clip_tells_what_the_file_is(tmp_path: Path, make_video: MakeVideo) -> None:
+    info = sample_frames(make_video(tmp_path / "v.mp4", greys(20), fps=10), 1).info
     assert (info.width, info.height, info.frames) == (64, 48, 20)
     assert info.duration == pytest.approx(2.0)
     assert info.fps == pytest.approx(10.0)
