@@ -29,10 +29,10 @@ def masked_top_mean(x: Tensor, mask: Tensor) -> Tensor:
     return masked_mean(torch.where(torch.isfinite(ordered), ordered, torch.zeros_like(ordered)), keep)
 
 
-def positions(length: int, dim: int, device: torch.device) -> Tensor:
-    """Sinusoidal positions (length, dim), Vaswani et al. 2017, section 3.5."""
-    rate = torch.exp(torch.arange(0, dim, 2, device=device) * (-math.log(10000.0) / dim))
-    angle = torch.arange(length, device=device).unsqueeze(1) * rate
+def positions(length: int, dim: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Sinusoidal positions (length, dim), Vaswani et al. 2017, section 3.5. `dtype` float32 or float64."""
+    rate = torch.exp(torch.arange(0, dim, 2, device=device, dtype=dtype) * (-math.log(10000.0) / dim))
+    angle = torch.arange(length, device=device, dtype=dtype).unsqueeze(1) * rate
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :dim]
 
 
@@ -54,7 +54,8 @@ class RelationEncoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         z = self.project(x)
-        z = z + positions(z.shape[1], z.shape[2], z.device).to(z.dtype)
+        exact = torch.promote_types(z.dtype, torch.float32)  # half precision cannot count to 300
+        z = z + positions(z.shape[1], z.shape[2], z.device, exact).to(z.dtype)
         # An empty row would make softmax divide by zero; its first position is let in and its mean is zero anyway.
         hidden = ~mask
         hidden[:, 0] &= mask.any(1)
