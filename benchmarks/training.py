@@ -144,12 +144,18 @@ def measure(module: MCSANModule, pairs: Pairs, preset: Preset, options: argparse
         table["loss"] -= table["video tower"] + table["text tower"]
     epoch = len(pairs) / size / options.steps
     wall, cpu = sum(clock.wall.values()), sum(clock.cpu.values())
-    print(f"{options.steps * size / wall:.1f} pairs/s; an epoch: {wall * epoch / 60:.1f} min, {cpu * epoch / 60:.1f} CPU-min")
+    print(
+        f"{options.steps * size / wall:.1f} pairs/s; an epoch: {wall * epoch / 60:.1f} min, {cpu * epoch / 60:.1f} CPU-min"
+    )
     for name in PARTS:
-        print(f"| {name} | {clock.wall[name] / options.steps * 1000:.0f} ms | {clock.cpu[name] / options.steps * 1000:.0f} CPU-ms |")
+        print(
+            f"| {name} | {clock.wall[name] / options.steps * 1000:.0f} ms | {clock.cpu[name] / options.steps * 1000:.0f} CPU-ms |"
+        )
     flops = flops_of(lambda: module.losses(batch))
     speed = matmul_speed(torch.float32)
-    print(f"{flops / 1e9:.0f} GFLOP per step at {speed / 1e9:.0f} GFLOP/s: floor {flops / speed * len(pairs) / size / 60:.1f} min")
+    print(
+        f"{flops / 1e9:.0f} GFLOP per step at {speed / 1e9:.0f} GFLOP/s: floor {flops / speed * len(pairs) / size / 60:.1f} min"
+    )
     print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 

@@ -17,6 +17,7 @@ from model.evaluation.metrics import Retrieval
 from model.mcsan import CONCEPT_LEVELS, MCSAN
 from model.training.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.module import MCSANModule, Pairs
+from model.words import InitialWords
 
 
 def fit(
@@ -26,11 +27,12 @@ def fit(
     run_folder: Path,
     seed: int,
     progress: bool = True,
+    words: InitialWords | None = None,
 ) -> tuple[MCSAN, Vocabularies, list[dict[str, Retrieval]]]:
     """Train one model; the one with the best validation SumR comes back, in eval mode on the CPU.
 
     `run_folder` receives the metrics of every step as CSV and the best state. The same seed gives the same model on
-    one machine.
+    one machine. `words` are what a model with a word embedding of its own starts from.
     """
     L.seed_everything(seed, verbose=False)
     # Lightning's start-up lines repeat what the caller has said.
@@ -38,7 +40,10 @@ def fit(
     config = preset.train
     sizes = (config.entity_vocabulary, config.action_vocabulary, config.relation_vocabulary)
     vocabularies = build_vocabularies(train.texts, dict(zip(CONCEPT_LEVELS, sizes, strict=True)))
-    model = MCSAN(preset.model, {level: max(1, len(words)) for level, words in vocabularies.items()})
+    concepts = {level: max(1, len(known)) for level, known in vocabularies.items()}
+    model = MCSAN(preset.model, concepts, words.vocabulary if words else ())
+    if words and model.text.embedding:
+        words.copy_to(model.text.embedding)
     frames = train.features[train.frame_mask]
     model.video.set_statistics(frames.mean(0), frames.std(0))
     module = MCSANModule(model, preset, validation)

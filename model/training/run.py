@@ -21,6 +21,7 @@ from model.training.feature_file import FeatureFile
 from model.training.fit import fit
 from model.training.module import validate
 from model.training.readers import CaptionSet
+from model.words import initial_words
 
 HELD_OUT = 0.1
 """Share of the training videos that validate where the captions name no validation split."""
@@ -38,10 +39,12 @@ def train_on_features(
     tell: Tell,
     backbone_weights: Path | None = None,
     progress: bool = True,
+    glove: Path | None = None,
 ) -> list[dict[str, Retrieval]]:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
-    With `backbone_weights` the checkpoint also holds the network that made the features, and can index videos.
+    With `backbone_weights` the checkpoint also holds the network that made the features, and can index videos. With
+    `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
     Raises InputError for captions or features that cannot be used.
     """
     training, validation = _training_splits(captions, seed, tell)
@@ -51,7 +54,12 @@ def train_on_features(
         backbone = _backbone(file, backbone_weights)
         tell(f"Reading {len(training)} training and {len(validation)} validation videos.")
         sets = [_load(videos, file, featurizer, preset.model.frames) for videos in (training, validation)]
-    model, vocabularies, history = fit(preset, sets[0], sets[1], folder / "log", seed, progress)
+    words = None
+    if glove is not None:
+        words = initial_words(glove, (text.parse for text in sets[0].texts), seed)
+        preset = replace(preset, model=replace(preset.model, words="glove", word_dim=words.dim))
+        tell(f"{glove} has {words.given} of the words of the training captions; {len(words.vocabulary)} are trained.")
+    model, vocabularies, history = fit(preset, sets[0], sets[1], folder / "log", seed, progress, words)
     note = f"Trained on {len(training)} videos with {len(sets[0].texts)} captions."
     names = (featurizer.parser.name, featurizer.sentences.name)
     save_checkpoint(folder, Checkpoint(folder.name, note, model, backbone, vocabularies, *names))

@@ -29,6 +29,13 @@ WeightsOption = Annotated[
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
+GloveOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Text file of word vectors to start from (GloVe), instead of the sentence encoder's words.",
+        show_default=False,
+    ),
+]
 
 
 def train(
@@ -36,6 +43,7 @@ def train(
     features: FeaturesOption = None,
     backbone_weights: WeightsOption = None,
     test_list: TestListOption = None,
+    glove: GloveOption = None,
     preset: Annotated[str, typer.Option(help="paper, or demo: the bundled model, on the generated world.")] = "paper",
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
@@ -61,6 +69,8 @@ def train(
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
     began = time.monotonic()
     if preset == "demo" and not captions:
+        if glove is not None:
+            raise InputError("--glove needs captions to train on: the generated world has its own words.")
         history = _train_demo(out, seed)
     else:
         if not captions or features is None:
@@ -71,7 +81,7 @@ def train(
         read = read_captions(captions, test_list)
         for note in read.notes:
             typer.echo(note, err=True)
-        history = train_on_features(chosen, read, features, out, seed, typer.echo, backbone_weights)
+        history = train_on_features(chosen, read, features, out, seed, typer.echo, backbone_weights, glove=glove)
     best = max(history, key=lambda epoch: epoch["fused"].sum_r)
     per_level = "  ".join(f"{name} {result.sum_r:.0f}" for name, result in best.items())
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")

@@ -219,10 +219,7 @@ def text(w: Weights, config: Any, sentence: Array, words: Array, parse: Any) -> 
 def graph(w: Weights, words: Sequence[Array], parse: Any) -> list[Array]:
     """HANet, section 3.2: a node listens to itself and to its neighbours along verb-argument edges."""
     embedded = [linear(w, "word", word) for word in words]
-    nodes = [
-        strongest([embedded[at] for at in node.words]) * w["role.weight"][node.role]
-        for node in parse.nodes
-    ]
+    nodes = [strongest([embedded[at] for at in node.words]) * w["role.weight"][node.role] for node in parse.nodes]
     g = below(w, "graph.")
     out = []
     for i, node in enumerate(nodes):

@@ -51,9 +51,7 @@ def model_of(config: ModelConfig, seed: int) -> MCSAN:
     model = MCSAN(config, SIZES).double().eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
-    model.video.set_statistics(
-        torch.randn(config.feature_dim).double(), 0.5 + torch.rand(config.feature_dim).double()
-    )
+    model.video.set_statistics(torch.randn(config.feature_dim).double(), 0.5 + torch.rand(config.feature_dim).double())
     return model
 
 
@@ -168,7 +166,9 @@ def test_the_whole_objective(config: ModelConfig, loss: LossConfig, seed: int) -
     data = VideoText.build(clips, [[texts[0], texts[1]], [texts[2]], [texts[3]]])
     module = MCSANModule(model_of(config, seed), Preset(model=config, loss=loss), data).double().eval()
     labels = {n: (rng.random((4, k)) < 0.4).astype(float) for n, k in SIZES.items()}
-    batch = double_batch(Pairs(data, {n: [str(i) for i in range(k)] for n, k in SIZES.items()}).collate(range(4)), labels)
+    batch = double_batch(
+        Pairs(data, {n: [str(i) for i in range(k)] for n, k in SIZES.items()}).collate(range(4)), labels
+    )
     found = sum(term.item() for term in module.losses(batch).values())
     expected = reference_objective(module.model, loss, [clips[i].double() for i in owner], texts, labels)
     assert found == pytest.approx(expected, rel=1e-8, abs=1e-9)
@@ -198,7 +198,9 @@ def reference_objective(
             return reference.info_nce(s, negative, loss.temperature)
         return reference.hinge(s, negative, loss.margin, loss.ranking == "hardest")
 
-    total = ranked(np.array([[reference.fused_score(w, v[i], t[j], present[j]) for j in count] for i in count]), [*count])
+    total = ranked(
+        np.array([[reference.fused_score(w, v[i], t[j], present[j]) for j in count] for i in count]), [*count]
+    )
     own = []
     for n in LEVEL_NAMES:
         rows = [j for j in count if present[j][n]]
