@@ -12,9 +12,8 @@ import os
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from model.presets import PRESETS
 from model.sentence import EncodedText
 from model.text_features import TextFeatures
 from model.training.dataset import VideoText, build_vocabularies
-from model.training.module import MCSANModule, Pairs
+from model.training.module import MCSANModule, PairBatch, Pairs
 
 PARTS = ("data", "video tower", "text tower", "loss", "backward", "optimiser")
 
@@ -41,6 +40,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--warm-up", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--bf16", action="store_true", help="products in bfloat16 (torch.autocast), sums in float32")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -48,8 +48,14 @@ def main() -> None:
     preset = PRESETS[options.preset]
     data = made_data(preset, options.videos, options.captions, options.seed)
     module, pairs = prepare(preset, data)
-    print(f"{options.preset}, {len(pairs):,} pairs, {options.threads} threads, seed {options.seed}")
-    measure(module, pairs, preset, options)
+    size = preset.train.batch_size
+    print(
+        f"Preset {options.preset}, {options.videos:,} videos x {options.captions} captions, batches of {size}, "
+        f"{'bfloat16' if options.bf16 else 'float32'}, {options.threads} threads, seed {options.seed}"
+    )
+    report(measure(module, pairs, preset, options), options.steps, len(pairs), size)
+    report_floor(module, pairs, options, size)
+    print(f"Peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9:.2f} GB")
 
 
 def made_data(preset: Preset, videos: int, captions: int, seed: int) -> VideoText:
@@ -92,11 +98,15 @@ def prepare(preset: Preset, data: VideoText) -> tuple[MCSANModule, Pairs]:
 
 
 class Clock:
-    """Wall-clock and processor seconds by part."""
+    """Seconds of wall clock and of processor by part."""
 
     def __init__(self) -> None:
         self.wall: dict[str, float] = defaultdict(float)
         self.cpu: dict[str, float] = defaultdict(float)
+
+    def clear(self) -> None:
+        self.wall.clear()
+        self.cpu.clear()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
@@ -107,21 +117,14 @@ class Clock:
 
     def around(self, module: nn.Module, name: str) -> None:
         """Count the forward passes of `module`."""
-        open_parts: list[Any] = []
-
-        def before(*_: object) -> None:
-            open_parts.append(self.part(name))
-            open_parts[-1].__enter__()
-
-        def after(*_: object) -> None:
-            open_parts.pop().__exit__(None, None, None)
-
-        module.register_forward_pre_hook(before)
-        module.register_forward_hook(after)
+        running = ExitStack()
+        module.register_forward_pre_hook(lambda *_: running.enter_context(self.part(name)))
+        module.register_forward_hook(lambda *_: running.close())
 
 
-def measure(module: MCSANModule, pairs: Pairs, preset: Preset, options: argparse.Namespace) -> None:
-    optimizer = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=1e-4)
+def measure(module: MCSANModule, pairs: Pairs, preset: Preset, options: argparse.Namespace) -> Clock:
+    """Time `options.steps` steps after `options.warm_up`; their batches are drawn as an epoch draws them."""
+    optimizer = module.configure_optimizers()["optimizer"]
     order = np.random.default_rng(options.seed).permutation(len(pairs))
     size = preset.train.batch_size
     clock = Clock()
@@ -129,47 +132,59 @@ def measure(module: MCSANModule, pairs: Pairs, preset: Preset, options: argparse
     clock.around(module.model.text, "text tower")
     for step in range(options.warm_up + options.steps):
         if step == options.warm_up:
-            clock.wall.clear()
-            clock.cpu.clear()
+            clock.clear()
         with clock.part("data"):
             batch = pairs.collate([int(i) for i in order[step * size : (step + 1) * size]])
         with clock.part("loss"):
-            loss = torch.stack(list(module.losses(batch).values())).sum()
+            loss = loss_of(module, batch, options.bf16)
         with clock.part("backward"):
             loss.backward()
         with clock.part("optimiser"):
             optimizer.step()
             optimizer.zero_grad()
-    for table in (clock.wall, clock.cpu):
-        table["loss"] -= table["video tower"] + table["text tower"]
-    epoch = len(pairs) / size / options.steps
+    for seconds in (clock.wall, clock.cpu):
+        seconds["loss"] -= seconds["video tower"] + seconds["text tower"]
+    return clock
+
+
+def loss_of(module: MCSANModule, batch: PairBatch, bf16: bool) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        return torch.stack(list(module.losses(batch).values())).sum()
+
+
+def report(clock: Clock, steps: int, pairs: int, size: int) -> None:
+    """Milliseconds per step by part, and what an epoch of `pairs` would take."""
+    print("\n| part | ms per step | processor ms per step | share |\n|---|---|---|---|")
     wall, cpu = sum(clock.wall.values()), sum(clock.cpu.values())
-    print(
-        f"{options.steps * size / wall:.1f} pairs/s; an epoch: {wall * epoch / 60:.1f} min, {cpu * epoch / 60:.1f} CPU-min"
-    )
     for name in PARTS:
-        print(
-            f"| {name} | {clock.wall[name] / options.steps * 1000:.0f} ms | {clock.cpu[name] / options.steps * 1000:.0f} CPU-ms |"
-        )
-    flops = flops_of(lambda: module.losses(batch))
-    speed = matmul_speed(torch.float32)
+        own = (clock.wall[name] / steps * 1000, clock.cpu[name] / steps * 1000)
+        print(f"| {name} | {own[0]:,.0f} | {own[1]:,.0f} | {clock.cpu[name] / cpu:.1%} |")
+    print(f"| all | {wall / steps * 1000:,.0f} | {cpu / steps * 1000:,.0f} | |")
+    epoch = pairs / size / steps / 60
     print(
-        f"{flops / 1e9:.0f} GFLOP per step at {speed / 1e9:.0f} GFLOP/s: floor {flops / speed * len(pairs) / size / 60:.1f} min"
+        f"\n{steps * size / wall:.1f} pairs/s. {steps} steps extrapolated to {pairs:,} pairs: "
+        f"an epoch takes {wall * epoch:.1f} min, {cpu * epoch:.1f} of a processor"
     )
-    print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
-def flops_of(forward: Callable[[], dict[str, Tensor]]) -> float:
+def report_floor(module: MCSANModule, pairs: Pairs, options: argparse.Namespace, size: int) -> None:
+    """The multiplications of one step, counted as it runs, at the speed of this machine's matrix product now."""
+    batch = pairs.collate(range(0, len(pairs), max(1, len(pairs) // size))[:size])
     counter = FlopCounterMode(display=False)
     with counter:
-        torch.stack(list(forward().values())).sum().backward()
-    return counter.get_total_flops()
+        loss_of(module, batch, options.bf16).backward()
+    flops, speed = counter.get_total_flops(), matmul_speed(torch.bfloat16 if options.bf16 else torch.float32)
+    print(
+        f"Floor: {flops / 1e9:.0f} GFLOP per step at {speed / 1e9:.0f} GFLOP per second of wall clock: "
+        f"{flops / speed * len(pairs) / size / 60:.1f} min an epoch"
+    )
 
 
 def matmul_speed(dtype: torch.dtype) -> float:
+    """Operations per second of the best of some products (1280, 2048) x (2048, 2048): 64 clips of 20 frames."""
     a, b = torch.randn(1280, 2048).to(dtype), torch.randn(2048, 2048).to(dtype)
     times = []
-    for _ in range(10):
+    for _ in range(20):
         began = time.perf_counter()
         nn.functional.linear(a, b)
         times.append(time.perf_counter() - began)
