@@ -19,8 +19,8 @@ from model.text_features import TextFeaturizer
 from model.training.dataset import CaptionedVideo, VideoText
 from model.training.feature_file import FeatureFile
 from model.training.fit import fit
-from model.training.module import validate
 from model.training.readers import CaptionSet
+from model.training.validation import validate
 
 HELD_OUT = 0.1
 """Share of the training videos that validate where the captions name no validation split."""
