@@ -58,10 +58,8 @@ class MCSAN(nn.Module):
 
     def level_weights(self) -> Tensor:
         """Weights with mean 1, in the order of LEVEL_NAMES; equal unless learned, 0 for a level switched off."""
-        weights = self.log_weights
-        if not self.config.relation_level:
-            off = torch.tensor([name == "relation" for name in LEVEL_NAMES], device=weights.device)
-            weights = weights.masked_fill(off, -torch.inf)
+        off = [name == "relation" and not self.config.relation_level for name in LEVEL_NAMES]
+        weights = self.log_weights.masked_fill(torch.tensor(off, device=self.log_weights.device), -torch.inf)
         return weights.softmax(0) * len(LEVEL_NAMES)
 
     def concept_logits(self, level: str, vectors: Tensor) -> Tensor:

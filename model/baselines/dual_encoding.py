@@ -1,13 +1,13 @@
 """Dual Encoding: both sides are encoded at three levels in the same way, and the levels are concatenated.
 
-Dong, Li, Xu, Ji, He, Yang, Wang, "Dual Encoding for Zero-Example Video Retrieval", CVPR 2019, sections 3.1 to 3.3. With h_t
-the states of a BiGRU over frames, or over words, x_t:
+Dong, Li, Xu, Ji, He, Yang, Wang, "Dual Encoding for Zero-Example Video Retrieval", CVPR 2019, sections 3.1 to 3.3.
+With h_t the states of a BiGRU over frames, or over words, x_t:
 
     f = [ mean_t x_t ;  mean_t h_t ;  max_t ReLU(conv_k(h))_t for k = 2, 3, 4, 5 ]       vector = BN(W f + b)
 
-where a word's x_t in the first part is its one-hot vector. The score is the cosine; the loss is the hardest negative, both
-ways. Widths are those of the release of the journal version (IEEE TPAMI 2022), whose text side stops at k = 4. Here words
-are given vectors instead of a learned embedding.
+where a word's x_t in the first part is its one-hot vector. The score is the cosine; the loss is the hardest negative,
+both ways. Widths are those of the release of the journal version (IEEE TPAMI 2022), whose text side stops at k = 4.
+Here words are given vectors instead of a learned embedding.
 """
 
 from __future__ import annotations

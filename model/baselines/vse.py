@@ -2,8 +2,8 @@
 
 VSE:   Kiros, Salakhutdinov, Zemel, "Unifying Visual-Semantic Embeddings with Multimodal Neural Language Models", 2014.
 VSE++: Faghri, Fleet, Kiros, Fidler, "VSE++: Improving Visual-Semantic Embeddings with Hard Negatives", BMVC 2018.
-They differ in the loss alone: the sum over all negatives of max(0, m + s(negative) - s(pair)), or its maximum. The joint space
-has 1024 dimensions, as in the release. Here words are given vectors instead of a learned embedding.
+They differ in the loss alone: the sum over all negatives of max(0, m + s(negative) - s(pair)), or its maximum. The
+joint space has 1024 dimensions, as in the release. Here words are given vectors instead of a learned embedding.
 """
 
 from __future__ import annotations

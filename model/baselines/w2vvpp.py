@@ -5,8 +5,8 @@ Li, Xu, Yang, Chen, Li, "W2VV++: Fully Deep Learning for Ad-hoc Video Search", A
     tanh(W [ mean of GRU states ; mean of word vectors ; bag of words ] + b)
 
 and the video the same layer on the mean of its frames, both with 2048 dimensions as in the release. The score is the
-cosine; the loss is max(0, m + s(hardest wrong video) - s(own video)) for each text. Here the word vectors are given, and the
-optimiser is the trainer's instead of RMSprop.
+cosine; the loss is max(0, m + s(hardest wrong video) - s(own video)) for each text. Here the word vectors are given,
+and the optimiser is the trainer's instead of RMSprop.
 """
 
 from __future__ import annotations

@@ -20,21 +20,31 @@ Collate = Callable[[Sequence[TextFeatures]], TextTensors]
 
 @dataclass
 class PairBatch:
-    """B pairs: features (B, N, D_v), frame_mask (B, N), texts, negatives (B, B), labels per level (B, K)."""
+    """B pairs: features (B, N, D_v), frame_mask (B, N), texts, labels per level (B, K).
+
+    `owner` and `wording` (B,) number the video and the caption's words: pairs that share one are no negatives.
+    """
 
     features: Tensor
     frame_mask: Tensor
     text: TextTensors
-    negatives: Tensor
+    owner: Tensor
+    wording: Tensor
     text_labels: dict[str, Tensor]
     video_labels: dict[str, Tensor]
+
+    @property
+    def negatives(self) -> Tensor:
+        """(B, B) bool: pairs of another video and another wording."""
+        return (self.owner.unsqueeze(1) != self.owner) & (self.wording.unsqueeze(1) != self.wording)
 
     def to(self, device: torch.device) -> PairBatch:
         return PairBatch(
             self.features.to(device),
             self.frame_mask.to(device),
             self.text.to(device),
-            self.negatives.to(device),
+            self.owner.to(device),
+            self.wording.to(device),
             {level: labels.to(device) for level, labels in self.text_labels.items()},
             {level: labels.to(device) for level, labels in self.video_labels.items()},
         )
@@ -59,12 +69,12 @@ class Pairs(Dataset):
     def collate(self, rows: Sequence[int]) -> PairBatch:
         index = np.asarray(rows)
         videos = self.data.owner[index]
-        same = (videos[:, None] == videos) | (self.wording[index][:, None] == self.wording[index])
         return PairBatch(
             self.data.features[videos],
             self.data.frame_mask[videos],
             self.collate_text([self.data.texts[i] for i in rows]),
-            torch.from_numpy(~same),
+            torch.from_numpy(videos),
+            torch.from_numpy(self.wording[index]),
             {level: labels[index].float() for level, labels in self.text_labels.items()},
             {level: labels[videos].float() for level, labels in self.video_labels.items()},
         )

@@ -6,8 +6,9 @@ trains MCSAN; a preset brings its own training.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.hanet import HANet
@@ -51,10 +52,11 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One model of a comparison: how it is built and how it is trained."""
+    """One model of a comparison: how it is built and how it is trained. `settings` tells its switches, if it has any."""
 
     build: Callable[[Inputs], Matcher]
     train: TrainConfig = PAPER.train
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _mcsan(preset: Preset) -> Contestant:
@@ -62,7 +64,7 @@ def _mcsan(preset: Preset) -> Contestant:
         model = replace(preset.model, feature_dim=inputs.feature_dim, word_dim=inputs.word_dim)
         return mcsan_matcher(replace(preset, model=model), inputs.train, inputs.vocabularies)
 
-    return Contestant(build, preset.train)
+    return Contestant(build, preset.train, {"model": asdict(preset.model), "loss": asdict(preset.loss)})
 
 
 ABLATIONS = {

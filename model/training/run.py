@@ -44,13 +44,13 @@ def train_on_features(
     With `backbone_weights` the checkpoint also holds the network that made the features, and can index videos.
     Raises InputError for captions or features that cannot be used.
     """
-    training, validation = _training_splits(captions, seed, tell)
+    training, validation = training_splits(captions, seed, tell)
     featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         backbone = _backbone(file, backbone_weights)
         tell(f"Reading {len(training)} training and {len(validation)} validation videos.")
-        sets = [_load(videos, file, featurizer, preset.model.frames) for videos in (training, validation)]
+        sets = [load_split(videos, file, featurizer, preset.model.frames) for videos in (training, validation)]
     model, vocabularies, history = fit(preset, sets[0], sets[1], folder / "log", seed, progress)
     note = f"Trained on {len(training)} videos with {len(sets[0].texts)} captions."
     names = (featurizer.parser.name, featurizer.sentences.name)
@@ -76,17 +76,21 @@ def evaluate_on_features(
         expected = loaded.model.config.feature_dim
         if file.dim != expected:
             raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
-        data = _load(videos, file, featurizer, loaded.model.config.frames)
+        data = load_split(videos, file, featurizer, loaded.model.config.frames)
     return validate(loaded.model, data)[0], loaded
 
 
-def _load(videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int) -> VideoText:
+def load_split(
+    videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int
+) -> VideoText:
+    """Features, at most `frames` rows each, and texts of videos in memory. Raises InputError as `FeatureFile.read`."""
     rows = file.read([video.video for video in videos], frames)
     encoded = iter(featurizer([caption for video in videos for caption in video.captions]))
     return VideoText.build(rows, [[next(encoded) for _ in video.captions] for video in videos])
 
 
-def _training_splits(captions: CaptionSet, seed: int, tell: Tell) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
+def training_splits(captions: CaptionSet, seed: int, tell: Tell) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
+    """Training and validation videos; the seed draws validation videos where the captions name none."""
     training, validation = captions.split("train"), captions.split("val")
     if not training:
         training = captions.split("")
