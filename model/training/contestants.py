@@ -52,7 +52,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One model of a comparison: how it is built and how it is trained. `settings` tells its switches, if it has any."""
+    """One model of a comparison: how it is built and how it is trained. `settings` are its switches, if it has any."""
 
     build: Callable[[Inputs], Matcher]
     train: TrainConfig = PAPER.train
