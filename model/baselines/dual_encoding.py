@@ -25,7 +25,7 @@ from model.text_features import TextFeatures
 from model.text_tower import TextTensors
 from model.training.matcher import Encoded
 
-HIDDEN, FILTERS, KERNELS = 512, 512, (2, 3, 4, 5)
+DIM, HIDDEN, FILTERS, KERNELS = 1536, 512, 512, (2, 3, 4, 5)
 
 
 class ThreeLevels(nn.Module):
@@ -52,7 +52,7 @@ class DualEncoding(VectorMatcher):
         feature_dim: int,
         word_dim: int,
         bag: BagOfWords,
-        dim: int = 1536,
+        dim: int = DIM,
         hidden: int = HIDDEN,
         filters: int = FILTERS,
     ) -> None:

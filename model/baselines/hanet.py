@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.concepts import concept_bce, jaccard
-from model.baselines.hgr import HGR, NODE_LEVELS
+from model.baselines.hgr import DIM, HGR, NODE_LEVELS
 from model.baselines.vector import MARGIN
 from model.layers import masked_top_mean
 from model.losses import hinge_loss
@@ -47,7 +47,7 @@ class Votes(nn.Module):
 class HANet(HGR):
     """`concepts` gives the numbers of nouns ("entity") and verbs ("action")."""
 
-    def __init__(self, feature_dim: int, word_dim: int, concepts: dict[str, int], dim: int = 1024) -> None:
+    def __init__(self, feature_dim: int, word_dim: int, concepts: dict[str, int], dim: int = DIM) -> None:
         super().__init__(feature_dim, word_dim, dim)
         self.frame_votes = nn.ModuleDict({n: Votes(dim, concepts[n], FRAME_KERNELS[n]) for n in NODE_LEVELS})
         self.word_votes = nn.ModuleDict({n: Votes(dim, concepts[n], 1) for n in NODE_LEVELS})

@@ -29,7 +29,7 @@ from model.text_tower import GraphAttention, TextTensors, span_max
 from model.training.batches import PairBatch
 from model.training.matcher import Encoded, Matcher
 
-SHARPNESS = 4.0
+DIM, SHARPNESS = 1024, 4.0
 NODE_LEVELS = ("action", "entity")
 
 
@@ -40,7 +40,7 @@ class HGR(Matcher):
     and, per node level, which of them belong to it (B, K).
     """
 
-    def __init__(self, feature_dim: int, word_dim: int, dim: int = 1024) -> None:
+    def __init__(self, feature_dim: int, word_dim: int, dim: int = DIM) -> None:
         super().__init__()
         self.dropout = nn.Dropout(DROPOUT)
         self.video = nn.ModuleDict({name: nn.Linear(feature_dim, dim) for name in ("event", *NODE_LEVELS)})

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.concepts import concept_bce, jaccard
-from model.baselines.dual_encoding import FILTERS, HIDDEN, DualEncoding
+from model.baselines.dual_encoding import DIM, FILTERS, HIDDEN, DualEncoding
 from model.baselines.vector import MARGIN, cosine
 from model.baselines.words import BagOfWords
 from model.losses import hinge_loss
@@ -40,7 +40,7 @@ class HSL(DualEncoding):
         word_dim: int,
         bag: BagOfWords,
         concepts: int,
-        dim: int = 1536,
+        dim: int = DIM,
         hidden: int = HIDDEN,
         filters: int = FILTERS,
     ) -> None:

@@ -36,14 +36,17 @@ class ConvolutionMax(nn.Module):
 
     def __init__(self, in_dim: int, filters: int, kernels: tuple[int, ...]) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv1d(in_dim, filters, k, padding=k - 1) for k in kernels)
+        # A convolution as a matrix product over windows: Conv1d would compute padding too.
+        self.filters = nn.ModuleList(nn.Linear(in_dim * k, filters) for k in kernels)
         self.kernels = kernels
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         pooled = []
-        for conv, k in zip(self.convs, self.kernels, strict=True):
-            places = fn.relu(conv(x.transpose(1, 2))).transpose(1, 2)  # (B, N + k - 1, filters)
+        for of_windows, k in zip(self.filters, self.kernels, strict=True):
+            windows = fn.pad(x, (0, 0, k - 1, k - 1)).unfold(1, k, 1)  # (B, N + k - 1, d_in, k)
             # A sequence of n elements has n + k - 1 places of its own, whatever it is padded to.
-            own = torch.arange(places.shape[1], device=x.device) < mask.sum(1, keepdim=True) + k - 1
+            own = torch.arange(windows.shape[1], device=x.device) < mask.sum(1, keepdim=True) + k - 1
+            values = fn.relu(of_windows(windows[own].flatten(1)))
+            places = values.new_zeros(*own.shape, values.shape[1]).index_put((own,), values)
             pooled.append(masked_max(places, own))
         return torch.cat(pooled, 1)

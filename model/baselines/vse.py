@@ -16,11 +16,13 @@ from model.layers import masked_mean
 from model.text_tower import TextTensors
 from model.training.matcher import Encoded
 
+DIM = 1024
+
 
 class VSE(VectorMatcher):
     """`hardest` makes it VSE++."""
 
-    def __init__(self, feature_dim: int, word_dim: int, hardest: bool, dim: int = 1024) -> None:
+    def __init__(self, feature_dim: int, word_dim: int, hardest: bool, dim: int = DIM) -> None:
         super().__init__(hardest)
         self.video = nn.Linear(feature_dim, dim)
         self.text = RecurrentStates(word_dim, dim, bidirectional=False)

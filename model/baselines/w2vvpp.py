@@ -25,11 +25,13 @@ from model.text_tower import TextTensors
 from model.training.batches import PairBatch
 from model.training.matcher import Encoded
 
+HIDDEN, DIM = 1024, 2048
+
 
 class W2VVPlusPlus(VectorMatcher):
     """Reads the bags of `bag` beside word vectors."""
 
-    def __init__(self, feature_dim: int, word_dim: int, bag: BagOfWords, hidden: int = 1024, dim: int = 2048) -> None:
+    def __init__(self, feature_dim: int, word_dim: int, bag: BagOfWords, hidden: int = HIDDEN, dim: int = DIM) -> None:
         super().__init__(hardest=True)
         self.bag = bag
         self.gru = RecurrentStates(word_dim, hidden, bidirectional=False)

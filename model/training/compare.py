@@ -44,6 +44,7 @@ class Plan:
     models   names of `contestants.py`; every one is trained with the seeds 0 to `seeds` - 1
     epochs   of every model; None: as many as its own configuration says
     frames   N, the most frames of a video that any model sees
+    width    multiplies the published widths: see `Inputs.width`
 
     Raises InputError for an unknown model, one that is named twice, and numbers below 1.
     """
@@ -52,6 +53,7 @@ class Plan:
     seeds: int = 3
     epochs: int | None = None
     frames: int = 20
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         for name in self.models:
@@ -61,6 +63,8 @@ class Plan:
         for what, value in (("seeds", self.seeds), ("epochs", self.epochs), ("frames", self.frames)):
             if value is not None and value < 1:
                 raise InputError(f"The number of {what} must be at least 1, not {value}.")
+        if not 0 < self.width <= 4:
+            raise InputError(f"The width must be above 0 and at most 4 times the published one, not {self.width}.")
 
     def runs(self) -> list[tuple[str, int]]:
         """Every (model, seed): all models with the first seed first, so that an early stop leaves a whole table."""
@@ -69,7 +73,12 @@ class Plan:
     def settings(self, model: str) -> dict[str, Any]:
         """Everything but the data and the seed that decides the figures of a model, as JSON keeps it."""
         chosen = contestant(model)
-        settings = {"frames": self.frames, "model": chosen.settings, "training": asdict(self.training(model))}
+        settings = {
+            "frames": self.frames,
+            "width": self.width,
+            "model": chosen.settings,
+            "training": asdict(self.training(model)),
+        }
         return dict(json.loads(json.dumps(settings)))
 
     def training(self, model: str) -> TrainConfig:
@@ -113,20 +122,19 @@ def compare(plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell
                 with FeatureFile(features) as file:
                     parts = (load_split(s, file, featurizer, plan.frames) for s in (training, validation, test))
                     splits = Splits(*parts)
-            result = _run(model, seed, plan.training(model), settings[model], splits, folder)
+            result = _run(model, seed, plan, settings[model], splits, folder)
         done.append(result)
         write_standings(folder, done)
         yield result
 
 
-def _run(
-    model: str, seed: int, config: TrainConfig, settings: dict[str, Any], splits: Splits, folder: Path
-) -> Finished:
+def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> Finished:
+    config = plan.training(model)
     logs = _file(folder, model, seed).with_suffix("")
     wall, cpu = time.perf_counter(), time.process_time()
     L.seed_everything(seed, verbose=False)
     vocabularies = vocabularies_of(splits.train, config)
-    matcher = contestant(model).build(Inputs(splits.train, vocabularies))
+    matcher = contestant(model).build(Inputs(splits.train, vocabularies, plan.width))
     size = matcher.size
     history = fit_matcher(matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

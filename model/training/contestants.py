@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from model.baselines import dual_encoding, hgr, hsl, vse, w2vvpp
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
-from model.baselines.hsl import CONCEPT_LEVELS as HSL_LEVELS
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
 from model.baselines.w2vvpp import W2VVPlusPlus
@@ -28,10 +29,14 @@ from model.training.objective import mcsan_matcher
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model may look at before it is built: the training split, and its concepts in the sizes it asked for."""
+    """What a model may look at before it is built: the training split, and its concepts in the sizes it asked for.
+
+    `width` multiplies the published widths of MCSAN, its ablations and the baselines; presets keep their own.
+    """
 
     train: VideoText
     vocabularies: Vocabularies
+    width: float = 1.0
 
     @property
     def feature_dim(self) -> int:
@@ -44,6 +49,10 @@ class Inputs:
     @property
     def bag(self) -> BagOfWords:
         return BagOfWords(self.train.texts)
+
+    def wide(self, published: int) -> int:
+        """A published width times `width`, as a multiple of 8: of the attention heads and of two directions."""
+        return max(8, 8 * round(published * self.width / 8))
 
     def concepts(self, level: str) -> int:
         """How many concepts the labels of a level tell apart."""
@@ -59,12 +68,44 @@ class Contestant:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _mcsan(preset: Preset) -> Contestant:
+def _mcsan(preset: Preset, scaled: bool) -> Contestant:
     def build(inputs: Inputs) -> Matcher:
         model = replace(preset.model, feature_dim=inputs.feature_dim, word_dim=inputs.word_dim)
+        if scaled:
+            wide = inputs.wide
+            model = replace(model, embed_dim=wide(model.embed_dim), attention_dim=wide(model.attention_dim))
         return mcsan_matcher(replace(preset, model=model), inputs.train, inputs.vocabularies)
 
     return Contestant(build, preset.train, {"model": asdict(preset.model), "loss": asdict(preset.loss)})
+
+
+def _vse(inputs: Inputs, hardest: bool) -> Matcher:
+    return VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM))
+
+
+def _w2vvpp(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(w2vvpp.HIDDEN), inputs.wide(w2vvpp.DIM)
+    return W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+
+
+def _dual_encoding(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
+    return DualEncoding(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+
+
+def _hsl(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
+    concepts = sum(inputs.concepts(level) for level in hsl.CONCEPT_LEVELS)
+    return HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths)
+
+
+def _hgr(inputs: Inputs) -> Matcher:
+    return HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM))
+
+
+def _hanet(inputs: Inputs) -> Matcher:
+    concepts = {level: inputs.concepts(level) for level in hgr.NODE_LEVELS}
+    return HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM))
 
 
 ABLATIONS = {
@@ -76,16 +117,20 @@ ABLATIONS = {
 """MCSAN and its ablations: without the relation level, without shared concepts and KL, with plain cross entropy."""
 
 BASELINES = {
-    "vse": Contestant(lambda i: VSE(i.feature_dim, i.word_dim, hardest=False)),
-    "vse++": Contestant(lambda i: VSE(i.feature_dim, i.word_dim, hardest=True)),
-    "w2vv++": Contestant(lambda i: W2VVPlusPlus(i.feature_dim, i.word_dim, i.bag)),
-    "dual-encoding": Contestant(lambda i: DualEncoding(i.feature_dim, i.word_dim, i.bag)),
-    "hsl": Contestant(lambda i: HSL(i.feature_dim, i.word_dim, i.bag, sum(i.concepts(n) for n in HSL_LEVELS))),
-    "hgr": Contestant(lambda i: HGR(i.feature_dim, i.word_dim)),
-    "hanet": Contestant(lambda i: HANet(i.feature_dim, i.word_dim, {n: i.concepts(n) for n in HSL_LEVELS})),
+    "vse": Contestant(partial(_vse, hardest=False)),
+    "vse++": Contestant(partial(_vse, hardest=True)),
+    "w2vv++": Contestant(_w2vvpp),
+    "dual-encoding": Contestant(_dual_encoding),
+    "hsl": Contestant(_hsl),
+    "hgr": Contestant(_hgr),
+    "hanet": Contestant(_hanet),
 }
 
-CONTESTANTS = {name: _mcsan(preset) for name, preset in (ABLATIONS | PRESETS).items()} | BASELINES
+CONTESTANTS = (
+    {name: _mcsan(preset, scaled=True) for name, preset in ABLATIONS.items()}
+    | {name: _mcsan(preset, scaled=False) for name, preset in PRESETS.items()}
+    | BASELINES
+)
 """In the order in which they are listed."""
 
 

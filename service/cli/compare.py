@@ -28,6 +28,7 @@ def compare(
     seeds: Annotated[int, typer.Option(help="How often each is trained: with the seeds 0, 1, ...")] = 3,
     epochs: EpochsOption = None,
     frames: Annotated[int, typer.Option(help="The most frames of a video that any model sees.")] = 20,
+    width: Annotated[float, typer.Option(help="Times the published widths of the models; presets keep theirs.")] = 1.0,
     test_list: TestListOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
 ) -> None:
@@ -46,7 +47,7 @@ def compare(
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
     from model.training.readers import read_captions
 
-    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames)
+    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
     read = read_captions(captions, test_list)
     for note in read.notes:
         typer.echo(note, err=True)

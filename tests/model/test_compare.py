@@ -109,6 +109,8 @@ def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> Non
         Plan(("vse",), seeds=0)
     with pytest.raises(InputError, match="number of epochs must be at least 1, not 0"):
         Plan(("vse",), epochs=0)
+    with pytest.raises(InputError, match="width must be above 0"):
+        Plan(("vse",), width=0)
     untested = CaptionSet(tuple(item for item in CAPTIONS.videos if item.split != "test"))
     with pytest.raises(InputError, match="no test split"):
         next(compare(Plan(("vse",)), untested, features, tmp_path, print))
