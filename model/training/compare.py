@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,15 @@ from model.parser import SpacyParser
 from model.sentence import SentenceEncoder
 from model.text_features import TextFeaturizer
 from model.training.contestants import Inputs, contestant
-from model.training.dataset import VideoText
+from model.training.dataset import CaptionedVideo, VideoText
 from model.training.feature_file import FeatureFile
 from model.training.fit import fit_matcher, vocabularies_of
 from model.training.readers import CaptionSet
-from model.training.run import Tell, load_split, training_splits
+from model.training.splits import hold_out
 from model.training.standings import FORMAT, Finished, write_standings
+
+Tell = Callable[[str], None]
+"""Receives sentences about what was found and what is being done."""
 
 SPLIT_SEED = 0
 """Draws the validation videos where the captions name none: the same ones for every run."""
@@ -105,7 +108,12 @@ def compare(plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell
     test = captions.split("test")
     if not test:
         raise InputError('The captions name no test split. Mark its videos "test", or give a list with --test-list.')
-    training, validation = training_splits(captions, SPLIT_SEED, tell)
+    training, validation = captions.split("train") or captions.split(""), captions.split("val")
+    if not validation:
+        training, validation = hold_out(training, SPLIT_SEED)
+        tell(f"The captions name no validation split: {len(validation)} training videos validate every run.")
+    if len(training) < 2:
+        raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
     data = _digest(captions, features)
     settings = {model: {"data": data, **plan.settings(model)} for model in plan.models}
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
@@ -118,14 +126,23 @@ def compare(plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell
         if result is None:
             if splits is None:
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
-                featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
-                with FeatureFile(features) as file:
-                    parts = (load_split(s, file, featurizer, plan.frames) for s in (training, validation, test))
-                    splits = Splits(*parts)
+                splits = Splits(*load((training, validation, test), features, plan.frames))
             result = _run(model, seed, plan, settings[model], splits, folder)
         done.append(result)
         write_standings(folder, done)
         yield result
+
+
+def load(splits: Sequence[Sequence[CaptionedVideo]], features: Path, frames: int) -> list[VideoText]:
+    """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
+    with FeatureFile(features) as file:
+        rows = [file.read([video.video for video in videos], frames) for videos in splits]
+    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
+    loaded = []
+    for videos, own in zip(splits, rows, strict=True):
+        encoded = iter(featurizer([caption for video in videos for caption in video.captions]))
+        loaded.append(VideoText.build(own, [[next(encoded) for _ in video.captions] for video in videos]))
+    return loaded
 
 
 def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> Finished:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from model.backbones import Backbone
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.config import Preset
@@ -20,10 +18,8 @@ from model.training.dataset import CaptionedVideo, VideoText
 from model.training.feature_file import FeatureFile
 from model.training.fit import fit
 from model.training.readers import CaptionSet
+from model.training.splits import hold_out
 from model.training.validation import validate
-
-HELD_OUT = 0.1
-"""Share of the training videos that validate where the captions name no validation split."""
 
 Tell = Callable[[str], None]
 """Receives sentences about what was found and what is being done."""
@@ -44,13 +40,13 @@ def train_on_features(
     With `backbone_weights` the checkpoint also holds the network that made the features, and can index videos.
     Raises InputError for captions or features that cannot be used.
     """
-    training, validation = training_splits(captions, seed, tell)
+    training, validation = _training_splits(captions, seed, tell)
     featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         backbone = _backbone(file, backbone_weights)
         tell(f"Reading {len(training)} training and {len(validation)} validation videos.")
-        sets = [load_split(videos, file, featurizer, preset.model.frames) for videos in (training, validation)]
+        sets = [_load(videos, file, featurizer, preset.model.frames) for videos in (training, validation)]
     model, vocabularies, history = fit(preset, sets[0], sets[1], folder / "log", seed, progress)
     note = f"Trained on {len(training)} videos with {len(sets[0].texts)} captions."
     names = (featurizer.parser.name, featurizer.sentences.name)
@@ -76,30 +72,23 @@ def evaluate_on_features(
         expected = loaded.model.config.feature_dim
         if file.dim != expected:
             raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
-        data = load_split(videos, file, featurizer, loaded.model.config.frames)
+        data = _load(videos, file, featurizer, loaded.model.config.frames)
     return validate(loaded.model, data)[0], loaded
 
 
-def load_split(
-    videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int
-) -> VideoText:
-    """Features, at most `frames` rows each, and texts of videos in memory. Raises InputError as `FeatureFile.read`."""
+def _load(videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int) -> VideoText:
     rows = file.read([video.video for video in videos], frames)
     encoded = iter(featurizer([caption for video in videos for caption in video.captions]))
     return VideoText.build(rows, [[next(encoded) for _ in video.captions] for video in videos])
 
 
-def training_splits(captions: CaptionSet, seed: int, tell: Tell) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
-    """Training and validation videos; the seed draws validation videos where the captions name none."""
+def _training_splits(captions: CaptionSet, seed: int, tell: Tell) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
     training, validation = captions.split("train"), captions.split("val")
     if not training:
         training = captions.split("")
     if not validation:
-        order = np.random.default_rng(seed).permutation(len(training))
-        held = max(1, round(HELD_OUT * len(training)))
-        validation = [training[i] for i in sorted(order[:held])]
-        training = [training[i] for i in sorted(order[held:])]
-        tell(f"The captions name no validation split: {held} training videos, drawn by the seed, validate.")
+        training, validation = hold_out(training, seed)
+        tell(f"The captions name no validation split: {len(validation)} training videos, drawn by the seed, validate.")
     if len(training) < 2:
         raise InputError(f"Training needs at least 2 videos, found {len(training)}.")
     return training, validation

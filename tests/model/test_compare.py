@@ -10,7 +10,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 
 from model.errors import InputError
 from model.parse import Node, ParsedCaption
@@ -18,7 +17,7 @@ from model.sentence import EncodedText
 from model.text_features import TextFeatures
 from model.training import compare as compare_module
 from model.training.compare import Plan, compare
-from model.training.dataset import CaptionedVideo, VideoText
+from model.training.dataset import CaptionedVideo
 from model.training.readers import CaptionSet
 from model.training.standings import Finished, summary, table
 
@@ -50,14 +49,9 @@ def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for number, item in enumerate(CAPTIONS.videos):
             file[item.video] = rng.standard_normal((1 + number % 3, D)).astype(np.float32)
 
-    def load(videos: list[CaptionedVideo], file: object, featurizer: object, frames: int) -> VideoText:
-        rows = [torch.from_numpy(rng.standard_normal((2, D)).astype(np.float32)) for _ in videos]
-        return VideoText.build(rows, [[told(caption) for caption in item.captions] for item in videos])
-
-    monkeypatch.setattr(compare_module, "load_split", load)
     monkeypatch.setattr(compare_module, "SpacyParser", object)
     monkeypatch.setattr(compare_module, "SentenceEncoder", object)
-    monkeypatch.setattr(compare_module, "TextFeaturizer", lambda *_: None)
+    monkeypatch.setattr(compare_module, "TextFeaturizer", lambda *_: lambda texts: [told(text) for text in texts])
     return path
 
 
@@ -114,6 +108,9 @@ def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> Non
     untested = CaptionSet(tuple(item for item in CAPTIONS.videos if item.split != "test"))
     with pytest.raises(InputError, match="no test split"):
         next(compare(Plan(("vse",)), untested, features, tmp_path, print))
+    alone = CaptionSet((video("train0", ""), video("test0", "test")))
+    with pytest.raises(InputError, match="at least 2 videos to train on, found 0"):
+        next(compare(Plan(("vse",)), alone, features, tmp_path, print))
     with pytest.raises(InputError, match="no features file"):
         next(compare(Plan(("vse",)), CAPTIONS, tmp_path / "gone.h5", tmp_path, print))
 
