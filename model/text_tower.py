@@ -60,6 +60,14 @@ class TextTensors:
         }
 
 
+def span_max(words: Tensor, text: TextTensors) -> Tensor:
+    """Maximum of word states (B, M, d) over the span of each node: (B, K, d), zeros for padding nodes."""
+    b, k, s = text.spans.shape
+    picked = words.gather(1, text.spans.view(b, k * s, 1).expand(-1, -1, words.shape[2])).view(b, k, s, -1)
+    spans = picked.masked_fill(~text.span_mask.unsqueeze(-1), -torch.inf).amax(2)
+    return torch.where(text.node_mask.unsqueeze(-1), spans, torch.zeros_like(spans))
+
+
 class GraphAttention(nn.Module):
     """One relational graph layer over the verb-argument edges: attention, residual, LayerNorm (HANet, section 3.2)."""
 
@@ -88,6 +96,7 @@ class TextTower(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Sequence[str] = ()) -> None:
         super().__init__()
         self.embedding = WordEmbedding(vocabulary, config.word_dim) if config.words == "glove" else None
+        self.config = config
         d = config.embed_dim
         self.sentence = nn.Linear(config.sentence_dim, config.sentence_dim) if config.text_global_fc else nn.Identity()
         if isinstance(self.sentence, nn.Linear):
@@ -100,7 +109,8 @@ class TextTower(nn.Module):
         self.project = nn.ModuleDict(
             {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
         )
-        self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
+        if config.relation_level:
+            self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
 
     def forward(self, text: TextTensors) -> dict[str, Tensor]:
         if self.embedding is not None:
@@ -110,16 +120,17 @@ class TextTower(nn.Module):
             "global": self.sentence(text.sentence),
             "entity": self.project["entity"](masked_mean(nodes, text.noun_mask)),
             "action": self.project["action"](masked_mean(nodes, text.verb_mask)),
-            "relation": self.relation(text.words, text.word_mask),
+            "relation": self._relation(text),
         }
         present = text.present()
         return {name: v * present[name].unsqueeze(1) for name, v in vectors.items()}
 
+    def _relation(self, text: TextTensors) -> Tensor:
+        """(B, d); zeros where the level is switched off."""
+        if self.config.relation_level:
+            return self.relation(text.words, text.word_mask)
+        return text.words.new_zeros(len(text.words), self.config.embed_dim)
+
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
-        words = at_real(self.word, text.words, text.word_mask)  # (B, M, d)
-        b, k, s = text.spans.shape
-        picked = words.gather(1, text.spans.view(b, k * s, 1).expand(-1, -1, words.shape[2])).view(b, k, s, -1)
-        spans = picked.masked_fill(~text.span_mask.unsqueeze(-1), -torch.inf).amax(2)
-        spans = torch.where(text.node_mask.unsqueeze(-1), spans, torch.zeros_like(spans))
-        return spans * self.role(text.role)
+        return span_max(at_real(self.word, text.words, text.word_mask), text) * self.role(text.role)

@@ -12,11 +12,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
 
-from model.config import Preset
+from model.config import Preset, TrainConfig
 from model.evaluation.metrics import Retrieval
 from model.mcsan import CONCEPT_LEVELS, MCSAN
+from model.training.batches import Pairs
 from model.training.dataset import VideoText, Vocabularies, build_vocabularies
-from model.training.module import MCSANModule, Pairs
+from model.training.matcher import Matcher
+from model.training.module import MatcherModule
+from model.training.objective import mcsan_matcher
 from model.words import InitialWords
 
 
@@ -35,19 +38,37 @@ def fit(
     one machine. `words` are what a model with a word embedding of its own starts from.
     """
     L.seed_everything(seed, verbose=False)
+    vocabularies = vocabularies_of(train, preset.train)
+    matcher = mcsan_matcher(preset, train, vocabularies, words)
+    history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress)
+    return matcher.model, vocabularies, history
+
+
+def vocabularies_of(train: VideoText, config: TrainConfig) -> Vocabularies:
+    """The concepts of the training captions, in the sizes that `config` names."""
+    sizes = (config.entity_vocabulary, config.action_vocabulary, config.relation_vocabulary)
+    return build_vocabularies(train.texts, dict(zip(CONCEPT_LEVELS, sizes, strict=True)))
+
+
+def fit_matcher(
+    matcher: Matcher,
+    config: TrainConfig,
+    train: VideoText,
+    validation: VideoText,
+    vocabularies: Vocabularies,
+    run_folder: Path,
+    seed: int,
+    progress: bool = True,
+) -> list[dict[str, Retrieval]]:
+    """Train any matcher as `fit` does; it ends as it was in its best epoch, in eval mode on the CPU.
+
+    Returns the validation metrics of every epoch. The caller seeds what the matcher starts from.
+    """
+    L.seed_everything(seed, verbose=False)
     # Lightning's start-up lines repeat what the caller has said.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    config = preset.train
-    sizes = (config.entity_vocabulary, config.action_vocabulary, config.relation_vocabulary)
-    vocabularies = build_vocabularies(train.texts, dict(zip(CONCEPT_LEVELS, sizes, strict=True)))
-    concepts = {level: max(1, len(known)) for level, known in vocabularies.items()}
-    model = MCSAN(preset.model, concepts, words.vocabulary if words else ())
-    if words and model.text.embedding:
-        words.copy_to(model.text.embedding)
-    frames = train.features[train.frame_mask]
-    model.video.set_statistics(frames.mean(0), frames.std(0))
-    module = MCSANModule(model, preset, validation)
-    pairs = Pairs(train, vocabularies)
+    module = MatcherModule(matcher, config, validation)
+    pairs = Pairs(train, vocabularies, matcher.collate_text)
     loader = DataLoader(
         pairs,
         config.batch_size,
@@ -73,4 +94,5 @@ def fit(
         trainer.fit(module, loader)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)
-    return module.model.cpu().eval(), vocabularies, module.history
+    matcher.cpu().eval()
+    return module.history

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from model.backbones import Backbone
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.config import Preset
@@ -19,12 +17,10 @@ from model.text_features import TextFeaturizer
 from model.training.dataset import CaptionedVideo, VideoText
 from model.training.feature_file import FeatureFile
 from model.training.fit import fit
-from model.training.module import validate
 from model.training.readers import CaptionSet
+from model.training.splits import hold_out
+from model.training.validation import validate
 from model.words import initial_words
-
-HELD_OUT = 0.1
-"""Share of the training videos that validate where the captions name no validation split."""
 
 Tell = Callable[[str], None]
 """Receives sentences about what was found and what is being done."""
@@ -99,11 +95,8 @@ def _training_splits(captions: CaptionSet, seed: int, tell: Tell) -> tuple[list[
     if not training:
         training = captions.split("")
     if not validation:
-        order = np.random.default_rng(seed).permutation(len(training))
-        held = max(1, round(HELD_OUT * len(training)))
-        validation = [training[i] for i in sorted(order[:held])]
-        training = [training[i] for i in sorted(order[held:])]
-        tell(f"The captions name no validation split: {held} training videos, drawn by the seed, validate.")
+        training, validation = hold_out(training, seed)
+        tell(f"The captions name no validation split: {len(validation)} training videos, drawn by the seed, validate.")
     if len(training) < 2:
         raise InputError(f"Training needs at least 2 videos, found {len(training)}.")
     return training, validation
