@@ -26,10 +26,15 @@ class ModelConfig:
     bottleneck        width that features are projected to before the towers; 0: not projected
     standardise       centre and scale features by the statistics of the training frames
     input_dropout     on frame features, dropout on everything else
+    clip_dropout      hide the same features in all frames of a clip, others for every level; off: frame by frame, which
+                      a mean over frames undoes
     frame_dropout     share of frames hidden from the towers in training
+    train_frames      in training a clip shows at most so many of its frames, drawn anew each time; 0: all of them
+    level_fc          ReLU(F + FC(F)) per level (7-10); off: the levels read the features themselves
     attention_scaled  multiply alpha * F by N, so that attention does not shrink its input
     video_global      "gru": attention + BiGRU (11-15); "mean": masked mean and a small MLP
     entity_pool       "max" over time (16), or "top": the mean of the top ceil(N/8)
+    action_pool       "conv" over 2, 3 and 5 frames (17), or "change": the mean frame and the mean change between frames
     learned_beta      learn the three branch weights of the action level (17)
     projection        a linear layer after the pooling of the entity and action levels, so that they can be negative
     text_global_fc    a linear layer on the sentence vector, initialised to the identity
@@ -48,12 +53,16 @@ class ModelConfig:
     dropout: float = 0.2
     node_dropout: float = 0.5
     input_dropout: float = 0.0
+    clip_dropout: bool = False
     frame_dropout: float = 0.0
+    train_frames: int = 0
+    level_fc: bool = True
     bottleneck: int = 0
     standardise: bool = False
     attention_scaled: bool = False
     video_global: Literal["gru", "mean"] = "gru"
     entity_pool: Literal["max", "top"] = "max"
+    action_pool: Literal["conv", "change"] = "conv"
     learned_beta: bool = False
     projection: bool = False
     text_global_fc: bool = False
@@ -73,7 +82,8 @@ class LossConfig:
     """Weights and switches of the training objective (34-41).
 
     ranking         "hardest": hardest in-batch negatives (34); "sum": all of them; "infonce": symmetric InfoNCE
-    level_ranking   weight of the mean of the four per-level ranking losses beside the fused one
+    fused_ranking   weight of the ranking loss of the fused score; 0: every level learns by itself
+    level_ranking   weight of the mean of the four per-level ranking losses
     concept_weight  of L_e + L_a + L_r;  kl_weight of the KL terms (41)
     focal           weigh negatives by (1 - alpha) p^gamma (35-37); off: plain BCE; literal: the paper's (1-p)^gamma
     """
@@ -81,6 +91,7 @@ class LossConfig:
     ranking: Literal["hardest", "sum", "infonce"] = "hardest"
     margin: float = 0.25
     temperature: float = 0.05
+    fused_ranking: float = 1.0
     level_ranking: float = 0.0
     concept_weight: float = 0.1
     kl_weight: float = 0.001
@@ -92,7 +103,11 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Optimisation. `schedule` "cosine" warms up over the first 5% of the steps and decays to 0."""
+    """Optimisation. `schedule` "cosine" warms up over the first 5% of the steps and decays to 0.
+
+    fit_dropout  choose the model's input dropout from the training data (model/training/input_dropout.py)
+    fit_weights  fit the weights of the levels to the validation data (model/training/level_weights.py)
+    """
 
     batch_size: int = 64
     epochs: int = 50
@@ -101,6 +116,8 @@ class TrainConfig:
     weight_decay: float = 0.0
     schedule: Literal["constant", "cosine"] = "constant"
     clip_norm: float = 0.0
+    fit_dropout: bool = False
+    fit_weights: bool = False
     entity_vocabulary: int = 1024
     action_vocabulary: int = 512
     relation_vocabulary: int = 512

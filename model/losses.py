@@ -30,6 +30,19 @@ def info_nce(scores: Tensor, negatives: Tensor, temperature: Tensor | float) -> 
     return 0.5 * (fn.cross_entropy(logits, target) + fn.cross_entropy(logits.T, target))
 
 
+def contrast(logits: Tensor, owner: Tensor) -> Tensor:
+    """Symmetric InfoNCE of logits (V, T) of V videos with T >= V texts, text j being of video owner[j].
+
+    Texts choose among the videos; a text stands for its video against the texts of all the others.
+    """
+    column = torch.arange(logits.shape[1], device=logits.device)
+    own = owner == torch.arange(len(logits), device=logits.device).unsqueeze(1)
+    positive = logits[owner, column]
+    others = torch.logsumexp(logits.masked_fill(own, -torch.inf), 1)[owner]
+    to_text = (torch.logaddexp(others, positive) - positive).mean()
+    return 0.5 * (fn.cross_entropy(logits.T, owner) + to_text)
+
+
 def ranking_loss(scores: Tensor, negatives: Tensor, config: LossConfig, temperature: Tensor) -> Tensor:
     """The ranking loss that `config.ranking` names."""
     if config.ranking == "infonce":

@@ -92,6 +92,20 @@ class ActionPool(nn.Module):
         return sum(b * branch for b, branch in zip(self.beta, branches, strict=True))
 
 
+class ActionChange(nn.Module):
+    """The mean frame beside the mean absolute change from frame to frame, both after Linear and GELU."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.input = nn.Linear(config.tower_dim, config.embed_dim)
+        self.output = nn.Linear(2 * config.embed_dim, config.embed_dim)
+
+    def forward(self, f: Tensor, mask: Tensor) -> Tensor:
+        x = at_real(lambda rows: fn.gelu(self.input(rows)), f, mask)
+        change = masked_mean((x[:, 1:] - x[:, :-1]).abs(), mask[:, 1:])  # zeros for a clip of one frame
+        return self.output(torch.cat([masked_mean(x, mask), change], dim=-1))
+
+
 class VideoTower(nn.Module):
     """(B, N, D_v) features and mask (B, N) -> {level: (B, d_l)}, not normalised: see `unit` in layers.py."""
 
@@ -104,14 +118,19 @@ class VideoTower(nn.Module):
         self.std: Tensor
         self.bottleneck = nn.Linear(config.feature_dim, config.bottleneck) if config.bottleneck else nn.Identity()
         levels = [name for name in LEVEL_NAMES if name != "relation" or config.relation_level]
-        self.embed = nn.ModuleDict({name: nn.Linear(config.tower_dim, config.tower_dim) for name in levels})
+        self.embed = nn.ModuleDict(
+            {
+                name: nn.Linear(config.tower_dim, config.tower_dim) if config.level_fc else nn.Identity()
+                for name in levels
+            }
+        )
         self.dropout = nn.Dropout(config.dropout)
         d = config.embed_dim
         self.pool = nn.ModuleDict(
             {
                 "global": GlobalGRU(config) if config.video_global == "gru" else GlobalMean(config),
                 "entity": EntityPool(config),
-                "action": ActionPool(config),
+                "action": ActionPool(config) if config.action_pool == "conv" else ActionChange(config),
             }
         )
         if config.relation_level:
@@ -125,21 +144,36 @@ class VideoTower(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=1e-6))
 
-    def _embed(self, name: str, rows: Tensor) -> Tensor:
-        return self.dropout(fn.relu(rows + self.embed[name](rows)))  # (7-10)
-
     def forward(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        f = (features - self.mean) / self.std if self.config.standardise else features
-        f = at_real(lambda rows: self.bottleneck(fn.dropout(rows, self.config.input_dropout, self.training)), f, mask)
-        if self.training and self.config.frame_dropout:
-            kept = mask & (torch.rand_like(f[..., 0]) >= self.config.frame_dropout)
-            kept[:, 0] |= ~kept.any(1)  # never all of them: the first frame always exists
-            # Dropped frames leave the sequence, so that those after them move up and lengths stay prefixes.
-            order = kept.int().argsort(dim=1, descending=True, stable=True)
-            f, mask = f.gather(1, order.unsqueeze(-1).expand_as(f)), kept.gather(1, order)
-        vectors = {"relation": f.new_zeros(len(f), self.config.embed_dim)}
+        if self.training:
+            features, mask = self._draw_frames(features, mask)
+        vectors = {"relation": features.new_zeros(len(features), self.config.embed_dim)}
         for name in self.embed:
-            level = at_real(partial(self._embed, name), f, mask)
-            pooled = self.pool[name](level, mask)
+            pooled = self.pool[name](at_real(partial(self._level, name, mask.nonzero()[:, 0]), features, mask), mask)
             vectors[name] = self.project[name](pooled) if name in self.project else pooled
         return vectors
+
+    def _level(self, name: str, clip: Tensor, frames: Tensor) -> Tensor:
+        """What one level sees of frames (n, D_v) of the clips `clip` (n,): (n, tower_dim)."""
+        config = self.config
+        f = (frames - self.mean) / self.std if config.standardise else frames
+        if config.clip_dropout and self.training:
+            f = f * fn.dropout(f.new_ones(int(clip.max()) + 1, f.shape[1]), config.input_dropout)[clip]
+        else:
+            f = fn.dropout(f, config.input_dropout, self.training)
+        f = self.bottleneck(f)
+        return self.dropout(fn.relu(f + self.embed[name](f))) if config.level_fc else f  # (7-10)
+
+    def _draw_frames(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Some frames of each clip, in order: `frame_dropout` hides its share, `train_frames` bounds what remains."""
+        config = self.config
+        if not config.frame_dropout and not config.train_frames:
+            return features, mask
+        luck = torch.rand(mask.shape, device=mask.device).masked_fill(~mask, -1.0)
+        kept = luck >= config.frame_dropout
+        kept.scatter_(1, luck.argmax(1, keepdim=True), True)  # never all of them
+        if config.train_frames:
+            kept &= luck.argsort(dim=1, descending=True).argsort(dim=1) < config.train_frames
+        # Hidden frames leave the sequence, so that those after them move up and lengths stay prefixes.
+        order = kept.int().argsort(dim=1, descending=True, stable=True)[:, : int(kept.sum(1).max())]
+        return features.gather(1, order.unsqueeze(-1).expand(-1, -1, features.shape[2])), kept.gather(1, order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -17,6 +18,7 @@ from model.evaluation.metrics import Retrieval
 from model.mcsan import CONCEPT_LEVELS, MCSAN
 from model.training.batches import Pairs
 from model.training.dataset import VideoText, Vocabularies, build_vocabularies
+from model.training.input_dropout import fitting_input_dropout
 from model.training.matcher import Matcher
 from model.training.module import MatcherModule
 from model.training.objective import mcsan_matcher
@@ -38,6 +40,9 @@ def fit(
     one machine. `words` are what a model with a word embedding of its own starts from.
     """
     L.seed_everything(seed, verbose=False)
+    if preset.train.fit_dropout:
+        rate = fitting_input_dropout(train)
+        preset = replace(preset, model=replace(preset.model, input_dropout=rate))
     vocabularies = vocabularies_of(train, preset.train)
     matcher = mcsan_matcher(preset, train, vocabularies, words)
     history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress)

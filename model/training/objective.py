@@ -21,12 +21,16 @@ from model.words import InitialWords
 
 
 class MCSANMatcher(Matcher):
-    """Trains `model`. Encodings are the towers' vectors, not normalised; a row of zeros is an absent level."""
+    """Trains `model`. Encodings are the towers' vectors, not normalised; a row of zeros is an absent level.
 
-    def __init__(self, model: MCSAN, config: LossConfig) -> None:
+    With `fit_weights`, measuring first fits the weights of the levels to the data that it measures on.
+    """
+
+    def __init__(self, model: MCSAN, config: LossConfig, fit_weights: bool = False) -> None:
         super().__init__()
         self.model = model
         self.config = config
+        self.fit_weights = fit_weights
         self.log_temperature = nn.Parameter(
             torch.full((1 + len(LEVEL_NAMES),), math.log(config.temperature)),
             requires_grad=config.ranking == "infonce",
@@ -51,7 +55,10 @@ class MCSANMatcher(Matcher):
         video, text = unit(raw_video), unit(raw_text)
         scores, present = model.level_scores(video, text), _present(text)
         temperature = self.log_temperature.exp().clamp(0.005, 1.0)
-        terms = {"rank": ranking_loss(model.fuse(scores, present), batch.negatives, config, temperature[0])}
+        terms = {}
+        if config.fused_ranking:
+            fused = model.fuse(scores, present)
+            terms["rank"] = config.fused_ranking * ranking_loss(fused, batch.negatives, config, temperature[0])
         if config.level_ranking:
             own = []
             for name, t in zip(LEVEL_NAMES, temperature[1:], strict=True):
@@ -77,7 +84,7 @@ class MCSANMatcher(Matcher):
 
     def measure(self, data: VideoText) -> Measured:
         """As any matcher, but by one product of vectors per level."""
-        return validate(self.model, data)
+        return validate(self.model, data, self.fit_weights)
 
 
 def mcsan_matcher(
@@ -93,7 +100,7 @@ def mcsan_matcher(
         words.copy_to(model.text.embedding)
     frames = train.features[train.frame_mask]
     model.video.set_statistics(frames.mean(0), frames.std(0))
-    return MCSANMatcher(model, preset.loss)
+    return MCSANMatcher(model, preset.loss, preset.train.fit_weights)
 
 
 def _present(text: Encoded) -> dict[str, Tensor]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model.evaluation.metrics import Retrieval, evaluate
+from model.evaluation.metrics import Retrieval, evaluate, score_matrices
 from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
 from model.mcsan import MCSAN
 from model.text_features import TextFeatures, collate
 from model.training.dataset import VideoText
+from model.training.level_weights import fit_level_weights
 
 
 @torch.inference_mode()
@@ -42,13 +43,19 @@ def fold_text_queries(model: MCSAN, vectors: Vectors) -> Vectors:
     return {**vectors, "global": folded.float().cpu().numpy()}
 
 
-def validate(model: MCSAN, data: VideoText) -> tuple[dict[str, Retrieval], dict[str, float]]:
-    """Metrics on `data`, fused and per level, and the spread (standard deviation) of each level's scores."""
+def validate(model: MCSAN, data: VideoText, fit_weights: bool = False) -> tuple[dict[str, Retrieval], dict[str, float]]:
+    """Metrics on `data`, fused and per level, and the spread (standard deviation) of each level's scores.
+
+    `fit_weights` first sets the weights of the levels to those that fit `data` best.
+    """
     was_training = model.training
     model.eval()
     videos = encode_videos(model, data.features, data.frame_mask)
     queries = fold_text_queries(model, encode_text_features(model, data.texts))
     model.train(was_training)
+    if fit_weights:
+        matrices = score_matrices(model.level_specs(), queries, videos)
+        model.log_weights.data.copy_(fit_level_weights([matrices[name] for name in LEVEL_NAMES], data.owner))
     specs = model.level_specs()
     # A level that is switched off has weight 0 and no scores to tell about.
     spread = {s.name: float(s.activate(queries[s.name] @ videos[s.name].T).std()) for s in specs if s.weight}

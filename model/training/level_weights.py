@@ -1,0 +1,57 @@
+"""Weights of the levels in the fused score, fitted to validation data.
+
+Where levels learn by themselves (`LossConfig.fused_ranking == 0`), nothing in training says how much each is worth, and
+training scores could not: a level that has memorised its training pairs looks perfect on them. Four numbers fitted on
+pairs that no level has seen do say it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model.evaluation.metrics import Scores
+from model.losses import contrast
+
+MAX_TEXTS = 2000
+"""Captions looked at, evenly spread: four numbers need no more."""
+PULL = 0.01
+"""Weight of the squared log-weights: draws towards equal weights where the data is thin."""
+
+
+def fit_level_weights(levels: Sequence[Scores], owner: npt.NDArray[np.int64]) -> Tensor:
+    """Log-weights (L,), with mean 0, that minimise symmetric InfoNCE of the weighted mean of `levels`.
+
+    levels  L activated score matrices (texts, videos); -inf in a row: the text lacks the level, others take its weight
+    owner   (texts,) the video that each text describes
+    The temperature is fitted beside the weights. Deterministic: L-BFGS from equal weights.
+    """
+    rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
+    scores = torch.from_numpy(np.stack([matrix[rows] for matrix in levels])).double()  # (L, T, V)
+    present = torch.isfinite(scores).all(2, keepdim=True)
+    scores = torch.where(present, scores, torch.zeros_like(scores))
+    own = torch.from_numpy(owner[rows])
+    log_weights = torch.zeros(len(levels), 1, 1, dtype=torch.float64, requires_grad=True)
+    log_temperature = torch.tensor(math.log(0.05), dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([log_weights, log_temperature], max_iter=50, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        weights = (log_weights - log_weights.mean()).exp() * present
+        fused = (weights * scores).sum(0) / weights.sum(0).clamp(min=1e-12)
+        return contrast(fused.T / log_temperature.exp(), own) + PULL * (log_weights - log_weights.mean()).square().sum()
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    with torch.inference_mode(False), torch.enable_grad():
+        optimiser.step(closure)
+    fitted = log_weights.detach().flatten()
+    return (fitted - fitted.mean()).float()
