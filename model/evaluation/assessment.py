@@ -55,6 +55,4 @@ def assess(source: ScoreSource, subject: Subject, examples: int = 12) -> Assessm
     }
     contributions = level_contributions(source, distinct) if isinstance(source, LevelScores) else {}
     fused = by_protocol[PER_DISTINCT_CAPTION][FUSED].text_to_video
-    return Assessment(
-        subject, by_protocol, contributions, text_to_video_examples(source, distinct, fused, examples)
-    )
+    return Assessment(subject, by_protocol, contributions, text_to_video_examples(source, distinct, fused, examples))

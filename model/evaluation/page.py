@@ -17,7 +17,7 @@ from model.evaluation.examples import RULE, Example
 from model.evaluation.metrics import Retrieval
 from model.evaluation.ranks import Ranks
 from model.evaluation.scores import FUSED
-from model.evaluation.tables import PROTOCOLS, RULES, level_table, ranking_table, recall_table
+from model.evaluation.tables import RULES, level_table, sections
 from model.levels import LEVEL_NAMES
 
 _FOLDER = Path(__file__).parent
@@ -55,10 +55,7 @@ def page(assessment: Assessment, about: Mapping[str, str], picture: Callable[[in
         css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         about=about,
         headline=_headline(assessment),
-        protocols=[
-            (title, sentences, [recall_table(assessment.ranks[key]), ranking_table(assessment.ranks[key])])
-            for key, (title, sentences) in PROTOCOLS.items()
-        ],
+        sections=sections(assessment),
         rules=RULES,
         legend=[(name, styles[name]) for name in curves],
         recall_charts=_recall_charts(assessment, styles),

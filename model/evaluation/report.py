@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from model.evaluation.assessment import PER_CAPTION, Assessment
+from model.evaluation.assessment import Assessment
 from model.evaluation.metrics import chance
 from model.evaluation.page import page
 from model.evaluation.scores import FUSED
-from model.evaluation.tables import PROTOCOLS, RULES, level_table, ranking_table, recall_table
+from model.evaluation.tables import PROTOCOLS, RULES, level_table, sections
 
 About = Mapping[str, str]
 """What was measured, by headings such as "model" and "split"."""
@@ -49,20 +49,12 @@ def to_json(assessment: Assessment, about: About) -> dict[str, object]:
 def markdown(assessment: Assessment) -> str:
     """The tables with their protocols."""
     parts = []
-    for protocol, (title, sentences) in PROTOCOLS.items():
-        ranks = assessment.ranks[protocol]
-        tables = [recall_table(ranks), ranking_table(ranks)]
-        parts += [f"## {title}", f"{_counted(assessment, protocol)} {sentences}", *(t.markdown() for t in tables)]
+    for section in sections(assessment):
+        parts += [f"## {section.title}", section.sentences, *(table.markdown() for table in section.tables)]
     levels = level_table(assessment)
     if levels is not None:
-        parts += ["## What each level adds to the fused score", levels.markdown()]
+        parts += [f"## {levels.title}", levels.markdown()]
     return "\n\n".join([*parts, RULES])
-
-
-def _counted(assessment: Assessment, protocol: str) -> str:
-    both = assessment.ranks[protocol][FUSED]
-    queries, videos = len(both.text_to_video.best), len(assessment.subject.videos)
-    return f"{videos} videos, {queries} {'' if protocol == PER_CAPTION else 'distinct '}captions."
 
 
 def _listed(about: About) -> str:

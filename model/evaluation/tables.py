@@ -26,8 +26,8 @@ PROTOCOLS = {
 
 RULES = (
     "Ties count against the model: a wrong answer that scores the same as a right one stands before it. A text that "
-    "lacks a level (no noun, no verb) is a miss for that level alone; the fused score is the mean of the levels that it "
-    "has. mAP and nDCG@10 take an answer as right or wrong, nothing between. SumR is the sum of the six recalls."
+    "lacks a level (no noun, no verb) is a miss for that level alone; the fused score is the mean of the levels that "
+    "it has. mAP and nDCG@10 take an answer as right or wrong, nothing between. SumR is the sum of the six recalls."
 )
 
 
@@ -42,6 +42,31 @@ class Table:
     def markdown(self) -> str:
         lines = [self.head, ["---"] * len(self.head), *self.rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The figures of one protocol with a title and the sentences that say how they came about."""
+
+    title: str
+    sentences: str
+    tables: Sequence[Table]
+
+
+def sections(assessment: Assessment) -> list[Section]:
+    """One per protocol; where no caption repeats the second has a sentence in place of the same tables."""
+    captions, videos = len(assessment.subject.captions), len(assessment.subject.videos)
+    distinct = len(set(assessment.subject.captions))
+    made = []
+    for protocol, (title, sentences) in PROTOCOLS.items():
+        if protocol == PER_DISTINCT_CAPTION and distinct == captions:
+            made.append(Section(title, "No caption repeats, so these are the figures per caption.", []))
+            continue
+        ranks = assessment.ranks[protocol]
+        counted = f"{captions} captions" if protocol == PER_CAPTION else f"{distinct} distinct captions"
+        tables = [recall_table(ranks), ranking_table(ranks)]
+        made.append(Section(title, f"{videos} videos, {counted}. {sentences}", tables))
+    return made
 
 
 def recall_table(ranks: Mapping[str, BothRanks]) -> Table:
@@ -87,7 +112,7 @@ def level_table(assessment: Assessment) -> Table | None:
         without = sums.get(f"without {name}", sums[FUSED])  # a level without weight leaves no gap
         cells = (part.right, part.wrong, part.gap)
         rows.append([name, *(f"{value:.3f}" for value in cells), f"{sums[name]:.1f}", f"{without:.1f}"])
-    return Table("Levels", head, rows)
+    return Table("What each level adds to the fused score", head, rows)
 
 
 def _recalls(m: Measures) -> list[str]:

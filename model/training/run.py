@@ -13,13 +13,14 @@ from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.config import Preset
 from model.errors import InputError, ModelError
 from model.evaluation.metrics import Retrieval
+from model.evaluation.scores import LevelScores
 from model.parser import SpacyParser
 from model.sentence import SentenceEncoder
 from model.text_features import TextFeaturizer
 from model.training.dataset import CaptionedVideo, VideoText
 from model.training.feature_file import FeatureFile
 from model.training.fit import fit
-from model.training.module import validate
+from model.training.module import encode_text_features, encode_videos, fold_text_queries
 from model.training.readers import CaptionSet
 
 HELD_OUT = 0.1
@@ -58,15 +59,15 @@ def train_on_features(
     return history
 
 
-def evaluate_on_features(
-    checkpoint: Path, videos: Sequence[CaptionedVideo], features: Path
-) -> tuple[dict[str, Retrieval], Checkpoint]:
-    """Metrics of a checkpoint on videos whose features lie in a file.
+def scores_on_features(
+    checkpoint: Path, videos: Sequence[CaptionedVideo], features: Path, device: str = "cpu"
+) -> tuple[LevelScores, Checkpoint]:
+    """Scores of all captions, in the order of the videos, against the videos, whose features lie in a file.
 
     Raises InputError for features of another width than the checkpoint's, ModelError for another parser.
     """
     loaded = load_checkpoint(checkpoint)
-    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
+    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder(device))
     if loaded.parser != featurizer.parser.name:
         raise ModelError(
             f"The checkpoint {checkpoint} was trained with the parser {loaded.parser}, "
@@ -77,7 +78,10 @@ def evaluate_on_features(
         if file.dim != expected:
             raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
         data = _load(videos, file, featurizer, loaded.model.config.frames)
-    return validate(loaded.model, data)[0], loaded
+    model = loaded.model.to(device)
+    queries = fold_text_queries(model, encode_text_features(model, data.texts))
+    gallery = encode_videos(model, data.features, data.frame_mask)
+    return LevelScores(model.level_specs(), queries, gallery), loaded
 
 
 def _load(videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int) -> VideoText:
