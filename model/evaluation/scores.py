@@ -117,7 +117,7 @@ class LevelScores:
     def clip_scores(self, start: int, stop: int) -> tuple[dict[str, Scores], dict[str, npt.NDArray[np.bool_]]]:
         """Activated scores (texts, clips) by level, and which texts (texts, 1) have the level at all."""
         queries = {name: self.text_queries[name][start:stop] for name in self.levels}
-        present = {name: queries[name].any(axis=1, keepdims=True) for name in self.levels}
+        present = {name: np.asarray(queries[name].any(axis=1, keepdims=True)) for name in self.levels}
         scores = {s.name: s.activate(queries[s.name] @ self.clips[s.name].T).astype(np.float32) for s in self.specs}
         return scores, present
 
@@ -151,7 +151,7 @@ def normalised_weights(
     given = resolve_weights(specs, weights)
     parts = {name: np.float32(given[name]) * present[name] for name in given}
     total = sum(parts.values())
-    return {name: part / np.where(total > 0, total, 1) for name, part in parts.items()}
+    return {name: np.divide(part, total, out=np.zeros_like(part), where=total > 0) for name, part in parts.items()}
 
 
 def block_bounds(shape: tuple[int, int]) -> list[tuple[int, int]]:
