@@ -78,7 +78,7 @@ class LevelScores:
 
     text_queries  query vectors (texts, d_l) by level, the head already folded in
     clips         gallery vectors (clips, d_l) by level, those of one video in a row
-    counts        (videos,) clips of each video, None: one each. A video scores as its best clip does
+    counts        (videos,) clips of each video, at least 1; None: one each. A video scores as its best clip does
     ablations     also score all levels without one, by the name "without LEVEL"
     """
 
@@ -103,16 +103,15 @@ class LevelScores:
         return len(self.text_queries[first]), videos
 
     def block(self, start: int, stop: int) -> dict[str, Scores]:
-        scores, present = self.clip_scores(start, stop)
-        matrices = {FUSED: fuse(self.specs, scores, present), **scores}
-        for name, weights in self._fusions().items():
-            matrices[name] = fuse(self.specs, scores, present, weights)
-        for name in self.levels:
-            matrices[name] = np.where(present[name], scores[name], np.float32(-np.inf))
         if self.counts is None:
-            return matrices
+            return self._clip_matrices(start, stop)
         firsts = np.cumsum(self.counts) - self.counts
-        return {name: np.maximum.reduceat(matrix, firsts, axis=1) for name, matrix in matrices.items()}
+        # Many clips a video make matrices of clips that are far wider than those of videos: fewer rows at a time.
+        parts = [
+            {n: np.maximum.reduceat(m, firsts, axis=1) for n, m in self._clip_matrices(start + a, start + b).items()}
+            for a, b in block_bounds((stop - start, int(self.counts.sum())))
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.names}
 
     def clip_scores(self, start: int, stop: int) -> tuple[dict[str, Scores], dict[str, npt.NDArray[np.bool_]]]:
         """Activated scores (texts, clips) by level, and which texts (texts, 1) have the level at all."""
@@ -120,6 +119,16 @@ class LevelScores:
         present = {name: np.asarray(queries[name].any(axis=1, keepdims=True)) for name in self.levels}
         scores = {s.name: s.activate(queries[s.name] @ self.clips[s.name].T).astype(np.float32) for s in self.specs}
         return scores, present
+
+    def _clip_matrices(self, start: int, stop: int) -> dict[str, Scores]:
+        """As `block`, with clips for columns."""
+        scores, present = self.clip_scores(start, stop)
+        matrices = {FUSED: fuse(self.specs, scores, present)}
+        for name in self.levels:
+            matrices[name] = np.where(present[name], scores[name], np.float32(-np.inf))
+        for name, weights in self._fusions().items():
+            matrices[name] = fuse(self.specs, scores, present, weights)
+        return matrices
 
     def _fusions(self) -> dict[str, dict[str, float]]:
         """The weights without each level, by name, where a level is left that weighs something."""

@@ -202,7 +202,9 @@ def test_a_text_that_an_ablation_leaves_without_a_level_is_a_miss() -> None:
     np.testing.assert_array_equal(source.block(0, 2)["without global"], [[1, 0], [-np.inf, -np.inf]])
 
 
-def test_a_video_of_several_clips_scores_as_its_best() -> None:
+@pytest.mark.parametrize("block", [1, 1000])
+def test_a_video_of_several_clips_scores_as_its_best(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(score_module, "_BLOCK_SCORES", block)
     clips = {"global": np.array([[0.1, 0.2], [0.9, 0.1], [0.3, 0.8]], np.float32)}
     queries = {"global": np.eye(2, dtype=np.float32)}
     source = LevelScores([LevelSpec("global", 2)], queries, clips, np.array([2, 1]))
