@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from model.evaluation.ranks import BothRanks, Ranks, rank_all
 from model.evaluation.relevance import Index, per_caption
-from model.evaluation.scores import LevelScores, ScoreSource
+from model.evaluation.scores import FUSED, GivenScores, LevelScores, Scores, ScoreSource
 from model.levels import LevelSpec, Vectors
 
 
@@ -87,14 +87,22 @@ def evaluate_scores(source: ScoreSource, owner: Index) -> dict[str, Retrieval]:
     return {name: Retrieval.of(both) for name, (both,) in ranks.items()}
 
 
-def chance(ranks: Ranks) -> Mapping[str, float]:
-    """What a random order would have for the same queries: expected r1, r5 and r10 in percent, and mean rank."""
-    misses = np.ones(len(ranks.relevant))
+def retrieval(scores: Scores, owner: Index) -> Retrieval:
+    """As `evaluate`, of one matrix (texts, videos) that exists."""
+    return evaluate_scores(GivenScores({FUSED: scores}), owner)[FUSED]
+
+
+def chance(relevant: Index, gallery: int) -> dict[str, float]:
+    """Expected r1, r5 and r10 (percent) and mean_rank of random orders of `gallery` items.
+
+    relevant (Q,) how many of the items are right for each query
+    """
+    misses = np.ones(len(relevant))
     recall: dict[int, float] = {}
     for place in range(10):
         # Given that no place before it holds a relevant item, the odds that this one does not either.
-        left = ranks.gallery - place
-        misses *= np.maximum(left - ranks.relevant, 0) / max(left, 1)
+        left = gallery - place
+        misses *= np.maximum(left - relevant, 0) / max(left, 1)
         recall[place + 1] = float(100 * (1 - misses.mean()))
-    mean_rank = float(((ranks.gallery + 1) / (ranks.relevant + 1)).mean())
+    mean_rank = float(((gallery + 1) / (relevant + 1)).mean())
     return {"r1": recall[1], "r5": recall[5], "r10": recall[10], "mean_rank": mean_rank}

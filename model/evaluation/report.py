@@ -38,9 +38,10 @@ def to_json(assessment: Assessment, about: About) -> dict[str, object]:
     protocols = {}
     for protocol in PROTOCOLS:
         fused = assessment.ranks[protocol][FUSED]
+        directions = {"text_to_video": fused.text_to_video, "video_to_text": fused.video_to_text}
         protocols[protocol] = {
             "results": {name: r.to_json() for name, r in assessment.results(protocol).items()},
-            "chance": {"text_to_video": chance(fused.text_to_video), "video_to_text": chance(fused.video_to_text)},
+            "chance": {name: chance(ranks.relevant, ranks.gallery) for name, ranks in directions.items()},
         }
     levels = {name: asdict(part) for name, part in assessment.contributions.items()}
     return {"about": dict(about), "protocols": protocols, "contributions": levels}

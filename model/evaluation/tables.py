@@ -79,7 +79,7 @@ def recall_table(ranks: Mapping[str, BothRanks]) -> Table:
     both = ranks[FUSED]
     cells, sum_r = [], 0.0
     for direction in (both.text_to_video, both.video_to_text):
-        expected = [chance(direction)[key] for key in ("r1", "r5", "r10")]
+        expected = [chance(direction.relevant, direction.gallery)[key] for key in ("r1", "r5", "r10")]
         cells += [*(f"{value:.1f}" for value in expected), ""]
         sum_r += sum(expected)
     return Table("Recall", head, [*rows, ["chance", *cells, f"{sum_r:.1f}"]])
@@ -89,15 +89,16 @@ def ranking_table(ranks: Mapping[str, BothRanks]) -> Table:
     """Mean ranks, mAP and nDCG@10 of each score."""
     head = ["score", "t2v MeanR", "mAP", "nDCG@10", "v2t MeanR", "mAP", "nDCG@10"]
     rows = []
-    for name, both in ranks.items():
-        r = Retrieval.of(both)
+    for name, of_name in ranks.items():
+        r = Retrieval.of(of_name)
         cells = [
             f"{value:.1f}"
             for m in (r.text_to_video, r.video_to_text)
             for value in (m.mean_rank, m.mean_average_precision, m.ndcg10)
         ]
         rows.append([name, *cells])
-    expected = [f"{chance(d)['mean_rank']:.1f}" for d in (ranks[FUSED].text_to_video, ranks[FUSED].video_to_text)]
+    both = ranks[FUSED]
+    expected = [f"{chance(d.relevant, d.gallery)['mean_rank']:.1f}" for d in (both.text_to_video, both.video_to_text)]
     return Table("Whole rankings", head, [*rows, ["chance", expected[0], "", "", expected[1], "", ""]])
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model.errors import InputError
 from model.evaluation import scores as score_module
-from model.evaluation.metrics import Measures, Retrieval, chance, evaluate, evaluate_scores
+from model.evaluation.metrics import Measures, Retrieval, chance, evaluate, evaluate_scores, retrieval
 from model.evaluation.ranks import Ranks, rank_all
 from model.evaluation.relevance import per_caption, per_distinct_caption
 from model.evaluation.scores import GivenScores, LevelScores
@@ -21,12 +21,8 @@ from model.levels import LEVEL_NAMES, LevelSpec, resolve_weights
 OWNER = np.array([0, 0, 1])
 
 
-def retrieval(scores: np.ndarray, owner: np.ndarray) -> Retrieval:
-    return evaluate_scores(GivenScores({"fused": np.asarray(scores, np.float32)}), owner)["fused"]
-
-
 def test_measures_by_hand() -> None:
-    result = retrieval([[0.9, 0.1], [0.2, 0.3], [0.4, 0.8]], OWNER)
+    result = retrieval(np.array([[0.9, 0.1], [0.2, 0.3], [0.4, 0.8]], np.float32), OWNER)
     t2v, v2t = result.text_to_video, result.video_to_text
     # Ranks 1, 2, 1.
     assert t2v.r1 == pytest.approx(200 / 3)
@@ -165,8 +161,8 @@ def test_a_constant_score_finds_nothing(value: float) -> None:
 
 
 def test_one_score_that_is_not_a_number_counts_against_us() -> None:
-    assert retrieval([[0.9, np.nan], [0.1, 0.2]], np.arange(2)).text_to_video.mean_rank == 1.5
-    assert retrieval([[np.nan, -5], [0.1, 0.2]], np.arange(2)).text_to_video.mean_rank == 1.5
+    assert retrieval(np.array([[0.9, np.nan], [0.1, 0.2]]), np.arange(2)).text_to_video.mean_rank == 1.5
+    assert retrieval(np.array([[np.nan, -5], [0.1, 0.2]]), np.arange(2)).text_to_video.mean_rank == 1.5
 
 
 def test_a_better_score_of_the_right_one_never_hurts() -> None:
@@ -222,10 +218,11 @@ def test_chance_is_what_random_orders_have() -> None:
     ]
     for direction in ("text_to_video", "video_to_text"):
         many = [Measures.of(getattr(both, direction)) for both in drawn]
-        expected = chance(getattr(drawn[0], direction))
+        ranks = getattr(drawn[0], direction)
+        expected = chance(ranks.relevant, ranks.gallery)
         for name, value in expected.items():
             assert np.mean([getattr(m, name) for m in many]) == pytest.approx(value, rel=0.05, abs=0.5)
-    assert chance(drawn[0].text_to_video)["r10"] == 100
+    assert chance(np.ones(3), 10)["r10"] == 100
 
 
 def test_score_matrices_need_a_fused_one_of_one_shape() -> None:
