@@ -50,7 +50,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder) -> CaptionRep
             writer_lock(library_path),
             closing(CatalogWriter(library.catalog.path, encoder.spec.levels)) as writer,
         ):
-            by_name = _video_names(library.catalog.list_videos(limit=None))
+            by_name = video_names(library.catalog.list_videos(limit=None))
             ids = writer.caption_ids()
             new = [text for text in dict.fromkeys(text for text, _ in entries) if text not in ids]
             for first in range(0, len(new), BATCH):
@@ -121,7 +121,7 @@ def _entry(file: Path, line: int, entry: object) -> tuple[str, str | None]:
     return text, video
 
 
-def _video_names(videos: list[Video]) -> dict[str, int]:
+def video_names(videos: list[Video]) -> dict[str, int]:
     """Every name by which a caption may call a video; a name that two videos share calls the first."""
     names: dict[str, int] = {}
     for name in ("relpath", "name", "title"):

@@ -1,26 +1,29 @@
-"""Retrieval metrics from score matrices, both directions.
-
-Protocol: every caption row is a query of its own (text to video); a video's best-ranked own caption counts (video to
-text). Ties count against us: everything that scores as high as the target stands before it. A query that lacks a
-level is a miss for that level alone.
-"""
+"""Retrieval metrics of ranks, both directions: recall at k, median and mean rank, SumR, mAP and nDCG@10."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from model.evaluation.ranks import BothRanks, Ranks, rank_all
+from model.evaluation.relevance import Index, per_caption
+from model.evaluation.scores import FUSED, GivenScores, LevelScores, Scores, ScoreSource
 from model.levels import LevelSpec, Vectors
-
-Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Recall:
-    """Recall at 1, 5 and 10 in percent, median and mean rank (1 is best), of one direction."""
+class Measures:
+    """How good the rankings of one direction are.
+
+    r1, r5, r10             queries with a relevant item among the first 1, 5 and 10, in percent
+    median_rank, mean_rank  of the best relevant item of a query, 1 is first
+    queries                 how many there are
+    mean_average_precision  in percent, binary relevance, over the whole ranking
+    ndcg10                  normalised discounted cumulative gain of the first 10, in percent, binary relevance
+    """
 
     r1: float
     r5: float
@@ -28,23 +31,36 @@ class Recall:
     median_rank: float
     mean_rank: float
     queries: int
+    mean_average_precision: float
+    ndcg10: float
 
     @classmethod
-    def of(cls, ranks: npt.NDArray[np.int64]) -> Recall:
-        at = [float(100 * (ranks <= k).mean()) for k in (1, 5, 10)]
-        return cls(at[0], at[1], at[2], float(np.median(ranks)), float(ranks.mean()), len(ranks))
+    def of(cls, ranks: Ranks) -> Measures:
+        best = ranks.best
+        r1, r5, r10 = (float(100 * (best <= k).mean()) for k in (1, 5, 10))
+        precision, ndcg = (float(100 * each.mean()) for each in (ranks.average_precision, ranks.ndcg(10)))
+        return cls(r1, r5, r10, float(np.median(best)), float(best.mean()), len(best), precision, ndcg)
+
+    @property
+    def sum_r(self) -> float:
+        """The sum of the three recalls."""
+        return self.r1 + self.r5 + self.r10
 
 
 @dataclass(frozen=True)
 class Retrieval:
     """Both directions and SumR, the sum of their six recalls."""
 
-    text_to_video: Recall
-    video_to_text: Recall
+    text_to_video: Measures
+    video_to_text: Measures
+
+    @classmethod
+    def of(cls, ranks: BothRanks) -> Retrieval:
+        return cls(Measures.of(ranks.text_to_video), Measures.of(ranks.video_to_text))
 
     @property
     def sum_r(self) -> float:
-        return sum(r.r1 + r.r5 + r.r10 for r in (self.text_to_video, self.video_to_text))
+        return self.text_to_video.sum_r + self.video_to_text.sum_r
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -54,58 +70,39 @@ class Retrieval:
         }
 
 
-def text_to_video_ranks(scores: Scores, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rank of video owner[i] for text i, from scores (texts, videos); -inf in a whole row is a miss."""
-    target = scores[np.arange(len(owner)), owner]
-    ranks = (scores >= target[:, None]).sum(1)  # the target is among them: 1 is the best
-    return np.where(np.isfinite(target), ranks, scores.shape[1])
-
-
-def video_to_text_ranks(scores: Scores, owner: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rank of each video's best own text among all texts, from scores (texts, videos)."""
-    own = owner[:, None] == np.arange(scores.shape[1])
-    best = np.where(own, scores, -np.inf).max(0)
-    ranks = ((scores >= best) & ~own).sum(0) + 1
-    return np.where(np.isfinite(best), ranks, len(owner))
-
-
-def retrieval(scores: Scores, owner: npt.NDArray[np.int64]) -> Retrieval:
-    """Metrics of one score matrix (texts, videos); text i describes video owner[i]."""
-    return Retrieval(Recall.of(text_to_video_ranks(scores, owner)), Recall.of(video_to_text_ranks(scores, owner)))
-
-
-def score_matrices(
-    specs: Sequence[LevelSpec],
-    text_queries: Vectors,
-    videos: Vectors,
-    weights: Mapping[str, float] | None = None,
-) -> dict[str, Scores]:
-    """Activated scores (texts, videos) of every level, and their weighted mean as "fused".
-
-    A text without a level has -inf in that level's rows and leaves the level out of its mean.
-    """
-    matrices: dict[str, Scores] = {}
-    total = np.zeros((len(text_queries["global"]), 1), np.float32)
-    fused = np.zeros((len(total), len(videos["global"])), np.float32)
-    for spec in specs:
-        present = text_queries[spec.name].any(axis=1, keepdims=True)
-        weight = np.float32(spec.weight if weights is None else weights[spec.name]) * present
-        scores = spec.activate(text_queries[spec.name] @ videos[spec.name].T).astype(np.float32)
-        fused += weight * scores
-        total += weight
-        matrices[spec.name] = np.where(present, scores, -np.inf).astype(np.float32)
-    # A text left without any weighted level matches nothing.
-    matrices["fused"] = np.where(total > 0, fused / np.where(total > 0, total, 1), -np.inf).astype(np.float32)
-    return matrices
-
-
 def evaluate(
     specs: Sequence[LevelSpec], text_queries: Vectors, videos: Vectors, owner: npt.NDArray[np.int64]
 ) -> dict[str, Retrieval]:
-    """Metrics of the fused score ("fused") and of each level alone."""
-    return {name: retrieval(s, owner) for name, s in score_matrices(specs, text_queries, videos).items()}
+    """Metrics of the fused score ("fused") and of each level alone; every caption is a query of its own.
+
+    text_queries  query vectors (texts, d_l) by level; text i describes video owner[i]
+    videos        gallery vectors (videos, d_l) by level
+    """
+    return evaluate_scores(LevelScores(specs, text_queries, videos), owner)
 
 
-def chance(items: int) -> tuple[float, float, float]:
-    """Expected R@1, R@5 and R@10, in percent, of a random order of `items` with one right answer."""
-    return 100 / items, 100 * min(5, items) / items, 100 * min(10, items) / items
+def evaluate_scores(source: ScoreSource, owner: Index) -> dict[str, Retrieval]:
+    """As `evaluate`, of any model that scores texts against videos."""
+    ranks = rank_all(source, [per_caption(owner, source.shape[1])])
+    return {name: Retrieval.of(both) for name, (both,) in ranks.items()}
+
+
+def retrieval(scores: Scores, owner: Index) -> Retrieval:
+    """As `evaluate`, of one matrix (texts, videos) that exists."""
+    return evaluate_scores(GivenScores({FUSED: scores}), owner)[FUSED]
+
+
+def chance(relevant: Index, gallery: int) -> dict[str, float]:
+    """Expected r1, r5 and r10 (percent) and mean_rank of random orders of `gallery` items.
+
+    relevant (Q,) how many of the items are right for each query
+    """
+    misses = np.ones(len(relevant))
+    recall: dict[int, float] = {}
+    for place in range(10):
+        # Given that no place before it holds a relevant item, the odds that this one does not either.
+        left = gallery - place
+        misses *= np.maximum(left - relevant, 0) / max(left, 1)
+        recall[place + 1] = float(100 * (1 - misses.mean()))
+    mean_rank = float(((gallery + 1) / (relevant + 1)).mean())
+    return {"r1": recall[1], "r5": recall[5], "r10": recall[10], "mean_rank": mean_rank}

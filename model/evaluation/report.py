@@ -1,39 +1,62 @@
-"""Evaluation results as JSON and as Markdown tables."""
+"""An assessment on disk: `results.json`, `results.md` and `report.html` in one folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-from model.evaluation.metrics import Recall, Retrieval, chance
-from model.levels import LEVEL_NAMES
+from model.evaluation.assessment import Assessment
+from model.evaluation.metrics import chance
+from model.evaluation.page import page
+from model.evaluation.scores import FUSED
+from model.evaluation.tables import PROTOCOLS, RULES, level_table, sections
 
-ROWS = ("fused", *LEVEL_NAMES)
+About = Mapping[str, str]
+"""What was measured, by headings such as "model" and "split"."""
 
-
-def markdown_table(results: Mapping[str, Retrieval]) -> str:
-    """One row for the fused score, one per level alone, one for chance; recalls in percent."""
-    head = "| score | t2v R@1 | R@5 | R@10 | MedR | v2t R@1 | R@5 | R@10 | MedR | SumR |"
-    lines = [head, "|---" * 10 + "|"]
-    for name in ROWS:
-        r = results[name]
-        cells = [*_cells(r.text_to_video), *_cells(r.video_to_text), f"{r.sum_r:.1f}"]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    fused = results["fused"]
-    texts, videos = fused.text_to_video.queries, fused.video_to_text.queries
-    at_1, at_5, at_10 = chance(videos)
-    lines.append(f"| chance | {at_1:.1f} | {at_5:.1f} | {at_10:.1f} | {videos / 2:.0f} | | | | | |")
-    lines.append(f"\n{videos} clips, {texts} captions; every caption is a query, ties count against us.")
-    return "\n".join(lines)
+Picture = Callable[[int], bytes | None]
+"""A WebP picture of a video by its number, or None where there is none."""
 
 
-def _cells(r: Recall) -> list[str]:
-    return [f"{r.r1:.1f}", f"{r.r5:.1f}", f"{r.r10:.1f}", f"{r.median_rank:g}"]
+def write_report(folder: Path, assessment: Assessment, about: About, picture: Picture) -> list[Path]:
+    """Write the three files, making the folder, and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "results.json": json.dumps(to_json(assessment, about), indent=1) + "\n",
+        "results.md": f"# Evaluation of {about['model']}\n\n{_listed(about)}\n\n{markdown(assessment)}\n",
+        "report.html": page(assessment, about, picture),
+    }
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return [folder / name for name in files]
 
 
-def write_json(path: Path, results: Mapping[str, Retrieval], about: Mapping[str, object]) -> None:
-    """The results of every row with what they were measured on."""
-    data = {"about": dict(about), "results": {name: r.to_json() for name, r in results.items()}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+def to_json(assessment: Assessment, about: About) -> dict[str, object]:
+    """Every figure of the tables, unrounded."""
+    protocols = {}
+    for protocol in PROTOCOLS:
+        fused = assessment.ranks[protocol][FUSED]
+        directions = {"text_to_video": fused.text_to_video, "video_to_text": fused.video_to_text}
+        protocols[protocol] = {
+            "results": {name: r.to_json() for name, r in assessment.results(protocol).items()},
+            "chance": {name: chance(ranks.relevant, ranks.gallery) for name, ranks in directions.items()},
+        }
+    levels = {name: asdict(part) for name, part in assessment.contributions.items()}
+    return {"about": dict(about), "protocols": protocols, "contributions": levels}
+
+
+def markdown(assessment: Assessment) -> str:
+    """The tables with their protocols."""
+    parts = []
+    for section in sections(assessment):
+        parts += [f"## {section.title}", section.sentences, *(table.markdown() for table in section.tables)]
+    levels = level_table(assessment)
+    if levels is not None:
+        parts += [f"## {levels.title}", levels.markdown()]
+    return "\n\n".join([*parts, RULES])
+
+
+def _listed(about: About) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in about.items())

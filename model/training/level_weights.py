@@ -8,14 +8,14 @@ pairs that no level has seen do say it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.evaluation.metrics import Scores
+from model.evaluation.scores import LevelScores
 from model.losses import contrast
 
 MAX_TEXTS = 2000
@@ -24,19 +24,18 @@ PULL = 0.01
 """Weight of the squared log-weights: draws towards equal weights where the data is thin."""
 
 
-def fit_level_weights(levels: Sequence[Scores], owner: npt.NDArray[np.int64]) -> Tensor:
-    """Log-weights (L,), with mean 0, that minimise symmetric InfoNCE of the weighted mean of `levels`.
+def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tensor:
+    """Log-weights (L,), with mean 0, of the levels: they minimise symmetric InfoNCE of the weighted mean of the scores.
 
-    levels  L activated score matrices (texts, videos); -inf in a row: the text lacks the level, others take its weight
-    owner   (texts,) the video that each text describes
-    The temperature is fitted beside the weights. Deterministic: L-BFGS from equal weights.
+    Text i describes video owner[i]. Where a text lacks a level, the others take its weight. The temperature is fitted beside the weights. Deterministic: L-BFGS from equal weights.
     """
     rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
-    scores = torch.from_numpy(np.stack([matrix[rows] for matrix in levels])).double()  # (L, T, V)
-    present = torch.isfinite(scores).all(2, keepdim=True)
-    scores = torch.where(present, scores, torch.zeros_like(scores))
+    queries = {name: vectors[rows] for name, vectors in levels.text_queries.items()}
+    by_level, has = replace(levels, text_queries=queries).clip_scores(0, len(rows))
+    scores = torch.from_numpy(np.stack([by_level[name] for name in levels.levels])).double()  # (L, T, V)
+    present = torch.from_numpy(np.stack([has[name] for name in levels.levels]))  # (L, T, 1)
     own = torch.from_numpy(owner[rows])
-    log_weights = torch.zeros(len(levels), 1, 1, dtype=torch.float64, requires_grad=True)
+    log_weights = torch.zeros(len(scores), 1, 1, dtype=torch.float64, requires_grad=True)
     log_temperature = torch.tensor(math.log(0.05), dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([log_weights, log_temperature], max_iter=50, line_search_fn="strong_wolfe")
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.evaluation.metrics import Retrieval, Scores, retrieval
+from model.evaluation.metrics import Retrieval, retrieval
+from model.evaluation.scores import Scores
 from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
 from model.training.batches import PairBatch

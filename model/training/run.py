@@ -11,6 +11,7 @@ from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.config import Preset
 from model.errors import InputError, ModelError
 from model.evaluation.metrics import Retrieval
+from model.evaluation.scores import LevelScores
 from model.parser import SpacyParser
 from model.sentence import SentenceEncoder
 from model.text_features import TextFeaturizer
@@ -19,7 +20,7 @@ from model.training.feature_file import FeatureFile
 from model.training.fit import fit
 from model.training.readers import CaptionSet
 from model.training.splits import hold_out
-from model.training.validation import validate
+from model.training.validation import level_scores
 from model.words import initial_words
 
 Tell = Callable[[str], None]
@@ -62,15 +63,15 @@ def train_on_features(
     return history
 
 
-def evaluate_on_features(
-    checkpoint: Path, videos: Sequence[CaptionedVideo], features: Path
-) -> tuple[dict[str, Retrieval], Checkpoint]:
-    """Metrics of a checkpoint on videos whose features lie in a file.
+def scores_on_features(
+    checkpoint: Path, videos: Sequence[CaptionedVideo], features: Path, device: str = "cpu"
+) -> tuple[LevelScores, Checkpoint]:
+    """Scores of all captions, in the order of the videos, against the videos, whose features lie in a file.
 
     Raises InputError for features of another width than the checkpoint's, ModelError for another parser.
     """
     loaded = load_checkpoint(checkpoint)
-    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
+    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder(device))
     if loaded.parser != featurizer.parser.name:
         raise ModelError(
             f"The checkpoint {checkpoint} was trained with the parser {loaded.parser}, "
@@ -81,7 +82,7 @@ def evaluate_on_features(
         if file.dim != expected:
             raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
         data = _load(videos, file, featurizer, loaded.model.config.frames)
-    return validate(loaded.model, data)[0], loaded
+    return level_scores(loaded.model.to(device), data), loaded
 
 
 def _load(videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int) -> VideoText:

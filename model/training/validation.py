@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from model.evaluation.metrics import Retrieval, evaluate, score_matrices
+from model.evaluation.metrics import Retrieval, evaluate_scores
+from model.evaluation.scores import LevelScores
 from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
 from model.mcsan import MCSAN
@@ -43,20 +45,29 @@ def fold_text_queries(model: MCSAN, vectors: Vectors) -> Vectors:
     return {**vectors, "global": folded.float().cpu().numpy()}
 
 
-def validate(model: MCSAN, data: VideoText, fit_weights: bool = False) -> tuple[dict[str, Retrieval], dict[str, float]]:
-    """Metrics on `data`, fused and per level, and the spread (standard deviation) of each level's scores.
-
-    `fit_weights` first sets the weights of the levels to those that fit `data` best.
-    """
+def level_scores(model: MCSAN, data: VideoText) -> LevelScores:
+    """Scores of every text of `data` with every video, by the vectors that an index would hold."""
     was_training = model.training
     model.eval()
     videos = encode_videos(model, data.features, data.frame_mask)
     queries = fold_text_queries(model, encode_text_features(model, data.texts))
     model.train(was_training)
+    return LevelScores(model.level_specs(), queries, videos)
+
+
+def validate(model: MCSAN, data: VideoText, fit_weights: bool = False) -> tuple[dict[str, Retrieval], dict[str, float]]:
+    """Metrics on `data`, fused and per level, and the spread (standard deviation) of each level's scores.
+
+    `fit_weights` first sets the weights of the levels to those that fit `data` best.
+    """
+    scores = level_scores(model, data)
     if fit_weights:
-        matrices = score_matrices(model.level_specs(), queries, videos)
-        model.log_weights.data.copy_(fit_level_weights([matrices[name] for name in LEVEL_NAMES], data.owner))
-    specs = model.level_specs()
+        model.log_weights.data.copy_(fit_level_weights(scores, data.owner))
+        scores = replace(scores, specs=model.level_specs())
     # A level that is switched off has weight 0 and no scores to tell about.
-    spread = {s.name: float(s.activate(queries[s.name] @ videos[s.name].T).std()) for s in specs if s.weight}
-    return evaluate(specs, queries, videos, data.owner), spread
+    spread = {
+        s.name: float(s.activate(scores.text_queries[s.name] @ scores.clips[s.name].T).std())
+        for s in scores.specs
+        if s.weight
+    }
+    return evaluate_scores(scores, data.owner), spread

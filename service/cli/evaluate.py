@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from model.errors import InputError
+from model.errors import InputError, VideoError
 from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
 
 if TYPE_CHECKING:
-    from model.evaluation.metrics import Retrieval
+    from model.evaluation.scores import ScoreSource
     from model.training.dataset import CaptionedVideo
     from service.settings import Settings
 
@@ -21,63 +23,93 @@ CaptionsArgument = Annotated[
 FeaturesOption = Annotated[
     Path | None, typer.Option(help="Measure on frame features in this HDF5 file instead.", show_default=False)
 ]
+VideosOption = Annotated[
+    Path | None, typer.Option(help="With --features: folder of the videos, for the pictures.", show_default=False)
+]
 SplitOption = Annotated[str | None, typer.Option(help="Only this split: train, val or test.", show_default=False)]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
-OutOption = Annotated[Path | None, typer.Option(help="Write the figures to this JSON file too.", show_default=False)]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(help="Write results.json, results.md and report.html into this folder.", show_default=False),
+]
+ExamplesOption = Annotated[int, typer.Option(min=0, max=200, help="Queries that the report shows with pictures.")]
 
 
 def evaluate(
     captions: CaptionsArgument,
     library: LibraryOption = None,
     features: FeaturesOption = None,
+    videos: VideosOption = None,
     split: SplitOption = None,
     test_list: TestListOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
-    out: OutOption = None,
+    report: ReportOption = None,
+    examples: ExamplesOption = 12,
 ) -> None:
-    """Measure retrieval: recall, median rank and SumR, both directions.
+    """Measure retrieval: recall, ranks, SumR, mAP and nDCG, both directions.
 
-    With a library, clips are what its index stores, so decoding and indexing are part of what is measured. Every
-    caption is a query; ties count against the model. Prints Markdown: one row for the fused score, one for each level
-    alone, one for chance.
+    With a library, clips are what its index stores, so decoding and indexing are part of what is measured. Figures
+    are given per caption and per distinct caption; ties count against the model. Prints Markdown: one row for the
+    fused score, one for each level alone, one for all levels without each, one for chance.
 
-    [dim]quartet evaluate quartet-demo/captions.jsonl --library quartet-demo/library[/]
+    [dim]quartet evaluate quartet-demo/captions.jsonl --library quartet-demo/library --report report[/]
 
     [dim]quartet evaluate captions.jsonl --split test --features features.h5 --model runs/mine[/]
     """
-    from model.evaluation.report import markdown_table, write_json
+    import numpy as np
+
+    from model.evaluation.assessment import Subject, assess
+    from model.evaluation.report import markdown, write_report
     from model.training.readers import read_captions
 
+    if videos is not None and features is None:
+        raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
     read = read_captions(captions, test_list)
     for note in read.notes:
         typer.echo(note, err=True)
-    videos = list(read.videos) if split is None else read.split(split)
-    if not videos:
+    captioned = list(read.videos) if split is None else read.split(split)
+    if not captioned:
         raise InputError(f"The caption files have no videos in the split {split!r}.")
     settings = settings_of(library=library, model=model, device=device)
     if features is None:
-        results, about = _on_library(settings, videos)
+        measured = _on_library(settings, captioned)
     else:
-        results, about = _on_features(settings, videos, features)
-    typer.echo(markdown_table(results))
-    if out is not None:
-        write_json(out, results, about | {"captions": [path.name for path in captions], "split": split or "all"})
+        measured = _on_features(settings, captioned, features, videos)
+    subject = Subject(
+        [video.video for video in captioned],
+        [caption for video in captioned for caption in video.captions],
+        np.repeat(np.arange(len(captioned)), [len(video.captions) for video in captioned]),
+    )
+    with console().status("Ranking"):
+        assessment = assess(measured.scores, subject, examples)
+    typer.echo(markdown(assessment))
+    if report is not None:
+        files = ", ".join(path.name for path in captions)
+        about = {**measured.about, "captions": files, "split": split or "all"}
+        for path in write_report(report, assessment, about, measured.picture):
+            typer.echo(f"Wrote {path}.", err=True)
 
 
-Measured = tuple["dict[str, Retrieval]", "dict[str, object]"]
-"""The metrics by row, and which model they are of."""
+@dataclass(frozen=True)
+class _Measured:
+    """Scores of all captions against all videos, what they are of, and pictures of the videos by number."""
+
+    scores: ScoreSource
+    about: dict[str, str]
+    picture: Callable[[int], bytes | None]
 
 
-def _on_library(settings: Settings, videos: list[CaptionedVideo]) -> Measured:
+def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Measured:
     folder = library_of(settings)
 
     import numpy as np
 
-    from indexer.library import Library
-    from model.evaluation.metrics import evaluate as measure
+    from indexer.captions import video_names
+    from indexer.library import Library, thumbnail_path
+    from model.evaluation.scores import LevelScores
     from model.registry import load_encoder
     from model.training.readers import named
 
@@ -85,22 +117,78 @@ def _on_library(settings: Settings, videos: list[CaptionedVideo]) -> Measured:
         encoder = load_encoder(settings.model, device=settings.device)
     with Library.open(folder) as library:
         library.check_encoder(encoder.spec)
-        clips = {clip.path.name: clip.id for clip in library.catalog.list_clips(limit=None)}
-        missing = [video.video for video in videos if video.video not in clips]
+        by_name = video_names(library.catalog.list_videos(limit=None))
+        missing = [video.video for video in captioned if video.video not in by_name]
         if missing:
             raise InputError(f"{named(f'videos are not in the library {folder}', missing)}.")
-        gallery = library.current().clips.vectors([clips[video.video] for video in videos])
-    texts = [caption for video in videos for caption in video.captions]
-    owner = np.repeat(np.arange(len(videos)), [len(video.captions) for video in videos])
+        ids = [by_name[video.video] for video in captioned]
+        if len(set(ids)) < len(ids):
+            first = {video: i for i, video in reversed(list(enumerate(ids)))}
+            twice = [captioned[i].video for i, video in enumerate(ids) if first[video] < i]
+            raise InputError(f"{named('captioned videos are other names of videos that come before', twice)}.")
+        clips: dict[int, list[int]] = {video: [] for video in ids}
+        for clip in library.catalog.list_clips(limit=None):
+            if clip.video_id in clips:
+                clips[clip.video_id].append(clip.id)
+        gallery = library.current().clips.vectors([clip for video in ids for clip in clips[video]])
     with console().status("Encoding captions"):
-        queries = encoder.text_queries(encoder.encode_texts(texts).vectors)
-    about: dict[str, object] = {"model": encoder.spec.name, "fingerprint": encoder.spec.fingerprint}
-    return measure(encoder.spec.levels, queries, gallery, owner), about
+        queries = encoder.text_queries(encoder.encode_texts([c for v in captioned for c in v.captions]).vectors)
+    counts = np.array([len(clips[video]) for video in ids])
+    about = {"model": encoder.spec.name, "fingerprint": encoder.spec.fingerprint, "library": folder.name}
+
+    def picture(video: int) -> bytes | None:
+        own = clips[ids[video]]
+        path = thumbnail_path(folder, own[len(own) // 2])
+        return path.read_bytes() if path.is_file() else None
+
+    return _Measured(LevelScores(encoder.spec.levels, queries, gallery, counts, ablations=True), about, picture)
 
 
-def _on_features(settings: Settings, videos: list[CaptionedVideo], features: Path) -> Measured:
-    from model.registry import checkpoint_folder
-    from model.training.run import evaluate_on_features
+def _on_features(
+    settings: Settings, captioned: Sequence[CaptionedVideo], features: Path, videos: Path | None
+) -> _Measured:
+    from dataclasses import replace
 
-    results, checkpoint = evaluate_on_features(checkpoint_folder(settings.model), videos, features)
-    return results, {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint, "features": features.name}
+    from model.registry import checkpoint_folder, resolve_device
+    from model.training.run import scores_on_features
+
+    files = {} if videos is None else _files_by_name(videos)
+    with console().status("Encoding captions and features"):
+        folder = checkpoint_folder(settings.model)
+        scores, checkpoint = scores_on_features(folder, captioned, features, resolve_device(settings.device))
+    about = {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint, "features": features.name}
+
+    def picture(video: int) -> bytes | None:
+        name = captioned[video].video
+        if videos is None:
+            return None
+        if name not in files:
+            typer.echo(f"No picture of {name}: there is no such file in {videos}.", err=True)
+            return None
+        return _picture_of(files[name])
+
+    return _Measured(replace(scores, ablations=True), about, picture)
+
+
+def _files_by_name(folder: Path) -> dict[str, Path]:
+    """Files below a folder by their path there, with and without the suffix, as `quartet features` names them."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder.")
+    files = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        inside = path.relative_to(folder)
+        files[str(inside)] = path
+        files.setdefault(str(inside.with_suffix("")), path)
+    return files
+
+
+def _picture_of(path: Path) -> bytes | None:
+    """The middle frame of a video as WebP; a file that cannot be read is told of and has none."""
+    from indexer.decode import sample_frames
+    from indexer.thumbnails import thumbnail
+
+    try:
+        return thumbnail(sample_frames(path, 1).frames)
+    except VideoError as error:
+        typer.echo(f"No picture of {error}", err=True)
+        return None

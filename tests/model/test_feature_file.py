@@ -15,10 +15,11 @@ import model.presets
 from model.backbones import Backbone, BackboneConfig
 from model.config import TrainConfig
 from model.errors import InputError
+from model.evaluation.metrics import evaluate_scores
 from model.mcsan_encoder import McsanEncoder
 from model.training.feature_file import FeatureFile
 from model.training.readers import read_captions
-from model.training.run import evaluate_on_features, train_on_features
+from model.training.run import scores_on_features, train_on_features
 
 SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))
 
@@ -81,10 +82,10 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     arguments = (small, read, tmp_path / "f.h5", tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
     assert len(train_on_features(*arguments, progress=False)) == 4
     assert any("2 training videos, drawn by the seed, validate" in sentence for sentence in said)
-    results, checkpoint = evaluate_on_features(tmp_path / "mine", read.split("test"), tmp_path / "f.h5")
+    scores, checkpoint = scores_on_features(tmp_path / "mine", read.split("test"), tmp_path / "f.h5")
     assert checkpoint.model.config.feature_dim == 576
     # Eight test videos show four things: chance finds one of eight first, the right thing leaves one of two.
-    assert results["fused"].text_to_video.r1 > 30
+    assert evaluate_scores(scores, np.repeat(np.arange(8), 2))["fused"].text_to_video.r1 > 30
     encoder = McsanEncoder(tmp_path / "mine")
     assert encoder.encode_clips([np.zeros((3, 40, 60, 3), np.uint8)])["entity"].shape == (1, 32)
     reference = Backbone(SMALL)
@@ -93,4 +94,4 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     with FeatureFile(tmp_path / "narrow.h5", writable=True) as file:
         file.add("v16", torch.ones(2, 7))
     with pytest.raises(InputError, match="features of width 7, the checkpoint needs 576"):
-        evaluate_on_features(tmp_path / "mine", read.split("test"), tmp_path / "narrow.h5")
+        scores_on_features(tmp_path / "mine", read.split("test"), tmp_path / "narrow.h5")

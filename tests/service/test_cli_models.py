@@ -1,8 +1,7 @@
-"""`quartet demo`, `train` and `evaluate`: the parts that need no trained model, and their refusals."""
+"""`quartet demo`, `features` and `train`: the parts that need no trained model, and their refusals."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,27 +36,6 @@ def test_the_demo_renders_and_reuses_its_videos(tmp_path: Path) -> None:
     assert len((tmp_path / "captions.jsonl").read_text().splitlines()) == 2
     assert run("demo", "--folder", tmp_path, "--clips", 2, "--render-only").exit_code == 0
     assert all((tmp_path / "videos" / name).stat().st_mtime_ns == at for name, at in made.items())
-
-
-def test_evaluate_prints_and_writes_every_row(world: World, tmp_path: Path) -> None:
-    lines = [json.dumps({"video": f"{title}.mp4", "captions": [text]}) for title, text in world.texts.items()]
-    captions = tmp_path / "captions.jsonl"
-    captions.write_text("\n".join(lines))
-    result = run("evaluate", captions, "--library", world.library, "--out", tmp_path / "out" / "figures.json")
-    assert result.exit_code == 0, result.output
-    for row in ("| fused |", "| global |", "| entity |", "| action |", "| relation |", "| chance | 20.0 | 100.0 |"):
-        assert row in result.stdout
-    figures = json.loads((tmp_path / "out" / "figures.json").read_text())
-    assert figures["about"]["model"] == "fake-0"
-    assert figures["results"]["fused"]["text_to_video"]["queries"] == 5
-
-
-def test_evaluate_names_a_video_that_is_not_there(world: World, tmp_path: Path) -> None:
-    captions = tmp_path / "captions.jsonl"
-    captions.write_text('{"video": "gone.mp4", "captions": ["x"]}')
-    result = run("evaluate", captions, "--library", world.library)
-    assert result.exit_code == 1
-    assert "gone.mp4" in result.stderr
 
 
 def test_features_are_made_once_and_can_be_trained_on(world: World, tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""The figures of an assessment as tables, for Markdown and for the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from model.evaluation.assessment import PER_CAPTION, PER_DISTINCT_CAPTION, Assessment
+from model.evaluation.metrics import Measures, Retrieval, chance
+from model.evaluation.ranks import BothRanks
+from model.evaluation.scores import FUSED
+
+PROTOCOLS = {
+    PER_CAPTION: (
+        "Per caption",
+        "Every caption is a query with one right video, also where another video has the same caption. Video to text, "
+        "the gallery is all captions, and the best of a video's own counts.",
+    ),
+    PER_DISTINCT_CAPTION: (
+        "Per distinct caption",
+        "Captions that read the same, letter for letter, are one query, and every video that one was written for is "
+        "right. Video to text, the gallery holds each of them once.",
+    ),
+}
+"""Title and sentences of each protocol."""
+
+RULES = (
+    "Ties count against the model: a wrong answer that scores the same as a right one stands before it. A text that "
+    "lacks a level (no noun, no verb) is a miss for that level alone; the fused score is the mean of the levels that "
+    "it has. mAP and nDCG@10 take an answer as right or wrong, nothing between. SumR is the sum of the six recalls."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; the first column names the row."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        lines = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The figures of one protocol with a title and the sentences that say how they came about."""
+
+    title: str
+    sentences: str
+    tables: Sequence[Table]
+
+
+def sections(assessment: Assessment) -> list[Section]:
+    """One per protocol; where no caption repeats the second has a sentence in place of the same tables."""
+    captions, videos = len(assessment.subject.captions), len(assessment.subject.videos)
+    distinct = len(set(assessment.subject.captions))
+    made = []
+    for protocol, (title, sentences) in PROTOCOLS.items():
+        if protocol == PER_DISTINCT_CAPTION and distinct == captions:
+            made.append(Section(title, "No caption repeats, so these are the figures per caption.", []))
+            continue
+        ranks = assessment.ranks[protocol]
+        counted = f"{captions} captions" if protocol == PER_CAPTION else f"{distinct} distinct captions"
+        tables = [recall_table(ranks), ranking_table(ranks)]
+        made.append(Section(title, f"{videos} videos, {counted}. {sentences}", tables))
+    return made
+
+
+def recall_table(ranks: Mapping[str, BothRanks]) -> Table:
+    """Recalls, median ranks and SumR of each score, and of a random order, in percent."""
+    head = ["score", "t2v R@1", "R@5", "R@10", "MedR", "v2t R@1", "R@5", "R@10", "MedR", "SumR"]
+    rows = []
+    for name, both in ranks.items():
+        r = Retrieval.of(both)
+        rows.append([name, *_recalls(r.text_to_video), *_recalls(r.video_to_text), f"{r.sum_r:.1f}"])
+    both = ranks[FUSED]
+    cells, sum_r = [], 0.0
+    for direction in (both.text_to_video, both.video_to_text):
+        expected = [chance(direction.relevant, direction.gallery)[key] for key in ("r1", "r5", "r10")]
+        cells += [*(f"{value:.1f}" for value in expected), ""]
+        sum_r += sum(expected)
+    return Table("Recall", head, [*rows, ["chance", *cells, f"{sum_r:.1f}"]])
+
+
+def ranking_table(ranks: Mapping[str, BothRanks]) -> Table:
+    """Mean ranks, mAP and nDCG@10 of each score."""
+    head = ["score", "t2v MeanR", "mAP", "nDCG@10", "v2t MeanR", "mAP", "nDCG@10"]
+    rows = []
+    for name, of_name in ranks.items():
+        r = Retrieval.of(of_name)
+        cells = [
+            f"{value:.1f}"
+            for m in (r.text_to_video, r.video_to_text)
+            for value in (m.mean_rank, m.mean_average_precision, m.ndcg10)
+        ]
+        rows.append([name, *cells])
+    both = ranks[FUSED]
+    expected = [f"{chance(d.relevant, d.gallery)['mean_rank']:.1f}" for d in (both.text_to_video, both.video_to_text)]
+    return Table("Whole rankings", head, [*rows, ["chance", expected[0], "", "", expected[1], "", ""]])
+
+
+def level_table(assessment: Assessment) -> Table | None:
+    """What each level adds to the fused score, and SumR with it alone and without it; None without levels."""
+    if not assessment.contributions:
+        return None
+    sums = {name: r.sum_r for name, r in assessment.results(PER_CAPTION).items()}
+    head = ["level", "at the right clip", "at the best wrong clip", "difference", "SumR alone", "SumR without it"]
+    rows = []
+    for name, part in assessment.contributions.items():
+        without = sums.get(f"without {name}", sums[FUSED])  # a level without weight leaves no gap
+        cells = (part.right, part.wrong, part.gap)
+        rows.append([name, *(f"{value:.3f}" for value in cells), f"{sums[name]:.1f}", f"{without:.1f}"])
+    return Table("What each level adds to the fused score", head, rows)
+
+
+def _recalls(m: Measures) -> list[str]:
+    return [f"{m.r1:.1f}", f"{m.r5:.1f}", f"{m.r10:.1f}", f"{m.median_rank:g}"]
