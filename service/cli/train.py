@@ -26,6 +26,10 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option(help="The backbone's weights: the checkpoint can then index videos.", show_default=False),
 ]
+ParserOption = Annotated[
+    str | None,
+    typer.Option(help="Package of an installed spaCy pipeline that reads the captions. Not for demo.", show_default="bundled"),
+]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
@@ -36,6 +40,7 @@ def train(
     features: FeaturesOption = None,
     backbone_weights: WeightsOption = None,
     test_list: TestListOption = None,
+    parser: ParserOption = None,
     preset: Annotated[str, typer.Option(help="paper, or demo: the bundled model, on the generated world.")] = "paper",
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
@@ -61,6 +66,8 @@ def train(
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
     began = time.monotonic()
     if preset == "demo" and not captions:
+        if parser is not None:
+            raise InputError("The preset demo trains with the bundled caption parser. Leave out --parser.")
         history = _train_demo(out, seed)
     else:
         if not captions or features is None:
@@ -71,7 +78,7 @@ def train(
         read = read_captions(captions, test_list)
         for note in read.notes:
             typer.echo(note, err=True)
-        history = train_on_features(chosen, read, features, out, seed, typer.echo, backbone_weights)
+        history = train_on_features(chosen, read, features, out, seed, typer.echo, backbone_weights, parser=parser)
     best = max(history, key=lambda epoch: epoch["fused"].sum_r)
     per_level = "  ".join(f"{name} {result.sum_r:.0f}" for name, result in best.items())
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")
