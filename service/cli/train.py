@@ -28,7 +28,9 @@ WeightsOption = Annotated[
 ]
 ParserOption = Annotated[
     str | None,
-    typer.Option(help="Package of an installed spaCy pipeline that reads the captions. Not for demo.", show_default="bundled"),
+    typer.Option(
+        help="Package of an installed spaCy pipeline that reads the captions. Not for demo.", show_default="bundled"
+    ),
 ]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)

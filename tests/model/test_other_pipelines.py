@@ -1,4 +1,4 @@
-"""Parsers other than the bundled one: found by the package's name, recorded in checkpoints, refused when they differ."""
+"""Other parsers than the bundled one: found by the name of their package, refused when they differ."""
 
 from __future__ import annotations
 
