@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BUNDLED_PIPELINE = Path(__file__).parent / "bundled" / "parser"
 BUNDLED_NAME = "en_quartet_captions"
 LONGEST_TEXT = 2_000
-"""Characters of a text that are parsed; captions are far shorter, and on some texts the tokenizer's time is quadratic."""
+"""Characters of a text that are parsed; captions are shorter, and on some texts the tokenizer takes quadratic time."""
 
 
 class SpacyParser:
