@@ -31,7 +31,7 @@ class McsanEncoder:
     """
 
     def __init__(self, folder: Path, device: str = "cpu", parser: CaptionParser | None = None) -> None:
-        from model.parser import SpacyParser
+        from model.parser import recorded_parser
         from model.sentence import SentenceEncoder
 
         checkpoint = load_checkpoint(folder)
@@ -39,7 +39,7 @@ class McsanEncoder:
             raise ModelError(
                 f"The checkpoint {folder} was trained on given frame features: it has no backbone to see videos with."
             )
-        parser = parser or SpacyParser()
+        parser = parser or recorded_parser(checkpoint.parser, folder)
         sentences = SentenceEncoder(device)
         for what, trained, here in (
             ("parser", checkpoint.parser, parser.name),

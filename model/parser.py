@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from model.attributes import graph, triplets
 from model.clauses import CaptionTree
 from model.clear_labels import to_universal
-from model.errors import ModelError
+from model.errors import InputError, ModelError
 from model.parse import ParsedCaption
 from model.syntax import Word, repair
 
@@ -17,21 +17,25 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 BUNDLED_PIPELINE = Path(__file__).parent / "bundled" / "parser"
-LONGEST_TEXT = 10_000
-"""Characters of a text that are parsed; captions are far shorter, and parsing time must be bounded."""
+BUNDLED_NAME = "en_quartet_captions"
+LONGEST_TEXT = 2_000
+"""Characters of a text that are parsed; captions are shorter, and on some texts the tokenizer takes quadratic time."""
 
 
 class SpacyParser:
     """A `CaptionParser` on a spaCy pipeline with a tagger or morphologizer, a lemmatizer and a parser.
 
     `pipeline` is a folder or the name of an installed pipeline package; the default is the bundled one.
-    `name` says which pipeline it is, its version and a hash of its files: a checkpoint records it.
-    Use from one thread at a time. Raises ModelError for a pipeline that is missing, damaged or incomplete.
+    `name` says which pipeline it is, its version and a hash of its files: a checkpoint records it, and
+    `recorded_parser` finds it again. Use from one thread at a time.
+    Raises ModelError for a pipeline that is missing, damaged or incomplete.
     """
 
     def __init__(self, pipeline: Path | str = BUNDLED_PIPELINE, batch_size: int = 256) -> None:
         import spacy
         from thinc.api import NumpyOps
+
+        import model.lemmatizer  # noqa: F401  makes the bundled pipeline's lemmatizer known to spaCy
 
         try:
             self._nlp = spacy.load(pipeline)
@@ -40,9 +44,10 @@ class SpacyParser:
                 f"The spaCy pipeline {str(pipeline)!r} cannot be loaded: {error}. "
                 "Name the folder of a pipeline or an installed pipeline package."
             ) from error
-        missing = {"parser"} - set(self._nlp.pipe_names)
-        if missing:
+        if "parser" not in self._nlp.pipe_names:
             raise ModelError(f"The spaCy pipeline {str(pipeline)!r} has no dependency parser.")
+        if not self._nlp("a dog runs").has_annotation("POS"):
+            raise ModelError(f"The spaCy pipeline {str(pipeline)!r} does not tag parts of speech.")
         # BLIS, thinc's default, takes twice as long on AMD processors as NumPy's own matrix product.
         for _, component in self._nlp.pipeline:
             for layer in component.model.walk() if hasattr(component, "model") else ():
@@ -53,7 +58,11 @@ class SpacyParser:
         self.name = f"{meta['lang']}_{meta['name']}-{meta['version']}-{_hash_files(self._nlp.path)}"
 
     def parse(self, texts: list[str]) -> list[ParsedCaption]:
-        """One graph per text, in order. Any text is accepted; one without words has an empty graph."""
+        """One graph per text, in order. Any text is accepted; one without words has an empty graph.
+
+        Lone surrogates, which no encoding can hold, become question marks.
+        """
+        texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         docs = self._nlp.pipe((text[:LONGEST_TEXT] for text in texts), batch_size=self._batch_size)
         return [self._caption(text, doc) for text, doc in zip(texts, docs, strict=True)]
 
@@ -91,6 +100,40 @@ class SpacyParser:
         """Whether a lower-case string is a word that the pipeline has met."""
         vocab = self._nlp.vocab
         return vocab.has_vector(word) if len(vocab.vectors) else word in vocab.strings
+
+
+def load_parser(package: str | None = None) -> SpacyParser:
+    """The parser to train with: the bundled one, or the pipeline of an installed package ("en_core_web_sm").
+
+    A folder is not taken, because the checkpoint could not find it again on another machine.
+    Raises InputError if no such package is installed, ModelError if its pipeline cannot be used.
+    """
+    if package is None or package == BUNDLED_NAME:
+        return SpacyParser()
+    from spacy.util import is_package
+
+    if not is_package(package):
+        raise InputError(
+            f"No spaCy pipeline {package!r} is installed. Install one (`python -m spacy download en_core_web_sm`, "
+            "or `python -m spacy package` and pip for a folder of your own) and give the name of its package."
+        )
+    return SpacyParser(package)
+
+
+def recorded_parser(name: str, checkpoint: Path) -> SpacyParser:
+    """The parser that a checkpoint was trained with; `name` is the `SpacyParser.name` that it records.
+
+    Raises ModelError if that pipeline is not installed here, or with another version or other files.
+    """
+    package = name.rsplit("-", maxsplit=2)[0]
+    needed = f"The checkpoint {checkpoint} was trained with the parser {name}, but"
+    try:
+        parser = load_parser(package)
+    except InputError as error:
+        raise ModelError(f"{needed} no spaCy pipeline {package!r} is installed here.") from error
+    if parser.name != name:
+        raise ModelError(f"{needed} {parser.name} is installed here. Install that one, or train again.")
+    return parser
 
 
 def _hash_files(folder: Path) -> str:

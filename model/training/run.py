@@ -9,10 +9,10 @@ from pathlib import Path
 from model.backbones import Backbone
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.config import Preset
-from model.errors import InputError, ModelError
+from model.errors import InputError
 from model.evaluation.metrics import Retrieval
 from model.evaluation.scores import LevelScores
-from model.parser import SpacyParser
+from model.parser import load_parser, recorded_parser
 from model.sentence import SentenceEncoder
 from model.text_features import TextFeaturizer
 from model.training.dataset import CaptionedVideo, VideoText
@@ -37,15 +37,17 @@ def train_on_features(
     backbone_weights: Path | None = None,
     progress: bool = True,
     glove: Path | None = None,
+    parser: str | None = None,
 ) -> list[dict[str, Retrieval]]:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
+    `parser` names the package of an installed spaCy pipeline; None is the bundled one.
     With `backbone_weights` the checkpoint also holds the network that made the features, and can index videos. With
     `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
     Raises InputError for captions or features that cannot be used.
     """
     training, validation = _training_splits(captions, seed, tell)
-    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
+    featurizer = TextFeaturizer(load_parser(parser), SentenceEncoder())
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         backbone = _backbone(file, backbone_weights)
@@ -71,12 +73,7 @@ def scores_on_features(
     Raises InputError for features of another width than the checkpoint's, ModelError for another parser.
     """
     loaded = load_checkpoint(checkpoint)
-    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder(device))
-    if loaded.parser != featurizer.parser.name:
-        raise ModelError(
-            f"The checkpoint {checkpoint} was trained with the parser {loaded.parser}, "
-            f"but {featurizer.parser.name} is installed here."
-        )
+    featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), SentenceEncoder(device))
     with FeatureFile(features) as file:
         expected = loaded.model.config.feature_dim
         if file.dim != expected:

@@ -26,6 +26,12 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option(help="The backbone's weights: the checkpoint can then index videos.", show_default=False),
 ]
+ParserOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Package of an installed spaCy pipeline that reads the captions. Not for demo.", show_default="bundled"
+    ),
+]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
@@ -44,6 +50,7 @@ def train(
     backbone_weights: WeightsOption = None,
     test_list: TestListOption = None,
     glove: GloveOption = None,
+    parser: ParserOption = None,
     preset: Annotated[str, typer.Option(help="paper, or demo: the bundled model, on the generated world.")] = "paper",
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
@@ -71,6 +78,8 @@ def train(
     if preset == "demo" and not captions:
         if glove is not None:
             raise InputError("--glove needs captions to train on: the generated world has its own words.")
+        if parser is not None:
+            raise InputError("The preset demo trains with the bundled caption parser. Leave out --parser.")
         history = _train_demo(out, seed)
     else:
         if not captions or features is None:
@@ -81,7 +90,9 @@ def train(
         read = read_captions(captions, test_list)
         for note in read.notes:
             typer.echo(note, err=True)
-        history = train_on_features(chosen, read, features, out, seed, typer.echo, backbone_weights, glove=glove)
+        history = train_on_features(
+            chosen, read, features, out, seed, typer.echo, backbone_weights, glove=glove, parser=parser
+        )
     best = max(history, key=lambda epoch: epoch["fused"].sum_r)
     per_level = "  ".join(f"{name} {result.sum_r:.0f}" for name, result in best.items())
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")

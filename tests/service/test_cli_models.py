@@ -63,6 +63,9 @@ def test_train_refuses_what_it_cannot_train(monkeypatch: pytest.MonkeyPatch) -> 
     result = run("train", "--preset", "papers")
     assert result.exit_code == 1
     assert "Unknown preset 'papers'" in result.stderr
+    result = run("train", "--preset", "demo", "--parser", "en_core_web_sm")
+    assert result.exit_code == 1
+    assert "Leave out --parser" in result.stderr
     monkeypatch.setitem(sys.modules, "lightning", None)
     result = run("train", "--preset", "demo")
     assert result.exit_code == 1
@@ -85,3 +88,11 @@ def test_a_small_world_can_be_written_and_compared_on(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "[1/1] vse++, seed 0: test SumR" in result.stderr
     assert "| vse++ |" in result.stdout and "3 test videos, 6 captions" in result.stdout
+
+
+def test_train_refuses_a_parser_that_is_not_installed(tmp_path: Path) -> None:
+    rows = [json.dumps({"video": f"v{i}", "captions": ["a dog"], "split": "train"}) for i in range(4)]
+    (tmp_path / "c.jsonl").write_text("\n".join(rows))
+    result = run("train", tmp_path / "c.jsonl", "--features", tmp_path / "f.h5", "--parser", "en_none")
+    assert result.exit_code == 1
+    assert "No spaCy pipeline 'en_none' is installed" in " ".join(result.stderr.split())

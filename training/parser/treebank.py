@@ -83,7 +83,6 @@ def caption_style(sentence: Sentence) -> Sentence:
         tokens.pop()
     for token in tokens:
         token.form = token.form.lower()
-        token.lemma = token.lemma.lower()
     return Sentence(tokens, sentence.starts_document)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import spacy
 from safetensors.numpy import load_file
+from spacy.strings import StringStore
 from spacy.vectors import Vectors
 
 
-def write_vectors(encoder: Path, output: Path, width: int, limit: int) -> int:
-    """Write a blank pipeline with a (words, width) float32 vector table to `output`; returns the words.
+def word_vectors(strings: StringStore, encoder: Path, width: int, limit: int) -> Vectors:
+    """A (words, width) float32 vector table; the words are added to `strings`.
 
     `encoder` is the folder of the sentence encoder (vocab.txt, model.safetensors). Whole words of letters
     are kept, the `limit` most frequent of them: the vocabulary of BERT is in order of frequency.
@@ -29,10 +29,7 @@ def write_vectors(encoder: Path, output: Path, width: int, limit: int) -> int:
     _, directions = np.linalg.eigh(table.T @ table)
     reduced = table @ directions[:, ::-1][:, :width]
     reduced /= reduced.std()
-    nlp = spacy.blank("en")
     names = [words[i] for i in keep]
     for name in names:
-        nlp.vocab.strings.add(name)
-    nlp.vocab.vectors = Vectors(data=reduced.astype(np.float32), keys=names, attr="LOWER")
-    nlp.to_disk(output)
-    return len(names)
+        strings.add(name)
+    return Vectors(strings=strings, data=reduced.astype(np.float32), keys=names, attr="LOWER")
