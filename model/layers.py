@@ -63,7 +63,7 @@ class RelationEncoder(nn.Module):
     def __init__(self, in_dim: int, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.project = nn.Linear(in_dim, dim)
-        # Holds the weights. Its own forward pass would compute every padded position, most of them in short captions.
+        # Holds the weights. Its own forward pass would compute padding too, over half of a batch of captions.
         self.block = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout, batch_first=True)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
