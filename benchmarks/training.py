@@ -27,7 +27,9 @@ from model.presets import PRESETS
 from model.sentence import EncodedText
 from model.text_features import TextFeatures
 from model.training.dataset import VideoText, build_vocabularies
-from model.training.module import MCSANModule, PairBatch, Pairs
+from model.training.batches import PairBatch, Pairs
+from model.training.module import MatcherModule
+from model.training.objective import MCSANMatcher
 
 PARTS = ("data", "video tower", "text tower", "loss", "backward", "optimiser")
 

@@ -7,6 +7,7 @@ equations of Nian et al. 2022.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,10 @@ def linear(w: Weights, name: str, x: Array) -> Array:
 
 def relu(x: Array) -> Array:
     return np.array([max(0.0, float(value)) for value in x])
+
+
+def gelu(x: Array) -> Array:
+    return np.array([0.5 * float(v) * (1 + math.erf(float(v) / math.sqrt(2))) for v in x])
 
 
 def sigmoid(x: float) -> float:
@@ -138,13 +143,15 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
         rows = [(row - w["mean"]) / w["std"] for row in rows]
     if config.bottleneck:
         rows = [linear(w, "bottleneck", row) for row in rows]
-    own = {name: [relu(row + linear(w, f"embed.{name}", row)) for row in rows] for name in LEVELS}  # (7-10)
+    own = dict.fromkeys(LEVELS, rows)
+    if config.level_fc:
+        own = {name: [relu(row + linear(w, f"embed.{name}", row)) for row in rows] for name in LEVELS}  # (7-10)
     pools = {name: below(w, f"pool.{name}.") for name in LEVELS}
     heads = config.heads
     found = {
         "global": (video_gru if config.video_global == "gru" else video_mean)(pools["global"], config, own["global"]),
         "entity": video_entity(pools["entity"], config, own["entity"]),
-        "action": video_action(pools["action"], own["action"]),
+        "action": (video_action if config.action_pool == "conv" else video_change)(pools["action"], own["action"]),
         "relation": relation(pools["relation"], own["relation"], heads),
     }
     if config.projection:
@@ -162,9 +169,14 @@ def video_gru(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
 
 
 def video_mean(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
-    hidden = linear(w, "mlp.0", mean(fs, 0))
-    gelu = np.array([0.5 * x * (1 + math.erf(x / math.sqrt(2))) for x in hidden])
-    return linear(w, "mlp.3", gelu)
+    return linear(w, "mlp.3", gelu(linear(w, "mlp.0", mean(fs, 0))))
+
+
+def video_change(w: Weights, fs: Sequence[Array]) -> Array:
+    """The mean frame and the mean size of the steps between frames, side by side."""
+    xs = [gelu(linear(w, "input", f)) for f in fs]
+    steps = [np.array([abs(float(b - a)) for a, b in zip(x, y, strict=True)]) for x, y in pairwise(xs)]
+    return linear(w, "output", np.concatenate([mean(xs, 0), mean(steps, len(xs[0]))]))
 
 
 def video_entity(w: Weights, config: Any, fs: Sequence[Array]) -> Array:

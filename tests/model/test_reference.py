@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import LossConfig, ModelConfig, Preset
+from model.config import LossConfig, ModelConfig
 from model.layers import unit
 from model.levels import LEVEL_NAMES
 from model.mcsan import CONCEPT_LEVELS, MCSAN
@@ -16,8 +16,9 @@ from model.parse import ROLES, Node, ParsedCaption
 from model.sentence import EncodedText
 from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
+from model.training.batches import PairBatch, Pairs
 from model.training.dataset import VideoText, pad_features
-from model.training.module import MCSANModule, PairBatch, Pairs
+from model.training.objective import MCSANMatcher
 from tests.model import reference
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}
@@ -36,6 +37,8 @@ configs = st.builds(
     attention_scaled=st.booleans(),
     video_global=st.sampled_from(("gru", "gru", "mean")),
     entity_pool=st.sampled_from(("max", "top")),
+    level_fc=st.booleans(),
+    action_pool=st.sampled_from(("conv", "change")),
     learned_beta=st.booleans(),
     projection=st.booleans(),
     text_global_fc=st.booleans(),
@@ -147,6 +150,7 @@ losses = st.builds(
     ranking=st.sampled_from(("hardest", "sum", "infonce")),
     margin=st.sampled_from((0.2, 0.25)),
     temperature=st.sampled_from((0.05, 0.5)),
+    fused_ranking=st.sampled_from((0.0, 1.0, 0.5)),
     level_ranking=st.sampled_from((0.0, 0.5)),
     concept_weight=st.sampled_from((0.0, 0.1)),
     kl_weight=st.sampled_from((0.0, 0.001, 1.0)),
@@ -164,7 +168,7 @@ def test_the_whole_objective(config: ModelConfig, loss: LossConfig, seed: int) -
     texts = [caption(config, rng, name) for name in ("a", "b", "b", "c")]
     owner = [0, 0, 1, 2]
     data = VideoText.build(clips, [[texts[0], texts[1]], [texts[2]], [texts[3]]])
-    module = MCSANModule(model_of(config, seed), Preset(model=config, loss=loss), data).double().eval()
+    module = MCSANMatcher(model_of(config, seed), loss).double().eval()
     labels = {n: (rng.random((4, k)) < 0.4).astype(float) for n, k in SIZES.items()}
     batch = double_batch(
         Pairs(data, {n: [str(i) for i in range(k)] for n, k in SIZES.items()}).collate(range(4)), labels
@@ -198,7 +202,7 @@ def reference_objective(
             return reference.info_nce(s, negative, loss.temperature)
         return reference.hinge(s, negative, loss.margin, loss.ranking == "hardest")
 
-    total = ranked(
+    total = loss.fused_ranking * ranked(
         np.array([[reference.fused_score(w, v[i], t[j], present[j]) for j in count] for i in count]), [*count]
     )
     own = []

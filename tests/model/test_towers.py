@@ -17,8 +17,9 @@ from model.presets import preset
 from model.sentence import EncodedText
 from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
+from model.training.batches import Pairs
 from model.training.dataset import VideoText, pad_features
-from model.training.module import MCSANModule, Pairs
+from model.training.objective import MCSANMatcher
 
 TINY = ModelConfig(feature_dim=24, frames=6, word_dim=12, sentence_dim=8, embed_dim=16, heads=2, attention_dim=8)
 SWITCHED = replace(
@@ -57,7 +58,9 @@ CAPTIONS = [
 ]
 
 
-configurations = pytest.mark.parametrize("config", [TINY, SWITCHED], ids=["paper", "switched"])
+APART = replace(SWITCHED, bottleneck=0, level_fc=False, action_pool="change", entity_pool="max")
+
+configurations = pytest.mark.parametrize("config", [TINY, SWITCHED, APART], ids=["paper", "switched", "apart"])
 properties = settings(max_examples=15, deadline=None, derandomize=True)
 
 
@@ -96,7 +99,7 @@ def test_padding_and_batch_mates_never_change_a_caption(config: ModelConfig, cho
 SMALL = {"feature_dim": 24, "word_dim": 12, "sentence_dim": 8, "embed_dim": 16, "attention_dim": 8, "heads": 2}
 
 
-@pytest.mark.parametrize("name", ["paper", "demo"])
+@pytest.mark.parametrize("name", ["paper", "demo", "plus"])
 def test_the_hardest_inputs_train_without_nan(name: str) -> None:
     """No noun, no verb, one word, a hundred, none at all; a video of one frame: losses and gradients stay finite."""
     chosen = preset(name)
@@ -105,7 +108,7 @@ def test_the_hardest_inputs_train_without_nan(name: str) -> None:
     torch.manual_seed(0)
     clips = [torch.randn(n, 24) for n in (1, 2, 1, 6, 3, 1)]
     data = VideoText.build(clips, [[text] for text in CAPTIONS])
-    module = MCSANModule(MCSAN(config.model, dict.fromkeys(CONCEPT_LEVELS, 1)), config, data).train()
+    module = MCSANMatcher(MCSAN(config.model, dict.fromkeys(CONCEPT_LEVELS, 1)), config.loss).train()
     pairs = Pairs(data, {"entity": ["n0"], "action": ["v0"], "relation": []})
     for _ in range(3):  # dropout differs
         module.zero_grad()
