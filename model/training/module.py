@@ -22,20 +22,36 @@ from model.mcsan import CONCEPT_LEVELS, MCSAN
 from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
 from model.training.dataset import VideoText, Vocabularies, concept_labels
-
-_DEAD_SPREAD = 1e-3  # a level whose scores vary less than this decides nothing
+from model.training.distributed import gather_rows
+from model.training.health import LevelHealth, level_health, spreads
 
 
 @dataclass
 class PairBatch:
-    """B pairs: features (B, N, D_v), frame_mask (B, N), texts, negatives (B, B), labels per level (B, K)."""
+    """B pairs: features (B, N, D_v), frame_mask (B, N), texts, labels per level (B, K).
+
+    `owner` and `wording` (B,) number the video and the caption's words: pairs that share one are no negatives.
+    """
 
     features: Tensor
     frame_mask: Tensor
     text: TextTensors
-    negatives: Tensor
+    owner: Tensor
+    wording: Tensor
     text_labels: dict[str, Tensor]
     video_labels: dict[str, Tensor]
+
+    @property
+    def negatives(self) -> Tensor:
+        """(B, B) bool: pairs of another video and another wording."""
+        return (self.owner.unsqueeze(1) != self.owner) & (self.wording.unsqueeze(1) != self.wording)
+
+    def gathered(self) -> PairBatch:
+        """What the objective asks of the pairs of all processes; features and texts stay this process's own."""
+        owner, wording, text_labels, video_labels = gather_rows(
+            (self.owner, self.wording, self.text_labels, self.video_labels)
+        )
+        return PairBatch(self.features, self.frame_mask, self.text, owner, wording, text_labels, video_labels)
 
 
 class Pairs(Dataset):
@@ -56,19 +72,19 @@ class Pairs(Dataset):
     def collate(self, rows: Sequence[int]) -> PairBatch:
         index = np.asarray(rows)
         videos = self.data.owner[index]
-        same = (videos[:, None] == videos) | (self.wording[index][:, None] == self.wording[index])
         return PairBatch(
             self.data.features[videos],
             self.data.frame_mask[videos],
             collate([self.data.texts[i] for i in rows]),
-            torch.from_numpy(~same),
+            torch.from_numpy(videos),
+            torch.from_numpy(self.wording[index]),
             {level: labels[index].float() for level, labels in self.text_labels.items()},
             {level: labels[videos].float() for level, labels in self.video_labels.items()},
         )
 
 
 class MCSANModule(L.LightningModule):
-    """Trains one MCSAN; `history` keeps the validation metrics of every epoch."""
+    """Trains one MCSAN; `history` keeps the validation metrics of every epoch, `health` those of the last by level."""
 
     def __init__(self, model: MCSAN, preset: Preset, validation: VideoText) -> None:
         super().__init__()
@@ -80,6 +96,7 @@ class MCSANModule(L.LightningModule):
             requires_grad=preset.loss.ranking == "infonce",
         )
         self.history: list[dict[str, Retrieval]] = []
+        self.health: dict[str, LevelHealth] = {}
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         losses = self.losses(batch)
@@ -87,11 +104,20 @@ class MCSANModule(L.LightningModule):
         return torch.stack(list(losses.values())).sum()
 
     def losses(self, batch: PairBatch) -> dict[str, Tensor]:
-        """The weighted terms of the objective (41), by name."""
+        """The weighted terms of the objective (41), by name, over the pairs of all processes."""
+        encoded = self.model(batch.features, batch.frame_mask, batch.text)
+        raw_video, raw_text = ({n: v.float() for n, v in side.items()} for side in encoded)
+        raw_video, raw_text, present = gather_rows((raw_video, raw_text, batch.text.present()))
+        # The towers may run in half precision; what they are compared by does not.
+        with torch.autocast(self.device.type, enabled=False):
+            return self._objective(raw_video, raw_text, present, batch.gathered())
+
+    def _objective(
+        self, raw_video: dict[str, Tensor], raw_text: dict[str, Tensor], present: dict[str, Tensor], batch: PairBatch
+    ) -> dict[str, Tensor]:
         config, model = self.preset.loss, self.model
-        raw_video, raw_text = model(batch.features, batch.frame_mask, batch.text)
         video, text = unit(raw_video), unit(raw_text)
-        scores, present = model.level_scores(video, text), batch.text.present()
+        scores = model.level_scores(video, text)
         temperature = self.log_temperature.exp().clamp(0.005, 1.0)
         terms = {"rank": ranking_loss(model.fuse(scores, present), batch.negatives, config, temperature[0])}
         if config.level_ranking:
@@ -118,14 +144,13 @@ class MCSANModule(L.LightningModule):
         return terms
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        results, spread = validate(self.model, self.validation)
+        with torch.autocast(self.device.type, enabled=False):  # as the finished model will compute
+            results, spread = validate(self.model, self.validation)
         self.history.append(results)
-        self.log("sum_r", results["fused"].sum_r, prog_bar=True)
-        for name in LEVEL_NAMES:
-            self.log(f"r1/{name}", results[name].text_to_video.r1)
-            self.log(f"spread/{name}", spread[name])
-            if spread[name] < _DEAD_SPREAD:
-                self.print(f"Warning: level {name!r} is dead: its scores differ by {spread[name]:.1e} only.")
+        self.health = level_health(results, spread, self.validation.owner)
+        self.log("sum_r", results["fused"].sum_r)
+        for name, level in self.health.items():
+            self.log_dict({f"r1/{name}": level.r1, f"spread/{name}": level.spread, f"sum_r/{name}": level.sum_r})
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(TensorDataset(torch.zeros(1)))  # one step: validation ranks the whole split at once
@@ -150,7 +175,8 @@ class MCSANModule(L.LightningModule):
             batch.features.to(device),
             batch.frame_mask.to(device),
             batch.text.to(device),
-            batch.negatives.to(device),
+            batch.owner.to(device),
+            batch.wording.to(device),
             {level: labels.to(device) for level, labels in batch.text_labels.items()},
             {level: labels.to(device) for level, labels in batch.video_labels.items()},
         )
@@ -184,12 +210,11 @@ def fold_text_queries(model: MCSAN, vectors: Vectors) -> Vectors:
 
 
 def validate(model: MCSAN, data: VideoText) -> tuple[dict[str, Retrieval], dict[str, float]]:
-    """Metrics on `data`, fused and per level, and the spread (standard deviation) of each level's scores."""
+    """Metrics on `data`, fused and per level, and the spread of each level's scores (health.py)."""
     was_training = model.training
     model.eval()
     videos = encode_videos(model, data.features, data.frame_mask)
     queries = fold_text_queries(model, encode_text_features(model, data.texts))
     model.train(was_training)
     specs = model.level_specs()
-    spread = {s.name: float(s.activate(queries[s.name] @ videos[s.name].T).std()) for s in specs}
-    return evaluate(specs, queries, videos, data.owner), spread
+    return evaluate(specs, queries, videos, data.owner), spreads(specs, queries, videos)

@@ -64,7 +64,7 @@ def test_training_learns_every_level_and_keeps_the_best_epoch(tmp_path: Path) ->
     # Two dozen videos: a random order would find 42% among the first ten.
     assert all(history[-1][level].text_to_video.r10 > 90 for level in ("global", "entity", "action", "relation"))
     assert min(spread.values()) > 0.05
-    assert (tmp_path / "log" / "metrics.csv").is_file()
+    assert (tmp_path / "metrics.csv").is_file()
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
