@@ -173,7 +173,9 @@ class KeepState(L.Callback):
 
     def _row(self, trainer: L.Trainer, results: Mapping[str, Retrieval]) -> dict[str, float]:
         losses = {name: float(total / self._steps) for name, total in self._sums.items()}
-        levels = {name: value for name, value in trainer.callback_metrics.items() if name.startswith(("r1/", "spread/"))}
+        levels = {
+            name: value for name, value in trainer.callback_metrics.items() if name.startswith(("r1/", "spread/"))
+        }
         return {
             "epoch": len(self.rows) + 1,
             "step": trainer.global_step,

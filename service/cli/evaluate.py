@@ -79,7 +79,7 @@ def _on_library(settings: Settings, videos: list[CaptionedVideo]) -> Measured:
     from indexer.library import Library
     from model.evaluation.metrics import evaluate as measure
     from model.registry import load_encoder
-    from model.training.readers import named
+    from model.training.checks import named
 
     with console().status("Loading the model"):
         encoder = load_encoder(settings.model, device=settings.device)
