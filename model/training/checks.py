@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
+from model.errors import InputError
 from model.training.dataset import CaptionedVideo
 
 _SHOWN = 5
@@ -64,5 +67,14 @@ def features_digest(features: Iterable[Tensor]) -> str:
     digest = hashlib.sha256()
     for rows in features:
         digest.update(repr(tuple(rows.shape)).encode())
-        digest.update(rows.numpy())
+        digest.update(np.ascontiguousarray(rows).data)
     return f"sha256:{digest.hexdigest()}"
+
+
+def file_digest(path: Path) -> str:
+    """A hash of a file's content. Raises InputError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error

@@ -6,10 +6,16 @@ from typing import Any, TypeVar
 
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
+from lightning_utilities.core.rank_zero import rank_zero_only
 from torch import Tensor, distributed
 from torch.nn import functional as fn
 
 T = TypeVar("T")
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that speaks and writes. Each further GPU runs the same command beside it."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def gather_rows(rows: T) -> T:

@@ -11,7 +11,7 @@ from model.mcsan import CONCEPT_LEVELS, MCSAN
 from model.training.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.loop import train_module
 from model.training.module import MCSANModule, Pairs
-from model.training.resume import History
+from model.training.run_folder import History
 
 
 def fit(

@@ -65,9 +65,9 @@ def chance_sum_r(owner: npt.NDArray[np.int64]) -> float:
     """
     own = np.bincount(owner)
     forward, backward, missed = sum(chance(len(own))), 0.0, np.ones(len(own))
-    for rank in range(min(10, len(owner))):
+    for rank in range(10):
         # One more text is drawn: the chance that all so far described another video.
-        left = len(owner) - rank
+        left = max(len(owner) - rank, 1)
         missed = missed * np.clip(left - own, 0, None) / left
         backward += 100 * float((1 - missed).mean()) * (rank in (0, 4, 9))
     return forward + backward

@@ -32,7 +32,7 @@ def train_module(
 
     `folder` receives metrics.csv, TensorBoard's events and the state to go on from (resume.py). With `resume` a state
     in it is gone on from, and the result is that of a run that nobody stopped; without, it is thrown away.
-    Uses every GPU there is, with bfloat16 where it has it.
+    Uses every GPU there is, with bfloat16 where it has it. Of several processes the first one ends with the weights.
     """
     # Lightning's start-up lines repeat what the caller has said.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -64,5 +64,6 @@ def train_module(
         # Lightning's advice on workers, folders and intervals is for other set-ups than data in memory.
         warnings.filterwarnings("ignore", module=r"lightning\b")
         trainer.fit(module, loader, ckpt_path=keep.last, weights_only=True)
-    module.load_state_dict(torch.load(keep.best_weights, map_location="cpu", weights_only=True))
     module.cpu()
+    if trainer.is_global_zero:
+        module.load_state_dict(torch.load(keep.best_weights, map_location="cpu", weights_only=True))

@@ -27,7 +27,7 @@ class ShowProgress(L.Callback):
         self._bar: Progress | None = None
         self._began, self._first_step = 0.0, 0
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self._began, self._first_step = time.monotonic(), trainer.global_step
         if self.quiet or not trainer.is_global_zero or not self.console.is_terminal:
             return
@@ -39,12 +39,12 @@ class ShowProgress(L.Callback):
         self._bar.add_task("Training", total=total, completed=trainer.global_step, found=_found(pl_module))
         self._bar.start()
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
         if self._bar is not None:
             name = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, description=name)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.is_global_zero:
             return
         for warning in warnings(pl_module.health):
@@ -54,7 +54,7 @@ class ShowProgress(L.Callback):
         if not self.quiet:
             self.console.print(self._line(trainer, pl_module), highlight=False, markup=False)
 
-    def _line(self, trainer: L.Trainer, pl_module: L.LightningModule) -> str:
+    def _line(self, trainer: L.Trainer, pl_module: Any) -> str:
         parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
         losses = [float(v) for name, v in trainer.callback_metrics.items() if name.startswith("loss/")]
         parts += [f"loss {sum(losses):.3f}", _found(pl_module)]
@@ -64,10 +64,10 @@ class ShowProgress(L.Callback):
         seconds = (time.monotonic() - self._began) / (trainer.global_step - self._first_step) * left
         return "; ".join([*parts, f"{_duration(seconds)} left" if left else "done"])
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         self._stop()
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._stop()
 
     def _stop(self) -> None:
@@ -76,7 +76,7 @@ class ShowProgress(L.Callback):
             self._bar = None
 
 
-def _found(module: L.LightningModule) -> str:
+def _found(module: Any) -> str:
     sums = [epoch["fused"].sum_r for epoch in module.history]
     return f"SumR {sums[-1]:.1f} (best {max(sums):.1f})" if sums else ""
 

@@ -8,9 +8,9 @@
 | a folder with annotation/RET/ref_captions.json | HANet and HGR, splits in public_split/{trn,val,tst}_names.npy |
 
 A second file with a list of test videos (MSR-VTT's 1k-A, MSRVTT_JSFUSION_test.csv: key, vid_key, video_id, sentence)
-moves its videos to "test". Where the list has a "sentence" column, as 1k-A has, those sentences are the only captions of
-the test videos: the protocol ranks 1,000 videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for Video
-Question Answering and Retrieval", ECCV 2018).
+moves its videos to "test". Where the list has a "sentence" column, as 1k-A has, those sentences are the only captions
+of the test videos: the protocol ranks 1,000 videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for
+Video Question Answering and Retrieval", ECCV 2018).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from model.training.atomic import replacing
 from model.training.loop import train_module
 from model.training.module import MCSANModule
 from model.training.order import EpochBatches
-from model.training.resume import History, Run
+from model.training.run_folder import History, Run
 
 TOY_FILE = Path(__file__).with_name("test_training.py")
 EPOCHS = 4  # of 8 batches
