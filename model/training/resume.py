@@ -77,16 +77,14 @@ class KeepState(L.Callback):
             if trainer.is_global_zero:
                 with replacing(self.best_weights) as temporary:
                     torch.save(pl_module.state_dict(), temporary)
+        if trainer.is_global_zero:
+            self._write_rows()
         self._save(trainer)
         if trainer.is_global_zero:
             # Only now does no state on disk want the older ones.
             for path in best_weights(self.folder):
                 if path != self.best_weights:
                     path.unlink()
-            with replacing(self.folder / METRICS) as temporary, temporary.open("w", newline="") as file:
-                writer = csv.DictWriter(file, self.rows[0])
-                writer.writeheader()
-                writer.writerows(self.rows)
 
     def _row(self, trainer: L.Trainer, results: Mapping[str, Retrieval]) -> dict[str, float]:
         losses = {name: float(total / self._steps) for name, total in self._sums.items()}
@@ -101,6 +99,12 @@ class KeepState(L.Callback):
             **{f"sum_r/{name}": result.sum_r for name, result in results.items() if name != "fused"},
             **{name: float(value) for name, value in levels.items()},
         }
+
+    def _write_rows(self) -> None:
+        with replacing(self.folder / METRICS) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.rows[0])
+            writer.writeheader()
+            writer.writerows(self.rows)
 
     def _save(self, trainer: L.Trainer) -> None:
         if trainer.is_global_zero:

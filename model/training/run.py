@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from model.config import Preset
 from model.errors import InputError, ModelError
 from model.evaluation.metrics import Retrieval
 from model.parser import SpacyParser
+from model.registry import resolve_device
 from model.sentence import SentenceEncoder
 from model.text_features import TextFeatures, TextFeaturizer
 from model.training.checks import captions_digest, features_digest, file_digest, named, repeated_features
@@ -58,12 +60,14 @@ def train_on_features(
     stage: Stage = silent,
     fresh: bool = False,
     skip_missing: bool = False,
+    made_with: Mapping[str, Any] = MappingProxyType({}),
 ) -> History:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
     A run that was stopped is gone on with, a finished one is left as it is; `fresh` starts over. With
     `backbone_weights` the checkpoint also holds the network that made the features, and can index videos. Captions are
     kept encoded below `cache` (default: in the run's folder). `skip_missing` leaves out videos without features.
+    `made_with` says how the features were made, where that is part of the run.
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
@@ -73,12 +77,12 @@ def train_on_features(
     first = is_first_process()
     tell = tell if first else _say_nothing
     logs = folder / "log"
-    run = Run.fresh(logs) if fresh and first else Run(logs)
+    run = Run.fresh(logs) if fresh and first else Run(logs, writes=first)
     if (folder / "config.json").exists() and not run.begun and not fresh:
         raise InputError(f"{folder} holds another checkpoint. Name another --out, or replace it with --fresh.")
     weights = file_digest(backbone_weights) if backbone_weights else None
     told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
-    run.agree(_flat(asdict(preset)) | told)
+    run.agree(_flat(asdict(preset)) | told | dict(made_with))
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         splits = _training_splits(captions, file, skip_missing, seed, tell)
@@ -90,9 +94,10 @@ def train_on_features(
         return run.history
     for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
         tell(note)
-    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
+    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder(resolve_device("auto")))
     run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
     texts = TextCache(cache or logs / "texts", featurizer, tell)
+    run.begin()
     tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}.")
     sets = []
     for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):

@@ -21,13 +21,13 @@ _RUN = "run.json"
 
 
 class Run:
-    """The folder of one training run, and the arguments that it was begun with.
+    """The folder of one training run, and the arguments that it was begun with. `writes`: whether this process may.
 
     Raises InputError if its run.json cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, writes: bool = True) -> None:
+        self.folder, self._writes = folder, writes
         self._arguments: dict[str, Any] = {}
         self.history: History | None = None
         """The metrics of a finished run, else None."""
@@ -53,7 +53,7 @@ class Run:
         return cls(folder)
 
     def agree(self, arguments: Mapping[str, Any]) -> None:
-        """Note the arguments of a new run, or check that they are those that the run was begun with.
+        """Check that these are the arguments that the run was begun with, or take them for those of a new run.
 
         Raises InputError that names every argument that differs.
         """
@@ -66,22 +66,27 @@ class Run:
                 "Give the same again, name another --out, or start over with --fresh."
             )
         self._arguments |= given
-        write_json(self.folder / _RUN, {"arguments": self._arguments, "history": self._history_json()})
+
+    def begin(self) -> None:
+        """Bind the folder to the arguments. Not before: what could not even begin should not be in the way."""
+        self._write()
 
     def finish(self, history: History) -> None:
         """Keep the metrics; the states that a finished run no longer needs are deleted."""
         self.history = history
-        write_json(self.folder / _RUN, {"arguments": self._arguments, "history": self._history_json()})
+        self._write()
         for path in (*best_weights(self.folder), self.folder / LAST):
             path.unlink(missing_ok=True)
 
-    def _history_json(self) -> list[dict[str, Any]] | None:
-        return None if self.history is None else history_to_json(self.history)
+    def _write(self) -> None:
+        if self._writes:
+            history = None if self.history is None else history_to_json(self.history)
+            write_json(self.folder / _RUN, {"arguments": self._arguments, "history": history})
 
 
 def _difference(name: str, was: Any, now: Any) -> str:
-    digests = isinstance(was, str) and was.startswith("sha256:")
-    return f"the {name} had other content" if digests else f"{name} was {was}, not {now}"
+    known, given = ("given" if str(value).startswith("sha256:") else value for value in (was, now))
+    return f"the {name} had other content" if known == given else f"{name} was {known}, not {given}"
 
 
 def history_to_json(history: History) -> list[dict[str, Any]]:

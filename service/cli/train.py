@@ -114,6 +114,7 @@ def train(
             stage=stage_bar,
             fresh=fresh,
             skip_missing=skip_missing or videos is not None,
+            made_with={} if videos is None else {"backbone": backbone, "frames": frames},
         )
         if not is_first_process():
             return

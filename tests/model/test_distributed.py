@@ -65,7 +65,8 @@ def run_rank(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     for ranking in ("infonce", "hardest"):
         loss = Loss(ranking)
-        value = nn.parallel.DistributedDataParallel(loss, find_unused_parameters=True)(ROWS[rank::2])
+        wrapped = nn.parallel.DistributedDataParallel(loss, find_unused_parameters=True)
+        value = wrapped(ROWS[rank::2])
         value.backward()
         torch.save((value.detach(), loss.gradients()), Path(folder) / f"{ranking}-{rank}.pt")
     wide = gather_rows({"x": torch.full((1 + rank, 2 + rank), float(rank)), "names": ("a", "b")})

@@ -1,7 +1,6 @@
 """A run that is killed and gone on with ends as one that nobody stopped; a run does not mix with another."""
 
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -110,15 +109,19 @@ def test_the_order_of_an_epoch_goes_on_anywhere_and_is_shared_by_processes() -> 
 
 
 def test_a_run_refuses_other_arguments_by_name(tmp_path: Path) -> None:
-    given = {"seed": 0, "preset": "paper", "captions": "sha256:a"}
-    Run(tmp_path / "log").agree(given)
-    Run(tmp_path / "log").agree(given | {"frame features": "sha256:f"})
-    with pytest.raises(InputError, match=r"seed was 0, not 1; the captions had other content\. Give the same"):
-        Run(tmp_path / "log").agree(given | {"seed": 1, "captions": "sha256:b"})
+    given = {"seed": 0, "preset": "paper", "captions": "sha256:a", "weights": None}
+    Run(tmp_path / "log").agree(given | {"seed": 7})  # did not begin
+    begun = Run(tmp_path / "log")
+    begun.agree(given)
+    begun.agree({"frame features": "sha256:f"})
+    begun.begin()
+    assert Run(tmp_path / "log").begun
+    told = r"seed was 0, not 1; the captions had other content; weights was None, not given\. Give the same"
+    with pytest.raises(InputError, match=told):
+        Run(tmp_path / "log").agree({"seed": 1, "captions": "sha256:b", "weights": "sha256:w"})
     with pytest.raises(InputError, match="the frame features had other content"):
         Run(tmp_path / "log").agree({"frame features": "sha256:g"})
-    Run.fresh(tmp_path / "log").agree({"seed": 1})
-    assert json.loads((tmp_path / "log" / "run.json").read_text())["arguments"] == {"seed": 1}
+    assert not Run.fresh(tmp_path / "log").begun
 
 
 def test_a_finished_run_keeps_its_metrics_and_drops_its_states(tmp_path: Path) -> None:
