@@ -34,6 +34,7 @@ class ModelConfig:
     text_global_fc    a linear layer on the sentence vector, initialised to the identity
     learned_weights   learn the weights of the four levels in the fused score
     head_scale        s of the holographic head's initial h = s * e_0
+    relation_level    off: the paper's ablation without relations; every clip and text lacks the level
     """
 
     feature_dim: int = 2048
@@ -57,6 +58,7 @@ class ModelConfig:
     text_global_fc: bool = False
     learned_weights: bool = False
     head_scale: float = 10.0
+    relation_level: bool = True
 
     @property
     def tower_dim(self) -> int:

@@ -33,9 +33,16 @@ class MCSAN(nn.Module):
         self.head = HolographicHead(config.sentence_dim, config.head_scale)
         # One FC per level, shared by both modalities (24-26). It reads the normalised vectors, the very ones that an
         # index stores, so that a hit can be explained from the index; `concept_scale` gives it its range back.
-        self.concepts = nn.ModuleDict({n: nn.Linear(config.embed_dim, vocabulary_sizes[n]) for n in CONCEPT_LEVELS})
+        self.concepts = nn.ModuleDict(
+            {n: nn.Linear(config.embed_dim, vocabulary_sizes[n]) for n in self.concept_levels}
+        )
         self.concept_scale = nn.Parameter(torch.full((3,), 10.0))
         self.log_weights = nn.Parameter(torch.zeros(len(LEVEL_NAMES)), requires_grad=config.learned_weights)
+
+    @property
+    def concept_levels(self) -> tuple[str, ...]:
+        """The levels that are read for concepts: all but the global one, and but a relation level switched off."""
+        return tuple(n for n in CONCEPT_LEVELS if n != "relation" or self.config.relation_level)
 
     def level_scores(self, video: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Activated scores of every video with every text, unit vectors -> (B_v, B_t) per level: (23), (30-32)."""
@@ -50,8 +57,10 @@ class MCSAN(nn.Module):
         return torch.stack([scores[n] * weights[n] / total for n in LEVEL_NAMES]).sum(0)
 
     def level_weights(self) -> Tensor:
-        """Positive weights with mean 1, in the order of LEVEL_NAMES; all 1 unless learned."""
-        return self.log_weights.softmax(0) * len(LEVEL_NAMES)
+        """Weights with mean 1, in the order of LEVEL_NAMES; equal unless learned, 0 for a level switched off."""
+        off = [name == "relation" and not self.config.relation_level for name in LEVEL_NAMES]
+        weights = self.log_weights.masked_fill(torch.tensor(off, device=self.log_weights.device), -torch.inf)
+        return weights.softmax(0) * len(LEVEL_NAMES)
 
     def concept_logits(self, level: str, vectors: Tensor) -> Tensor:
         """(B, d) unit vectors of either modality -> (B, K) logits of that level's vocabulary."""

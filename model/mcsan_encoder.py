@@ -12,7 +12,6 @@ from model.encoder import EncoderSpec, Frames, TextBatch
 from model.errors import ModelError
 from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
-from model.mcsan import CONCEPT_LEVELS
 from model.parse import Attributes, CaptionParser
 from model.text_features import TextFeatures, TextFeaturizer, collate
 from model.training.dataset import pad_features
@@ -96,7 +95,7 @@ class McsanEncoder:
     @torch.inference_mode()
     def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         found: list[dict[str, list[str]]] = [{} for _ in candidates]
-        for level in CONCEPT_LEVELS:
+        for level in self.model.concept_levels:
             rows = torch.from_numpy(vectors[level]).to(self.device)
             shown = self.model.concept_logits(level, rows).sigmoid().cpu() >= CONCEPT_THRESHOLD
             index = self._concept_rows[level]

@@ -32,7 +32,7 @@ class TextTensors:
     adjacency: Tensor
 
     def to(self, device: torch.device | str) -> TextTensors:
-        return TextTensors(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     @property
     def noun_mask(self) -> Tensor:
@@ -51,6 +51,14 @@ class TextTensors:
             "action": self.verb_mask.any(1),
             "relation": some,
         }
+
+
+def span_max(words: Tensor, text: TextTensors) -> Tensor:
+    """Maximum of word states (B, M, d) over the span of each node: (B, K, d), zeros for padding nodes."""
+    b, k, s = text.spans.shape
+    picked = words.gather(1, text.spans.view(b, k * s, 1).expand(-1, -1, words.shape[2])).view(b, k, s, -1)
+    spans = picked.masked_fill(~text.span_mask.unsqueeze(-1), -torch.inf).amax(2)
+    return torch.where(text.node_mask.unsqueeze(-1), spans, torch.zeros_like(spans))
 
 
 class GraphAttention(nn.Module):
@@ -77,6 +85,7 @@ class TextTower(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.config = config
         d = config.embed_dim
         self.sentence = nn.Linear(config.sentence_dim, config.sentence_dim) if config.text_global_fc else nn.Identity()
         if isinstance(self.sentence, nn.Linear):
@@ -89,7 +98,8 @@ class TextTower(nn.Module):
         self.project = nn.ModuleDict(
             {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
         )
-        self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
+        if config.relation_level:
+            self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
 
     def forward(self, text: TextTensors) -> dict[str, Tensor]:
         nodes = self.graph(self._nodes(text), text.adjacency)
@@ -97,16 +107,17 @@ class TextTower(nn.Module):
             "global": self.sentence(text.sentence),
             "entity": self.project["entity"](masked_mean(nodes, text.noun_mask)),
             "action": self.project["action"](masked_mean(nodes, text.verb_mask)),
-            "relation": self.relation(text.words, text.word_mask),
+            "relation": self._relation(text),
         }
         present = text.present()
         return {name: v * present[name].unsqueeze(1) for name, v in vectors.items()}
 
+    def _relation(self, text: TextTensors) -> Tensor:
+        """(B, d); zeros where the level is switched off."""
+        if self.config.relation_level:
+            return self.relation(text.words, text.word_mask)
+        return text.words.new_zeros(len(text.words), self.config.embed_dim)
+
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
-        words = self.word(text.words)  # (B, M, d)
-        b, k, s = text.spans.shape
-        picked = words.gather(1, text.spans.view(b, k * s, 1).expand(-1, -1, words.shape[2])).view(b, k, s, -1)
-        spans = picked.masked_fill(~text.span_mask.unsqueeze(-1), -torch.inf).amax(2)
-        spans = torch.where(text.node_mask.unsqueeze(-1), spans, torch.zeros_like(spans))
-        return spans * self.role(text.role)
+        return span_max(self.word(text.words), text) * self.role(text.role)

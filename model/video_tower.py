@@ -90,7 +90,8 @@ class VideoTower(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         self.bottleneck = nn.Linear(config.feature_dim, config.bottleneck) if config.bottleneck else nn.Identity()
-        self.embed = nn.ModuleDict({name: nn.Linear(config.tower_dim, config.tower_dim) for name in LEVEL_NAMES})
+        levels = [name for name in LEVEL_NAMES if name != "relation" or config.relation_level]
+        self.embed = nn.ModuleDict({name: nn.Linear(config.tower_dim, config.tower_dim) for name in levels})
         self.dropout = nn.Dropout(config.dropout)
         d = config.embed_dim
         self.pool = nn.ModuleDict(
@@ -98,9 +99,10 @@ class VideoTower(nn.Module):
                 "global": GlobalGRU(config) if config.video_global == "gru" else GlobalMean(config),
                 "entity": EntityPool(config),
                 "action": ActionPool(config),
-                "relation": RelationEncoder(config.tower_dim, d, config.heads, config.dropout),
             }
         )
+        if config.relation_level:
+            self.pool["relation"] = RelationEncoder(config.tower_dim, d, config.heads, config.dropout)
         self.project = nn.ModuleDict(
             {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
         )
@@ -119,8 +121,8 @@ class VideoTower(nn.Module):
             # Dropped frames leave the sequence, so that those after them move up and lengths stay prefixes.
             order = kept.int().argsort(dim=1, descending=True, stable=True)
             f, mask = f.gather(1, order.unsqueeze(-1).expand_as(f)), kept.gather(1, order)
-        vectors = {}
-        for name in LEVEL_NAMES:
+        vectors = {"relation": f.new_zeros(len(f), self.config.embed_dim)}
+        for name in self.embed:
             level = self.dropout(fn.relu(f + self.embed[name](f)))  # (7-10)
             pooled = self.pool[name](level, mask)
             vectors[name] = self.project[name](pooled) if name in self.project else pooled

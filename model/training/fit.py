@@ -6,11 +6,14 @@ from pathlib import Path
 
 import lightning as L
 
-from model.config import Preset
+from model.config import Preset, TrainConfig
 from model.mcsan import CONCEPT_LEVELS, MCSAN
+from model.training.batches import Pairs
 from model.training.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.loop import train_module
-from model.training.module import MCSANModule, Pairs
+from model.training.matcher import Matcher
+from model.training.module import MatcherModule
+from model.training.objective import mcsan_matcher
 from model.training.run_folder import History
 
 
@@ -29,12 +32,35 @@ def fit(
     `run_folder` receives the logs and the state to go on from: see `train_module`.
     """
     L.seed_everything(seed, verbose=False)
-    config = preset.train
+    vocabularies = vocabularies_of(train, preset.train)
+    matcher = mcsan_matcher(preset, train, vocabularies)
+    history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress, resume)
+    return matcher.model, vocabularies, history
+
+
+def vocabularies_of(train: VideoText, config: TrainConfig) -> Vocabularies:
+    """The concepts of the training captions, in the sizes that `config` names."""
     sizes = (config.entity_vocabulary, config.action_vocabulary, config.relation_vocabulary)
-    vocabularies = build_vocabularies(train.texts, dict(zip(CONCEPT_LEVELS, sizes, strict=True)))
-    model = MCSAN(preset.model, {level: max(1, len(words)) for level, words in vocabularies.items()})
-    frames = train.features[train.frame_mask]
-    model.video.set_statistics(frames.mean(0), frames.std(0))
-    module = MCSANModule(model, preset, validation)
-    train_module(module, Pairs(train, vocabularies), config, run_folder, seed, progress, resume)
-    return module.model.eval(), vocabularies, module.history
+    return build_vocabularies(train.texts, dict(zip(CONCEPT_LEVELS, sizes, strict=True)))
+
+
+def fit_matcher(
+    matcher: Matcher,
+    config: TrainConfig,
+    train: VideoText,
+    validation: VideoText,
+    vocabularies: Vocabularies,
+    run_folder: Path,
+    seed: int,
+    progress: bool = True,
+    resume: bool = False,
+) -> History:
+    """Train any matcher as `fit` does; it ends as it was in its best epoch, in eval mode on the CPU.
+
+    Returns the validation metrics of every epoch. The caller seeds what the matcher starts from.
+    """
+    module = MatcherModule(matcher, config, validation)
+    pairs = Pairs(train, vocabularies, matcher.collate_text)
+    train_module(module, pairs, config, run_folder, seed, progress, resume)
+    matcher.eval()
+    return module.history

@@ -12,14 +12,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from model.config import TrainConfig
-from model.training.module import MCSANModule, Pairs
+from model.training.batches import Pairs
+from model.training.module import MatcherModule
 from model.training.order import EpochBatches
 from model.training.progress import ShowProgress
 from model.training.resume import SAVE_EVERY, KeepState
 
 
 def train_module(
-    module: MCSANModule,
+    module: MatcherModule,
     pairs: Pairs,
     config: TrainConfig,
     folder: Path,

@@ -25,13 +25,11 @@ from model.text_features import TextFeatures, TextFeaturizer
 from model.training.checks import captions_digest, features_digest, file_digest, named, repeated_features
 from model.training.dataset import CaptionedVideo, VideoText, pad_features
 from model.training.feature_file import FeatureFile
-from model.training.module import validate
 from model.training.readers import CaptionSet
 from model.training.run_folder import History, Run
+from model.training.splits import hold_out
 from model.training.text_cache import Advance, TextCache
-
-HELD_OUT = 0.1
-"""Share of the training videos that validate where the captions name no validation split."""
+from model.training.validation import validate
 
 Tell = Callable[[str], None]
 """Receives sentences about what was found and what is being done."""
@@ -102,7 +100,7 @@ def train_on_features(
     sets = []
     for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
         with stage(f"Sentences, {name}") as advance:
-            sets.append(_video_text(videos, own, partial(texts.texts, advance=advance)))
+            sets.append(video_text(videos, own, partial(texts.texts, advance=advance)))
     model, vocabularies, history = fit(preset, sets[0], sets[1], logs, seed, progress, resume=True)
     if first:
         note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions."
@@ -131,14 +129,15 @@ def evaluate_on_features(
         if file.dim != expected:
             raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
         rows = file.read([video.video for video in videos], loaded.model.config.frames)
-    return validate(loaded.model, _video_text(videos, rows, featurizer))[0], loaded
+    return validate(loaded.model, video_text(videos, rows, featurizer))[0], loaded
 
 
-def _video_text(
+def video_text(
     videos: Sequence[CaptionedVideo],
     rows: Sequence[Tensor],
     featurize: Callable[[list[str]], Sequence[TextFeatures]],
 ) -> VideoText:
+    """Videos with their features `rows` and the texts that `featurize` makes of their captions."""
     features, mask = pad_features(rows)
     owner = np.repeat(np.arange(len(videos)), [len(video.captions) for video in videos])
     return VideoText(features, mask, featurize([caption for video in videos for caption in video.captions]), owner)
@@ -164,11 +163,8 @@ def _training_splits(
         tell(f"{file.path.name}: {named('videos left out, without features', sorted(missing))}")
     training, validation = ([v for v in videos if v.video not in missing] for videos in (training, validation))
     if not validation and len(training) > 1:
-        order = np.random.default_rng(seed).permutation(len(training))
-        held = max(1, round(HELD_OUT * len(training)))
-        validation = [training[i] for i in sorted(order[:held])]
-        training = [training[i] for i in sorted(order[held:])]
-        tell(f"The captions name no validation split: {held} training videos, drawn by the seed, validate.")
+        training, validation = hold_out(training, seed)
+        tell(f"The captions name no validation split: {len(validation)} training videos, drawn by the seed, validate.")
     if len(training) < 2:
         raise InputError(f"Training needs at least 2 videos beside those that validate, found {len(training)}.")
     return training, validation

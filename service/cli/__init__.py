@@ -13,7 +13,21 @@ import typer
 from typer.core import TyperGroup
 
 from model.errors import QuartetError
-from service.cli import captions, demo, doctor, evaluate, features, index, search, serve, status, train, tune
+from service.cli import (
+    captions,
+    compare,
+    demo,
+    demo_dataset,
+    doctor,
+    evaluate,
+    features,
+    index,
+    search,
+    serve,
+    status,
+    train,
+    tune,
+)
 
 
 class _QuartetGroup(TyperGroup):
@@ -63,6 +77,7 @@ def root(
 
 
 app.command("demo")(demo.demo)
+app.command("demo-dataset")(demo_dataset.demo_dataset)
 app.command("index")(index.index)
 app.add_typer(captions.app, name="captions")
 app.command("search")(search.search)
@@ -73,6 +88,7 @@ app.command("features")(features.features)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
 
 

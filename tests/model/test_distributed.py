@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 
 from model.mcsan import MCSAN
 from model.training.distributed import gather_rows, is_first_process
-from model.training.module import MCSANModule
+from model.training.objective import MCSANMatcher
 
 TOY_FILE = Path(__file__).with_name("test_training.py")
 ROWS = range(0, 30, 2)  # 15 pairs: the second process has one fewer
@@ -40,7 +40,7 @@ def _toy() -> ModuleType:
 
 
 class Loss(nn.Module):
-    """The sum of a module's losses as a forward pass, which is what DistributedDataParallel wraps."""
+    """The sum of a matcher's losses as a forward pass, which is what DistributedDataParallel wraps."""
 
     def __init__(self, ranking: str) -> None:
         super().__init__()
@@ -48,15 +48,15 @@ class Loss(nn.Module):
         preset = replace(toy.TOY, loss=replace(toy.TOY.loss, ranking=ranking, kl_weight=0.1, concept_weight=1.0))
         data = toy.toy_data(16, 0)
         torch.manual_seed(0)
-        self.module = MCSANModule(MCSAN(preset.model, {"entity": 4, "action": 3, "relation": 1}), preset, data)
+        self.matcher = MCSANMatcher(MCSAN(preset.model, {"entity": 4, "action": 3, "relation": 1}), preset.loss)
         data.texts[4] = replace(data.texts[4], parse=data.texts[2].parse)  # the same words about another video
         self.pairs = toy.Pairs(data, {"entity": list(toy.KINDS), "action": list(toy.VERBS), "relation": []})
 
     def forward(self, rows: range) -> Tensor:
-        return torch.stack(list(self.module.losses(self.pairs.collate(rows)).values())).sum()
+        return torch.stack(list(self.matcher.losses(self.pairs.collate(rows)).values())).sum()
 
     def gradients(self) -> dict[str, Tensor]:
-        return {name: p.grad for name, p in self.module.named_parameters() if p.grad is not None}
+        return {name: p.grad for name, p in self.matcher.named_parameters() if p.grad is not None}
 
 
 def run_rank(rank: int, folder: str) -> None:
@@ -102,7 +102,7 @@ def test_half_precision_towers_leave_the_losses_in_single_precision(ranking: str
     loss = Loss(ranking)
     expected = loss(ROWS)
     with torch.autocast("cpu", torch.bfloat16):
-        losses = loss.module.losses(loss.pairs.collate(ROWS))
+        losses = loss.matcher.losses(loss.pairs.collate(ROWS))
     assert all(value.dtype == torch.float32 and value.isfinite() for value in losses.values())
     total = torch.stack(list(losses.values())).sum()
     torch.testing.assert_close(total, expected, rtol=0.05, atol=0.0)

@@ -17,7 +17,8 @@ from model.evaluation.metrics import Recall, Retrieval
 from model.mcsan import MCSAN
 from model.training.atomic import replacing
 from model.training.loop import train_module
-from model.training.module import MCSANModule
+from model.training.module import MatcherModule
+from model.training.objective import MCSANMatcher
 from model.training.order import EpochBatches
 from model.training.run_folder import History, Run
 
@@ -47,22 +48,23 @@ def run(folder: Path, save_every: float = 300.0, go_on: bool = True) -> tuple[MC
     torch.manual_seed(5)
     data = toy.toy_data(64, 0)
     words = {"entity": list(toy.KINDS), "action": list(toy.VERBS), "relation": []}
-    module = MCSANModule(MCSAN(preset.model, {"entity": 4, "action": 3, "relation": 1}), preset, toy.toy_data(24, 1))
+    model = MCSAN(preset.model, {"entity": 4, "action": 3, "relation": 1})
+    module = MatcherModule(MCSANMatcher(model, preset.loss), preset.train, toy.toy_data(24, 1))
     pairs = toy.Pairs(data, words)
     train_module(module, pairs, preset.train, folder, 5, progress=False, resume=go_on, save_every=save_every)
-    return module.model, module.history
+    return model, module.history
 
 
 def run_until(folder: str, step: int, save_every: float) -> None:
     """Train until the process kills itself at the start of a step."""
-    real = MCSANModule.training_step
+    real = MatcherModule.training_step
 
-    def deadly(self: MCSANModule, batch: object, batch_idx: int) -> torch.Tensor:
+    def deadly(self: MatcherModule, batch: object, batch_idx: int) -> torch.Tensor:
         if self.global_step == step:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(self, batch, batch_idx)
 
-    MCSANModule.training_step = deadly
+    MatcherModule.training_step = deadly
     run(Path(folder), save_every)
 
 

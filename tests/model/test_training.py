@@ -15,9 +15,11 @@ from model.mcsan import MCSAN
 from model.parse import Node, ParsedCaption
 from model.sentence import EncodedText
 from model.text_features import TextFeatures
+from model.training.batches import Pairs
 from model.training.dataset import VideoText
 from model.training.fit import fit
-from model.training.module import MCSANModule, Pairs, validate
+from model.training.objective import MCSANMatcher
+from model.training.validation import validate
 from model.video_tower import VideoTower
 
 KINDS, VERBS = ("dog", "cat", "car", "ball"), ("run", "jump", "spin")
@@ -96,12 +98,12 @@ def test_every_objective_reaches_every_parameter(ranking: str) -> None:
     config = replace(TOY, loss=replace(TOY.loss, ranking=ranking, kl_symmetric=True))
     data = toy_data(16, 0)
     torch.manual_seed(0)
-    module = MCSANModule(MCSAN(config.model, {"entity": 4, "action": 3, "relation": 1}), config, data)
+    matcher = MCSANMatcher(MCSAN(config.model, {"entity": 4, "action": 3, "relation": 1}), config.loss)
     pairs = Pairs(data, {"entity": list(KINDS), "action": list(VERBS), "relation": []})
-    losses = module.losses(pairs.collate(range(0, 32, 2)))
+    losses = matcher.losses(pairs.collate(range(0, 32, 2)))
     assert set(losses) == {"rank", "level_rank", "concepts", "kl"}
     torch.stack(list(losses.values())).sum().backward()
-    idle = [n for n, p in module.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    idle = [n for n, p in matcher.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert idle == []
 
 

@@ -89,3 +89,21 @@ def test_train_refuses_what_it_cannot_train(monkeypatch: pytest.MonkeyPatch) -> 
     result = run("train", "--preset", "demo")
     assert result.exit_code == 1
     assert "pip install 'quartet[train]'" in result.stderr
+
+
+def test_compare_names_an_unknown_model_before_it_reads_anything(tmp_path: Path) -> None:
+    result = run("compare", tmp_path / "gone.jsonl", "--features", tmp_path / "gone.h5", "--models", "mcsan,vsse")
+    assert result.exit_code == 1
+    assert "Unknown model 'vsse'. Models: mcsan, mcsan-no-relation" in result.stderr
+
+
+def test_a_small_world_can_be_written_and_compared_on(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    made = run("demo-dataset", world, "--train", 4, "--val", 2, "--test", 3, "--captions", 2, "--max-frames", 3)
+    assert made.exit_code == 0, made.output
+    assert "features of 9 clips" in made.stdout
+    given = ("compare", world / "captions.jsonl", "--features", world / "features.h5", "--models", "vse++")
+    result = run(*given, "--seeds", 1, "--epochs", 1, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "[1/1] vse++, seed 0: test SumR" in result.stderr
+    assert "| vse++ |" in result.stdout and "3 test videos, 6 captions" in result.stdout

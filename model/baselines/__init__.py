@@ -1,0 +1,1 @@
+"""Published models that MCSAN is compared with, each trained on the same features, words and pairs."""

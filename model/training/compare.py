@@ -1,0 +1,217 @@
+"""Several models trained and measured on the same splits, one after the other, into one table.
+
+    OUT/runs/MODEL-seed0.json   one finished run: settings, metrics on the test split, size, time, best epoch
+    OUT/runs/MODEL-seed0/       its logs
+    OUT/results.json            all runs, and the mean and spread of every figure
+    OUT/table.md                the same as a table
+
+A run whose file exists is not trained again, so a comparison that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from model.config import TrainConfig
+from model.errors import InputError
+from model.parser import SpacyParser
+from model.sentence import SentenceEncoder
+from model.text_features import TextFeaturizer
+from model.training.contestants import Inputs, contestant
+from model.training.dataset import CaptionedVideo, VideoText
+from model.training.feature_file import FeatureFile
+from model.training.fit import fit_matcher, vocabularies_of
+from model.training.readers import CaptionSet
+from model.training.run import Tell, video_text
+from model.training.splits import hold_out
+from model.training.standings import FORMAT, Finished, write_standings
+from model.training.text_cache import TextCache
+
+SPLIT_SEED = 0
+"""Draws the validation videos where the captions name none: the same ones for every run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compare.
+
+    models   names of `contestants.py`; every one is trained with the seeds 0 to `seeds` - 1
+    epochs   of every model; None: as many as its own configuration says
+    frames   N, the most frames of a video that any model sees
+    width    multiplies the published widths: see `Inputs.width`
+
+    Raises InputError for an unknown model, one that is named twice, and numbers below 1.
+    """
+
+    models: tuple[str, ...]
+    seeds: int = 3
+    epochs: int | None = None
+    frames: int = 20
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in self.models:
+            contestant(name)
+            if self.models.count(name) > 1:
+                raise InputError(f"The model {name!r} is named twice.")
+        for what, value in (("seeds", self.seeds), ("epochs", self.epochs), ("frames", self.frames)):
+            if value is not None and value < 1:
+                raise InputError(f"The number of {what} must be at least 1, not {value}.")
+        if not 0 < self.width <= 4:
+            raise InputError(f"The width must be above 0 and at most 4 times the published one, not {self.width}.")
+
+    def runs(self) -> list[tuple[str, int]]:
+        """Every (model, seed): all models with the first seed first, so that an early stop leaves a whole table."""
+        return [(model, seed) for seed in range(self.seeds) for model in self.models]
+
+    def settings(self, model: str) -> dict[str, Any]:
+        """Everything but the data and the seed that decides the figures of a model, as JSON keeps it."""
+        chosen = contestant(model)
+        settings = {
+            "frames": self.frames,
+            "width": self.width,
+            "model": chosen.settings,
+            "training": asdict(self.training(model)),
+        }
+        return dict(json.loads(json.dumps(settings)))
+
+    def training(self, model: str) -> TrainConfig:
+        """How a model is trained."""
+        config = contestant(model).train
+        return config if self.epochs is None else replace(config, epochs=self.epochs)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The data that every model sees."""
+
+    train: VideoText
+    validation: VideoText
+    test: VideoText
+
+
+def compare(
+    plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell: Tell, cache: Path | None = None
+) -> Iterator[Finished]:
+    """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
+
+    Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
+
+    Raises InputError for captions without a test split, for features that do not fit, and for a folder with runs of
+    other settings or data.
+    """
+    test = captions.split("test")
+    if not test:
+        raise InputError('The captions name no test split. Mark its videos "test", or give a list with --test-list.')
+    training, validation = captions.split("train") or captions.split(""), captions.split("val")
+    if not validation:
+        training, validation = hold_out(training, SPLIT_SEED)
+        tell(f"The captions name no validation split: {len(validation)} training videos validate every run.")
+    if len(training) < 2:
+        raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
+    data = _digest(captions, features)
+    settings = {model: {"data": data, **plan.settings(model)} for model in plan.models}
+    finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
+    if ready := sum(result is not None for result in finished.values()):
+        tell(f"{ready} of {len(finished)} runs are finished already.")
+    splits = None
+    done: list[Finished] = []
+    for model, seed in plan.runs():
+        result = finished[model, seed]
+        if result is None:
+            if splits is None:
+                tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
+                splits = Splits(*load((training, validation, test), features, plan.frames, cache or folder, tell))
+            result = _run(model, seed, plan, settings[model], splits, folder)
+        done.append(result)
+        write_standings(folder, done)
+        yield result
+
+
+def load(
+    splits: Sequence[Sequence[CaptionedVideo]], features: Path, frames: int, cache: Path, tell: Tell
+) -> list[VideoText]:
+    """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
+    with FeatureFile(features) as file:
+        rows = [file.read([video.video for video in videos], frames) for videos in splits]
+    texts = TextCache(cache, TextFeaturizer(SpacyParser(), SentenceEncoder()), tell)
+    featurize = partial(texts.texts, advance=lambda done, total: None)
+    return [video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True)]
+
+
+def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> Finished:
+    config = plan.training(model)
+    logs = _file(folder, model, seed).with_suffix("")
+    wall, cpu = time.perf_counter(), time.process_time()
+    L.seed_everything(seed, verbose=False)
+    vocabularies = vocabularies_of(splits.train, config)
+    matcher = contestant(model).build(Inputs(splits.train, vocabularies, plan.width))
+    size = matcher.size
+    history = fit_matcher(
+        matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
+    )
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    sums = [epoch["fused"].sum_r for epoch in history]
+    measured, _ = matcher.measure(splits.test)
+    result = Finished(
+        model=model,
+        seed=seed,
+        settings=settings,
+        parameters=size,
+        epochs=len(sums),
+        best_epoch=1 + max(range(len(sums)), key=sums.__getitem__),
+        train_seconds=wall,
+        train_cpu_seconds=cpu,
+        validation_sum_r=max(sums),
+        test={name: retrieval.to_json() for name, retrieval in measured.items()},
+    )
+    # A comparison keeps figures: dozens of sets of weights would fill the disk.
+    for path in logs.iterdir():
+        if path.suffix in (".ckpt", ".pt"):
+            path.unlink()
+    file = _file(folder, model, seed)
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"format": FORMAT, **asdict(result)}, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(file)
+    return result
+
+
+def _file(folder: Path, model: str, seed: int) -> Path:
+    return folder / "runs" / f"{model}-seed{seed}.json"
+
+
+def _read(path: Path, settings: dict[str, Any]) -> Finished | None:
+    """The finished run in a file; None where there is no file."""
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.pop("format") != FORMAT:
+            raise ValueError("another format")
+        result = Finished(**data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is no result of a comparison ({error}). Delete it, or choose another --out."
+        ) from error
+    for name, value in settings.items():
+        if result.settings.get(name) != value:
+            raise InputError(f"{path} was made with other settings ({name}). Choose another --out, or delete the file.")
+    return result
+
+
+def _digest(captions: CaptionSet, features: Path) -> str:
+    """Tells captions and features files apart, without reading gigabytes of features."""
+    if not features.is_file():
+        raise InputError(f"There is no features file {features}.")
+    rows = [[video.video, video.split, *video.captions] for video in captions.videos]
+    text = json.dumps([rows, features.stat().st_size])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

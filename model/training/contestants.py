@@ -1,0 +1,141 @@
+"""The models that `quartet compare` knows, by name: MCSAN, its ablations, the presets and the published baselines.
+
+All of them read the same frames, words and pairs and are trained by the same loop. Baselines are trained as the paper
+trains MCSAN; a preset brings its own training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from model.baselines import dual_encoding, hgr, hsl, vse, w2vvpp
+from model.baselines.dual_encoding import DualEncoding
+from model.baselines.hanet import HANet
+from model.baselines.hgr import HGR
+from model.baselines.hsl import HSL
+from model.baselines.vse import VSE
+from model.baselines.w2vvpp import W2VVPlusPlus
+from model.baselines.words import BagOfWords
+from model.config import Preset, TrainConfig
+from model.errors import InputError
+from model.presets import PAPER, PRESETS
+from model.training.dataset import VideoText, Vocabularies
+from model.training.matcher import Matcher
+from model.training.objective import mcsan_matcher
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model may look at before it is built: the training split, and its concepts in the sizes it asked for.
+
+    `width` multiplies the published widths of MCSAN, its ablations and the baselines; presets keep their own.
+    """
+
+    train: VideoText
+    vocabularies: Vocabularies
+    width: float = 1.0
+
+    @property
+    def feature_dim(self) -> int:
+        return self.train.features.shape[2]
+
+    @property
+    def word_dim(self) -> int:
+        return self.train.texts[0].encoded.words.shape[1]
+
+    @property
+    def bag(self) -> BagOfWords:
+        return BagOfWords(self.train.texts)
+
+    def wide(self, published: int) -> int:
+        """A published width times `width`, as a multiple of 8: of the attention heads and of two directions."""
+        return max(8, 8 * round(published * self.width / 8))
+
+    def concepts(self, level: str) -> int:
+        """How many concepts the labels of a level tell apart."""
+        return max(1, len(self.vocabularies[level]))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One model of a comparison: how it is built and how it is trained. `settings` are its switches, if it has any."""
+
+    build: Callable[[Inputs], Matcher]
+    train: TrainConfig = PAPER.train
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _mcsan(preset: Preset, scaled: bool) -> Contestant:
+    def build(inputs: Inputs) -> Matcher:
+        model = replace(preset.model, feature_dim=inputs.feature_dim, word_dim=inputs.word_dim)
+        if scaled:
+            wide = inputs.wide
+            model = replace(model, embed_dim=wide(model.embed_dim), attention_dim=wide(model.attention_dim))
+        return mcsan_matcher(replace(preset, model=model), inputs.train, inputs.vocabularies)
+
+    return Contestant(build, preset.train, {"model": asdict(preset.model), "loss": asdict(preset.loss)})
+
+
+def _vse(inputs: Inputs, hardest: bool) -> Matcher:
+    return VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM))
+
+
+def _w2vvpp(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(w2vvpp.HIDDEN), inputs.wide(w2vvpp.DIM)
+    return W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+
+
+def _dual_encoding(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
+    return DualEncoding(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+
+
+def _hsl(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
+    concepts = sum(inputs.concepts(level) for level in hsl.CONCEPT_LEVELS)
+    return HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths)
+
+
+def _hgr(inputs: Inputs) -> Matcher:
+    return HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM))
+
+
+def _hanet(inputs: Inputs) -> Matcher:
+    concepts = {level: inputs.concepts(level) for level in hgr.NODE_LEVELS}
+    return HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM))
+
+
+ABLATIONS = {
+    "mcsan": PAPER,
+    "mcsan-no-relation": replace(PAPER, model=replace(PAPER.model, relation_level=False)),
+    "mcsan-no-statistics": replace(PAPER, loss=replace(PAPER.loss, concept_weight=0.0, kl_weight=0.0)),
+    "mcsan-no-focal": replace(PAPER, loss=replace(PAPER.loss, focal="off")),
+}
+"""MCSAN and its ablations: without the relation level, without shared concepts and KL, with plain cross entropy."""
+
+BASELINES = {
+    "vse": Contestant(partial(_vse, hardest=False)),
+    "vse++": Contestant(partial(_vse, hardest=True)),
+    "w2vv++": Contestant(_w2vvpp),
+    "dual-encoding": Contestant(_dual_encoding),
+    "hsl": Contestant(_hsl),
+    "hgr": Contestant(_hgr),
+    "hanet": Contestant(_hanet),
+}
+
+CONTESTANTS = (
+    {name: _mcsan(preset, scaled=True) for name, preset in ABLATIONS.items()}
+    | {name: _mcsan(preset, scaled=False) for name, preset in PRESETS.items()}
+    | BASELINES
+)
+"""In the order in which they are listed."""
+
+
+def contestant(name: str) -> Contestant:
+    """Raises InputError that lists the models if there is none of this name."""
+    if name not in CONTESTANTS:
+        raise InputError(f"Unknown model {name!r}. Models: {', '.join(CONTESTANTS)}.")
+    return CONTESTANTS[name]

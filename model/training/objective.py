@@ -1,0 +1,92 @@
+"""MCSAN as the trainer sees it: its two towers with the objective (34) to (41)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from model.config import LossConfig, Preset
+from model.layers import unit
+from model.levels import LEVEL_NAMES
+from model.losses import concept_loss, kl_loss, ranking_loss
+from model.mcsan import MCSAN
+from model.text_tower import TextTensors
+from model.training.batches import PairBatch
+from model.training.dataset import VideoText, Vocabularies
+from model.training.matcher import Encoded, Matcher, Measured
+from model.training.validation import validate
+
+
+class MCSANMatcher(Matcher):
+    """Trains `model`. Encodings are the towers' vectors, not normalised; a row of zeros is an absent level."""
+
+    def __init__(self, model: MCSAN, config: LossConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.log_temperature = nn.Parameter(
+            torch.full((1 + len(LEVEL_NAMES),), math.log(config.temperature)),
+            requires_grad=config.ranking == "infonce",
+        )
+        if not config.concept_weight:
+            # No term of the objective reaches the concept heads.
+            model.concepts.requires_grad_(False)
+            model.concept_scale.requires_grad_(False)
+
+    def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
+        return self.model.video(features, mask)
+
+    def encode_text(self, text: TextTensors) -> Encoded:
+        return self.model.text(text)
+
+    def scores(self, video: Encoded, text: Encoded) -> Tensor:
+        return self.model.fuse(self.model.level_scores(unit(video), unit(text)), _present(text))
+
+    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+        config, model = self.config, self.model
+        raw_video, raw_text = video, text
+        video, text = unit(raw_video), unit(raw_text)
+        scores, present = model.level_scores(video, text), _present(text)
+        temperature = self.log_temperature.exp().clamp(0.005, 1.0)
+        terms = {"rank": ranking_loss(model.fuse(scores, present), batch.negatives, config, temperature[0])}
+        if config.level_ranking:
+            own = []
+            for name, t in zip(LEVEL_NAMES, temperature[1:], strict=True):
+                rows = present[name].nonzero().squeeze(1)
+                if len(rows) > 1:
+                    own.append(ranking_loss(scores[name][rows][:, rows], batch.negatives[rows][:, rows], config, t))
+            terms["level_rank"] = config.level_ranking * torch.stack(own).mean()
+        if config.concept_weight:
+            terms["concepts"] = (
+                config.concept_weight
+                * torch.stack(
+                    [
+                        concept_loss(model.concept_logits(level, vectors[level]), labels[level], config)
+                        for level in model.concept_levels
+                        for vectors, labels in ((video, batch.video_labels), (text, batch.text_labels))
+                    ]
+                ).sum()
+            )
+        if config.kl_weight:
+            divergences = [kl_loss(raw_video[n], raw_text[n], config.kl_symmetric) for n in model.concept_levels]
+            terms["kl"] = config.kl_weight * torch.stack(divergences).sum()
+        return terms
+
+    def measure(self, data: VideoText) -> Measured:
+        """As any matcher, but by one product of vectors per level."""
+        return validate(self.model, data)
+
+
+def mcsan_matcher(preset: Preset, train: VideoText, vocabularies: Vocabularies) -> MCSANMatcher:
+    """A new model for the features of `train`, which it learns to standardise by."""
+    model = MCSAN(preset.model, {level: max(1, len(words)) for level, words in vocabularies.items()})
+    frames = train.features[train.frame_mask]
+    model.video.set_statistics(frames.mean(0), frames.std(0))
+    return MCSANMatcher(model, preset.loss)
+
+
+def _present(text: Encoded) -> dict[str, Tensor]:
+    """Which levels each text has, (B,) bool per level."""
+    return {name: text[name].any(1) for name in LEVEL_NAMES}

@@ -1,0 +1,108 @@
+"""Finished runs of a comparison as a table: mean and spread over seeds of every figure."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+
+_COLUMNS = {
+    "t2v R@1": "test.fused.text_to_video.r1",
+    "R@5": "test.fused.text_to_video.r5",
+    "R@10": "test.fused.text_to_video.r10",
+    "MedR": "test.fused.text_to_video.median_rank",
+    "v2t R@1": "test.fused.video_to_text.r1",
+    "R@5 ": "test.fused.video_to_text.r5",
+    "R@10 ": "test.fused.video_to_text.r10",
+    "MedR ": "test.fused.video_to_text.median_rank",
+    "SumR": "test.fused.sum_r",
+    "best epoch": "best_epoch",
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One model trained with one seed.
+
+    parameters          that training changes
+    best_epoch          with the best validation SumR, 1 is the first: the one that was tested
+    train_seconds       wall time of building and training;  train_cpu_seconds: processor time of all threads
+    test                metrics by row ("fused", and each level alone of models that have levels)
+    """
+
+    model: str
+    seed: int
+    settings: dict[str, Any]
+    parameters: int
+    epochs: int
+    best_epoch: int
+    train_seconds: float
+    train_cpu_seconds: float
+    validation_sum_r: float
+    test: dict[str, dict[str, Any]]
+
+
+def write_standings(folder: Path, runs: Sequence[Finished]) -> None:
+    """Write results.json and table.md of the runs that are finished."""
+    models = list(dict.fromkeys(run.model for run in runs))
+    summaries = {model: summary([run for run in runs if run.model == model]) for model in models}
+    data = {"format": FORMAT, "summary": summaries, "runs": [asdict(run) for run in runs]}
+    (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    (folder / "table.md").write_text(table(runs) + "\n", encoding="utf-8")
+
+
+def summary(runs: Sequence[Finished]) -> dict[str, Any]:
+    """Mean and standard deviation (n - 1; none of a single run) of every figure of one model's runs, by dotted name."""
+    figures = [_figures({k: v for k, v in asdict(run).items() if k not in ("settings", "seed")}) for run in runs]
+    return {
+        "seeds": [run.seed for run in runs],
+        "figures": {
+            name: {
+                "mean": statistics.fmean(f[name] for f in figures),
+                "sd": statistics.stdev(f[name] for f in figures) if len(figures) > 1 else None,
+            }
+            for name in figures[0]
+        },
+    }
+
+
+def table(runs: Sequence[Finished]) -> str:
+    """One row per model in Markdown: mean ± standard deviation over its seeds."""
+    models = list(dict.fromkeys(run.model for run in runs))
+    head = ["model", *_COLUMNS, "parameters", "minutes", "CPU minutes", "seeds"]
+    lines = ["| " + " | ".join(name.strip() for name in head) + " |", "|---" * len(head) + "|"]
+    for model in models:
+        found = summary([run for run in runs if run.model == model])
+        figures = found["figures"]
+        cells = [_cell(figures[name]) for name in _COLUMNS.values()]
+        times = [f"{figures[name]['mean'] / 60:.1f}" for name in ("train_seconds", "train_cpu_seconds")]
+        size = f"{figures['parameters']['mean'] / 1e6:.1f} M"
+        lines.append("| " + " | ".join([model, *cells, size, *times, str(len(found["seeds"]))]) + " |")
+    one = next(iter(runs)).test["fused"]
+    videos, texts = one["video_to_text"]["queries"], one["text_to_video"]["queries"]
+    lines.append(
+        f"\n{videos} test videos, {texts} captions; every caption is a query, ties count against the model. The epoch "
+        "with the best validation SumR was tested. Mean ± standard deviation over seeds."
+    )
+    return "\n".join(lines)
+
+
+def _cell(figure: Mapping[str, float | None]) -> str:
+    spread = "" if figure["sd"] is None else f" ± {figure['sd']:.1f}"
+    return f"{figure['mean']:.1f}{spread}"
+
+
+def _figures(data: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Every number of nested mappings, by its dotted name."""
+    found: dict[str, float] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            found |= _figures(value, f"{prefix}{name}.")
+        elif isinstance(value, (int, float)):
+            found[prefix + name] = value
+    return found

@@ -1,0 +1,75 @@
+"""`quartet compare`: models trained and measured on the same data, in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model.errors import InputError
+from service.cli.common import settings_of
+
+CaptionsArgument = Annotated[
+    list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
+]
+FeaturesOption = Annotated[Path, typer.Option(help="HDF5 file of frame features, for all splits.", show_default=False)]
+TestListOption = Annotated[
+    Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
+    ),
+]
+EpochsOption = Annotated[
+    int | None, typer.Option(help="Epochs of every model. Default: as many as its paper or preset says.")
+]
+
+
+def compare(
+    captions: CaptionsArgument,
+    features: FeaturesOption,
+    models: Annotated[str, typer.Option(help="Names with commas between them; a wrong one lists them all.")],
+    seeds: Annotated[int, typer.Option(help="How often each is trained: with the seeds 0, 1, ...")] = 3,
+    epochs: EpochsOption = None,
+    frames: Annotated[int, typer.Option(help="The most frames of a video that any model sees.")] = 20,
+    width: Annotated[float, typer.Option(help="Times the published widths of the models; presets keep theirs.")] = 1.0,
+    test_list: TestListOption = None,
+    cache: CacheOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
+) -> None:
+    """Train and measure several models on the same splits, features and words.
+
+    MCSAN, its ablations, the presets of `quartet train`, and the models that its paper compares with. Each is trained
+    on the training videos, its best epoch is chosen on the validation videos and measured on the test videos. A
+    comparison that was stopped goes on: what has a result is not trained again.
+
+    [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
+    """
+    try:
+        from model.training.compare import Plan
+        from model.training.compare import compare as run
+    except ImportError as error:
+        raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
+    from model.training.readers import read_captions
+
+    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
+    read = read_captions(captions, test_list)
+    for note in read.notes:
+        typer.echo(note, err=True)
+
+    def tell(sentence: str) -> None:
+        typer.echo(sentence, err=True)
+
+    texts = settings_of(text_cache=cache).text_cache.expanduser()
+    total = len(plan.runs())
+    for number, done in enumerate(run(plan, read, features, out, tell, texts), 1):
+        typer.echo(
+            f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
+            f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "
+            f"{done.train_seconds / 60:.1f} min, {done.train_cpu_seconds / 60:.1f} of a processor",
+            err=True,
+        )
+    typer.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)

@@ -1,0 +1,141 @@
+"""A comparison goes on where it was stopped, never mixes settings, and says what it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from model.errors import InputError
+from model.parse import Node, ParsedCaption
+from model.sentence import EncodedText
+from model.text_features import TextFeatures
+from model.training import compare as compare_module
+from model.training.compare import Plan, compare
+from model.training.dataset import CaptionedVideo
+from model.training.readers import CaptionSet
+from model.training.standings import Finished, summary, table
+
+D, W = 6, 8
+
+
+def video(name: str, split: str) -> CaptionedVideo:
+    return CaptionedVideo(name, (f"a {name} runs", f"the {name} is running"), split)
+
+
+CAPTIONS = CaptionSet(tuple(video(f"{s}{i}", s) for s, n in (("train", 6), ("val", 3), ("test", 4)) for i in range(n)))
+
+
+def told(text: str) -> TextFeatures:
+    words = tuple(text.split())
+    rng = np.random.default_rng(list(text.encode()))
+    nodes = (Node("noun", (1,), words[1], 1), Node("verb", (len(words) - 1,), "run", 0))
+    parse = ParsedCaption(text, words, ((0, 1),) * len(words), nodes, ((1, 0),))
+    vectors = rng.standard_normal((len(words), W)).astype(np.float16)
+    return TextFeatures(parse, EncodedText(vectors.mean(0).astype(np.float32), vectors))
+
+
+class Told:
+    """Texts that are made up anew each time."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def texts(self, captions: list[str], advance: object) -> list[TextFeatures]:
+        return [told(caption) for caption in captions]
+
+
+@pytest.fixture
+def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A features file, and texts of made-up vectors instead of the sentence encoder's."""
+    path = tmp_path / "features.h5"
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for number, item in enumerate(CAPTIONS.videos):
+            file[item.video] = rng.standard_normal((1 + number % 3, D)).astype(np.float32)
+
+    monkeypatch.setattr(compare_module, "SpacyParser", object)
+    monkeypatch.setattr(compare_module, "SentenceEncoder", object)
+    monkeypatch.setattr(compare_module, "TextFeaturizer", lambda *_: None)
+    monkeypatch.setattr(compare_module, "TextCache", Told)
+    return path
+
+
+def run(plan: Plan, features: Path, out: Path, said: list[str] | None = None) -> Iterator[Finished]:
+    return compare(plan, CAPTIONS, features, out, (said if said is not None else []).append)
+
+
+def test_every_model_is_trained_once_with_each_seed(features: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stopped = run(Plan(("vse", "hgr"), seeds=2, epochs=2), features, out)
+    first = [next(stopped) for _ in range(2)]
+    stopped.close()
+    assert [(r.model, r.seed, r.epochs) for r in first] == [("vse", 0, 2), ("hgr", 0, 2)]
+    assert 1 <= first[0].best_epoch <= 2 and first[0].test["fused"]["text_to_video"]["queries"] == 8
+    assert not [path for path in out.rglob("*") if path.suffix in (".ckpt", ".pt")]
+    assert "| vse |" in (out / "table.md").read_text()
+
+    said: list[str] = []
+    made = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
+    results = list(run(Plan(("vse", "hgr"), seeds=2, epochs=2), features, out, said))
+    assert results[:2] == first and [(r.model, r.seed) for r in results[2:]] == [("vse", 1), ("hgr", 1)]
+    assert said[0] == "2 of 4 runs are finished already."
+    assert all(path.stat().st_mtime_ns == at for path, at in made.items())
+    data = json.loads((out / "results.json").read_text())
+    assert data["summary"]["vse"]["seeds"] == [0, 1] and len(data["runs"]) == 4
+
+
+def test_results_of_other_settings_or_data_are_refused(features: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
+    with pytest.raises(InputError, match=r"vse-seed0.json was made with other settings \(training\)"):
+        list(run(Plan(("vse",), seeds=1, epochs=2), features, out))
+    with pytest.raises(InputError, match=r"other settings \(frames\)"):
+        list(run(Plan(("vse",), seeds=1, epochs=1, frames=3), features, out))
+    other = CaptionSet((*CAPTIONS.videos, video("test9", "test")))
+    with pytest.raises(InputError, match=r"other settings \(data\)"):
+        list(compare(Plan(("vse",), seeds=1, epochs=1), other, features, out, print))
+    (out / "runs" / "vse-seed0.json").write_text("{")
+    with pytest.raises(InputError, match="is no result of a comparison"):
+        list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
+
+
+def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Unknown model 'vsee'. Models: mcsan, mcsan-no-relation.*vse\+\+.*hanet"):
+        Plan(("vse", "vsee"))
+    with pytest.raises(InputError, match="'vse' is named twice"):
+        Plan(("vse", "vse"))
+    with pytest.raises(InputError, match="number of seeds must be at least 1, not 0"):
+        Plan(("vse",), seeds=0)
+    with pytest.raises(InputError, match="number of epochs must be at least 1, not 0"):
+        Plan(("vse",), epochs=0)
+    with pytest.raises(InputError, match="width must be above 0"):
+        Plan(("vse",), width=0)
+    untested = CaptionSet(tuple(item for item in CAPTIONS.videos if item.split != "test"))
+    with pytest.raises(InputError, match="no test split"):
+        next(compare(Plan(("vse",)), untested, features, tmp_path, print))
+    alone = CaptionSet((video("train0", ""), video("test0", "test")))
+    with pytest.raises(InputError, match="at least 2 videos to train on, found 0"):
+        next(compare(Plan(("vse",)), alone, features, tmp_path, print))
+    with pytest.raises(InputError, match="no features file"):
+        next(compare(Plan(("vse",)), CAPTIONS, tmp_path / "gone.h5", tmp_path, print))
+
+
+def test_the_table_tells_mean_and_spread() -> None:
+    direction = {"r1": 10.0, "r5": 20.0, "r10": 30.0, "median_rank": 5.0, "mean_rank": 9.0, "queries": 40}
+    test = {"fused": {"text_to_video": direction, "video_to_text": direction | {"queries": 4}, "sum_r": 120.0}}
+    one = Finished("vse", 0, {}, 1_500_000, 3, 2, 60.0, 90.0, 130.0, test)
+    other = replace(one, seed=1, best_epoch=3, train_seconds=120.0, test={"fused": test["fused"] | {"sum_r": 123.0}})
+    figures = summary([one, other])["figures"]
+    assert figures["test.fused.sum_r"] == {"mean": 121.5, "sd": pytest.approx(1.5 * 2**0.5)}
+    assert figures["train_seconds"]["mean"] == 90
+    row = table([one, other]).splitlines()[2]
+    assert row.startswith("| vse | 10.0 ± 0.0 | 20.0 ± 0.0 |")
+    assert row.endswith("| 121.5 ± 2.1 | 2.5 ± 0.7 | 1.5 M | 1.5 | 1.5 | 2 |")
+    assert "| 120.0 | 2.0 |" in table([one])
+    assert "4 test videos, 40 captions" in table([one])

@@ -1,0 +1,47 @@
+"""Every model that a comparison knows can be built, at any width, for the data at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model.parse import Node, ParsedCaption
+from model.sentence import EncodedText
+from model.text_features import TextFeatures
+from model.training.batches import Pairs
+from model.training.contestants import CONTESTANTS, Inputs
+from model.training.dataset import VideoText
+from model.training.fit import vocabularies_of
+
+
+def data() -> VideoText:
+    rng = np.random.default_rng(0)
+    texts = []
+    for kind in ("dog", "cat", "bird"):
+        parse = ParsedCaption(f"{kind} runs", (kind, "runs"), ((0, 1),) * 2, (Node("noun", (0,), kind, 1),))
+        vectors = rng.standard_normal((3, 384)).astype(np.float32)
+        texts.append([TextFeatures(parse, EncodedText(vectors[0], vectors[1:].astype(np.float16)))])
+    return VideoText.build([torch.randn(n, 10) for n in (1, 2, 3)], texts)
+
+
+@pytest.mark.parametrize("name", CONTESTANTS)
+def test_it_scores_the_data_at_hand(name: str) -> None:
+    torch.manual_seed(0)
+    train = data()
+    vocabularies = vocabularies_of(train, CONTESTANTS[name].train)
+    model = CONTESTANTS[name].build(Inputs(train, vocabularies, width=1 / 16))
+    losses = model.losses(Pairs(train, vocabularies, model.collate_text).collate([0, 1, 2]))
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    results, _ = model.measure(train)
+    assert results["fused"].text_to_video.queries == 3
+
+
+def test_width_multiplies_what_was_published() -> None:
+    train = data()
+    inputs = Inputs(train, vocabularies_of(train, CONTESTANTS["mcsan"].train), width=0.25)
+    assert inputs.wide(1024) == 256 and inputs.wide(10) == 8
+    sizes = {name: CONTESTANTS[name].build(inputs).size for name in ("vse", "mcsan", "paper")}
+    full = {name: CONTESTANTS[name].build(Inputs(train, inputs.vocabularies)).size for name in sizes}
+    assert sizes["vse"] < full["vse"] / 3 and sizes["mcsan"] < full["mcsan"] / 3
+    assert sizes["paper"] == full["paper"] == full["mcsan"]
