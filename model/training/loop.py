@@ -51,7 +51,7 @@ def train_module(
         max_epochs=config.epochs,
         default_root_dir=folder,
         logger=TensorBoardLogger(folder, name="", version=""),
-        callbacks=[keep, ShowProgress(quiet=not progress)],
+        callbacks=[keep, ShowProgress(keep, quiet=not progress)],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

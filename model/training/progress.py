@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -11,19 +10,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.training.health import health_line, warnings
+from model.training.resume import KeepState
 
 
 class ShowProgress(L.Callback):
     """One line after every epoch with the health of every level, and a bar where the output is a terminal.
 
-    `quiet` leaves nothing but the warnings of dead levels, which always go to stderr.
+    `quiet` leaves nothing but the warnings of dead levels. `state` must come before this callback.
     """
 
-    def __init__(self, quiet: bool, console: Console | None = None) -> None:
-        # Wide lines are not to be broken where a log or a pipe takes them.
-        self.console = console or (Console() if sys.stdout.isatty() else Console(width=240))
-        self.errors = Console(stderr=True, soft_wrap=True)
-        self.quiet = quiet
+    def __init__(self, state: KeepState, quiet: bool) -> None:
+        self.state, self.quiet = state, quiet
+        self.console, self.errors = Console(), Console(stderr=True)
         self._bar: Progress | None = None
         self._began, self._first_step = 0.0, 0
 
@@ -48,16 +46,17 @@ class ShowProgress(L.Callback):
         if not trainer.is_global_zero:
             return
         for warning in warnings(pl_module.health):
-            (self._bar.console if self._bar else self.errors).print(f"[yellow]Warning:[/] {warning}", highlight=False)
+            out = self.console if self._bar else self.errors  # a bar is not to be written over
+            out.print(f"[yellow]Warning:[/] {warning}", highlight=False, soft_wrap=True)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], found=_found(pl_module))
         if not self.quiet:
-            self.console.print(self._line(trainer, pl_module), highlight=False, markup=False)
+            self.console.print(self._line(trainer, pl_module), highlight=False, markup=False, soft_wrap=True)
 
     def _line(self, trainer: L.Trainer, pl_module: Any) -> str:
         parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"]
-        losses = [float(v) for name, v in trainer.callback_metrics.items() if name.startswith("loss/")]
-        parts += [f"loss {sum(losses):.3f}", _found(pl_module)]
+        loss = sum(value for name, value in self.state.rows[-1].items() if name.startswith("loss/"))
+        parts += [f"loss {loss:.3f}", _found(pl_module)]
         if pl_module.health:
             parts.append(health_line(pl_module.health))
         left = int(trainer.estimated_stepping_batches) - trainer.global_step

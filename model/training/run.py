@@ -75,7 +75,7 @@ def train_on_features(
     first = is_first_process()
     tell = tell if first else _say_nothing
     logs = folder / "log"
-    run = Run.fresh(logs) if fresh and first else Run(logs, writes=first)
+    run = Run(logs, fresh, writes=first)
     if (folder / "config.json").exists() and not run.begun and not fresh:
         raise InputError(f"{folder} holds another checkpoint. Name another --out, or replace it with --fresh.")
     weights = file_digest(backbone_weights) if backbone_weights else None

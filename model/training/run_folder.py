@@ -21,17 +21,20 @@ _RUN = "run.json"
 
 
 class Run:
-    """The folder of one training run, and the arguments that it was begun with. `writes`: whether this process may.
+    """The folder of one training run, and the arguments that it was begun with.
+
+    `fresh` takes no notice of an earlier run, which is deleted when this one begins; `writes`: whether this process may
+    change the folder.
 
     Raises InputError if its run.json cannot be read.
     """
 
-    def __init__(self, folder: Path, writes: bool = True) -> None:
-        self.folder, self._writes = folder, writes
+    def __init__(self, folder: Path, fresh: bool = False, writes: bool = True) -> None:
+        self.folder, self._fresh, self._writes = folder, fresh, writes
         self._arguments: dict[str, Any] = {}
         self.history: History | None = None
         """The metrics of a finished run, else None."""
-        if (folder / _RUN).exists():
+        if (folder / _RUN).exists() and not fresh:
             try:
                 data = json.loads((folder / _RUN).read_text(encoding="utf-8"))
                 self._arguments = dict(data["arguments"])
@@ -45,12 +48,6 @@ class Run:
     def begun(self) -> bool:
         """Whether something was trained here before."""
         return bool(self._arguments)
-
-    @classmethod
-    def fresh(cls, folder: Path) -> Run:
-        """A run with nothing of an earlier one in its folder."""
-        shutil.rmtree(folder, ignore_errors=True)
-        return cls(folder)
 
     def agree(self, arguments: Mapping[str, Any]) -> None:
         """Check that these are the arguments that the run was begun with, or take them for those of a new run.
@@ -69,6 +66,8 @@ class Run:
 
     def begin(self) -> None:
         """Bind the folder to the arguments. Not before: what could not even begin should not be in the way."""
+        if self._fresh and self._writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
         self._write()
 
     def finish(self, history: History) -> None:

@@ -123,12 +123,17 @@ def test_a_run_refuses_other_arguments_by_name(tmp_path: Path) -> None:
         Run(tmp_path / "log").agree({"seed": 1, "captions": "sha256:b", "weights": "sha256:w"})
     with pytest.raises(InputError, match="the frame features had other content"):
         Run(tmp_path / "log").agree({"frame features": "sha256:g"})
-    assert not Run.fresh(tmp_path / "log").begun
+    fresh = Run(tmp_path / "log", fresh=True)
+    fresh.agree({"seed": 1})
+    assert Run(tmp_path / "log").begun and not fresh.begun
+    fresh.begin()
+    Run(tmp_path / "log").agree({"seed": 1})
 
 
 def test_a_finished_run_keeps_its_metrics_and_drops_its_states(tmp_path: Path) -> None:
     run_ = Run(tmp_path)
     run_.agree({"seed": 0})
+    run_.begin()
     (tmp_path / "last.ckpt").touch()
     (tmp_path / "best-3.pt").touch()
     recall = Recall(10.0, 20.0, 30.0, 4.0, 5.5, 7)
