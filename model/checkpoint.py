@@ -1,7 +1,9 @@
 """A trained model on disk: a folder with `model.safetensors` and `config.json`, no pickles.
 
 `config.json` names the parser and the sentence encoder that the model was trained with and the SHA-256 of the weights;
-the fingerprint is the hash of all of it. Weights are stored in half precision and computed with in single.
+the fingerprint is the hash of all of it. A model with a word embedding of its own also has `words.json`,
+the list of its words in the order of the rows, and its SHA-256. Weights are stored in half precision and computed with
+in single.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from model.errors import InputError, ModelError
 from model.mcsan import MCSAN
 
 FORMAT = 1
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "words.json"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         "weights_sha256": _sha256(folder / WEIGHTS_FILE),
         "vocabularies": checkpoint.vocabularies,
     }
+    if checkpoint.model.text.embedding is not None:
+        words = json.dumps(checkpoint.model.text.embedding.vocabulary, indent=0, ensure_ascii=False)
+        (folder / WORDS_FILE).write_text(words + "\n", encoding="utf-8")
+        config["words_sha256"] = _sha256(folder / WORDS_FILE)
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return _fingerprint(config)
 
@@ -70,16 +76,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     configuration names.
     """
     config = _read_config(folder)
-    found = _sha256(folder / WEIGHTS_FILE)
-    if found != config["weights_sha256"]:
-        raise ModelError(
-            f"{folder / WEIGHTS_FILE} is damaged or not the file that belongs to its config.json: its SHA-256 is "
-            f"{found}, expected {config['weights_sha256']}. Copy the checkpoint again."
-        )
+    _check_hash(folder / WEIGHTS_FILE, config["weights_sha256"])
+    words = _read_words(folder, config.get("words_sha256"))
     try:
         weights = load_file(folder / WEIGHTS_FILE)
         vocabularies = config["vocabularies"]
-        model = MCSAN(from_json(ModelConfig, config["model"]), {k: max(1, len(v)) for k, v in vocabularies.items()})
+        sizes = {k: max(1, len(v)) for k, v in vocabularies.items()}
+        model = MCSAN(from_json(ModelConfig, config["model"]), sizes, words)
         model.load_state_dict(_part(weights, "model."))
         backbone = None
         if config["backbone"] is not None:
@@ -112,6 +115,25 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT or "weights_sha256" not in config:
         raise ModelError(f"{folder / CONFIG_FILE} is not a checkpoint configuration of format {FORMAT}.")
     return config
+
+
+def _read_words(folder: Path, expected: str | None) -> list[str]:
+    if expected is None:
+        return []
+    path = folder / WORDS_FILE
+    if not path.is_file():
+        raise ModelError(f"The checkpoint {folder} has lost its {WORDS_FILE}. Copy the checkpoint again.")
+    _check_hash(path, expected)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    found = _sha256(path)
+    if found != expected:
+        raise ModelError(
+            f"{path} is damaged or not the file that belongs to its config.json: its SHA-256 is {found}, expected "
+            f"{expected}. Copy the checkpoint again."
+        )
 
 
 def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -22,6 +22,7 @@ class ModelConfig:
     word_dim     d_w, of token vectors                      sentence_dim  d_s, of the sentence vector
     embed_dim    d, of the entity, action and relation levels
 
+    words             "sentence": word vectors of the sentence encoder; "glove": a fine-tuned embedding (words.py)
     bottleneck        width that features are projected to before the towers; 0: not projected
     standardise       centre and scale features by the statistics of the training frames
     input_dropout     on frame features, dropout on everything else
@@ -58,6 +59,7 @@ class ModelConfig:
     text_global_fc: bool = False
     learned_weights: bool = False
     head_scale: float = 10.0
+    words: Literal["sentence", "glove"] = "sentence"
     relation_level: bool = True
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +29,23 @@ def masked_top_mean(x: Tensor, mask: Tensor) -> Tensor:
     return masked_mean(torch.where(torch.isfinite(ordered), ordered, torch.zeros_like(ordered)), keep)
 
 
-def positions(length: int, dim: int, device: torch.device) -> Tensor:
-    """Sinusoidal positions (length, dim), Vaswani et al. 2017, section 3.5."""
-    rate = torch.exp(torch.arange(0, dim, 2, device=device) * (-math.log(10000.0) / dim))
-    angle = torch.arange(length, device=device).unsqueeze(1) * rate
+def at_real(function: Callable[[Tensor], Tensor], x: Tensor, mask: Tensor) -> Tensor:
+    """`function` of the rows (n, ...) of x (B, N, ...) where mask is true, zeros elsewhere.
+
+    Padding costs no arithmetic, and what lies in it cannot matter.
+    """
+    return padded(function(x[mask]), mask)
+
+
+def padded(rows: Tensor, mask: Tensor) -> Tensor:
+    """Rows (n, ...) back to where mask (B, N) is true, zeros elsewhere: (B, N, ...)."""
+    return rows.new_zeros(*mask.shape, *rows.shape[1:]).index_put((mask,), rows)
+
+
+def positions(length: int, dim: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Sinusoidal positions (length, dim), Vaswani et al. 2017, section 3.5. `dtype` float32 or float64."""
+    rate = torch.exp(torch.arange(0, dim, 2, device=device, dtype=dtype) * (-math.log(10000.0) / dim))
+    angle = torch.arange(length, device=device, dtype=dtype).unsqueeze(1) * rate
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :dim]
 
 
@@ -50,12 +63,27 @@ class RelationEncoder(nn.Module):
     def __init__(self, in_dim: int, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.project = nn.Linear(in_dim, dim)
+        # Holds the weights. Its own forward pass would compute every padded position, most of them in short captions.
         self.block = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout, batch_first=True)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        z = self.project(x)
-        z = z + positions(z.shape[1], z.shape[2], z.device).to(z.dtype)
+        block, attend = self.block, self.block.self_attn
+        z = self.project(x[mask])  # (n, d), n the real positions of the batch
+        exact = torch.promote_types(z.dtype, torch.float32)  # half precision cannot count to 300
+        z = z + positions(mask.shape[1], z.shape[1], z.device, exact).to(z.dtype)[mask.nonzero()[:, 1]]
+        qkv = padded(fn.linear(z, attend.in_proj_weight, attend.in_proj_bias), mask)
+        z = block.norm1(z + block.dropout1(attend.out_proj(self._attention(qkv, mask)[mask])))
+        z = block.norm2(z + block.dropout2(block.linear2(block.dropout(fn.relu(block.linear1(z))))))
+        return masked_mean(padded(z, mask), mask)
+
+    def _attention(self, qkv: Tensor, mask: Tensor) -> Tensor:
+        """Stacked projections (B, N, 3d) -> what every position heard, heads side by side (B, N, d)."""
+        b, n, _ = qkv.shape
+        heads = self.block.self_attn.num_heads
+        q, k, v = qkv.view(b, n, 3, heads, -1).permute(2, 0, 3, 1, 4)  # (B, heads, N, d / heads) each
         # An empty row would make softmax divide by zero; its first position is let in and its mean is zero anyway.
-        hidden = ~mask
-        hidden[:, 0] &= mask.any(1)
-        return masked_mean(self.block(z, src_key_padding_mask=hidden), mask)
+        allowed = mask.clone()
+        allowed[:, 0] |= ~mask.any(1)
+        dropout = self.block.self_attn.dropout if self.training else 0.0
+        heard = fn.scaled_dot_product_attention(q, k, v, allowed[:, None, None], dropout)
+        return heard.transpose(1, 2).flatten(2)

@@ -5,7 +5,7 @@ Nian et al., "Multi-Level Cross-Modal Semantic Alignment Network for Video-Text 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,15 @@ CONCEPT_LEVELS = ("entity", "action", "relation")
 class MCSAN(nn.Module):
     """The trained part of the system. Frame features and word vectors come in, scores go out.
 
-    `vocabulary_sizes` gives K_e, K_a and K_r, the number of concepts per level.
+    `vocabulary_sizes` gives K_e, K_a and K_r, the number of concepts per level; `words` the vocabulary of a model with
+    an embedding of its own (`config.words == "glove"`).
     """
 
-    def __init__(self, config: ModelConfig, vocabulary_sizes: Mapping[str, int]) -> None:
+    def __init__(self, config: ModelConfig, vocabulary_sizes: Mapping[str, int], words: Sequence[str] = ()) -> None:
         super().__init__()
         self.config = config
         self.video = VideoTower(config)
-        self.text = TextTower(config)
+        self.text = TextTower(config, words)
         self.head = HolographicHead(config.sentence_dim, config.head_scale)
         # One FC per level, shared by both modalities (24-26). It reads the normalised vectors, the very ones that an
         # index stores, so that a hit can be explained from the index; `concept_scale` gives it its range back.

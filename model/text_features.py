@@ -62,4 +62,4 @@ def collate(batch: Sequence[TextFeatures]) -> TextTensors:
         node_mask,
         adjacency,
     )
-    return TextTensors(*(torch.from_numpy(a) for a in arrays))
+    return TextTensors(*(torch.from_numpy(a) for a in arrays), tokens=tuple(f.parse.words for f in batch))

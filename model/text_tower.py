@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
-from model.layers import RelationEncoder, masked_mean
+from model.layers import RelationEncoder, at_real, masked_mean
 from model.parse import ROLES
+from model.words import WordEmbedding
 
 
 @dataclass
@@ -20,6 +23,7 @@ class TextTensors:
     spans (B, K, S) word positions                       span_mask (B, K, S)
     role (B, K) index into ROLES, verbs are role 0       node_mask (B, K)
     adjacency (B, K, K): j sends to i; nodes send to themselves
+    tokens    the words themselves, for a tower with an embedding of its own
     """
 
     sentence: Tensor
@@ -30,9 +34,12 @@ class TextTensors:
     role: Tensor
     node_mask: Tensor
     adjacency: Tensor
+    tokens: tuple[tuple[str, ...], ...] = field(kw_only=True)
 
     def to(self, device: torch.device | str) -> TextTensors:
-        return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {n: v.to(device) for n, v in values.items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
     @property
     def noun_mask(self) -> Tensor:
@@ -81,10 +88,14 @@ class GraphAttention(nn.Module):
 
 
 class TextTower(nn.Module):
-    """`TextTensors` -> {level: (B, d_l)}, not normalised; an absent level is a row of zeros."""
+    """`TextTensors` -> {level: (B, d_l)}, not normalised; an absent level is a row of zeros.
 
-    def __init__(self, config: ModelConfig) -> None:
+    `vocabulary` are the words of the embedding that `config.words == "glove"` asks for.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary: Sequence[str] = ()) -> None:
         super().__init__()
+        self.embedding = WordEmbedding(vocabulary, config.word_dim) if config.words == "glove" else None
         self.config = config
         d = config.embed_dim
         self.sentence = nn.Linear(config.sentence_dim, config.sentence_dim) if config.text_global_fc else nn.Identity()
@@ -102,6 +113,8 @@ class TextTower(nn.Module):
             self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
 
     def forward(self, text: TextTensors) -> dict[str, Tensor]:
+        if self.embedding is not None:
+            text = replace(text, words=self.embedding(text.tokens, text.word_mask))
         nodes = self.graph(self._nodes(text), text.adjacency)
         vectors = {
             "global": self.sentence(text.sentence),
@@ -120,4 +133,4 @@ class TextTower(nn.Module):
 
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
-        return span_max(self.word(text.words), text) * self.role(text.role)
+        return span_max(at_real(self.word, text.words, text.word_mask), text) * self.role(text.role)

@@ -15,6 +15,7 @@ from model.training.matcher import Matcher
 from model.training.module import MatcherModule
 from model.training.objective import mcsan_matcher
 from model.training.run_folder import History
+from model.words import InitialWords
 
 
 def fit(
@@ -25,15 +26,17 @@ def fit(
     seed: int,
     progress: bool = True,
     resume: bool = False,
+    words: InitialWords | None = None,
 ) -> tuple[MCSAN, Vocabularies, History]:
     """Train one model; the one with the best validation SumR comes back, in eval mode on the CPU.
 
     The same seed gives the same model on one machine, whether or not the run was stopped and gone on with (`resume`).
-    `run_folder` receives the logs and the state to go on from: see `train_module`.
+    `run_folder` receives the logs and the state to go on from: see `train_module`. `words` are what a model with a
+    word embedding of its own starts from.
     """
     L.seed_everything(seed, verbose=False)
     vocabularies = vocabularies_of(train, preset.train)
-    matcher = mcsan_matcher(preset, train, vocabularies)
+    matcher = mcsan_matcher(preset, train, vocabularies, words)
     history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress, resume)
     return matcher.model, vocabularies, history
 

@@ -48,7 +48,7 @@ class MatcherModule(L.LightningModule):
         config = self.config
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
+        optimizer = kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
         if config.schedule == "constant":
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)

@@ -17,6 +17,7 @@ from model.training.batches import PairBatch
 from model.training.dataset import VideoText, Vocabularies
 from model.training.matcher import Encoded, Matcher, Measured
 from model.training.validation import validate
+from model.words import InitialWords
 
 
 class MCSANMatcher(Matcher):
@@ -79,9 +80,17 @@ class MCSANMatcher(Matcher):
         return validate(self.model, data)
 
 
-def mcsan_matcher(preset: Preset, train: VideoText, vocabularies: Vocabularies) -> MCSANMatcher:
-    """A new model for the features of `train`, which it learns to standardise by."""
-    model = MCSAN(preset.model, {level: max(1, len(words)) for level, words in vocabularies.items()})
+def mcsan_matcher(
+    preset: Preset, train: VideoText, vocabularies: Vocabularies, words: InitialWords | None = None
+) -> MCSANMatcher:
+    """A new model for the features of `train`, which it learns to standardise by.
+
+    `words` are what a model with a word embedding of its own starts from.
+    """
+    concepts = {level: max(1, len(known)) for level, known in vocabularies.items()}
+    model = MCSAN(preset.model, concepts, words.vocabulary if words else ())
+    if words and model.text.embedding:
+        words.copy_to(model.text.embedding)
     frames = train.features[train.frame_mask]
     model.video.set_statistics(frames.mean(0), frames.std(0))
     return MCSANMatcher(model, preset.loss)

@@ -30,6 +30,7 @@ from model.training.run_folder import History, Run
 from model.training.splits import hold_out
 from model.training.text_cache import Advance, TextCache
 from model.training.validation import validate
+from model.words import initial_words
 
 Tell = Callable[[str], None]
 """Receives sentences about what was found and what is being done."""
@@ -53,6 +54,7 @@ def train_on_features(
     tell: Tell,
     backbone_weights: Path | None = None,
     progress: bool = True,
+    glove: Path | None = None,
     *,
     cache: Path | None = None,
     stage: Stage = silent,
@@ -65,6 +67,7 @@ def train_on_features(
     A run that was stopped is gone on with, a finished one is left as it is; `fresh` starts over. With
     `backbone_weights` the checkpoint also holds the network that made the features, and can index videos. Captions are
     kept encoded below `cache` (default: in the run's folder). `skip_missing` leaves out videos without features.
+    With `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
     `made_with` says how the features were made, where that is part of the run.
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
@@ -80,6 +83,7 @@ def train_on_features(
         raise InputError(f"{folder} holds another checkpoint. Name another --out, or replace it with --fresh.")
     weights = file_digest(backbone_weights) if backbone_weights else None
     told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
+    told["word vectors"] = file_digest(glove) if glove else None
     run.agree(_flat(asdict(preset)) | told | dict(made_with))
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
@@ -101,7 +105,12 @@ def train_on_features(
     for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
         with stage(f"Sentences, {name}") as advance:
             sets.append(video_text(videos, own, partial(texts.texts, advance=advance)))
-    model, vocabularies, history = fit(preset, sets[0], sets[1], logs, seed, progress, resume=True)
+    words = None
+    if glove is not None:
+        words = initial_words(glove, (text.parse for text in sets[0].texts), seed)
+        preset = replace(preset, model=replace(preset.model, words="glove", word_dim=words.dim))
+        tell(f"{glove} has {words.given} of the words of the training captions; {len(words.vocabulary)} are trained.")
+    model, vocabularies, history = fit(preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words)
     if first:
         note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions."
         names = (featurizer.parser.name, featurizer.sentences.name)

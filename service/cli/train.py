@@ -41,6 +41,13 @@ WeightsOption = Annotated[
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
+GloveOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Text file of word vectors to start from (GloVe), instead of the sentence encoder's words.",
+        show_default=False,
+    ),
+]
 
 
 def train(
@@ -53,6 +60,7 @@ def train(
     workers: Annotated[int, typer.Option(min=1, help="With --videos: videos decoded at the same time.")] = 1,
     test_list: TestListOption = None,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")] = False,
+    glove: GloveOption = None,
     preset: Annotated[str, typer.Option(help="paper, or demo: the bundled model, on the generated world.")] = "paper",
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
@@ -85,6 +93,8 @@ def train(
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
     began = time.monotonic()
     if preset == "demo" and not captions:
+        if glove is not None:
+            raise InputError("--glove needs captions to train on: the generated world has its own words.")
         history = _train_demo(out, seed)
     else:
         if not captions or (features is None) == (videos is None):
@@ -110,6 +120,7 @@ def train(
             seed,
             typer.echo,
             backbone_weights,
+            glove=glove,
             cache=settings_of(text_cache=cache).text_cache.expanduser(),
             stage=stage_bar,
             fresh=fresh,
