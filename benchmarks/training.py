@@ -21,15 +21,15 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import Preset
-from model.mcsan import CONCEPT_LEVELS, MCSAN
 from model.parse import ROLES, Node, ParsedCaption
 from model.presets import PRESETS
 from model.sentence import EncodedText
 from model.text_features import TextFeatures
-from model.training.dataset import VideoText, build_vocabularies
 from model.training.batches import PairBatch, Pairs
+from model.training.dataset import VideoText
+from model.training.fit import vocabularies_of
 from model.training.module import MatcherModule
-from model.training.objective import MCSANMatcher
+from model.training.objective import mcsan_matcher
 
 PARTS = ("data", "video tower", "text tower", "loss", "backward", "optimiser")
 
@@ -90,13 +90,11 @@ def _caption(rng: np.random.Generator, pool: np.ndarray, sentence_dim: int) -> T
     return TextFeatures(parse, EncodedText(sentence, pool[start : start + length].copy()))
 
 
-def prepare(preset: Preset, data: VideoText) -> tuple[MCSANModule, Pairs]:
+def prepare(preset: Preset, data: VideoText) -> tuple[MatcherModule, Pairs]:
     """The module in training mode and its pairs, as `fit` makes them."""
-    train = preset.train
-    sizes = (train.entity_vocabulary, train.action_vocabulary, train.relation_vocabulary)
-    vocabularies = build_vocabularies(data.texts, dict(zip(CONCEPT_LEVELS, sizes, strict=True)))
-    model = MCSAN(preset.model, {level: max(1, len(words)) for level, words in vocabularies.items()})
-    return MCSANModule(model, preset, data).train(), Pairs(data, vocabularies)
+    vocabularies = vocabularies_of(data, preset.train)
+    matcher = mcsan_matcher(preset, data, vocabularies)
+    return MatcherModule(matcher, preset.train, data).train(), Pairs(data, vocabularies)
 
 
 class Clock:
@@ -124,14 +122,14 @@ class Clock:
         module.register_forward_hook(lambda *_: running.close())
 
 
-def measure(module: MCSANModule, pairs: Pairs, preset: Preset, options: argparse.Namespace) -> Clock:
+def measure(module: MatcherModule, pairs: Pairs, preset: Preset, options: argparse.Namespace) -> Clock:
     """Time `options.steps` steps after `options.warm_up`; their batches are drawn as an epoch draws them."""
     optimizer = module.configure_optimizers()["optimizer"]
     order = np.random.default_rng(options.seed).permutation(len(pairs))
     size = preset.train.batch_size
     clock = Clock()
-    clock.around(module.model.video, "video tower")
-    clock.around(module.model.text, "text tower")
+    clock.around(module.matcher.model.video, "video tower")
+    clock.around(module.matcher.model.text, "text tower")
     for step in range(options.warm_up + options.steps):
         if step == options.warm_up:
             clock.clear()
@@ -149,9 +147,9 @@ def measure(module: MCSANModule, pairs: Pairs, preset: Preset, options: argparse
     return clock
 
 
-def loss_of(module: MCSANModule, batch: PairBatch, bf16: bool) -> Tensor:
+def loss_of(module: MatcherModule, batch: PairBatch, bf16: bool) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        return torch.stack(list(module.losses(batch).values())).sum()
+        return torch.stack(list(module.matcher.losses(batch).values())).sum()
 
 
 def report(clock: Clock, steps: int, pairs: int, size: int) -> None:
@@ -169,7 +167,7 @@ def report(clock: Clock, steps: int, pairs: int, size: int) -> None:
     )
 
 
-def report_floor(module: MCSANModule, pairs: Pairs, options: argparse.Namespace, size: int) -> None:
+def report_floor(module: MatcherModule, pairs: Pairs, options: argparse.Namespace, size: int) -> None:
     """The multiplications of one step, counted as it runs, at the speed of this machine's matrix product now."""
     batch = pairs.collate(range(0, len(pairs), max(1, len(pairs) // size))[:size])
     counter = FlopCounterMode(display=False)

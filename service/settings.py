@@ -25,3 +25,6 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         default=256 * 2**20, ge=1, description="Largest upload in bytes; larger ones are answered 413."
     )
+    text_cache: Path = Field(
+        default=Path("~/.cache/quartet"), description="Folder where training keeps parsed and encoded captions."
+    )

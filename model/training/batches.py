@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
 from model.training.dataset import VideoText, Vocabularies, concept_labels
+from model.training.distributed import gather_rows
 
 Collate = Callable[[Sequence[TextFeatures]], TextTensors]
 """Pads captions to the tensors that a model reads."""
@@ -37,6 +38,13 @@ class PairBatch:
     def negatives(self) -> Tensor:
         """(B, B) bool: pairs of another video and another wording."""
         return (self.owner.unsqueeze(1) != self.owner) & (self.wording.unsqueeze(1) != self.wording)
+
+    def gathered(self) -> PairBatch:
+        """What the objective asks of the pairs of all processes; features and texts stay this process's own."""
+        owner, wording, text_labels, video_labels = gather_rows(
+            (self.owner, self.wording, self.text_labels, self.video_labels)
+        )
+        return PairBatch(self.features, self.frame_mask, self.text, owner, wording, text_labels, video_labels)
 
     def to(self, device: torch.device) -> PairBatch:
         return PairBatch(

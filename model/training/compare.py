@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,10 @@ from model.training.dataset import CaptionedVideo, VideoText
 from model.training.feature_file import FeatureFile
 from model.training.fit import fit_matcher, vocabularies_of
 from model.training.readers import CaptionSet
+from model.training.run import Tell, video_text
 from model.training.splits import hold_out
 from model.training.standings import FORMAT, Finished, write_standings
-
-Tell = Callable[[str], None]
-"""Receives sentences about what was found and what is being done."""
+from model.training.text_cache import TextCache
 
 SPLIT_SEED = 0
 """Draws the validation videos where the captions name none: the same ones for every run."""
@@ -99,8 +99,12 @@ class Splits:
     test: VideoText
 
 
-def compare(plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell: Tell) -> Iterator[Finished]:
+def compare(
+    plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell: Tell, cache: Path | None = None
+) -> Iterator[Finished]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
+
+    Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
 
     Raises InputError for captions without a test split, for features that do not fit, and for a folder with runs of
     other settings or data.
@@ -126,23 +130,22 @@ def compare(plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell
         if result is None:
             if splits is None:
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
-                splits = Splits(*load((training, validation, test), features, plan.frames))
+                splits = Splits(*load((training, validation, test), features, plan.frames, cache or folder, tell))
             result = _run(model, seed, plan, settings[model], splits, folder)
         done.append(result)
         write_standings(folder, done)
         yield result
 
 
-def load(splits: Sequence[Sequence[CaptionedVideo]], features: Path, frames: int) -> list[VideoText]:
+def load(
+    splits: Sequence[Sequence[CaptionedVideo]], features: Path, frames: int, cache: Path, tell: Tell
+) -> list[VideoText]:
     """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
     with FeatureFile(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
-    featurizer = TextFeaturizer(SpacyParser(), SentenceEncoder())
-    loaded = []
-    for videos, own in zip(splits, rows, strict=True):
-        encoded = iter(featurizer([caption for video in videos for caption in video.captions]))
-        loaded.append(VideoText.build(own, [[next(encoded) for _ in video.captions] for video in videos]))
-    return loaded
+    texts = TextCache(cache, TextFeaturizer(SpacyParser(), SentenceEncoder()), tell)
+    featurize = partial(texts.texts, advance=lambda done, total: None)
+    return [video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True)]
 
 
 def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> Finished:
@@ -153,7 +156,9 @@ def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Sp
     vocabularies = vocabularies_of(splits.train, config)
     matcher = contestant(model).build(Inputs(splits.train, vocabularies, plan.width))
     size = matcher.size
-    history = fit_matcher(matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False)
+    history = fit_matcher(
+        matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
+    )
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sums = [epoch["fused"].sum_r for epoch in history]
     measured, _ = matcher.measure(splits.test)

@@ -29,40 +29,61 @@ class CaptionedVideo:
     split: str = ""
 
 
+@dataclass(frozen=True)
+class CaptionRow:
+    """What a file says about one video, captions as they stand; `where` names the place for messages."""
+
+    where: str
+    video: str
+    captions: list[str]
+    split: str
+
+
 def read_jsonl(path: Path) -> list[CaptionedVideo]:
-    """Read `{"video": ..., "captions": [...], "split": ...}` lines.
+    """Read `{"video": ..., "captions": [...], "split": ...}` lines; empty captions are left out.
 
     Raises InputError with the line's number for a broken line, a video named twice or one without captions.
     """
+    return [
+        CaptionedVideo(row.video, tuple(c.strip() for c in row.captions if c.strip()), row.split)
+        for row in read_jsonl_rows(path)
+    ]
+
+
+def read_jsonl_rows(path: Path) -> list[CaptionRow]:
+    """As `read_jsonl`, with empty captions and line numbers."""
     if not path.is_file():
         raise InputError(f"There is no caption file {path}.")
-    videos: dict[str, CaptionedVideo] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    rows: dict[str, CaptionRow] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if not line.strip():
             continue
-        item = _read_line(line, f"{path}, line {number}")
-        if item.video in videos:
-            raise InputError(f"{path}, line {number}: video {item.video!r} is already in an earlier line.")
-        videos[item.video] = item
-    if not videos:
+        row = _read_line(line, f"{path}, line {number}")
+        if row.video in rows:
+            raise InputError(f"{row.where}: video {row.video!r} is already in an earlier line.")
+        rows[row.video] = row
+    if not rows:
         raise InputError(f"{path} holds no videos.")
-    return list(videos.values())
+    return list(rows.values())
 
 
-def _read_line(line: str, where: str) -> CaptionedVideo:
+def _read_line(line: bytes, where: str) -> CaptionRow:
     try:
-        data = json.loads(line)
+        data = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: not UTF-8 text ({error.reason} at byte {error.start}).") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not valid JSON ({error.msg} at column {error.colno}).") from error
-    if not isinstance(data, dict) or not isinstance(data.get("video"), str):
+    if not isinstance(data, dict) or not isinstance(data.get("video"), str) or not data["video"]:
         raise InputError(f'{where}: expected an object with a "video" name and a list of "captions".')
-    captions = data.get("captions")
+    captions, split = data.get("captions"), data.get("split", "")
     if not isinstance(captions, list) or not all(isinstance(c, str) for c in captions):
         raise InputError(f'{where}: "captions" of video {data["video"]!r} must be a list of strings.')
-    kept = tuple(c.strip() for c in captions if c.strip())
-    if not kept:
+    if not any(c.strip() for c in captions):
         raise InputError(f"{where}: video {data['video']!r} has no caption that is not empty.")
-    return CaptionedVideo(data["video"], kept, str(data.get("split", "")))
+    if not isinstance(split, str):
+        raise InputError(f'{where}: "split" of video {data["video"]!r} must be a string, not {split!r}.')
+    return CaptionRow(where, data["video"], captions, split)
 
 
 @dataclass(frozen=True)
@@ -75,7 +96,7 @@ class VideoText:
 
     features: Tensor
     frame_mask: Tensor
-    texts: list[TextFeatures]
+    texts: Sequence[TextFeatures]
     owner: npt.NDArray[np.int64]
 
     @classmethod

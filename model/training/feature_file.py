@@ -7,6 +7,7 @@ writes also say, in the attribute `backbone`, which network made them.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 from model.backbones import BackboneConfig
 from model.config import from_json
 from model.errors import InputError
+from model.training.checks import named
 
 
 def key_of(video: str) -> str:
@@ -55,7 +57,12 @@ class FeatureFile:
         self._file.close()
 
     def __contains__(self, video: str) -> bool:
-        return key_of(video) in self._file
+        return self._find(video) is not None
+
+    def _find(self, video: str) -> str | None:
+        """The dataset of a video; captions may name a file with its suffix, which features do not have."""
+        keys = (key_of(video), key_of(str(Path(video).with_suffix(""))) if Path(video).name else "")
+        return next((key for key in keys if key and key in self._file), None)
 
     @property
     def backbone(self) -> BackboneConfig | None:
@@ -65,31 +72,52 @@ class FeatureFile:
 
     @property
     def dim(self) -> int:
-        """D, the width of the features. Raises InputError for an empty file."""
-        for name in self._file:
-            return int(self._file[name].shape[1])
+        """D, the width of the features. Raises InputError for an empty file or one of another layout."""
+        for name, rows in self._file.items():
+            return self._shape(name, rows)[1]
         raise InputError(f"{self.path} holds no features.")
 
+    def _shape(self, name: str, rows: h5py.Dataset | h5py.Group) -> tuple[int, int]:
+        shape = getattr(rows, "shape", None)  # a group has none
+        if shape is None or len(shape) != 2 or 0 in shape:
+            raise InputError(f"{self.path}: {name!r} is not one dataset of the shape (T, D), T >= 1, but {rows}.")
+        return shape
+
     def add(self, video: str, features: Tensor) -> None:
-        """Store (T, D) features of a video and make them safe against a crash."""
+        """Store (T, D) features of a video."""
         self._file.create_dataset(key_of(video), data=features.numpy().astype(np.float32))
         self._file.flush()
+
+    def missing(self, videos: Sequence[str]) -> list[str]:
+        """Those videos that the file has no features of."""
+        return [video for video in videos if video not in self]
 
     def read(self, videos: Sequence[str], frames: int) -> list[Tensor]:
         """Features of videos, at most `frames` rows each, picked at the middles of equal parts.
 
-        Raises InputError with counts and names for videos without features, or of another width.
+        Raises InputError with counts and names for videos without features, of another width, with values that are
+        not finite, or that share one dataset.
         """
-        missing = [video for video in videos if video not in self]
+        missing = self.missing(videos)
         if missing:
-            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-            raise InputError(f"{self.path} has no features for {len(missing)} of {len(videos)} videos: {shown}.")
-        return [self._read_one(video, frames) for video in videos]
+            raise InputError(f"{self.path} has no features for {named(f'of {len(videos)} videos', missing)}.")
+        keys = [self._find(video) for video in videos]
+        counts = Counter(keys)
+        shared = [video for video, key in zip(videos, keys, strict=True) if counts[key] > 1]
+        if shared:
+            raise InputError(f"{self.path}: {named('videos mean the same dataset as another one', shared)}.")
+        dim = self.dim
+        found = [self._read_one(video, dim, frames) for video in videos]
+        broken = [video for video, rows in zip(videos, found, strict=True) if not rows.isfinite().all()]
+        if broken:
+            raise InputError(f"{self.path}: {named('videos have values that are not finite', broken)}.")
+        return found
 
-    def _read_one(self, video: str, frames: int) -> Tensor:
-        rows = self._file[key_of(video)]
-        if rows.ndim != 2 or rows.shape[1] != self.dim or not len(rows):
-            raise InputError(f"{self.path}: {video!r} has the shape {rows.shape}, expected (T, {self.dim}), T >= 1.")
+    def _read_one(self, video: str, dim: int, frames: int) -> Tensor:
+        rows = self._file[self._find(video)]
+        shape = self._shape(video, rows)
+        if shape[1] != dim:
+            raise InputError(f"{self.path}: {video!r} has the shape {shape}, others have the width {dim}.")
         values = np.asarray(rows, dtype=np.float32)
         if len(values) > frames:
             values = values[((np.arange(frames) + 0.5) * len(values) / frames).astype(np.int64)]

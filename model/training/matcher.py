@@ -15,6 +15,7 @@ from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
 from model.training.batches import PairBatch
 from model.training.dataset import VideoText
+from model.training.distributed import gather_rows
 
 Encoded = dict[str, Tensor]
 """One side of a batch as a model sees it: named tensors, one row per video or text."""
@@ -49,9 +50,12 @@ class Matcher(nn.Module, ABC):
         """The weighted terms of the training objective, by name; row i of both sides is pair i of `batch`."""
 
     def losses(self, batch: PairBatch) -> dict[str, Tensor]:
-        """The weighted terms of the training objective for one batch."""
-        video = self.encode_video(batch.features, batch.frame_mask)
-        return self.objective(video, self.encode_text(batch.text), batch)
+        """The weighted terms of the training objective, by name, over the pairs of all processes."""
+        own = self.encode_video(batch.features, batch.frame_mask), self.encode_text(batch.text)
+        video, text = gather_rows(tuple(_single(side) for side in own))
+        # The towers may run in half precision; what they are compared by does not.
+        with torch.autocast(self.device.type, enabled=False):
+            return self.objective(video, text, batch.gathered())
 
     def collate_text(self, texts: Sequence[TextFeatures]) -> TextTensors:
         """Captions as padded tensors for `encode_text`."""
@@ -93,3 +97,10 @@ def score_matrix(matcher: Matcher, data: VideoText) -> Scores:
             matrix[np.ix_(chosen, columns)] = matcher.scores(video, text).T.float().cpu().numpy()
     matcher.train(was_training)
     return matrix
+
+
+def _single(side: Encoded) -> Encoded:
+    """Half precision to single; masks stay what they are."""
+    return {
+        n: x.to(torch.promote_types(x.dtype, torch.float32)) if x.is_floating_point() else x for n, x in side.items()
+    }

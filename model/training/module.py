@@ -12,13 +12,12 @@ from model.config import TrainConfig
 from model.evaluation.metrics import Retrieval
 from model.training.batches import PairBatch
 from model.training.dataset import VideoText
+from model.training.health import LevelHealth, level_health
 from model.training.matcher import Matcher
-
-_DEAD_SPREAD = 1e-3  # a level whose scores vary less than this decides nothing
 
 
 class MatcherModule(L.LightningModule):
-    """Trains one matcher; `history` keeps the validation metrics of every epoch."""
+    """Trains one matcher; `history` keeps the metrics of every validation, `health` those of the last by level."""
 
     def __init__(self, matcher: Matcher, config: TrainConfig, validation: VideoText) -> None:
         super().__init__()
@@ -26,6 +25,7 @@ class MatcherModule(L.LightningModule):
         self.config = config
         self.validation = validation
         self.history: list[dict[str, Retrieval]] = []
+        self.health: dict[str, LevelHealth] = {}
 
     def training_step(self, batch: PairBatch, batch_idx: int) -> Tensor:
         losses = self.matcher.losses(batch)
@@ -33,14 +33,13 @@ class MatcherModule(L.LightningModule):
         return torch.stack(list(losses.values())).sum()
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        results, spread = self.matcher.measure(self.validation)
+        with torch.autocast(self.device.type, enabled=False):  # as the finished model will compute
+            results, spread = self.matcher.measure(self.validation)
         self.history.append(results)
-        self.log("sum_r", results["fused"].sum_r, prog_bar=True)
-        for name, value in spread.items():
-            self.log(f"r1/{name}", results[name].text_to_video.r1)
-            self.log(f"spread/{name}", value)
-            if value < _DEAD_SPREAD:
-                self.print(f"Warning: level {name!r} is dead: its scores differ by {value:.1e} only.")
+        self.health = level_health(results, spread, self.validation.owner)
+        self.log("sum_r", results["fused"].sum_r)
+        for name, level in self.health.items():
+            self.log_dict({f"r1/{name}": level.r1, f"spread/{name}": level.spread, f"sum_r/{name}": level.sum_r})
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(TensorDataset(torch.zeros(1)))  # one step: validation ranks the whole split at once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from model.mcsan import MCSAN
 from model.text_tower import TextTensors
 from model.training.batches import PairBatch
 from model.training.dataset import VideoText, Vocabularies
+from model.training.input_dropout import fitting_input_dropout
 from model.training.matcher import Encoded, Matcher, Measured
 from model.training.validation import validate
 from model.words import InitialWords
@@ -90,12 +92,15 @@ class MCSANMatcher(Matcher):
 def mcsan_matcher(
     preset: Preset, train: VideoText, vocabularies: Vocabularies, words: InitialWords | None = None
 ) -> MCSANMatcher:
-    """A new model for the features of `train`, which it learns to standardise by.
+    """A new model for the features of `train`, by which it standardises and may choose its input dropout.
 
     `words` are what a model with a word embedding of its own starts from.
     """
     concepts = {level: max(1, len(known)) for level, known in vocabularies.items()}
-    model = MCSAN(preset.model, concepts, words.vocabulary if words else ())
+    config = preset.model
+    if preset.train.fit_dropout:
+        config = replace(config, input_dropout=fitting_input_dropout(train))
+    model = MCSAN(config, concepts, words.vocabulary if words else ())
     if words and model.text.embedding:
         words.copy_to(model.text.embedding)
     frames = train.features[train.frame_mask]

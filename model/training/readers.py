@@ -7,7 +7,10 @@
 | `*.json`, a list with "enCap" | VATEX, English captions; the split is in the file's name |
 | a folder with annotation/RET/ref_captions.json | HANet and HGR, splits in public_split/{trn,val,tst}_names.npy |
 
-A second file with a list of test videos (MSR-VTT's 1k-A as CSV with a "video_id" column) moves its videos to "test".
+A second file with a list of test videos (MSR-VTT's 1k-A, MSRVTT_JSFUSION_test.csv: key, vid_key, video_id, sentence)
+moves its videos to "test". Where the list has a "sentence" column, as 1k-A has, those sentences are the only captions
+of the test videos: the protocol ranks 1,000 videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for
+Video Question Answering and Retrieval", ECCV 2018).
 """
 
 from __future__ import annotations
@@ -23,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from model.errors import InputError
-from model.training.dataset import CaptionedVideo, read_jsonl
+from model.training.checks import named, repeated_captions
+from model.training.dataset import CaptionedVideo, CaptionRow, read_jsonl_rows
 
 SPLITS = {"train": "train", "trn": "train", "training": "train", "val": "val", "validate": "val"}
 SPLITS |= {"validation": "val", "test": "test", "tst": "test", "": ""}
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,6 @@ class CaptionSet:
     def split(self, name: str) -> list[CaptionedVideo]:
         """The videos of "train", "val" or "test", in the order of the file."""
         return [video for video in self.videos if video.split == name]
-
-
-def named(what: str, names: Sequence[str]) -> str:
-    """ "3 videos without captions: a, b, c" with at most five names."""
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return f"{len(names)} {what}: {shown}"
 
 
 def read_captions(paths: Iterable[Path], test_list: Path | None = None) -> CaptionSet:
@@ -64,14 +61,21 @@ def read_captions(paths: Iterable[Path], test_list: Path | None = None) -> Capti
         raise InputError(f"The caption files cannot be used together. {named(what, leaks or twice)}.")
     notes = [note for part in parts for note in part.notes]
     if test_list is not None:
-        wanted = _test_names(test_list)
-        absent = sorted(wanted - counts.keys())
+        wanted = _test_list(test_list)
+        absent = sorted(wanted.keys() - counts.keys())
         if absent:
             raise InputError(f"{test_list}: {named('of its videos are in no caption file', absent)}.")
         # What the list leaves out of the official test split is nobody's: 1k-A trains on all but its 1,000 videos.
-        moved = [replace(v, split="test" if v.video in wanted else "train") for v in videos]
-        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}; all others are for training.")
-        videos = moved
+        videos = [
+            replace(v, split="test", captions=wanted[v.video] or v.captions)
+            if v.video in wanted
+            else replace(v, split="train")
+            for v in videos
+        ]
+        sentences = sum(len(given) for given in wanted.values())
+        said = f", with the {sentences} sentences of the list as their captions" if sentences else ""
+        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}{said}; all others are for training.")
+    notes += repeated_captions(videos)
     return CaptionSet(tuple(videos), tuple(notes))
 
 
@@ -79,7 +83,7 @@ def _read(path: Path) -> CaptionSet:
     if path.is_dir():
         return _read_hgr(path)
     if path.suffix == ".jsonl":
-        return CaptionSet(tuple(replace(v, split=_split(v.split, path)) for v in read_jsonl(path)))
+        return _collect(path, [replace(row, split=_split(row.split, row.where)) for row in read_jsonl_rows(path)], [])
     if path.suffix != ".json":
         raise InputError(f"{path}: captions are read from .jsonl and .json files and from HGR folders.")
     data = _json(path)
@@ -108,63 +112,100 @@ def _read_msrvtt(path: Path, data: dict[str, Any]) -> CaptionSet:
         said: dict[str, list[str]] = {name: [] for name in splits}
         strangers: list[str] = []
         for sentence in data["sentences"]:
-            said.get(sentence["video_id"], strangers).append(sentence["caption"])
-    except (KeyError, TypeError) as error:
+            if sentence["video_id"] in said:
+                said[sentence["video_id"]].append(sentence["caption"])
+            else:
+                strangers.append(sentence["video_id"])
+    except KeyError as error:
         raise InputError(f"{path}: a video or a sentence has no {error}.") from error
-    notes = [named("captions of videos that the file does not list", strangers)] if strangers else []
-    return _collect(path, [(name, said[name], splits[name]) for name in splits], notes)
+    except TypeError as error:
+        raise InputError(f'{path}: "videos" and "sentences" must be lists of objects ({error}).') from error
+    what = f"{path.name}: {len(strangers)} captions left out, of videos that the file does not list"
+    notes = [named(what, list(dict.fromkeys(strangers)), counted=False)] if strangers else []
+    return _collect(path, [CaptionRow(str(path), name, said[name], splits[name]) for name in splits], notes)
 
 
 def _read_vatex(path: Path, data: list[dict[str, Any]]) -> CaptionSet:
-    split = next((name for key, name in SPLITS.items() if key and key in path.stem.lower()), "")
+    split = next((split for key, split in SPLITS.items() if key and key in path.stem.lower()), "")
+    notes = [] if split else [f"{path.name}: the name tells no split (training, validation or test)."]
     try:
-        rows = [(item["videoID"], item["enCap"], split) for item in data]
+        rows = [CaptionRow(str(path), item["videoID"], item["enCap"], split) for item in data]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: an entry has no {error}.") from error
-    return _collect(path, rows, [])
+    return _collect(path, rows, notes)
 
 
 def _read_hgr(folder: Path) -> CaptionSet:
-    captions = folder / "annotation" / "RET" / "ref_captions.json"
-    if not captions.is_file():
+    path = folder / "annotation" / "RET" / "ref_captions.json"
+    if not path.is_file():
         raise InputError(f"{folder} has no annotation/RET/ref_captions.json: it is no HGR folder.")
-    said = _json(captions)
-    rows: list[tuple[str, list[str], str]] = []
+    said = _json(path)
+    if not isinstance(said, dict):
+        raise InputError(f"{path} must be an object of videos and their captions.")
+    rows: list[CaptionRow] = []
     for key in ("trn", "val", "tst"):
         names = folder / "public_split" / f"{key}_names.npy"
         if names.is_file():
-            rows += [(str(name), said.get(str(name), []), SPLITS[key]) for name in np.load(names)]
+            rows += [CaptionRow(str(path), name, said.get(name, []), SPLITS[key]) for name in _names(names)]
     if not rows:
         raise InputError(f"{folder}/public_split has none of trn_names.npy, val_names.npy and tst_names.npy.")
-    return _collect(captions, rows, [])
+    nowhere = sorted(said.keys() - {row.video for row in rows})
+    return _collect(path, rows, [f"{path.name}: {named('videos left out, in no split', nowhere)}"] if nowhere else [])
 
 
-def _collect(path: Path, rows: Sequence[tuple[str, Sequence[str], str]], notes: list[str]) -> CaptionSet:
+def _names(path: Path) -> list[str]:
+    try:
+        return [str(name) for name in np.load(path)]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a list of names: {error}.") from error
+
+
+def _collect(path: Path, rows: Sequence[CaptionRow], notes: list[str]) -> CaptionSet:
     """Captions stripped; the empty ones and the videos left without any are told in the notes."""
     videos, bare, empty = [], [], []
-    for name, captions, split in rows:
-        kept = tuple(c.strip() for c in captions if c.strip())
-        empty += [name] * (len(captions) - len(kept))
+    for row in rows:
+        if not isinstance(row.captions, list) or not all(isinstance(c, str) for c in row.captions):
+            raise InputError(f"{row.where}: the captions of video {row.video!r} must be strings.")
+        kept = tuple(c.strip() for c in row.captions if c.strip())
+        empty += [row.video] * (len(row.captions) - len(kept))
         if kept:
-            videos.append(CaptionedVideo(name, kept, split))
+            videos.append(CaptionedVideo(row.video, kept, row.split))
         else:
-            bare.append(name)
+            bare.append(row.video)
     if empty:
-        notes.append(f"{path.name}: " + named("empty captions were left out, of videos", empty))
+        what = f"{path.name}: {len(empty)} empty captions left out, of videos"
+        notes.append(named(what, list(dict.fromkeys(empty)), counted=False))
     if bare:
-        notes.append(f"{path.name}: " + named("videos without captions were left out", bare))
+        notes.append(f"{path.name}: " + named("videos left out, without captions", bare))
     return CaptionSet(tuple(videos), tuple(notes))
 
 
-def _split(name: str, path: Path) -> str:
+def _split(name: str, where: Path | str) -> str:
     if name not in SPLITS:
-        raise InputError(f"{path}: unknown split {name!r}. Splits: train, val, test.")
+        raise InputError(f"{where}: unknown split {name!r}. Splits: train, val, test.")
     return SPLITS[name]
 
 
-def _test_names(path: Path) -> set[str]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or "video_id" not in rows[0]:
-        raise InputError(f'{path}: a list of test videos is a CSV file with a "video_id" column.')
-    return {row["video_id"] for row in rows}
+def _test_list(path: Path) -> dict[str, tuple[str, ...]]:
+    """The test videos and the sentences that the list gives them, if it does."""
+    listed: dict[str, list[str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if "video_id" not in (rows.fieldnames or ()):
+                raise InputError(f'{path}: a list of test videos is a CSV file with a "video_id" column.')
+            for row in rows:
+                if not row["video_id"]:
+                    raise InputError(f"{path}, line {rows.line_num}: there is no video_id.")
+                sentences = listed.setdefault(row["video_id"], [])
+                if "sentence" in row:
+                    if not (row["sentence"] or "").strip():
+                        raise InputError(f"{path}, line {rows.line_num}: there is no sentence.")
+                    sentences.append(row["sentence"].strip())
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV file: {error}.") from error
+    if not listed:
+        raise InputError(f"{path} lists no videos.")
+    return {name: tuple(sentences) for name, sentences in listed.items()}

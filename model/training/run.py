@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from model.backbones import Backbone
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.config import Preset
 from model.errors import InputError
-from model.evaluation.metrics import Retrieval
 from model.evaluation.scores import LevelScores
 from model.parser import load_parser, recorded_parser
+from model.registry import resolve_device
 from model.sentence import SentenceEncoder
-from model.text_features import TextFeaturizer
-from model.training.dataset import CaptionedVideo, VideoText
+from model.text_features import TextFeatures, TextFeaturizer
+from model.training.checks import captions_digest, features_digest, file_digest, named, repeated_features
+from model.training.dataset import CaptionedVideo, VideoText, pad_features
 from model.training.feature_file import FeatureFile
-from model.training.fit import fit
 from model.training.readers import CaptionSet
+from model.training.run_folder import History, Run
 from model.training.splits import hold_out
+from model.training.text_cache import Advance, TextCache
 from model.training.validation import level_scores
 from model.words import initial_words
 
 Tell = Callable[[str], None]
 """Receives sentences about what was found and what is being done."""
+
+Stage = Callable[[str], AbstractContextManager[Advance]]
+"""Opens the display of a long stage by its name."""
+
+
+@contextmanager
+def silent(_: str) -> Iterator[Advance]:
+    """A stage that shows nothing."""
+    yield lambda done, total: None
 
 
 def train_on_features(
@@ -38,30 +56,68 @@ def train_on_features(
     progress: bool = True,
     glove: Path | None = None,
     parser: str | None = None,
-) -> list[dict[str, Retrieval]]:
+    *,
+    cache: Path | None = None,
+    stage: Stage = silent,
+    fresh: bool = False,
+    skip_missing: bool = False,
+    made_with: Mapping[str, Any] = MappingProxyType({}),
+) -> History:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
-    `parser` names the package of an installed spaCy pipeline; None is the bundled one.
-    With `backbone_weights` the checkpoint also holds the network that made the features, and can index videos. With
-    `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
-    Raises InputError for captions or features that cannot be used.
+    A run that was stopped is gone on with, a finished one is left as it is; `fresh` starts over. With
+    `backbone_weights` the checkpoint also holds the network that made the features, and can index videos. Captions are
+    kept encoded below `cache` (default: in the run's folder). `skip_missing` leaves out videos without features.
+    With `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
+    `parser` names the package of an installed spaCy pipeline; None is the bundled one. `made_with` says how the
+    features were made, where that is part of the run.
+
+    Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
-    training, validation = _training_splits(captions, seed, tell)
-    featurizer = TextFeaturizer(load_parser(parser), SentenceEncoder())
+    from model.training.distributed import is_first_process
+    from model.training.fit import fit
+
+    first = is_first_process()
+    tell = tell if first else _say_nothing
+    logs = folder / "log"
+    run = Run(logs, fresh, writes=first)
+    if (folder / "config.json").exists() and not run.begun and not fresh:
+        raise InputError(f"{folder} holds another checkpoint. Name another --out, or replace it with --fresh.")
+    weights = file_digest(backbone_weights) if backbone_weights else None
+    told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
+    told["word vectors"] = file_digest(glove) if glove else None
+    run.agree(_flat(asdict(preset)) | told | dict(made_with))
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
+        splits = _training_splits(captions, file, skip_missing, seed, tell)
         backbone = _backbone(file, backbone_weights)
-        tell(f"Reading {len(training)} training and {len(validation)} validation videos.")
-        sets = [_load(videos, file, featurizer, preset.model.frames) for videos in (training, validation)]
+        rows = [file.read([video.video for video in videos], preset.model.frames) for videos in splits]
+    run.agree({"frame features": features_digest([*rows[0], *rows[1]])})
+    if run.history is not None:
+        tell(f"{folder} is finished: nothing is left to train. Start over with --fresh.")
+        return run.history
+    for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
+        tell(note)
+    featurizer = TextFeaturizer(load_parser(parser), SentenceEncoder(resolve_device("auto")))
+    run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
+    texts = TextCache(cache or logs / "texts", featurizer, tell)
+    run.begin()
+    tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}.")
+    sets = []
+    for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
+        with stage(f"Sentences, {name}") as advance:
+            sets.append(video_text(videos, own, partial(texts.texts, advance=advance)))
     words = None
     if glove is not None:
         words = initial_words(glove, (text.parse for text in sets[0].texts), seed)
         preset = replace(preset, model=replace(preset.model, words="glove", word_dim=words.dim))
         tell(f"{glove} has {words.given} of the words of the training captions; {len(words.vocabulary)} are trained.")
-    model, vocabularies, history = fit(preset, sets[0], sets[1], folder / "log", seed, progress, words)
-    note = f"Trained on {len(training)} videos with {len(sets[0].texts)} captions."
-    names = (featurizer.parser.name, featurizer.sentences.name)
-    save_checkpoint(folder, Checkpoint(folder.name, note, model, backbone, vocabularies, *names))
+    model, vocabularies, history = fit(preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words)
+    if first:
+        note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions."
+        names = (featurizer.parser.name, featurizer.sentences.name)
+        save_checkpoint(folder, Checkpoint(folder.name, note, model, backbone, vocabularies, *names))
+        run.finish(history)
     return history
 
 
@@ -78,26 +134,58 @@ def scores_on_features(
         expected = loaded.model.config.feature_dim
         if file.dim != expected:
             raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
-        data = _load(videos, file, featurizer, loaded.model.config.frames)
-    return level_scores(loaded.model.to(device), data), loaded
+        rows = file.read([video.video for video in videos], loaded.model.config.frames)
+    return level_scores(loaded.model.to(device), video_text(videos, rows, featurizer)), loaded
 
 
-def _load(videos: Sequence[CaptionedVideo], file: FeatureFile, featurizer: TextFeaturizer, frames: int) -> VideoText:
-    rows = file.read([video.video for video in videos], frames)
-    encoded = iter(featurizer([caption for video in videos for caption in video.captions]))
-    return VideoText.build(rows, [[next(encoded) for _ in video.captions] for video in videos])
+def video_text(
+    videos: Sequence[CaptionedVideo],
+    rows: Sequence[Tensor],
+    featurize: Callable[[list[str]], Sequence[TextFeatures]],
+) -> VideoText:
+    """Videos with their features `rows` and the texts that `featurize` makes of their captions."""
+    features, mask = pad_features(rows)
+    owner = np.repeat(np.arange(len(videos)), [len(video.captions) for video in videos])
+    return VideoText(features, mask, featurize([caption for video in videos for caption in video.captions]), owner)
 
 
-def _training_splits(captions: CaptionSet, seed: int, tell: Tell) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
-    training, validation = captions.split("train"), captions.split("val")
-    if not training:
-        training = captions.split("")
-    if not validation:
+def _training_splits(
+    captions: CaptionSet, file: FeatureFile, skip_missing: bool, seed: int, tell: Tell
+) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
+    """The videos to train and to validate on, all with features; everything that is left out is told."""
+    unnamed, training, validation = (captions.split(name) for name in ("", "train", "val"))
+    if training and unnamed:
+        tell(named("videos left out, without a split where others have one", [video.video for video in unnamed]))
+    training = training or unnamed
+    if test := captions.split("test"):
+        tell(f"{len(test)} videos are for testing: training does not see them.")
+    missing = set(file.missing([video.video for video in (*training, *validation)]))
+    if missing and not skip_missing:
+        raise InputError(
+            f"{file.path} has no features of {named('videos', sorted(missing))}. Make them, or leave these videos out "
+            "with --skip-missing."
+        )
+    if missing:
+        tell(f"{file.path.name}: {named('videos left out, without features', sorted(missing))}")
+    training, validation = ([v for v in videos if v.video not in missing] for videos in (training, validation))
+    if not validation and len(training) > 1:
         training, validation = hold_out(training, seed)
         tell(f"The captions name no validation split: {len(validation)} training videos, drawn by the seed, validate.")
     if len(training) < 2:
-        raise InputError(f"Training needs at least 2 videos, found {len(training)}.")
+        raise InputError(f"Training needs at least 2 videos beside those that validate, found {len(training)}.")
     return training, validation
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in data.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _say_nothing(_: str) -> None:
+    """For the processes beside the first one."""
 
 
 def _backbone(file: FeatureFile, weights: Path | None) -> Backbone | None:
@@ -107,4 +195,9 @@ def _backbone(file: FeatureFile, weights: Path | None) -> Backbone | None:
         raise InputError(f"{file.path} does not say which backbone made it. Make it with `quartet features`.")
     backbone = Backbone(file.backbone)
     backbone.load_weights(weights)
+    if backbone.feature_dim != file.dim:
+        raise InputError(
+            f"{file.path} holds features of width {file.dim}, but its backbone {file.backbone.arch} makes "
+            f"{backbone.feature_dim} values per frame."
+        )
     return backbone.eval()

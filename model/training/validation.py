@@ -15,6 +15,7 @@ from model.levels import LEVEL_NAMES, Vectors
 from model.mcsan import MCSAN
 from model.text_features import TextFeatures, collate
 from model.training.dataset import VideoText
+from model.training.health import spreads
 from model.training.level_weights import fit_level_weights
 
 
@@ -65,9 +66,5 @@ def validate(model: MCSAN, data: VideoText, fit_weights: bool = False) -> tuple[
         model.log_weights.data.copy_(fit_level_weights(scores, data.owner))
         scores = replace(scores, specs=model.level_specs())
     # A level that is switched off has weight 0 and no scores to tell about.
-    spread = {
-        s.name: float(s.activate(scores.text_queries[s.name] @ scores.clips[s.name].T).std())
-        for s in scores.specs
-        if s.weight
-    }
-    return evaluate_scores(scores, data.owner), spread
+    used = [spec for spec in scores.specs if spec.weight]
+    return evaluate_scores(scores, data.owner), spreads(used, scores.text_queries, scores.clips)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from model.errors import InputError
+from service.cli.common import settings_of
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
@@ -15,6 +16,12 @@ CaptionsArgument = Annotated[
 FeaturesOption = Annotated[Path, typer.Option(help="HDF5 file of frame features, for all splits.", show_default=False)]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
+    ),
 ]
 EpochsOption = Annotated[
     int | None, typer.Option(help="Epochs of every model. Default: as many as its paper or preset says.")
@@ -30,6 +37,7 @@ def compare(
     frames: Annotated[int, typer.Option(help="The most frames of a video that any model sees.")] = 20,
     width: Annotated[float, typer.Option(help="Times the published widths of the models; presets keep theirs.")] = 1.0,
     test_list: TestListOption = None,
+    cache: CacheOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
 ) -> None:
     """Train and measure several models on the same splits, features and words.
@@ -55,8 +63,9 @@ def compare(
     def tell(sentence: str) -> None:
         typer.echo(sentence, err=True)
 
+    texts = settings_of(text_cache=cache).text_cache.expanduser()
     total = len(plan.runs())
-    for number, done in enumerate(run(plan, read, features, out, tell), 1):
+    for number, done in enumerate(run(plan, read, features, out, tell, texts), 1):
         typer.echo(
             f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
             f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "

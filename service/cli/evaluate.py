@@ -111,7 +111,7 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     from indexer.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
     from model.registry import load_encoder
-    from model.training.readers import named
+    from model.training.checks import named
 
     with console().status("Loading the model"):
         encoder = load_encoder(settings.model, device=settings.device)

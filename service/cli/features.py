@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.cli.common import console
 from service.cli.tables import failures_table
+
+if TYPE_CHECKING:
+    from model.backbones import Backbone
 
 
 def features(
@@ -20,6 +24,7 @@ def features(
     backbone: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "resnet152",
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames per video.")] = 20,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Videos that are decoded at the same time.")] = 1,
 ) -> None:
     """Encode the frames of videos with a torchvision backbone into an HDF5 file.
 
@@ -28,39 +33,32 @@ def features(
 
     [dim]quartet features ~/MSRVTT/videos --weights resnet152.pth --out msrvtt.h5[/]
     """
-    from indexer.catalog import Failure
-    from indexer.decode import sample_frames
-    from model.backbones import Backbone, BackboneConfig
-    from model.errors import InputError, VideoError
-    from model.registry import resolve_device
-    from model.training.feature_file import FeatureFile
-    from model.training.readers import named
+    from indexer.features import encode_videos, video_files
 
-    if not videos.is_dir():
-        raise InputError(f"{videos} is no folder.")
-    network = Backbone(BackboneConfig(backbone)).eval()
+    files = video_files(videos)
+    network = load_backbone(backbone, weights, device)
+    with stage_bar("Encoding") as bar:
+        report = encode_videos(files, network, out, frames, bar, workers)
+    done = report.encoded + report.known
+    console().print(f"{out}: features of {done} videos, {len(report.refused)} refused.", highlight=False)
+    if report.refused:
+        console().print(failures_table(report.refused))
+
+
+def load_backbone(name: str, weights: Path, device: str) -> Backbone:
+    """A torchvision backbone with published weights, ready on its device. Raises InputError or ModelError."""
+    from model.backbones import Backbone, BackboneConfig
+    from model.registry import resolve_device
+
+    network = Backbone(BackboneConfig(name)).eval()
     network.load_weights(weights)
-    network.to(resolve_device(device))
-    files = sorted(path for path in videos.rglob("*") if path.is_file() and not path.name.startswith("."))
-    names = {path: str(path.relative_to(videos).with_suffix("")) for path in files}
-    shared = [name for name, count in Counter(names.values()).items() if count > 1]
-    if shared:
-        raise InputError(f"{named('names belong to several files; rename them', shared)}.")
-    refused = []
+    return network.to(resolve_device(device))
+
+
+@contextmanager
+def stage_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left, and the function that moves it: (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        FeatureFile(out, writable=True, backbone=network.config) as store,
-        Progress(*columns, console=console()) as bar,
-    ):
-        for path in bar.track(files, description="Encoding"):
-            if names[path] in store:
-                continue
-            try:
-                clip = sample_frames(path, frames)
-            except VideoError as error:
-                refused.append(Failure(path, error.reason, error.detail))
-                continue
-            store.add(names[path], network.features([clip.frames])[0])
-    console().print(f"{out}: features of {len(files) - len(refused)} videos, {len(refused)} refused.", highlight=False)
-    if refused:
-        console().print(failures_table(refused))
+    with Progress(*columns, console=console()) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

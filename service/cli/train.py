@@ -10,10 +10,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from model.errors import InputError
-from service.cli.common import console
+from service.cli.common import console, settings_of
+from service.cli.features import load_backbone, stage_bar
 
 if TYPE_CHECKING:
     from model.evaluation.metrics import Retrieval
+    from model.training.readers import CaptionSet
 
 CaptionsArgument = Annotated[
     list[Path] | None,
@@ -21,6 +23,16 @@ CaptionsArgument = Annotated[
 ]
 FeaturesOption = Annotated[
     Path | None, typer.Option(help="HDF5 file of frame features; `quartet features` makes one.", show_default=False)
+]
+VideosOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the videos: their frame features are made first, below --out.", show_default=False),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
+    ),
 ]
 WeightsOption = Annotated[
     Path | None,
@@ -47,23 +59,34 @@ GloveOption = Annotated[
 def train(
     captions: CaptionsArgument = None,
     features: FeaturesOption = None,
+    videos: VideosOption = None,
+    backbone: Annotated[str, typer.Option(help="With --videos: any torchvision classifier.")] = "resnet152",
     backbone_weights: WeightsOption = None,
+    frames: Annotated[int, typer.Option(min=1, max=1000, help="With --videos: frames per video.")] = 20,
+    workers: Annotated[int, typer.Option(min=1, help="With --videos: videos decoded at the same time.")] = 1,
     test_list: TestListOption = None,
+    skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")] = False,
     glove: GloveOption = None,
     parser: ParserOption = None,
     preset: Annotated[str, typer.Option(help="paper, or demo: the bundled model, on the generated world.")] = "paper",
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with a stopped run.")] = False,
+    cache: CacheOption = None,
 ) -> None:
     """Train a model on captioned videos, or the bundled one from nothing.
 
-    Your own videos need captions and a file of frame features. Where the captions name no validation split, a tenth
-    of the training videos validates.
+    Your own videos need captions, and the weights of a backbone that sees frames or a file of frame features. Where
+    the captions name no validation split, a tenth of the training videos validates.
+
+    A run that was stopped goes on when it is started again with the same arguments, and ends as if nothing had been.
+
+    [dim]quartet train captions.jsonl --videos ~/Videos --backbone-weights resnet152.pth --out runs/mine[/]
 
     [dim]quartet train captions.jsonl --features features.h5 --backbone-weights resnet152.pth --out runs/mine[/]
 
     The preset demo needs no input: it renders its own clips. It takes about 48 minutes of
-    processor time, spread over two cores.
+    processor time, spread over two cores, and starts from the beginning each time.
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """
@@ -72,6 +95,7 @@ def train(
     chosen = preset_of(preset)
     try:
         import lightning  # noqa: F401
+        import tensorboard  # noqa: F401
     except ImportError as error:
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
     began = time.monotonic()
@@ -82,20 +106,72 @@ def train(
             raise InputError("The preset demo trains with the bundled caption parser. Leave out --parser.")
         history = _train_demo(out, seed)
     else:
-        if not captions or features is None:
-            raise InputError("Name caption files and, with --features, the frame features to train on.")
+        if not captions or (features is None) == (videos is None):
+            raise InputError("Name caption files and either --features, a file to train on, or --videos, a folder.")
+        from model.training.distributed import is_first_process
         from model.training.readers import read_captions
         from model.training.run import train_on_features
 
         read = read_captions(captions, test_list)
-        for note in read.notes:
+        for note in read.notes if is_first_process() else ():
             typer.echo(note, err=True)
+        if videos is not None:
+            if backbone_weights is None:
+                raise InputError("Training from --videos needs --backbone-weights, the weights of the backbone.")
+            features = out / "features.h5"
+            if is_first_process():
+                _encode_videos(read, videos, backbone, backbone_weights, frames, workers, features)
         history = train_on_features(
-            chosen, read, features, out, seed, typer.echo, backbone_weights, glove=glove, parser=parser
+            chosen,
+            read,
+            features or out,
+            out,
+            seed,
+            typer.echo,
+            backbone_weights,
+            glove=glove,
+            parser=parser,
+            cache=settings_of(text_cache=cache).text_cache.expanduser(),
+            stage=stage_bar,
+            fresh=fresh,
+            skip_missing=skip_missing or videos is not None,
+            made_with={} if videos is None else {"backbone": backbone, "frames": frames},
         )
+        if not is_first_process():
+            return
     best = max(history, key=lambda epoch: epoch["fused"].sum_r)
     per_level = "  ".join(f"{name} {result.sum_r:.0f}" for name, result in best.items())
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")
+
+
+def _encode_videos(
+    read: CaptionSet, folder: Path, backbone: str, weights: Path, frames: int, workers: int, out: Path
+) -> None:
+    """Make the features of the captioned videos, and tell what has no counterpart or cannot be read."""
+    from indexer.features import encode_videos, video_files
+    from model.training.checks import named
+
+    files = video_files(folder)
+    # Captions name a video by its path below the folder, with the suffix or without.
+    by_file = {path.relative_to(folder).as_posix(): name for name, path in files.items()}
+    wanted = {video.video: video.video if video.video in files else by_file.get(video.video) for video in read.videos}
+    chosen = {name: files[name] for name in wanted.values() if name is not None}
+    absent = [video for video, name in wanted.items() if name is None]
+    bare = [name for name in files if name not in chosen]
+    if absent:
+        typer.echo(named(f"captioned videos are not in {folder}", absent), err=True)
+    if bare:
+        typer.echo(named(f"files in {folder} have no captions", bare), err=True)
+    if not chosen:
+        raise InputError(f"No file in {folder} has the name of a captioned video.")
+    network = load_backbone(backbone, weights, "auto")
+    with stage_bar("Frame features") as advance:
+        report = encode_videos(chosen, network, out, frames, advance, workers)
+    typer.echo(f"{out}: features of {report.encoded + report.known} videos, {report.encoded} of them new.")
+    if report.refused:
+        typer.echo(f"{len(report.refused)} videos cannot be read and are left out:", err=True)
+        for failure in report.refused:
+            typer.echo(f"  {failure.path}: {failure.reason}. {failure.detail}", err=True)
 
 
 def _train_demo(out: Path, seed: int) -> list[dict[str, Retrieval]]:

@@ -40,6 +40,16 @@ def told(text: str) -> TextFeatures:
     return TextFeatures(parse, EncodedText(vectors.mean(0).astype(np.float32), vectors))
 
 
+class Told:
+    """Texts that are made up anew each time."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def texts(self, captions: list[str], advance: object) -> list[TextFeatures]:
+        return [told(caption) for caption in captions]
+
+
 @pytest.fixture
 def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A features file, and texts of made-up vectors instead of the sentence encoder's."""
@@ -51,7 +61,8 @@ def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(compare_module, "SpacyParser", object)
     monkeypatch.setattr(compare_module, "SentenceEncoder", object)
-    monkeypatch.setattr(compare_module, "TextFeaturizer", lambda *_: lambda texts: [told(text) for text in texts])
+    monkeypatch.setattr(compare_module, "TextFeaturizer", lambda *_: None)
+    monkeypatch.setattr(compare_module, "TextCache", Told)
     return path
 
 

@@ -49,6 +49,15 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None
         read_jsonl(path)
 
 
+def test_lines_that_are_not_utf_8_are_named_and_rare_line_breaks_do_not_break_lines(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"video": "a", "captions": ["one\xe2\x80\xa8two"]}\r\n')
+    assert read_jsonl(path)[0].captions == ("one\u2028two",)
+    path.write_bytes(b'{"video": "a", "captions": ["x"]}\n{"video": "b", "captions": ["\xff"]}')
+    with pytest.raises(InputError, match="line 2: not UTF-8 text"):
+        read_jsonl(path)
+
+
 def test_missing_and_empty_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no caption file"):
         read_jsonl(tmp_path / "none.jsonl")

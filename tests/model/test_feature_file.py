@@ -54,8 +54,25 @@ def test_what_is_no_features_file_is_refused(tmp_path: Path) -> None:
         FeatureFile(tmp_path / "f.h5")
     with h5py.File(tmp_path / "g.h5", "w") as raw:
         raw["a"], raw["b"] = np.ones((2, 3)), np.ones((2, 4))
-    with FeatureFile(tmp_path / "g.h5") as file, pytest.raises(InputError, match=r"'b' has the shape \(2, 4\)"):
-        file.read(["b"], 2)
+        raw["wild"], raw["flat"], raw["c/d"] = np.array([[1, 2, np.nan]]), np.ones(3), np.ones((2, 3))
+    with FeatureFile(tmp_path / "g.h5") as file:
+        for name, message in (
+            ("b", r"'b' has the shape \(2, 4\), others have the width 3"),
+            ("wild", "1 videos have values that are not finite: wild"),
+            ("flat", r"'flat' is not one dataset of the shape \(T, D\)"),
+            ("c", r"'c' is not one dataset of the shape \(T, D\)"),
+        ):
+            with pytest.raises(InputError, match=message):
+                file.read(["a", name], 2)
+
+
+def test_captions_may_name_the_file_with_its_suffix_but_not_two_videos_by_one_dataset(tmp_path: Path) -> None:
+    with FeatureFile(tmp_path / "f.h5", writable=True) as file:
+        file.add("trip/a", torch.ones(1, 2))
+        assert file.read(["trip/a.mp4"], 3)[0].shape == (1, 2)
+        assert file.missing(["trip/a.mp4", "b.mp4", ""]) == ["b.mp4", ""]
+        with pytest.raises(InputError, match="2 videos mean the same dataset as another one: trip/a, trip_a"):
+            file.read(["trip/a", "trip_a"], 3)
 
 
 def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The trainer on a toy world: it learns, keeps the best epoch, repeats itself, and says when a level dies."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from model.config import LossConfig, ModelConfig, Preset, TrainConfig
 from model.evaluation.metrics import Retrieval
@@ -16,9 +18,9 @@ from model.text_features import TextFeatures
 from model.training.batches import Pairs
 from model.training.dataset import VideoText
 from model.training.fit import fit
-from model.training.module import MatcherModule
 from model.training.objective import MCSANMatcher
 from model.training.validation import validate
+from model.video_tower import VideoTower
 
 KINDS, VERBS = ("dog", "cat", "car", "ball"), ("run", "jump", "spin")
 TOY = Preset(
@@ -67,7 +69,7 @@ def test_training_learns_every_level_and_keeps_the_best_epoch(tmp_path: Path) ->
     # Two dozen videos: a random order would find 42% among the first ten.
     assert all(history[-1][level].text_to_video.r10 > 90 for level in ("global", "entity", "action", "relation"))
     assert min(spread.values()) > 0.05
-    assert (tmp_path / "log" / "metrics.csv").is_file()
+    assert (tmp_path / "metrics.csv").is_file()
 
 
 def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
@@ -105,14 +107,25 @@ def test_every_objective_reaches_every_parameter(ranking: str) -> None:
     assert idle == []
 
 
-def test_a_dead_level_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = toy_data(8, 0)
-    model = MCSAN(TOY.model, {"entity": 4, "action": 3, "relation": 1})
-    module = MatcherModule(MCSANMatcher(model, TOY.loss), TOY.train, data)
-    for p in model.video.pool["relation"].parameters():
-        torch.nn.init.zeros_(p)
-    said: list[str] = []
-    monkeypatch.setattr(module, "print", said.append)
-    monkeypatch.setattr(module, "log", lambda *a, **k: None)
-    module.validation_step(torch.zeros(1), 0)
-    assert len(said) == 1 and "'relation' is dead" in said[0]
+def test_a_dead_level_is_reported_after_every_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = VideoTower.forward
+
+    def constant(self: VideoTower, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        vectors = forward(self, features, mask)
+        return vectors | {"relation": torch.zeros_like(vectors["relation"]) + 1.0}
+
+    monkeypatch.setattr(VideoTower, "forward", constant)
+    short = replace(TOY, train=replace(TOY.train, epochs=2))
+    fit(short, toy_data(64, 0), toy_data(24, 1), tmp_path, 0, progress=True)
+    told = capsys.readouterr()
+    assert told.err.count("Level 'relation' is dead: its scores for a caption differ by") == 2
+    lines = [line for line in told.out.splitlines() if line.startswith("epoch ")]
+    assert [line.split(";")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert all("SumR" in line and "R@1 (spread) global" in line for line in lines)
+    assert " left" in lines[0] and lines[1].endswith("done")
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["spread/relation"]) < 1e-3
+    assert {"loss/rank", "sum_r", "sum_r/action", "r1/global", "spread/entity"} <= set(rows[0])
+    assert list(tmp_path.glob("events.out.tfevents.*"))

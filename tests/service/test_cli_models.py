@@ -60,7 +60,7 @@ def test_features_are_made_once_and_can_be_trained_on(world: World, tmp_path: Pa
 def test_train_refuses_what_it_cannot_train(monkeypatch: pytest.MonkeyPatch) -> None:
     result = run("train", "--preset", "paper")
     assert result.exit_code == 1
-    assert "Name caption files and" in result.stderr
+    assert "Name caption files and either --features" in result.stderr
     result = run("train", "--preset", "papers")
     assert result.exit_code == 1
     assert "Unknown preset 'papers'" in result.stderr

@@ -1,0 +1,141 @@
+"""Frame features of many videos in one HDF5 file, to train on.
+
+What is done lies beside the file, one small array per video, until all of it is put into the file at once: HDF5 does
+not survive a kill in the middle of a write, and a kill here costs no more than the video in flight.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from indexer.catalog import Failure
+from indexer.workers import DecodedClip, DecodePool
+from model.backbones import Backbone
+from model.errors import InputError, VideoError
+from model.training.atomic import replacing, write_json
+from model.training.checks import named
+from model.training.feature_file import FeatureFile, key_of
+
+OnProgress = Callable[[int, int], None]
+"""Receives how many of how many videos are dealt with."""
+
+
+@dataclass(frozen=True)
+class FeatureReport:
+    """What a run did: videos encoded now, those that the file had already, those that cannot be read."""
+
+    encoded: int
+    known: int
+    refused: list[Failure]
+
+
+def video_files(folder: Path) -> dict[str, Path]:
+    """The files below a folder by name: their path in it without the suffix, in order.
+
+    Raises InputError if there is no folder, or if files would share a name or a dataset.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder.")
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
+    counts = Counter(map(key_of, names))
+    shared = sorted({name for name in names if counts[key_of(name)] > 1})
+    if shared:
+        raise InputError(f"{folder}: {named('names belong to several files; rename them', shared)}.")
+    return dict(zip(names, files, strict=True))
+
+
+def encode_videos(
+    files: Mapping[str, Path],
+    network: Backbone,
+    out: Path,
+    frames: int,
+    on_progress: OnProgress = lambda done, total: None,
+    workers: int = 1,
+) -> FeatureReport:
+    """Sample `frames` frames of every video and store their features in `out` under its name.
+
+    What `out` has is not made again; a run that was stopped goes on. Raises InputError if `out` holds features of
+    another backbone.
+    """
+    known = set()
+    if out.exists():
+        with FeatureFile(out) as store:
+            _require_same(out, store.backbone and asdict(store.backbone), network)
+            known = {name for name in files if name in store}
+    parts = _Parts(out, network)
+    todo = [name for name in files if name not in known and name not in parts]
+    refused: list[Failure] = []
+    pool = DecodePool(workers)
+    try:
+        # A few videos are decoded ahead of the network, no more: frames are large.
+        waiting: deque[tuple[str, Future[DecodedClip]]] = deque()
+        ahead = iter(todo)
+        for done in range(len(todo)):
+            while len(waiting) <= workers and (name := next(ahead, None)) is not None:
+                waiting.append((name, pool.submit(partial(pool.decode, files[name], frames))))
+            name, future = waiting.popleft()
+            try:
+                parts.add(name, network.features([future.result().clip.frames])[0])
+            except VideoError as error:
+                refused.append(Failure(files[name], error.reason, error.detail))
+            on_progress(len(files) - len(todo) + done + 1, len(files))
+    finally:
+        pool.close()
+    parts.merge([name for name in files if name in parts])
+    return FeatureReport(len(todo) - len(refused), len(files) - len(todo), refused)
+
+
+class _Parts:
+    """Finished videos that are not in the file yet: OUT.parts/HASH.npy."""
+
+    def __init__(self, out: Path, network: Backbone) -> None:
+        self.out, self.network = out, network
+        self.folder = out.with_name(f"{out.name}.parts")
+        about = self.folder / "backbone.json"
+        if about.exists():
+            _require_same(self.folder, json.loads(about.read_text(encoding="utf-8")), network)
+        else:
+            write_json(about, asdict(network.config))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()}.npy"
+
+    def __contains__(self, name: str) -> bool:
+        return self._path(name).exists()
+
+    def add(self, name: str, features: torch.Tensor) -> None:
+        with replacing(self._path(name)) as temporary, temporary.open("wb") as file:
+            np.save(file, features.numpy())
+
+    def merge(self, names: list[str]) -> None:
+        """Put the parts into the file, which is replaced as a whole, and delete them."""
+        if names:
+            with replacing(self.out) as temporary:
+                if self.out.exists():
+                    shutil.copyfile(self.out, temporary)
+                with FeatureFile(temporary, writable=True, backbone=self.network.config) as store:
+                    for name in names:
+                        if name not in store:  # a kill came between the file and the parts
+                            store.add(name, torch.from_numpy(np.load(self._path(name))))
+        shutil.rmtree(self.folder)
+
+
+def _require_same(where: Path, made_by: object, network: Backbone) -> None:
+    ours = json.loads(json.dumps(asdict(network.config)))
+    if json.loads(json.dumps(made_by)) != ours:
+        raise InputError(
+            f"{where} holds features of another backbone: {json.dumps(made_by)}, not {json.dumps(ours)}. "
+            "Write to another file."
+        )
