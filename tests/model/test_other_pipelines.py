@@ -21,7 +21,7 @@ from model.mcsan_encoder import McsanEncoder
 from model.parser import BUNDLED_NAME, SpacyParser, load_parser, recorded_parser
 from model.training.feature_file import FeatureFile
 from model.training.readers import read_captions
-from model.training.run import evaluate_on_features, train_on_features
+from model.training.run import scores_on_features, train_on_features
 
 PACKAGE = "en_tiny"
 VERSION = "1.2.3"
@@ -117,10 +117,10 @@ def test_training_records_the_parser_and_evaluation_loads_it(package: Path, tmp_
     out = tmp_path / "mine"
     train_on_features(small, read, tmp_path / "f.h5", out, 0, lambda _: None, progress=False, parser=PACKAGE)
     assert load_checkpoint(out).parser == load_parser(PACKAGE).name
-    evaluate_on_features(out, read.split("train"), tmp_path / "f.h5")
+    scores_on_features(out, read.split("train"), tmp_path / "f.h5")
     (package / "README").write_text("changed")
     with pytest.raises(ModelError, match="Install that one, or train again"):
-        evaluate_on_features(out, read.split("train"), tmp_path / "f.h5")
+        scores_on_features(out, read.split("train"), tmp_path / "f.h5")
 
 
 def test_the_encoder_loads_the_recorded_parser(package: Path, checkpoint: Path) -> None:
