@@ -43,11 +43,8 @@ class Run:
                 raise InputError(
                     f"{folder / _RUN} is damaged ({error}). Start over with --fresh, or name another --out."
                 ) from error
-
-    @property
-    def begun(self) -> bool:
-        """Whether something was trained here before."""
-        return bool(self._arguments)
+        self.begun = bool(self._arguments)
+        """Whether a run had begun here before this one."""
 
     def agree(self, arguments: Mapping[str, Any]) -> None:
         """Check that these are the arguments that the run was begun with, or take them for those of a new run.
