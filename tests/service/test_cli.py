@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     ["demo"],
+    ["demo-dataset"],
     ["index"],
     ["captions", "add"],
     ["search"],
@@ -33,6 +34,7 @@ COMMANDS = (
     ["features"],
     ["train"],
     ["evaluate"],
+    ["compare"],
     ["doctor"],
 )
 
