@@ -68,19 +68,20 @@ class MCSANMatcher(Matcher):
                 if len(rows) > 1:
                     own.append(ranking_loss(scores[name][rows][:, rows], batch.negatives[rows][:, rows], config, t))
             terms["level_rank"] = config.level_ranking * torch.stack(own).mean()
+        # A text without a level says nothing about it.
+        telling = [(name, present[name]) for name in model.concept_levels if present[name].any()]
         if config.concept_weight:
-            terms["concepts"] = (
-                config.concept_weight
-                * torch.stack(
-                    [
-                        concept_loss(model.concept_logits(level, vectors[level]), labels[level], config)
-                        for level in model.concept_levels
-                        for vectors, labels in ((video, batch.video_labels), (text, batch.text_labels))
-                    ]
-                ).sum()
-            )
-        if config.kl_weight:
-            divergences = [kl_loss(raw_video[n], raw_text[n], config.kl_symmetric) for n in model.concept_levels]
+            losses = [
+                concept_loss(model.concept_logits(name, video[name]), batch.video_labels[name], config)
+                for name in model.concept_levels
+            ]
+            losses += [
+                concept_loss(model.concept_logits(name, text[name][rows]), batch.text_labels[name][rows], config)
+                for name, rows in telling
+            ]
+            terms["concepts"] = config.concept_weight * torch.stack(losses).sum()
+        if config.kl_weight and telling:
+            divergences = [kl_loss(raw_video[n][rows], raw_text[n][rows], config.kl_symmetric) for n, rows in telling]
             terms["kl"] = config.kl_weight * torch.stack(divergences).sum()
         return terms
 

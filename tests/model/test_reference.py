@@ -213,14 +213,17 @@ def reference_objective(
             own.append(ranked(scores, rows))
     total += loss.level_ranking * sum(own) / len(own)
     for at, n in enumerate(CONCEPT_LEVELS):
-        for side in (v, t):
-            logits = [reference.linear(w, f"concepts.{n}", w["concept_scale"][at] * one[n]) for one in side]
-            values = reference.focal_bce(np.array(logits), labels[n], loss.focal, loss.focal_alpha, loss.focal_gamma)
-            total += loss.concept_weight * values
-        there = [reference.kl(a[n], b[n]) for a, b in zip(raw_v, raw_t, strict=True)]
-        back = [reference.kl(b[n], a[n]) for a, b in zip(raw_v, raw_t, strict=True)]
+        telling = [j for j in count if present[j][n]]
+        for side, rows in ((v, [*count]), (t, telling)):
+            if rows:
+                logits = [reference.linear(w, f"concepts.{n}", w["concept_scale"][at] * side[j][n]) for j in rows]
+                total += loss.concept_weight * reference.focal_bce(
+                    np.array(logits), labels[n][rows], loss.focal, loss.focal_alpha, loss.focal_gamma
+                )
+        there = [reference.kl(raw_v[j][n], raw_t[j][n]) for j in telling]
+        back = [reference.kl(raw_t[j][n], raw_v[j][n]) for j in telling]
         both = [(x + y) / 2 for x, y in zip(there, back, strict=True)] if loss.kl_symmetric else there
-        total += loss.kl_weight * sum(both) / len(both)
+        total += loss.kl_weight * sum(both) / max(1, len(both))
     return total
 
 
