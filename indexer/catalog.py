@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,16 @@ from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from indexer.filters import ClipTable
 from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, videos
-from model.errors import NotFoundError
+from model.errors import InputError, NotFoundError
+
+
+@dataclass(frozen=True)
+class Root:
+    """A named folder of videos: where it lies here, and where the catalogue says (`stored`)."""
+
+    name: str
+    path: Path
+    stored: Path
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,23 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.engine = open_database(path)
+        self._elsewhere: dict[str, Path] = {}
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def roots(self) -> list[Root]:
+        """The named folders that videos lie in, in order of their names."""
+        rows = self._rows(select(roots.c.name, roots.c.path).order_by(roots.c.name))
+        return [Root(row.name, self._elsewhere.get(row.name, Path(row.path)), Path(row.path)) for row in rows]
+
+    def relocate(self, elsewhere: Mapping[str, Path]) -> None:
+        """Take roots, by name, to lie elsewhere than the catalogue says. Raises InputError for an unknown name."""
+        names = [root.name for root in self.roots()]
+        unknown = sorted(set(elsewhere) - set(names))
+        if unknown:
+            raise InputError(f"The library has no root {unknown[0]!r}. Its roots are: {', '.join(names) or 'none'}.")
+        self._elsewhere = {name: path.absolute() for name, path in elsewhere.items()}
 
     def clip(self, clip_id: int) -> Clip:
         found = self.clips([clip_id])
@@ -94,12 +117,12 @@ class Catalog:
     def clips(self, ids: Sequence[int]) -> dict[int, Clip]:
         """Clips by id; ids that do not exist are left out."""
         found = self._rows(_clips().where(clips.c.id.in_([int(i) for i in ids])))
-        return {row.id: _clip(row) for row in found}
+        return {row.id: self._clip(row) for row in found}
 
     def list_clips(self, offset: int = 0, limit: int | None = 100) -> list[Clip]:
         """Clips in order of id; a limit of None lists all."""
         found = self._rows(_clips().where(_live()).order_by(clips.c.id).offset(offset).limit(limit))
-        return [_clip(row) for row in found]
+        return [self._clip(row) for row in found]
 
     def clip_table(self) -> ClipTable:
         """Video and time of every clip, also of those that only the generation before still has."""
@@ -115,13 +138,13 @@ class Catalog:
         found = self._rows(_videos().where(videos.c.id == video_id))
         if not found:
             raise NotFoundError(f"There is no video {video_id} in this library.")
-        return _video(found[0])
+        return self._video(found[0])
 
     def list_videos(self, offset: int = 0, limit: int | None = 100) -> list[Video]:
         """Videos in order of id; a limit of None lists all."""
         live = select(clips.c.video_id).where(_live())
         query = _videos().where(videos.c.id.in_(live)).order_by(videos.c.id).offset(offset).limit(limit)
-        return [_video(row) for row in self._rows(query)]
+        return [self._video(row) for row in self._rows(query)]
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -142,8 +165,8 @@ class Catalog:
         return [found[caption_id] for caption_id in sorted(found)]
 
     def failures(self) -> list[Failure]:
-        query = select(failures, roots.c.path.label("root_path")).join(roots).order_by(failures.c.relpath)
-        return [Failure(Path(row.root_path, row.relpath), row.reason, row.detail) for row in self._rows(query)]
+        query = select(failures, *_root_columns()).join(roots).order_by(failures.c.relpath)
+        return [Failure(self._path(row), row.reason, row.detail) for row in self._rows(query)]
 
     def counts(self) -> Counts:
         queries = (
@@ -175,36 +198,41 @@ class Catalog:
         with self.engine.connect() as connection:
             return connection.execute(query).all()
 
+    def _path(self, row: Row) -> Path:
+        return self._elsewhere.get(row.root_name, Path(row.root_path)) / row.relpath
+
+    def _video(self, row: Row) -> Video:
+        return Video(
+            id=row.id,
+            root=row.root_name,
+            relpath=row.relpath,
+            path=self._path(row),
+            title=row.title,
+            size=row.size,
+            mtime=row.mtime,
+            sha256=row.sha256,
+            duration=row.duration,
+            fps=row.fps,
+            width=row.width,
+            height=row.height,
+        )
+
+    def _clip(self, row: Row) -> Clip:
+        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title)
+
 
 def _live() -> ColumnElement[bool]:
     return clips.c.removed.is_(None)
 
 
+def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:
+    return roots.c.name.label("root_name"), roots.c.path.label("root_path")
+
+
 def _videos() -> Select:
-    return select(videos, roots.c.name.label("root_name"), roots.c.path.label("root_path")).join(roots)
-
-
-def _video(row: Row) -> Video:
-    return Video(
-        id=row.id,
-        root=row.root_name,
-        relpath=row.relpath,
-        path=Path(row.root_path, row.relpath),
-        title=row.title,
-        size=row.size,
-        mtime=row.mtime,
-        sha256=row.sha256,
-        duration=row.duration,
-        fps=row.fps,
-        width=row.width,
-        height=row.height,
-    )
+    return select(videos, *_root_columns()).join(roots)
 
 
 def _clips() -> Select:
-    columns = (*clips.c, videos.c.relpath, videos.c.title, roots.c.path.label("root_path"))
+    columns = (*clips.c, videos.c.relpath, videos.c.title, *_root_columns())
     return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
-
-
-def _clip(row: Row) -> Clip:
-    return Clip(row.id, row.video_id, row.start, row.end, Path(row.root_path, row.relpath), row.title)

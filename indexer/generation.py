@@ -89,7 +89,25 @@ def write_generation(
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    try:
+        temporary.mkdir(parents=True)
+        _write_files(temporary, spec, changes, live, settings)
+        sync_tree(temporary)
+        temporary.rename(folder)
+    except BaseException:
+        # A full disk is not helped by half a generation.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder.parent)
+
+
+def _write_files(
+    temporary: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, Change],
+    live: Generation | None,
+    settings: ListSettings | None,
+) -> None:
     bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
     wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
     tuning = {
@@ -116,9 +134,6 @@ def write_generation(
         tuning=tuning,
         index=asdict(wanted),
     ).write(temporary / "manifest.json")
-    sync_tree(temporary)
-    temporary.rename(folder)
-    sync_folder(folder.parent)
 
 
 def _lists(

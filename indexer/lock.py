@@ -16,8 +16,11 @@ from model.errors import LibraryError
 
 
 @contextmanager
-def writer_lock(library: Path) -> Iterator[None]:
-    """Hold the right to write to `library`. Raises LibraryError naming the process that holds it."""
+def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the right to write to `library`, `wait` for it if another process does.
+
+    Raises LibraryError naming the process that holds it, or if the folder cannot be written.
+    """
     path = library / ".lock"
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -25,7 +28,7 @@ def writer_lock(library: Path) -> Iterator[None]:
         raise LibraryError(f"The library {library} cannot be written: {error.strerror}.") from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise LibraryError(

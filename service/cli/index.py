@@ -15,7 +15,7 @@ from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.build import IndexReport
-    from indexer.build import Progress as IndexProgress
+    from indexer.progress import Progress as IndexProgress
     from service.settings import Settings
 
 
