@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from indexer.assemble import publish_changes
@@ -123,7 +122,7 @@ class _Run:
         self.on_progress = on_progress
         self.workers = workers
         self.indexed = self.unchanged = self.moved = self.removed = self.missing = 0
-        self._done = self._total = self._worked = 0
+        self._done = self._total = self._worked = self._clips = 0
         self._video_seconds = 0.0
         self._meter = Meter(workers)
         self._next = next_number(library.path)
@@ -155,7 +154,7 @@ class _Run:
             self._done,
             self._total,
             path,
-            self.indexed,
+            self._clips,
             self._worked,
             self._video_seconds,
             self._meter.seconds,
@@ -188,11 +187,12 @@ class _Run:
                 self.on_progress(self.progress(outcome.file.path))
 
     def _add(self, new: Encoded) -> None:
-        self.writer.add_video(new.file, new.info, new.vectors, self._next, partial(self._save_picture, new.picture))
+        self.writer.add_video(new.file, new.info, new.clips, self._next, self._save_picture)
         self.indexed += 1
+        self._clips += len(new.clips)
         self._video_seconds += new.info.duration
 
-    def _save_picture(self, picture: bytes, clip_id: int) -> None:
+    def _save_picture(self, clip_id: int, picture: bytes) -> None:
         save_thumbnail(thumbnail_path(self.library.path, clip_id), picture)
 
     def _keep(self, known: Known) -> None:

@@ -29,6 +29,16 @@ class FileState:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class NewClip:
+    """A part [start, end) in seconds of a video: one vector (d_l,) per level, and its picture (WebP)."""
+
+    start: float
+    end: float
+    vectors: Mapping[str, FloatArray]
+    picture: bytes
+
+
 _REPLACED = ".replaced"
 """Prefix of the relpath of a video whose place another video has taken. Hidden, so that no walk meets it."""
 
@@ -75,14 +85,14 @@ class CatalogWriter:
         self,
         file: FileState,
         info: VideoInfo,
-        vectors: Mapping[str, FloatArray],
+        parts: Sequence[NewClip],
         generation: int,
-        save_thumbnail: Callable[[int], None],
-    ) -> int:
-        """Add a video as one clip, or replace the clips of the one at the same path; returns the clip's id.
+        save_picture: Callable[[int, bytes], None],
+    ) -> list[int]:
+        """Add a video with its clips, or replace the clips of the one at the same path; returns the clips' ids.
 
-        `vectors` holds one row (d_l,) per level. `generation` is the number of the next one: the first
-        without the clips that are replaced. `save_thumbnail` is called with the clip's id before it shows.
+        `generation` is the number of the next one: the first without the clips that are replaced.
+        `save_picture` is called with each clip's id and picture before it shows.
         """
         with self.engine.begin() as connection:
             place = self._place(connection, file.path)
@@ -101,12 +111,16 @@ class CatalogWriter:
             statement = statement.on_conflict_do_update(index_elements=list(place), set_=row)
             video_id = connection.scalars(statement.returning(videos.c.id)).one()
             _remove_clips(connection, [video_id], generation)
-            values = {"video_id": video_id, "start": 0.0, "end": info.duration}
-            clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
-            _stage(connection, "clips", [(clip_id, self._pack(vectors))])
+            ids = []
+            for part in parts:
+                values = {"video_id": video_id, "start": part.start, "end": part.end}
+                clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
+                save_picture(clip_id, part.picture)
+                ids.append(clip_id)
+            packed = [self._pack(part.vectors) for part in parts]
+            _stage(connection, "clips", list(zip(ids, packed, strict=True)))
             _forget_failure(connection, place)
-            save_thumbnail(clip_id)
-        return clip_id
+        return ids
 
     def move_video(self, video_id: int, file: FileState, generation: int) -> None:
         """Record that an unchanged video now lies at `file` (another place, or another mtime).

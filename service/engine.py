@@ -50,7 +50,7 @@ class Engine:
         if settings.library is None:
             raise LibraryError("No library was named. Set QUARTET_LIBRARY or pass --library.")
         with ExitStack() as on_failure:
-            library = on_failure.enter_context(Library.open(settings.library))
+            library = on_failure.enter_context(Library.open(settings.library, roots=settings.roots))
             if encoder is None:
                 from model.registry import load_encoder
 

@@ -13,7 +13,21 @@ import typer
 from typer.core import TyperGroup
 
 from model.errors import QuartetError
-from service.cli import captions, demo, doctor, evaluate, features, index, search, serve, status, train, tune
+from service.cli import (
+    captions,
+    demo,
+    doctor,
+    evaluate,
+    features,
+    index,
+    manage,
+    search,
+    serve,
+    status,
+    train,
+    tune,
+    watch,
+)
 
 
 class _QuartetGroup(TyperGroup):
@@ -64,11 +78,15 @@ def root(
 
 app.command("demo")(demo.demo)
 app.command("index")(index.index)
+app.command("watch")(watch.watch)
+app.command("remove")(manage.remove)
 app.add_typer(captions.app, name="captions")
 app.command("search")(search.search)
 app.command("describe")(search.describe)
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
+app.command("verify")(manage.verify)
+app.command("relocate")(manage.relocate)
 app.command("features")(features.features)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)

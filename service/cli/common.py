@@ -60,6 +60,32 @@ WeightsOption = Annotated[
 ]
 
 
+def parse_root(text: str) -> tuple[str, Path]:
+    """`films=/media/films` as a pair. Raises a usage error for anything else."""
+    name, _, path = text.partition("=")
+    if not name.strip() or not path.strip():
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=PATH.")
+    return name.strip(), Path(path.strip())
+
+
+RootOption = Annotated[
+    # As above. A list, since the option may be given again and again.
+    list[Any] | None,
+    typer.Option(
+        "--root",
+        parser=parse_root,
+        metavar="NAME=PATH",
+        help="Where a named root of the videos lies here. May be given again. Default: QUARTET_ROOTS.",
+        show_default=False,
+    ),
+]
+
+
+def roots_of(given: list[tuple[str, Path]] | None) -> dict[str, Path] | None:
+    """The roots that were given as options, for `settings_of`."""
+    return dict(given) if given else None
+
+
 def settings_of(**given: Any) -> Settings:
     """The settings: options that were given, else the environment, else the defaults."""
     from service.settings import Settings

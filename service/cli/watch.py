@@ -1,0 +1,70 @@
+"""`quartet watch`: keep a library up to date with folders that change."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from service.cli.common import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    RootOption,
+    console,
+    library_of,
+    roots_of,
+    settings_of,
+)
+from service.cli.index import KeepOption, LinesOption, PathsArgument, WorkersOption, print_report
+from service.cli.progress import json_lines, json_report
+
+
+def watch(
+    paths: PathsArgument,
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    root: RootOption = None,
+    keep_missing: KeepOption = False,
+    settle: Annotated[float, typer.Option(min=0.1, help="Seconds without a change before a run begins.")] = 2.0,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="List the folders again and again: for network shares that report nothing.")
+    ] = False,
+    workers: WorkersOption = 1,
+    as_json: LinesOption = False,
+) -> None:
+    """Index folders, and again whenever they change, until Ctrl-C.
+
+    A file that is being copied is left alone until it has come to rest. A service on the same library changes
+    over to each new generation by itself.
+
+    [dim]quartet watch ~/Videos --library my-library[/]
+    """
+    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    folder = library_of(settings)
+
+    from indexer.watch import watch_videos
+    from model.errors import InputError
+    from model.registry import load_encoder
+
+    encoder = load_encoder(settings.model, device=settings.device)
+    typer.echo(f"Watching {', '.join(map(str, paths))} for {folder}. Ctrl-C stops it.", err=True)
+    with json_lines() as lines:
+        for report in watch_videos(
+            folder,
+            paths,
+            encoder,
+            settle=settle,
+            poll=poll,
+            on_progress=lines if as_json else None,
+            workers=workers,
+            keep_missing=keep_missing,
+            roots=settings.roots,
+        ):
+            if isinstance(report, InputError):
+                console().print(f"[yellow]Left as it is:[/] {report}", highlight=False)
+            elif as_json:
+                typer.echo(json_report(report))
+            else:
+                print_report(report, folder)
