@@ -55,7 +55,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Caption:
-    """A distinct text of the gallery: `source` is the first file it came from, `clip_id` its clip."""
+    """A distinct text of the gallery: `source` is the first file it came from, `clip_id` its clip.
+
+    Of a video with several clips that is the one at the time of the text, or the first if it has no time.
+    """
 
     id: int
     text: str
@@ -106,7 +109,7 @@ class Catalog:
         unknown = sorted(set(elsewhere) - set(names))
         if unknown:
             raise InputError(f"The library has no root {unknown[0]!r}. Its roots are: {', '.join(names) or 'none'}.")
-        self._elsewhere = {name: path.absolute() for name, path in elsewhere.items()}
+        self._elsewhere = {name: path.resolve() for name, path in elsewhere.items()}
 
     def clip(self, clip_id: int) -> Clip:
         found = self.clips([clip_id])
@@ -157,10 +160,13 @@ class Catalog:
         return self._captions(captions.c.id.in_([int(i) for i in ids]))
 
     def captions_of(self, clip_id: int) -> list[Caption]:
-        """The captions that came with the video of a clip, in order of id. Raises NotFoundError."""
-        described = select(caption_sources.c.caption_id).where(
-            caption_sources.c.video_id == self.clip(clip_id).video_id
-        )
+        """The captions of a clip, in order of id: those of its video, less those of other parts of it.
+
+        Raises NotFoundError.
+        """
+        clip, source = self.clip(clip_id), caption_sources.c
+        within = source.start.is_(None) | ((source.start < clip.end) & (source.end > clip.start))
+        described = select(source.caption_id).where(source.video_id == clip.video_id, within)
         found = self._captions(captions.c.id.in_(described))
         return [found[caption_id] for caption_id in sorted(found)]
 
@@ -178,18 +184,20 @@ class Catalog:
         return Counts(*(self._rows(query)[0][0] for query in queries))
 
     def _captions(self, where: ColumnElement[bool]) -> dict[int, Caption]:
-        first_clip = (
-            select(clips.c.video_id, func.min(clips.c.id).label("clip_id"))
-            .where(_live())
-            .group_by(clips.c.video_id)
-            .subquery()
-        )
+        source = caption_sources.c
+        clip = select(func.min(clips.c.id)).where(clips.c.video_id == source.video_id, _live())
+        middle = (source.start + source.end) / 2
+        at_its_time = clip.where(clips.c.start <= middle, clips.c.end > middle)
         query = (
-            select(captions.c.id, captions.c.text, caption_sources.c.source, first_clip.c.clip_id)
-            .join(caption_sources, caption_sources.c.caption_id == captions.c.id)
-            .outerjoin(first_clip, first_clip.c.video_id == caption_sources.c.video_id)
+            select(
+                captions.c.id,
+                captions.c.text,
+                source.source,
+                func.coalesce(at_its_time.scalar_subquery(), clip.scalar_subquery()).label("clip_id"),
+            )
+            .join(caption_sources, source.caption_id == captions.c.id)
             .where(where)
-            .order_by(caption_sources.c.id.desc())
+            .order_by(source.id.desc())
         )
         # Descending, so that the first source is the last to be written into the dictionary.
         return {row.id: Caption(row.id, row.text, row.source, row.clip_id) for row in self._rows(query)}

@@ -50,7 +50,7 @@ class CatalogWriter:
         """`elsewhere` says of named roots where they lie now; one that the catalogue does not have is added."""
         self.engine = open_database(path)
         self.levels = tuple(levels)
-        self._elsewhere = {name: folder.absolute() for name, folder in (elsewhere or {}).items()}
+        self._elsewhere = {name: folder.resolve() for name, folder in (elsewhere or {}).items()}
         with self.engine.begin() as connection:
             known = set(connection.scalars(select(roots.c.name)))
             for name, folder in self._elsewhere.items():
@@ -183,9 +183,9 @@ class CatalogWriter:
         with self.engine.connect() as connection:
             return {row.text: row.id for row in connection.execute(select(captions))}
 
-    def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None]]) -> None:
-        """Record (caption id, source, video id or None), each once."""
-        keys = ("caption_id", "source", "video_id")
+    def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None, float | None, float | None]]) -> None:
+        """Record (caption id, source, video id or None, its part: start and end in seconds or None), each once."""
+        keys = ("caption_id", "source", "video_id", "start", "end")
         with self.engine.begin() as connection:
             known = {tuple(row) for row in connection.execute(select(*(caption_sources.c[key] for key in keys)))}
             new = [dict(zip(keys, row, strict=True)) for row in dict.fromkeys(rows) if row not in known]

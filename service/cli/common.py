@@ -87,10 +87,19 @@ def roots_of(given: list[tuple[str, Path]] | None) -> dict[str, Path] | None:
 
 
 def settings_of(**given: Any) -> Settings:
-    """The settings: options that were given, else the environment, else the defaults."""
+    """The settings: options that were given, else the environment, else the defaults. Raises InputError."""
+    from pydantic import ValidationError
+
+    from model.errors import InputError
     from service.settings import Settings
 
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"The setting QUARTET_{str(first['loc'][0]).upper()} cannot be used: {first['msg']}."
+        ) from None
 
 
 def library_of(settings: Settings) -> Path:
