@@ -42,7 +42,7 @@ def writing(library: Path) -> Iterator[None]:
 def _cannot_be_written(library: Path, reason: str, closed: bool) -> str:
     way_out = "Get the right to write to it" if closed else "Make room on its disk"
     return (
-        f"The library {library} cannot be written ({reason}). It is as valid as before. "
+        f"The library {library} cannot be written ({reason}). What it holds is safe. "
         f"{way_out} and run the same command again."
     )
 
