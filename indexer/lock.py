@@ -22,6 +22,8 @@ def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
     Raises LibraryError naming the process that holds it, or if the folder cannot be written.
     """
     path = library / ".lock"
+    if library.is_dir() and not os.access(library, os.W_OK | os.X_OK):
+        raise LibraryError(f"The library {library} cannot be written: its folder is read-only. Get the right to write.")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:

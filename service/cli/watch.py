@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from service.cli.common import (
     DeviceOption,
@@ -49,7 +50,6 @@ def watch(
     from model.registry import load_encoder
 
     encoder = load_encoder(settings.model, device=settings.device)
-    typer.echo(f"Watching {', '.join(map(str, paths))} for {folder}. Ctrl-C stops it.", err=True)
     with json_lines() as lines:
         for report in watch_videos(
             folder,
@@ -63,8 +63,9 @@ def watch(
             roots=settings.roots,
         ):
             if isinstance(report, InputError):
-                console().print(f"[yellow]Left as it is:[/] {report}", highlight=False)
+                console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
             elif as_json:
                 typer.echo(json_report(report))
             else:
                 print_report(report, folder)
+                console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 COMMANDS = (
     ["demo"],
     ["index"],
+    ["watch"],
+    ["remove"],
     ["captions", "add"],
     ["search"],
     ["describe"],
     ["serve"],
     ["status"],
+    ["verify"],
+    ["relocate"],
     ["tune"],
     ["features"],
     ["train"],
@@ -109,7 +113,7 @@ def test_from_videos_to_answers(built_world: World, tmp_path: Path) -> None:
     assert "5 in the catalogue, 5 searchable" in status.stdout
     assert "search in clips exact, by scanning" in words(status.stdout)
     assert "clips: exact, by scanning" in run("tune", "--library", library).stdout
-    assert "all files are as they were written" in run("status", "--library", library, "--verify").stdout
+    assert "all files are as they were written" in words(run("verify", "--library", library).stdout)
     assert "empty-file" in status.stdout
 
 
