@@ -130,13 +130,16 @@ class FrameReader:
     def _approach(self, wanted: int) -> None:
         """Go to the last key frame before `wanted`, if that spares decoding."""
         keys = self.timeline.keys
-        before = int(np.searchsorted(keys, wanted, side="right"))
+        before = int(np.searchsorted(keys[:, 0], wanted, side="right"))
         if not self._seekable or before == 0:
             return
-        key = int(keys[before - 1])
-        spared = int(np.searchsorted(self.timeline.stamps, key)) - self._decoded
-        if spared > _WORTH_SEEKING and not self._seek(key):
-            # What the container takes for key frames are none, or its index is wrong.
+        shown, due = keys[before - 1].tolist()
+        if int(np.searchsorted(self.timeline.stamps, shown)) - self._decoded <= _WORTH_SEEKING:
+            return
+        # Some containers are searched by one time, some by the other, some only come near it.
+        earlier = int(keys[max(0, before - 2), 1])
+        if not any(self._seek(target, shown) for target in (shown, due, earlier)):
+            # What the container takes for key frames are none, or it cannot be searched.
             self._seekable = False
             self._restart()
 
@@ -147,25 +150,26 @@ class FrameReader:
         for known in past[:-1]:
             del self._recent[known]
 
-    def _seek(self, key: int) -> bool:
-        """Go to the key frame with the stamp `key`, or to one before it; whether decoding can begin there."""
+    def _seek(self, target: int, wanted: int) -> bool:
+        """Go to the key frame that the container finds for `target`; whether it is one at or before `wanted`."""
         import av
 
+        stream = self._container.streams[self._stream]
         try:
-            self._container.seek(key, stream=self._container.streams[self._stream])
-            packets = self._container.demux(self._container.streams[self._stream])
+            self._container.seek(target, stream=stream)
+            packets = self._container.demux(stream)
             first = next((packet for packet in packets if packet.is_keyframe and packet.pts is not None), None)
-            if first is None or first.pts > key:
+            if first is None or first.pts > wanted:
                 return False
             self._frames = self._decode(_chain(first, packets))
             # Frames shown before the key frame may lack what they refer to.
             stamp, frame = next((found for found in self._frames if found[0] >= first.pts), (0, None))
         except av.error.FFmpegError:
             return False
-        if frame is None or stamp > key or not frame.key_frame:
+        if frame is None or stamp > wanted or not frame.key_frame:
             return False
         self._recent.clear()
-        self._remember(stamp, frame, key)
+        self._remember(stamp, frame, wanted)
         return True
 
     def _restart(self) -> None:
