@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple
 from model.errors import InputError
 
 
+Kind = Literal["whole", "window", "shot"]
+
+
 class Span(NamedTuple):
     """A part [start, end) of a video, in seconds from its first frame."""
 
@@ -27,7 +30,7 @@ class Segmentation:
     Raises InputError for numbers that make no sense.
     """
 
-    kind: Literal["whole", "window", "shot"] = "whole"
+    kind: Kind = "whole"
     window: float = 10.0
     overlap: float = 2.0
     threshold: float = 27.0

@@ -73,9 +73,7 @@ class DecodePool:
         (clip,) = self.clips(path, count)
         return clip
 
-    def clips(
-        self, path: Path, count: int, segmentation: Segmentation = WHOLE
-    ) -> Generator[DecodedClip, None, None]:
+    def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
         """The clips of a file in the order of time, decoded in a process of the pool. Raises VideoError.
 
         The file may turn out to be unusable after some clips. Closing the generator early gives the file up.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_windows_cover_the_video_in_order(duration: float, size: tuple[float, fl
     found = windows(duration, length, overlap)
     assert found[0].start == 0.0
     assert found[-1].end == pytest.approx(duration)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert before.start <= after.start <= before.end + 1e-6
         assert before.end <= after.end
     for span in found:
