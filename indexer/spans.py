@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 from model.errors import InputError
 
-
 Kind = Literal["whole", "window", "shot"]
 
 
