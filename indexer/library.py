@@ -130,6 +130,13 @@ class Library:
             raise NotFoundError(f"There is no picture of clip {clip_id} in this library.")
         return path
 
+    def strip(self, clip_id: int) -> Path:
+        """The contact strip of a clip (WebP, `indexer.thumbnails`). Raises NotFoundError."""
+        path = strip_path(self.path, clip_id)
+        if not path.is_file():
+            raise NotFoundError(f"There is no contact strip of clip {clip_id} in this library.")
+        return path
+
 
 def exists(path: Path) -> bool:
     """Whether `path` holds a library, sound or not."""
@@ -147,6 +154,11 @@ def live_name(path: Path) -> str:
 def thumbnail_path(library: Path, clip_id: int) -> Path:
     """Pictures lie in folders of 1000, which file systems and people list faster than one big folder."""
     return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
+
+
+def strip_path(library: Path, clip_id: int) -> Path:
+    """Contact strips lie beside the pictures."""
+    return thumbnail_path(library, clip_id).with_suffix(".strip.webp")
 
 
 def publish(

@@ -26,7 +26,7 @@ def test_a_clip_and_its_captions(client: TestClient, built_world: World) -> None
         assert clip["end"] == pytest.approx(1.5, abs=0.1)
 
 
-@pytest.mark.parametrize("path", ["/v1/clips/99", "/v1/clips/99/thumbnail", "/v1/clips/99/media"])
+@pytest.mark.parametrize("path", ["/v1/clips/99", "/v1/clips/99/thumbnail", "/v1/clips/99/strip", "/v1/clips/99/media"])
 def test_an_unknown_clip(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
