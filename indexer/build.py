@@ -16,14 +16,15 @@ from pathlib import Path
 
 from indexer.assemble import publish_changes
 from indexer.catalog import Failure
-from indexer.catalog_writer import CatalogWriter, FileState
+from indexer.catalog_writer import CatalogWriter, FileState, NewClip
 from indexer.content import ContentFinder
 from indexer.durable import writing
-from indexer.library import Library, exists, next_number, thumbnail_path
+from indexer.library import Library, exists, next_number, strip_path, thumbnail_path
 from indexer.lock import writer_lock
 from indexer.pipeline import Encoded, Known, Refused, outcomes
 from indexer.progress import Meter, Progress
 from indexer.scan import Plan, make_plan, require_mounted, resolve_inputs
+from indexer.spans import WHOLE, Segmentation
 from indexer.thumbnails import save_thumbnail
 from model.encoder import Encoder
 
@@ -57,6 +58,7 @@ def index_videos(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 1,
+    segmentation: Segmentation = WHOLE,
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     wait: bool = False,
@@ -68,6 +70,7 @@ def index_videos(
     complete.
 
     workers       files that are decoded at the same time
+    segmentation  how files are divided into clips; those that the library has already keep the clips they have
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
     wait          wait for another writer to finish, instead of refusing
@@ -86,7 +89,7 @@ def index_videos(
                 closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots)) as writer,
             ):
                 library.catalog.relocate(roots or {})
-                run = _Run(library, writer, encoder, on_progress or (lambda progress: None), workers)
+                run = _Run(library, writer, encoder, on_progress or (lambda progress: None), workers, segmentation)
                 interrupted = run.go(sources, keep_missing)
                 generation = publish_changes(library, writer)
                 failures = library.catalog.failures()
@@ -115,12 +118,14 @@ class _Run:
         encoder: Encoder,
         on_progress: Callable[[Progress], None],
         workers: int,
+        segmentation: Segmentation,
     ) -> None:
         self.library = library
         self.writer = writer
         self.encoder = encoder
         self.on_progress = on_progress
         self.workers = workers
+        self.segmentation = segmentation
         self.indexed = self.unchanged = self.moved = self.removed = self.missing = 0
         self._done = self._total = self._worked = self._clips = 0
         self._video_seconds = 0.0
@@ -172,7 +177,9 @@ class _Run:
             self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"It cannot be looked into: {problem}.")
 
     def _work_off(self, plan: Plan, finder: ContentFinder) -> None:
-        with closing(outcomes(plan.work, finder.claim, self.encoder, self.workers, self._meter)) as results:
+        with closing(
+            outcomes(plan.work, finder.claim, self.encoder, self.segmentation, self.workers, self._meter)
+        ) as results:
             for outcome in results:
                 with self._meter.working("write"):
                     match outcome:
@@ -187,13 +194,14 @@ class _Run:
                 self.on_progress(self.progress(outcome.file.path))
 
     def _add(self, new: Encoded) -> None:
-        self.writer.add_video(new.file, new.info, new.clips, self._next, self._save_picture)
+        self.writer.add_video(new.file, new.info, new.clips, self._next, self._save_pictures)
         self.indexed += 1
         self._clips += len(new.clips)
         self._video_seconds += new.info.duration
 
-    def _save_picture(self, clip_id: int, picture: bytes) -> None:
-        save_thumbnail(thumbnail_path(self.library.path, clip_id), picture)
+    def _save_pictures(self, clip_id: int, clip: NewClip) -> None:
+        save_thumbnail(thumbnail_path(self.library.path, clip_id), clip.picture)
+        save_thumbnail(strip_path(self.library.path, clip_id), clip.strip)
 
     def _keep(self, known: Known) -> None:
         self.writer.move_video(known.video.id, known.file, self._next)

@@ -31,12 +31,13 @@ class FileState:
 
 @dataclass(frozen=True)
 class NewClip:
-    """A part [start, end) in seconds of a video: one vector (d_l,) per level, and its picture (WebP)."""
+    """A part [start, end) in seconds of a video: one vector (d_l,) per level, its picture and its strip (WebP)."""
 
     start: float
     end: float
     vectors: Mapping[str, FloatArray]
     picture: bytes
+    strip: bytes
 
 
 _REPLACED = ".replaced"
@@ -87,12 +88,12 @@ class CatalogWriter:
         info: VideoInfo,
         parts: Sequence[NewClip],
         generation: int,
-        save_picture: Callable[[int, bytes], None],
+        save_pictures: Callable[[int, NewClip], None],
     ) -> list[int]:
         """Add a video with its clips, or replace the clips of the one at the same path; returns the clips' ids.
 
         `generation` is the number of the next one: the first without the clips that are replaced.
-        `save_picture` is called with each clip's id and picture before it shows.
+        `save_pictures` is called with the id of each clip before it shows.
         """
         with self.engine.begin() as connection:
             place = self._place(connection, file.path)
@@ -115,7 +116,7 @@ class CatalogWriter:
             for part in parts:
                 values = {"video_id": video_id, "start": part.start, "end": part.end}
                 clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
-                save_picture(clip_id, part.picture)
+                save_pictures(clip_id, part)
                 ids.append(clip_id)
             packed = [self._pack(part.vectors) for part in parts]
             _stage(connection, "clips", list(zip(ids, packed, strict=True)))

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -26,6 +26,7 @@ from indexer.catalog_writer import FileState, NewClip
 from indexer.decode import VideoInfo
 from indexer.durable import file_sha256
 from indexer.progress import Meter
+from indexer.spans import Segmentation
 from indexer.workers import DecodedClip, DecodePool
 from model.encoder import Encoder
 from model.errors import VideoError
@@ -89,6 +90,7 @@ def outcomes(
     work: Sequence[FileState],
     recognise: Callable[[FileState], Video | None],
     encoder: Encoder,
+    segmentation: Segmentation,
     workers: int,
     meter: Meter,
 ) -> Generator[Outcome, None, None]:
@@ -97,15 +99,21 @@ def outcomes(
     recognise  called in the decoding threads with a file and its hash: the video with that content, or None
     Closing the generator early stops every stage. An error of the encoder is raised here.
     """
-    return _Pipeline(recognise, encoder, workers, meter).run(work)
+    return _Pipeline(recognise, encoder, segmentation, workers, meter).run(work)
 
 
 class _Pipeline:
     def __init__(
-        self, recognise: Callable[[FileState], Video | None], encoder: Encoder, workers: int, meter: Meter
+        self,
+        recognise: Callable[[FileState], Video | None],
+        encoder: Encoder,
+        segmentation: Segmentation,
+        workers: int,
+        meter: Meter,
     ) -> None:
         self._recognise = recognise
         self._encoder = encoder
+        self._segmentation = segmentation
         self._workers = workers
         self._meter = meter
         self._pool = DecodePool(workers)
@@ -150,7 +158,7 @@ class _Pipeline:
                 vectors = self._encoder.encode_clips([item.clip.frames for item in decoded])
             for row, item in enumerate(decoded):
                 own = {level: rows[row] for level, rows in vectors.items()}
-                yield NewClip(0.0, item.clip.info.duration, own, item.picture)
+                yield NewClip(*item.clip.span, own, item.picture, item.strip)
 
     def _batches(self, work: Sequence[FileState]) -> Iterator[list[_Item]]:
         """What is ready, in the order of `work`: with at least one item and at most BATCH clips."""
@@ -191,9 +199,8 @@ class _Pipeline:
                 _require_unicode(file.path)
                 file = replace(file, sha256=file_sha256(file.path))
                 video = self._recognise(file)
-                clip = None if video else self._pool.decode(file.path, self._encoder.spec.frames_per_clip)
-            if clip is not None:
-                self._put(items, clip)
+            if video is None:
+                self._decode_clips(file, items)
             self._put(items, Known(file, video) if video else _Complete(file))
         except VideoError as error:
             self._put(items, Refused(file, error))
@@ -203,6 +210,15 @@ class _Pipeline:
         # Whatever it is, the run must end with it instead of waiting for this file.
         except BaseException as error:
             self._put(items, error)
+
+    def _decode_clips(self, file: FileState, items: Queue[_Item | BaseException]) -> None:
+        with closing(self._pool.clips(file.path, self._encoder.spec.frames_per_clip, self._segmentation)) as clips:
+            while True:
+                with self._meter.working("decode"):
+                    clip = next(clips, None)
+                if clip is None:
+                    return
+                self._put(items, clip)
 
     def _put(self, queue: Queue[Any], item: object) -> None:
         """Raises CancelledError once the stages have been stopped."""

@@ -65,13 +65,8 @@ class DecodePool:
         self._closing = False
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Run `job`, which may call `decode`, in one of the pool's threads."""
+        """Run `job`, which may call `clips`, in one of the pool's threads."""
         return self._threads.submit(job)
-
-    def decode(self, path: Path, count: int) -> DecodedClip:
-        """Sample `count` frames of a whole file in a process of the pool. Raises VideoError."""
-        (clip,) = self.clips(path, count)
-        return clip
 
     def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
         """The clips of a file in the order of time, decoded in a process of the pool. Raises VideoError.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from service.cli.common import (
@@ -23,6 +24,7 @@ from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.build import IndexReport
+    from indexer.spans import Segmentation
     from service.settings import Settings
 
 PathsArgument = Annotated[
@@ -31,6 +33,19 @@ PathsArgument = Annotated[
 WorkersOption = Annotated[int, typer.Option(min=1, help="Files that are decoded at the same time.")]
 KeepOption = Annotated[
     bool, typer.Option("--keep-missing", help="Keep the videos whose files have gone, instead of taking them out.")
+]
+SegmentOption = Annotated[
+    str,
+    typer.Option(
+        "--segment",
+        click_type=click.Choice(["whole", "window", "shot"]),
+        help="Make each file one clip, or divide it into windows of equal length, or at its cuts.",
+    ),
+]
+WindowOption = Annotated[float, typer.Option("--window", help="Seconds of a window.")]
+OverlapOption = Annotated[float, typer.Option("--overlap", help="Seconds that a window shares with the one before.")]
+CutOption = Annotated[
+    float, typer.Option("--cut", help="How much two frames must differ for a cut, from 0 to 255: less, more shots.")
 ]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
@@ -45,6 +60,10 @@ def index(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
+    segment: SegmentOption = "whole",
+    window: WindowOption = 10.0,
+    overlap: OverlapOption = 2.0,
+    cut: CutOption = 27.0,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -53,17 +72,35 @@ def index(
     name, are not encoded again, and deleted ones leave the index. It can be stopped with Ctrl-C at any time;
     the next run goes on where it stopped.
 
-    A file that cannot be used is listed with the reason and does not stop the others.
+    A file that cannot be used is listed with the reason and does not stop the others. Files that the library has
+    keep the clips they have, also if --segment says otherwise now.
 
     [dim]quartet index ~/Videos --library my-library[/]
+
+    [dim]quartet index ~/Lectures --library my-library --segment window --window 20 --overlap 5[/]
 
     [dim]quartet index a.mp4 b.mkv --library my-library --model runs/news --strict[/]
     """
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     library_of(settings)
-    report = run_index(settings, paths, workers, keep_missing=keep_missing, wait=wait, as_json=as_json)
+    report = run_index(
+        settings,
+        paths,
+        workers,
+        segmentation=segmentation_of(segment, window, overlap, cut),
+        keep_missing=keep_missing,
+        wait=wait,
+        as_json=as_json,
+    )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
+
+
+def segmentation_of(segment: str, window: float, overlap: float, cut: float) -> Segmentation:
+    """The segmentation that the options ask for. Raises InputError for numbers that make no sense."""
+    from indexer.spans import Segmentation
+
+    return Segmentation(segment, window, overlap, cut)  # type: ignore[arg-type]
 
 
 def run_index(
@@ -71,12 +108,14 @@ def run_index(
     paths: Sequence[Path],
     workers: int = 1,
     *,
+    segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     wait: bool = False,
     as_json: bool = False,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
+    from indexer.spans import WHOLE
     from model.registry import load_encoder
 
     folder = library_of(settings)
@@ -93,6 +132,7 @@ def run_index(
             encoder,
             on_progress=show,
             workers=workers,
+            segmentation=segmentation or WHOLE,
             keep_missing=keep_missing,
             roots=settings.roots,
             wait=wait,

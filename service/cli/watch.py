@@ -17,7 +17,18 @@ from service.cli.common import (
     roots_of,
     settings_of,
 )
-from service.cli.index import KeepOption, LinesOption, PathsArgument, WorkersOption, print_report
+from service.cli.index import (
+    CutOption,
+    KeepOption,
+    LinesOption,
+    OverlapOption,
+    PathsArgument,
+    SegmentOption,
+    WindowOption,
+    WorkersOption,
+    print_report,
+    segmentation_of,
+)
 from service.cli.progress import json_lines, json_report
 
 
@@ -33,6 +44,10 @@ def watch(
         bool, typer.Option("--poll", help="List the folders again and again: for network shares that report nothing.")
     ] = False,
     workers: WorkersOption = 1,
+    segment: SegmentOption = "whole",
+    window: WindowOption = 10.0,
+    overlap: OverlapOption = 2.0,
+    cut: CutOption = 27.0,
     as_json: LinesOption = False,
 ) -> None:
     """Index folders, and again whenever they change, until Ctrl-C.
@@ -59,6 +74,7 @@ def watch(
             poll=poll,
             on_progress=lines if as_json else None,
             workers=workers,
+            segmentation=segmentation_of(segment, window, overlap, cut),
             keep_missing=keep_missing,
             roots=settings.roots,
         ):

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from indexer import pipeline
 from indexer.build import index_videos
 from indexer.decode import SampledClip, VideoInfo
 from indexer.library import Library, exists
+from indexer.spans import WHOLE, Segmentation, Span
 from indexer.verify import verify_library
 from indexer.workers import DecodedClip, DecodePool
 from model.fake import FakeEncoder
@@ -32,10 +34,11 @@ FILES = 24
 class ReadingPool(DecodePool):
     """Decodes in its thread: a file's number is its colour."""
 
-    def decode(self, path: Path, count: int) -> DecodedClip:
+    def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
         number = int(path.read_text())
         frames = np.full((count, 8, 8, 3), (number * 40 % 256, number * 24 % 256, number * 8 % 256), dtype=np.uint8)
-        return DecodedClip(SampledClip(frames, np.arange(count) / 4.0, VideoInfo(1.0, 4.0, 8, 8, count)), b"picture")
+        info = VideoInfo(1.0, 4.0, 8, 8, count)
+        yield DecodedClip(SampledClip(frames, np.arange(count) / 4.0, Span(0.0, 1.0), info), b"picture", b"strip")
 
 
 class Media:

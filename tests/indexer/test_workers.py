@@ -31,13 +31,13 @@ def video(tmp_path: Path, make_video: MakeVideo) -> Path:
 def test_gives_what_decoding_here_gives(video: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"")
     pool = DecodePool()
-    decoded = pool.decode(video, 3)
+    (decoded,) = pool.clips(video, 3)
     here = sample_frames(video, 3)
     assert np.array_equal(decoded.clip.frames, here.frames)
     assert decoded.clip.info == here.info
     assert decoded.picture[8:12] == b"WEBP"
     with pytest.raises(VideoError) as caught:
-        pool.decode(tmp_path / "bad.mp4", 3)
+        next(pool.clips(tmp_path / "bad.mp4", 3))
     assert caught.value.reason == "empty-file"
     pool.close()
     assert multiprocessing.active_children() == []
@@ -122,20 +122,20 @@ def test_a_slow_decoder_gives_signs_of_life(video: Path, monkeypatch: pytest.Mon
 
 def test_a_dead_process_costs_one_file(video: Path) -> None:
     pool = DecodePool()
-    pool.decode(video, 1)
+    list(pool.clips(video, 1))
     (child,) = multiprocessing.active_children()
     assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     with pytest.raises(VideoError, match="crashed"):
-        pool.decode(video, 1)
-    assert len(pool.decode(video, 1).clip.frames) == 1
+        list(pool.clips(video, 1))
+    assert len(list(pool.clips(video, 1))) == 1
     pool.close()
 
 
 def test_a_file_that_takes_too_long_is_given_up(video: Path) -> None:
     pool = DecodePool(limit=0.0)
     with pytest.raises(VideoError, match="nothing for 0 s") as caught:
-        pool.decode(video, 1)
+        list(pool.clips(video, 1))
     assert caught.value.reason == "unreadable"
     pool.close()
     assert multiprocessing.active_children() == []
@@ -144,8 +144,8 @@ def test_a_file_that_takes_too_long_is_given_up(video: Path) -> None:
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path, video: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import pathlib\nfrom indexer.workers import DecodePool\n"
-        f"pool = DecodePool()\ntry:\n    pool.decode(pathlib.Path({str(video)!r}), 1)\nfinally:\n    pool.close()\n"
+        "import pathlib\nfrom indexer.workers import DecodePool\npool = DecodePool()\n"
+        f"try:\n    list(pool.clips(pathlib.Path({str(video)!r}), 1))\nfinally:\n    pool.close()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)

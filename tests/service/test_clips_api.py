@@ -53,6 +53,14 @@ def test_the_thumbnail_is_a_cached_webp(client: TestClient) -> None:
     assert other.status_code == 200
 
 
+def test_the_contact_strip_is_a_cached_webp(client: TestClient) -> None:
+    answer = client.get(client.get("/v1/clips/1").json()["strip_url"])
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.content[8:12] == b"WEBP"
+    again = client.get("/v1/clips/1/strip", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 def test_the_media_is_the_file(client: TestClient, built_world: World) -> None:
     title = client.get("/v1/clips/1").json()["title"]
     content = (built_world.videos / f"{title}.mp4").read_bytes()
