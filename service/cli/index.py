@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from service.cli.common import (
@@ -34,13 +34,18 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Files that are decoded 
 KeepOption = Annotated[
     bool, typer.Option("--keep-missing", help="Keep the videos whose files have gone, instead of taking them out.")
 ]
+
+
+class Segment(StrEnum):
+    """The ways to divide a file (`indexer.spans`, which is not imported for the sake of the help)."""
+
+    WHOLE = "whole"
+    WINDOW = "window"
+    SHOT = "shot"
+
+
 SegmentOption = Annotated[
-    str,
-    typer.Option(
-        "--segment",
-        click_type=click.Choice(["whole", "window", "shot"]),
-        help="Make each file one clip, or divide it into windows of equal length, or at its cuts.",
-    ),
+    Segment, typer.Option(help="Make each file one clip, or divide it into windows of equal length, or at its cuts.")
 ]
 WindowOption = Annotated[float, typer.Option("--window", help="Seconds of a window.")]
 OverlapOption = Annotated[float, typer.Option("--overlap", help="Seconds that a window shares with the one before.")]
@@ -60,7 +65,7 @@ def index(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
-    segment: SegmentOption = "whole",
+    segment: SegmentOption = Segment.WHOLE,
     window: WindowOption = 10.0,
     overlap: OverlapOption = 2.0,
     cut: CutOption = 27.0,
@@ -96,11 +101,11 @@ def index(
         raise typer.Exit(1)
 
 
-def segmentation_of(segment: str, window: float, overlap: float, cut: float) -> Segmentation:
+def segmentation_of(segment: Segment, window: float, overlap: float, cut: float) -> Segmentation:
     """The segmentation that the options ask for. Raises InputError for numbers that make no sense."""
     from indexer.spans import Segmentation
 
-    return Segmentation(segment, window, overlap, cut)  # type: ignore[arg-type]
+    return Segmentation(segment.value, window, overlap, cut)
 
 
 def run_index(

@@ -23,6 +23,7 @@ from service.cli.index import (
     LinesOption,
     OverlapOption,
     PathsArgument,
+    Segment,
     SegmentOption,
     WindowOption,
     WorkersOption,
@@ -44,7 +45,7 @@ def watch(
         bool, typer.Option("--poll", help="List the folders again and again: for network shares that report nothing.")
     ] = False,
     workers: WorkersOption = 1,
-    segment: SegmentOption = "whole",
+    segment: SegmentOption = Segment.WHOLE,
     window: WindowOption = 10.0,
     overlap: OverlapOption = 2.0,
     cut: CutOption = 27.0,

@@ -131,6 +131,18 @@ def test_the_library_may_come_from_the_environment(built_world: World, monkeypat
     assert run("search", "square").exit_code == 0
 
 
+def test_files_are_divided_on_request(built_world: World, tmp_path: Path) -> None:
+    video, library = built_world.videos / "red.mp4", tmp_path / "windows"
+    result = run("index", video, "--library", library, "--segment", "window", "--window", "0.5", "--overlap", "0")
+    assert "has 3 clips" in words(result.stdout)
+    hits = json.loads(run("search", "red", "--library", library, "--json").stdout)["hits"]
+    assert sorted((hit["start"], hit["end"]) for hit in hits) == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5)]
+    refused = run("index", video, "--library", tmp_path / "none", "--segment", "window", "--overlap", "60")
+    assert refused.exit_code == 1
+    assert refused.stderr == "Error: The overlap of windows of 10 s must be from 0 to 9 s, not 60 s.\n"
+    assert not (tmp_path / "none").exists()
+
+
 def test_strict_fails_for_a_refused_file(built_world: World, tmp_path: Path) -> None:
     arguments = ("index", built_world.videos / "empty.mp4", "--library", tmp_path / "l")
     assert run(*arguments).exit_code == 0

@@ -136,7 +136,11 @@ def test_a_hit_plays_when_pressed_and_by_keyboard(page: Page) -> None:
 
 def test_a_hit_is_leafed_through_until_it_plays(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/media", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/media", hold)
     search(page, "a red square sliding")
     first = page.locator(".card:not(.waiting) .screen").first
     if page.viewport_size == {"width": WIDTHS["phone"][0], "height": WIDTHS["phone"][1]}:
