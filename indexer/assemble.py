@@ -10,7 +10,7 @@ import numpy as np
 from indexer.catalog_writer import CatalogWriter
 from indexer.gallery import Change, Gallery, Rows
 from indexer.generation import KINDS, Generation
-from indexer.library import Library, next_number, publish, thumbnail_path
+from indexer.library import Library, next_number, publish, strip_path, thumbnail_path
 from indexer.lock import writer_lock
 from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
@@ -53,6 +53,7 @@ def publish_changes(library: Library, writer: CatalogWriter, settings: ListSetti
         name = publish(library.path, spec, changes, live, settings)
         for clip_id in writer.settle(number):
             thumbnail_path(library.path, clip_id).unlink(missing_ok=True)
+            strip_path(library.path, clip_id).unlink(missing_ok=True)
     return name
 
 

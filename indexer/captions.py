@@ -1,17 +1,17 @@
-"""Captions for video-to-text: read from text, JSONL or CSV, encoded, added to the gallery, each text once."""
+"""Captions for video-to-text: encoded and added to the gallery, each text once, with everything that it came from."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.assemble import publish_changes
+from indexer.caption_files import SUBTITLES, CaptionEntry, read_captions
 from indexer.catalog import Video
 from indexer.catalog_writer import CatalogWriter
+from indexer.durable import writing
 from indexer.library import Library
 from indexer.lock import writer_lock
 from model.encoder import Encoder
@@ -35,90 +35,56 @@ class CaptionReport:
     unmatched: int = 0
 
 
-def add_captions(library_path: Path, file: Path, encoder: Encoder) -> CaptionReport:
+def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | None = None) -> CaptionReport:
     """Add the captions of a file to a library.
 
     .txt holds a caption a line; .jsonl an object a line with "caption", "text" or a list of "captions", and
-    perhaps "video"; .csv has "caption" or "text" and "video" as columns. A video is named by its file name, with
-    or without suffix, or its path in its folder. Texts that the library has are not encoded again. Raises
-    InputError if the file cannot be read.
+    perhaps "video"; .csv has "caption" or "text" and "video" as columns. A .srt or .vtt file is about the video
+    of its own name (`talk.srt` or `talk.en.srt` of `talk.mp4`), and ties every text to its times in it. `video`
+    names the video of all captions that name none, and of subtitles.
+
+    A video is named by its file name, with or without suffix, or its path in its folder. Texts that the library
+    has are not encoded again. Raises InputError if the file cannot be read or `video` is not in the library.
     """
     entries = list(read_captions(file))
-    with Library.open(library_path) as library:
+    with writing(library_path), Library.open(library_path) as library:
         library.check_encoder(encoder.spec)
         with (
             writer_lock(library_path),
             closing(CatalogWriter(library.catalog.path, encoder.spec.levels)) as writer,
         ):
             by_name = video_names(library.catalog.list_videos(limit=None))
+            if video is not None and video not in by_name:
+                raise InputError(f"The library has no video {video!r}.")
+            described = [_described(entry, file, video, by_name) for entry in entries]
             ids = writer.caption_ids()
-            new = [text for text in dict.fromkeys(text for text, _ in entries) if text not in ids]
-            for first in range(0, len(new), BATCH):
-                texts = new[first : first + BATCH]
-                added = writer.add_captions(texts, encoder.encode_texts(texts).vectors)
-                ids.update(zip(texts, added, strict=True))
-            sources = [(ids[text], file.name, by_name.get(video or "")) for text, video in entries]
-            writer.add_caption_sources(sources)
+            new = [text for text in dict.fromkeys(entry.text for entry in entries) if text not in ids]
+            _add_texts(writer, new, ids, encoder)
+            writer.add_caption_sources(
+                (ids[entry.text], file.name, video_id, entry.start, entry.end)
+                for entry, video_id in zip(entries, described, strict=True)
+            )
             generation = publish_changes(library, writer)
-    unmatched = sum(1 for _, video in entries if video and video not in by_name)
+    unmatched = sum(1 for entry, found in zip(entries, described, strict=True) if entry.video and found is None)
     return CaptionReport(len(new), len(entries) - len(new), len(ids), generation, unmatched)
 
 
-def read_captions(file: Path) -> Iterator[tuple[str, str | None]]:
-    """(text, name of its video or None) for every caption of a file; runs of white space become one space.
-
-    Raises InputError naming the line that cannot be used.
-    """
-    readers = {".txt": _from_text, ".jsonl": _from_jsonl, ".csv": _from_csv}
-    if file.suffix.lower() not in readers:
-        raise InputError(f"{file.name}: captions are read from {', '.join(readers)} files.")
-    try:
-        content = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file.name} is not UTF-8 text. Save it as UTF-8.") from error
-    found = False
-    for text, video in readers[file.suffix.lower()](file, content):
-        found = True
-        yield " ".join(text.split()), video or None
-    if not found:
-        raise InputError(f"{file.name} holds no captions.")
+def _add_texts(writer: CatalogWriter, new: Sequence[str], ids: dict[str, int], encoder: Encoder) -> None:
+    """Encode and stage texts, a batch at a time, and add their ids to `ids`."""
+    for first in range(0, len(new), BATCH):
+        texts = new[first : first + BATCH]
+        added = writer.add_captions(texts, encoder.encode_texts(texts).vectors)
+        ids.update(zip(texts, added, strict=True))
 
 
-def _from_text(file: Path, content: str) -> Iterator[tuple[str, str | None]]:
-    for line in content.splitlines():
-        if line.strip():
-            yield line, None
-
-
-def _from_jsonl(file: Path, content: str) -> Iterator[tuple[str, str | None]]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{file.name}, line {number}: not a JSON object ({error}).") from error
-        if isinstance(entry, dict) and isinstance(entry.get("captions"), list):
-            for caption in entry["captions"]:
-                yield _entry(file, number, {"caption": caption, "video": entry.get("video")})
-        else:
-            yield _entry(file, number, entry)
-
-
-def _from_csv(file: Path, content: str) -> Iterator[tuple[str, str | None]]:
-    reader = csv.DictReader(content.splitlines())
-    for entry in reader:
-        yield _entry(file, reader.line_num, entry)
-
-
-def _entry(file: Path, line: int, entry: object) -> tuple[str, str | None]:
-    found = entry if isinstance(entry, dict) else {}
-    text, video = found.get("caption", found.get("text")), found.get("video")
-    if not isinstance(text, str) or not text.strip() or not isinstance(video, str | None):
-        raise InputError(f'{file.name}, line {line}: needs a "caption" (or "text") and may have a "video", both text.')
-    return text, video
+def _described(entry: CaptionEntry, file: Path, video: str | None, by_name: dict[str, int]) -> int | None:
+    """The id of the video that a caption is about, None if it names none that the library has."""
+    subtitles = file.suffix.lower() in SUBTITLES
+    name = (video or entry.video) if subtitles else (entry.video or video)
+    if name is None:
+        return None
+    # Players take talk.en.srt for the subtitles of talk.mp4.
+    return by_name.get(name, by_name.get(Path(name).stem) if subtitles else None)
 
 
 def video_names(videos: list[Video]) -> dict[str, int]:

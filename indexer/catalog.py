@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,16 @@ from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from indexer.filters import ClipTable
 from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, videos
-from model.errors import NotFoundError
+from model.errors import InputError, NotFoundError
+
+
+@dataclass(frozen=True)
+class Root:
+    """A named folder of videos: where it lies here, and where the catalogue says (`stored`)."""
+
+    name: str
+    path: Path
+    stored: Path
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Caption:
-    """A distinct text of the gallery: `source` is the first file it came from, `clip_id` its clip."""
+    """A distinct text of the gallery: `source` is the first file it came from, `clip_id` its clip.
+
+    Of a video with several clips that is the one at the time of the text, or the first if it has no time.
+    """
 
     id: int
     text: str
@@ -81,9 +93,23 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.engine = open_database(path)
+        self._elsewhere: dict[str, Path] = {}
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def roots(self) -> list[Root]:
+        """The named folders that videos lie in, in order of their names."""
+        rows = self._rows(select(roots.c.name, roots.c.path).order_by(roots.c.name))
+        return [Root(row.name, self._elsewhere.get(row.name, Path(row.path)), Path(row.path)) for row in rows]
+
+    def relocate(self, elsewhere: Mapping[str, Path]) -> None:
+        """Take roots, by name, to lie elsewhere than the catalogue says. Raises InputError for an unknown name."""
+        names = [root.name for root in self.roots()]
+        unknown = sorted(set(elsewhere) - set(names))
+        if unknown:
+            raise InputError(f"The library has no root {unknown[0]!r}. Its roots are: {', '.join(names) or 'none'}.")
+        self._elsewhere = {name: path.resolve() for name, path in elsewhere.items()}
 
     def clip(self, clip_id: int) -> Clip:
         found = self.clips([clip_id])
@@ -94,12 +120,12 @@ class Catalog:
     def clips(self, ids: Sequence[int]) -> dict[int, Clip]:
         """Clips by id; ids that do not exist are left out."""
         found = self._rows(_clips().where(clips.c.id.in_([int(i) for i in ids])))
-        return {row.id: _clip(row) for row in found}
+        return {row.id: self._clip(row) for row in found}
 
     def list_clips(self, offset: int = 0, limit: int | None = 100) -> list[Clip]:
         """Clips in order of id; a limit of None lists all."""
         found = self._rows(_clips().where(_live()).order_by(clips.c.id).offset(offset).limit(limit))
-        return [_clip(row) for row in found]
+        return [self._clip(row) for row in found]
 
     def clip_table(self) -> ClipTable:
         """Video and time of every clip, also of those that only the generation before still has."""
@@ -115,13 +141,13 @@ class Catalog:
         found = self._rows(_videos().where(videos.c.id == video_id))
         if not found:
             raise NotFoundError(f"There is no video {video_id} in this library.")
-        return _video(found[0])
+        return self._video(found[0])
 
     def list_videos(self, offset: int = 0, limit: int | None = 100) -> list[Video]:
         """Videos in order of id; a limit of None lists all."""
         live = select(clips.c.video_id).where(_live())
         query = _videos().where(videos.c.id.in_(live)).order_by(videos.c.id).offset(offset).limit(limit)
-        return [_video(row) for row in self._rows(query)]
+        return [self._video(row) for row in self._rows(query)]
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -134,16 +160,19 @@ class Catalog:
         return self._captions(captions.c.id.in_([int(i) for i in ids]))
 
     def captions_of(self, clip_id: int) -> list[Caption]:
-        """The captions that came with the video of a clip, in order of id. Raises NotFoundError."""
-        described = select(caption_sources.c.caption_id).where(
-            caption_sources.c.video_id == self.clip(clip_id).video_id
-        )
+        """The captions of a clip, in order of id: those of its video, less those of other parts of it.
+
+        Raises NotFoundError.
+        """
+        clip, source = self.clip(clip_id), caption_sources.c
+        within = source.start.is_(None) | ((source.start < clip.end) & (source.end > clip.start))
+        described = select(source.caption_id).where(source.video_id == clip.video_id, within)
         found = self._captions(captions.c.id.in_(described))
         return [found[caption_id] for caption_id in sorted(found)]
 
     def failures(self) -> list[Failure]:
-        query = select(failures, roots.c.path.label("root_path")).join(roots).order_by(failures.c.relpath)
-        return [Failure(Path(row.root_path, row.relpath), row.reason, row.detail) for row in self._rows(query)]
+        query = select(failures, *_root_columns()).join(roots).order_by(failures.c.relpath)
+        return [Failure(self._path(row), row.reason, row.detail) for row in self._rows(query)]
 
     def counts(self) -> Counts:
         queries = (
@@ -155,18 +184,20 @@ class Catalog:
         return Counts(*(self._rows(query)[0][0] for query in queries))
 
     def _captions(self, where: ColumnElement[bool]) -> dict[int, Caption]:
-        first_clip = (
-            select(clips.c.video_id, func.min(clips.c.id).label("clip_id"))
-            .where(_live())
-            .group_by(clips.c.video_id)
-            .subquery()
-        )
+        source = caption_sources.c
+        clip = select(func.min(clips.c.id)).where(clips.c.video_id == source.video_id, _live())
+        middle = (source.start + source.end) / 2
+        at_its_time = clip.where(clips.c.start <= middle, clips.c.end > middle)
         query = (
-            select(captions.c.id, captions.c.text, caption_sources.c.source, first_clip.c.clip_id)
-            .join(caption_sources, caption_sources.c.caption_id == captions.c.id)
-            .outerjoin(first_clip, first_clip.c.video_id == caption_sources.c.video_id)
+            select(
+                captions.c.id,
+                captions.c.text,
+                source.source,
+                func.coalesce(at_its_time.scalar_subquery(), clip.scalar_subquery()).label("clip_id"),
+            )
+            .join(caption_sources, source.caption_id == captions.c.id)
             .where(where)
-            .order_by(caption_sources.c.id.desc())
+            .order_by(source.id.desc())
         )
         # Descending, so that the first source is the last to be written into the dictionary.
         return {row.id: Caption(row.id, row.text, row.source, row.clip_id) for row in self._rows(query)}
@@ -175,36 +206,41 @@ class Catalog:
         with self.engine.connect() as connection:
             return connection.execute(query).all()
 
+    def _path(self, row: Row) -> Path:
+        return self._elsewhere.get(row.root_name, Path(row.root_path)) / row.relpath
+
+    def _video(self, row: Row) -> Video:
+        return Video(
+            id=row.id,
+            root=row.root_name,
+            relpath=row.relpath,
+            path=self._path(row),
+            title=row.title,
+            size=row.size,
+            mtime=row.mtime,
+            sha256=row.sha256,
+            duration=row.duration,
+            fps=row.fps,
+            width=row.width,
+            height=row.height,
+        )
+
+    def _clip(self, row: Row) -> Clip:
+        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title)
+
 
 def _live() -> ColumnElement[bool]:
     return clips.c.removed.is_(None)
 
 
+def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:
+    return roots.c.name.label("root_name"), roots.c.path.label("root_path")
+
+
 def _videos() -> Select:
-    return select(videos, roots.c.name.label("root_name"), roots.c.path.label("root_path")).join(roots)
-
-
-def _video(row: Row) -> Video:
-    return Video(
-        id=row.id,
-        root=row.root_name,
-        relpath=row.relpath,
-        path=Path(row.root_path, row.relpath),
-        title=row.title,
-        size=row.size,
-        mtime=row.mtime,
-        sha256=row.sha256,
-        duration=row.duration,
-        fps=row.fps,
-        width=row.width,
-        height=row.height,
-    )
+    return select(videos, *_root_columns()).join(roots)
 
 
 def _clips() -> Select:
-    columns = (*clips.c, videos.c.relpath, videos.c.title, roots.c.path.label("root_path"))
+    columns = (*clips.c, videos.c.relpath, videos.c.title, *_root_columns())
     return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
-
-
-def _clip(row: Row) -> Clip:
-    return Clip(row.id, row.video_id, row.start, row.end, Path(row.root_path, row.relpath), row.title)

@@ -15,6 +15,7 @@ from indexer.gallery import Rows
 from indexer.generation import empty_rows
 from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, staged, videos
 from model.encoder import EncoderSpec
+from model.errors import InputError
 from model.levels import FloatArray, LevelSpec, Vectors
 
 
@@ -28,6 +29,17 @@ class FileState:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class NewClip:
+    """A part [start, end) in seconds of a video: one vector (d_l,) per level, its picture and its strip (WebP)."""
+
+    start: float
+    end: float
+    vectors: Mapping[str, FloatArray]
+    picture: bytes
+    strip: bytes
+
+
 _REPLACED = ".replaced"
 """Prefix of the relpath of a video whose place another video has taken. Hidden, so that no walk meets it."""
 
@@ -35,9 +47,16 @@ _REPLACED = ".replaced"
 class CatalogWriter:
     """The writing side of catalog.sqlite. Its caller holds the library's writer lock."""
 
-    def __init__(self, path: Path, levels: Sequence[LevelSpec]) -> None:
+    def __init__(self, path: Path, levels: Sequence[LevelSpec], elsewhere: Mapping[str, Path] | None = None) -> None:
+        """`elsewhere` says of named roots where they lie now; one that the catalogue does not have is added."""
         self.engine = open_database(path)
         self.levels = tuple(levels)
+        self._elsewhere = {name: folder.resolve() for name, folder in (elsewhere or {}).items()}
+        with self.engine.begin() as connection:
+            known = set(connection.scalars(select(roots.c.name)))
+            for name, folder in self._elsewhere.items():
+                if name not in known:
+                    _insert_root(connection, name, folder)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -45,30 +64,39 @@ class CatalogWriter:
     def add_root(self, folder: Path) -> None:
         """Make `folder` (absolute) a root, unless it lies in one. Its name is the folder's, made unique."""
         with self.engine.begin() as connection:
-            if _root_of(connection, folder / "x"):
+            if self._root_of(connection, folder / "x"):
                 return
             taken = set(connection.scalars(select(roots.c.name)))
             stem = folder.name or "root"
             name, n = stem, 2
             while name in taken:
                 name, n = f"{stem}-{n}", n + 1
-            connection.execute(insert(roots).values(name=name, path=str(folder)))
+            _insert_root(connection, name, folder)
+
+    def move_root(self, name: str, folder: Path) -> None:
+        """Record that the root `name` lies at `folder` from now on. Raises InputError for an unknown name."""
+        with self.engine.begin() as connection:
+            names = sorted(connection.scalars(select(roots.c.name)))
+            if name not in names:
+                raise InputError(f"The library has no root {name!r}. Its roots are: {', '.join(names) or 'none'}.")
+            _require_free(connection, name, folder)
+            connection.execute(update(roots).where(roots.c.name == name).values(path=str(folder)))
 
     def add_video(
         self,
         file: FileState,
         info: VideoInfo,
-        vectors: Mapping[str, FloatArray],
+        parts: Sequence[NewClip],
         generation: int,
-        save_thumbnail: Callable[[int], None],
-    ) -> int:
-        """Add a video as one clip, or replace the clips of the one at the same path; returns the clip's id.
+        save_pictures: Callable[[int, NewClip], None],
+    ) -> list[int]:
+        """Add a video with its clips, or replace the clips of the one at the same path; returns the clips' ids.
 
-        `vectors` holds one row (d_l,) per level. `generation` is the number of the next one: the first
-        without the clips that are replaced. `save_thumbnail` is called with the clip's id before it shows.
+        `generation` is the number of the next one: the first without the clips that are replaced.
+        `save_pictures` is called with the id of each clip before it shows.
         """
         with self.engine.begin() as connection:
-            place = _place(connection, file.path)
+            place = self._place(connection, file.path)
             row = {
                 **place,
                 "title": file.path.stem,
@@ -84,12 +112,16 @@ class CatalogWriter:
             statement = statement.on_conflict_do_update(index_elements=list(place), set_=row)
             video_id = connection.scalars(statement.returning(videos.c.id)).one()
             _remove_clips(connection, [video_id], generation)
-            values = {"video_id": video_id, "start": 0.0, "end": info.duration}
-            clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
-            _stage(connection, "clips", [(clip_id, self._pack(vectors))])
+            ids = []
+            for part in parts:
+                values = {"video_id": video_id, "start": part.start, "end": part.end}
+                clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
+                save_pictures(clip_id, part)
+                ids.append(clip_id)
+            packed = [self._pack(part.vectors) for part in parts]
+            _stage(connection, "clips", list(zip(ids, packed, strict=True)))
             _forget_failure(connection, place)
-            save_thumbnail(clip_id)
-        return clip_id
+        return ids
 
     def move_video(self, video_id: int, file: FileState, generation: int) -> None:
         """Record that an unchanged video now lies at `file` (another place, or another mtime).
@@ -97,7 +129,7 @@ class CatalogWriter:
         If the catalogue had another video at that place, that one's clips are gone from `generation` on.
         """
         with self.engine.begin() as connection:
-            place = _place(connection, file.path)
+            place = self._place(connection, file.path)
             occupied = select(videos.c.id).where(*_at(videos, place), videos.c.id != video_id)
             for row in connection.execute(occupied).all():
                 # Its record makes room, but stays for readers of the generation that still has its clips.
@@ -120,7 +152,7 @@ class CatalogWriter:
         """
         size = -1 if reason == "unreadable" else file.size
         with self.engine.begin() as connection:
-            place = _place(connection, file.path)
+            place = self._place(connection, file.path)
             row = {**place, "size": size, "mtime": file.mtime, "reason": reason, "detail": detail}
             statement = upsert(failures).values(row)
             connection.execute(statement.on_conflict_do_update(index_elements=list(place), set_=row))
@@ -128,13 +160,14 @@ class CatalogWriter:
     def forget_failures(self, paths: Iterable[Path]) -> None:
         with self.engine.begin() as connection:
             for path in paths:
-                _forget_failure(connection, _place(connection, path))
+                _forget_failure(connection, self._place(connection, path))
 
     def failed_files(self) -> dict[Path, FileState]:
         """The refused files as they were when they were refused, without hashes."""
-        query = select(failures, roots.c.path.label("root_path")).join(roots)
         with self.engine.connect() as connection:
-            found = [FileState(Path(r.root_path, r.relpath), r.size, r.mtime) for r in connection.execute(query)]
+            places = dict(self._roots(connection))
+            rows = connection.execute(select(failures)).all()
+        found = [FileState(places[row.root_id] / row.relpath, row.size, row.mtime) for row in rows]
         return {file.path: file for file in found}
 
     def add_captions(self, texts: Sequence[str], vectors: Vectors) -> list[int]:
@@ -151,9 +184,9 @@ class CatalogWriter:
         with self.engine.connect() as connection:
             return {row.text: row.id for row in connection.execute(select(captions))}
 
-    def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None]]) -> None:
-        """Record (caption id, source, video id or None), each once."""
-        keys = ("caption_id", "source", "video_id")
+    def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None, float | None, float | None]]) -> None:
+        """Record (caption id, source, video id or None, its part: start and end in seconds or None), each once."""
+        keys = ("caption_id", "source", "video_id", "start", "end")
         with self.engine.begin() as connection:
             known = {tuple(row) for row in connection.execute(select(*(caption_sources.c[key] for key in keys)))}
             new = [dict(zip(keys, row, strict=True)) for row in dict.fromkeys(rows) if row not in known]
@@ -194,27 +227,36 @@ class CatalogWriter:
             connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
         return ids
 
+    def _roots(self, connection: Connection) -> list[tuple[int, Path]]:
+        return [(r.id, self._elsewhere.get(r.name, Path(r.path))) for r in connection.execute(select(roots))]
+
+    def _root_of(self, connection: Connection, path: Path) -> tuple[int, Path] | None:
+        """The innermost root that a path lies in."""
+        found = [root for root in self._roots(connection) if path.is_relative_to(root[1])]
+        return max(found, key=lambda root: len(root[1].parts), default=None)
+
+    def _place(self, connection: Connection, path: Path) -> dict[str, int | str]:
+        root = self._root_of(connection, path)
+        if root is None:
+            raise ValueError(f"{path} lies in no root of the catalogue")
+        # A name that is not Unicode can only be listed as refused, with a mark in place of what it cannot say.
+        relpath = str(path.relative_to(root[1])).encode("utf-8", "replace").decode("utf-8")
+        return {"root_id": root[0], "relpath": relpath}
+
     def _pack(self, vectors: Mapping[str, FloatArray]) -> bytes:
         """The levels of one item, one after the other, as little-endian float32."""
         return np.concatenate([vectors[level.name] for level in self.levels]).astype("<f4").tobytes()
 
 
-def _root_of(connection: Connection, path: Path) -> tuple[int, Path] | None:
-    found = [
-        (len(row.path), row.id, Path(row.path))
-        for row in connection.execute(select(roots))
-        if path.is_relative_to(row.path)
-    ]
-    return max(found)[1:] if found else None
+def _insert_root(connection: Connection, name: str, folder: Path) -> None:
+    _require_free(connection, name, folder)
+    connection.execute(insert(roots).values(name=name, path=str(folder)))
 
 
-def _place(connection: Connection, path: Path) -> dict[str, int | str]:
-    root = _root_of(connection, path)
-    if root is None:
-        raise ValueError(f"{path} lies in no root of the catalogue")
-    # A name that is not Unicode can only be listed as refused, with a mark in place of what it cannot say.
-    relpath = str(path.relative_to(root[1])).encode("utf-8", "replace").decode("utf-8")
-    return {"root_id": root[0], "relpath": relpath}
+def _require_free(connection: Connection, name: str, folder: Path) -> None:
+    taken = connection.scalars(select(roots.c.name).where(roots.c.path == str(folder), roots.c.name != name)).first()
+    if taken is not None:
+        raise InputError(f"{folder} is the root {taken!r} of the library already: it cannot be {name!r} too.")
 
 
 def _at(table: Table, place: dict[str, int | str]) -> list:

@@ -1,10 +1,50 @@
-"""Files that survive a crash: written beside their place, flushed to disk, renamed into it."""
+"""Files that survive a crash: written beside their place, flushed to disk, renamed into it.
+
+And what a full disk or a folder that is closed to writing makes of them: one LibraryError.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy.exc import OperationalError
+
+from model.errors import LibraryError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@contextmanager
+def writing(library: Path) -> Iterator[None]:
+    """Around everything that writes to a library.
+
+    Raises LibraryError, in place of what the system and SQLite raise, if there is no room or no right to write.
+    """
+    try:
+        yield
+    except OperationalError as error:
+        raise LibraryError(_cannot_be_written(library, str(error.orig), "readonly" in str(error.orig))) from error
+    except OSError as error:
+        if error.errno not in _FULL | _CLOSED:
+            raise
+        raise LibraryError(_cannot_be_written(library, str(error.strerror), error.errno in _CLOSED)) from error
+
+
+def _cannot_be_written(library: Path, reason: str, closed: bool) -> str:
+    way_out = "Get the right to write to it" if closed else "Make room on its disk"
+    return (
+        f"The library {library} cannot be written ({reason}). What it holds is safe. "
+        f"{way_out} and run the same command again."
+    )
 
 
 def sync_folder(folder: Path) -> None:
@@ -42,3 +82,18 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_index(index: Any, path: Path) -> None:
+    """Write a FAISS index. FAISS by itself overlooks what fails when a file is closed, as it does on a full disk."""
+    import faiss
+
+    with path.open("wb") as file:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
+
+
+def write_array(array: np.ndarray, path: Path) -> None:
+    """Write a .npy file. `numpy.save` overlooks the same failures."""
+    content = io.BytesIO()
+    np.save(content, array)
+    path.write_bytes(content.getbuffer())

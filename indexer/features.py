@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from indexer.catalog import Failure
-from indexer.workers import DecodedClip, DecodePool
+from indexer.workers import DecodePool
 from model.backbones import Backbone
+from model.encoder import Frames
 from model.errors import InputError, VideoError
 from model.training.atomic import replacing, write_json
 from model.training.checks import named
@@ -80,14 +81,14 @@ def encode_videos(
     pool = DecodePool(workers)
     try:
         # A few videos are decoded ahead of the network, no more: frames are large.
-        waiting: deque[tuple[str, Future[DecodedClip]]] = deque()
+        waiting: deque[tuple[str, Future[Frames]]] = deque()
         ahead = iter(todo)
         for done in range(len(todo)):
             while len(waiting) <= workers and (name := next(ahead, None)) is not None:
-                waiting.append((name, pool.submit(partial(pool.decode, files[name], frames))))
+                waiting.append((name, pool.submit(partial(_frames_of, pool, files[name], frames))))
             name, future = waiting.popleft()
             try:
-                parts.add(name, network.features([future.result().clip.frames])[0])
+                parts.add(name, network.features([future.result()])[0])
             except VideoError as error:
                 refused.append(Failure(files[name], error.reason, error.detail))
             on_progress(len(files) - len(todo) + done + 1, len(files))
@@ -95,6 +96,12 @@ def encode_videos(
         pool.close()
     parts.merge([name for name in files if name in parts])
     return FeatureReport(len(todo) - len(refused), len(files) - len(todo), refused)
+
+
+def _frames_of(pool: DecodePool, path: Path, count: int) -> Frames:
+    """`count` frames of a whole file. Raises VideoError."""
+    (clip,) = pool.clips(path, count)
+    return clip.clip.frames
 
 
 class _Parts:

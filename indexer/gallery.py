@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from indexer.durable import write_array
 from indexer.resident import Resident, make_resident
 from indexer.segment import Bounds, Segment, link_segment, open_segment, write_segment
 from model.errors import LibraryError, NotFoundError
@@ -163,7 +164,7 @@ def write_gallery(folder: Path, levels: Sequence[LevelSpec], change: Change) -> 
     if len(change.added[0]) or not bounds:
         bounds.append(write_segment(folder / segment_name(len(bounds)), levels, *change.added))
     removed = np.zeros(0, dtype=np.int64) if change.removed is None else change.removed
-    np.save(folder / "removed.npy", removed)
+    write_array(removed, folder / "removed.npy")
     return bounds
 
 

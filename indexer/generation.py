@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Generation:
 def open_generation(folder: Path, device: str = "cpu") -> Generation:
     """Check a generation's files against its manifest and map them.
 
-    Files are compared by size, and those of a small generation by checksum too (`verify` does it for any).
+    Files are compared by size, and those of a small generation by checksum too (`damaged_files` does it for any).
     Raises LibraryError if a file is missing, damaged or of another format.
     """
     manifest = Manifest.read(folder / "manifest.json")
@@ -52,7 +52,8 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
         if path.stat().st_size != expected:
             raise LibraryError(_damaged(path, f"it has {path.stat().st_size} bytes and should have {expected}"))
     if sum(manifest.sizes.values()) <= _CHECKED_AT_OPEN:
-        verify(folder, manifest)
+        for name in damaged_files(folder, manifest):
+            raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
     clips, captions = (
         open_gallery(folder / kind, manifest.levels, manifest.bounds[kind], manifest.tuning[kind], device)
         for kind in KINDS
@@ -60,11 +61,11 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
     return Generation(folder.name, manifest, clips, captions)
 
 
-def verify(folder: Path, manifest: Manifest) -> None:
-    """Read every file of a generation and compare checksums. Raises LibraryError naming the first that differs."""
+def damaged_files(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Read every file of a generation and compare checksums: the names of those that differ."""
     for name, expected in manifest.checksums.items():
         if file_sha256(folder / name) != expected:
-            raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
+            yield name
 
 
 def _damaged(path: Path, how: str) -> str:
@@ -89,7 +90,25 @@ def write_generation(
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    try:
+        temporary.mkdir(parents=True)
+        _write_files(temporary, spec, changes, live, settings)
+        sync_tree(temporary)
+        temporary.rename(folder)
+    except BaseException:
+        # A full disk is not helped by half a generation.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder.parent)
+
+
+def _write_files(
+    temporary: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, Change],
+    live: Generation | None,
+    settings: ListSettings | None,
+) -> None:
     bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
     wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
     tuning = {
@@ -116,9 +135,6 @@ def write_generation(
         tuning=tuning,
         index=asdict(wanted),
     ).write(temporary / "manifest.json")
-    sync_tree(temporary)
-    temporary.rename(folder)
-    sync_folder(folder.parent)
 
 
 def _lists(

@@ -14,8 +14,6 @@ _NOT_VIDEO_FORMATS = {
     "lavfi", "rawvideo", "rtsp", "sdp", "tty", "xbin",
 }  # fmt: skip
 
-_WITHOUT_INDEX = {"mpeg", "mpegts"}
-
 _CONTAINER_MARKS = (
     (4, (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),  # ISO base media and QuickTime
     (
@@ -30,14 +28,18 @@ _CONTAINER_MARKS = (
 class Header:
     """The video stream that FFmpeg takes for the best one.
 
-    `frames` is the number that the container declares, 0 if it does not say; `fps` is 0 if unknown.
-    `indexed` is False for streams without an index, in which seeking only comes near a frame.
+    stream    its number in the file
+    formats   FFmpeg's names of the container
+    fps       frames per second on average, 0 if unknown
+    frames    how many the container declares, 0 if it does not say
+    duration  seconds that the container declares for all of its streams, 0 if it does not say
     """
 
     stream: int
-    indexed: bool
+    formats: frozenset[str]
     fps: float
     frames: int
+    duration: float
 
 
 def read_header(path: Path) -> Header:
@@ -57,7 +59,9 @@ def read_header(path: Path) -> Header:
 
 
 def _header(path: Path, container: Any) -> Header:
-    names = set(container.format.name.split(","))
+    import av
+
+    names = frozenset(container.format.name.split(","))
     kinds = {stream.type for stream in container.streams}
     if names & _NOT_VIDEO_FORMATS or any(name.endswith("_pipe") for name in names) or not kinds & {"video", "audio"}:
         raise VideoError(path, "not-a-video", f"The file is not a video but {container.format.long_name}.")
@@ -68,7 +72,7 @@ def _header(path: Path, container: Any) -> Header:
     if stream.codec_context is None:
         raise VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
     rate = stream.average_rate or stream.guessed_rate or 0
-    return Header(stream.index, not names & _WITHOUT_INDEX, float(rate), stream.frames)
+    return Header(stream.index, names, float(rate), stream.frames, (container.duration or 0) / av.time_base)
 
 
 def refusal(path: Path, error: Exception) -> VideoError:

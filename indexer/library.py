@@ -17,10 +17,10 @@ from indexer.filters import ClipFilter, ClipTable
 from indexer.gallery import Change, Rows
 from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
 from indexer.lock import writer_lock
-from indexer.schema import metadata, open_database
+from indexer.schema import metadata, open_database, upgrade
 from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
-from model.errors import FingerprintError, LibraryError, NotFoundError
+from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
 _KEPT_GENERATIONS = 2
 """The live generation and the one before, for readers between reading CURRENT and opening its folder."""
@@ -68,10 +68,12 @@ class Library:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path, device: str = "cpu") -> Library:
+    def open(cls, path: Path, device: str = "cpu", roots: Mapping[str, Path] | None = None) -> Library:
         """Open a library for reading; exhaustive searches run on the torch device `device`.
 
-        Raises LibraryError if it is missing, damaged or of another format.
+        roots  where named roots of its videos lie here, if not where the catalogue says
+
+        Raises LibraryError if it is missing, damaged or of another format, InputError for a root that it has not.
         """
         if not exists(path):
             raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
@@ -80,10 +82,15 @@ class Library:
             raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
         catalog = Catalog(path / "catalog.sqlite")
         try:
+            upgrade(catalog.engine)
+            catalog.relocate(roots or {})
             catalog.counts()
         except DatabaseError as error:
             catalog.close()
             raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
+        except InputError:
+            catalog.close()
+            raise
         return cls(path, catalog, generation, device)
 
     def close(self) -> None:
@@ -123,6 +130,13 @@ class Library:
             raise NotFoundError(f"There is no picture of clip {clip_id} in this library.")
         return path
 
+    def strip(self, clip_id: int) -> Path:
+        """The contact strip of a clip (WebP, `indexer.thumbnails`). Raises NotFoundError."""
+        path = strip_path(self.path, clip_id)
+        if not path.is_file():
+            raise NotFoundError(f"There is no contact strip of clip {clip_id} in this library.")
+        return path
+
 
 def exists(path: Path) -> bool:
     """Whether `path` holds a library, sound or not."""
@@ -140,6 +154,11 @@ def live_name(path: Path) -> str:
 def thumbnail_path(library: Path, clip_id: int) -> Path:
     """Pictures lie in folders of 1000, which file systems and people list faster than one big folder."""
     return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
+
+
+def strip_path(library: Path, clip_id: int) -> Path:
+    """Contact strips lie beside the pictures."""
+    return thumbnail_path(library, clip_id).with_suffix(".strip.webp")
 
 
 def publish(

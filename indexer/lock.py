@@ -16,16 +16,21 @@ from model.errors import LibraryError
 
 
 @contextmanager
-def writer_lock(library: Path) -> Iterator[None]:
-    """Hold the right to write to `library`. Raises LibraryError naming the process that holds it."""
+def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
+    """Hold the right to write to `library`, `wait` for it if another process does.
+
+    Raises LibraryError naming the process that holds it, or if the folder cannot be written.
+    """
     path = library / ".lock"
+    if library.is_dir() and not os.access(library, os.W_OK | os.X_OK):
+        raise LibraryError(f"The library {library} cannot be written: its folder is read-only. Get the right to write.")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise LibraryError(f"The library {library} cannot be written: {error.strerror}.") from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise LibraryError(

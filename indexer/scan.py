@@ -21,7 +21,7 @@ class Plan:
     refused    files that were refused before and have not changed since
     missing    videos under the inputs whose files have gone
     forgotten  refused files under the inputs that have gone
-    closed     folders that cannot be listed, each with the reason; what lies in them counts as unchanged
+    closed     folders that cannot be looked into, each with the reason; what lies in them counts as unchanged
     """
 
     work: list[FileState] = field(default_factory=list)
@@ -42,13 +42,31 @@ def resolve_inputs(inputs: Sequence[Path]) -> list[Path]:
     return [path.resolve() for path in inputs]
 
 
+def require_mounted(inputs: Sequence[Path], known: Sequence[Path]) -> None:
+    """Raises InputError if an input is an empty folder of which the library has videos.
+
+    The place where a disk is mounted is an empty folder while it is not: its videos have not been deleted.
+    """
+    for folder in inputs:
+        lost = sum(path.is_relative_to(folder) for path in known)
+        if lost and folder.is_dir() and os.access(folder, os.R_OK | os.X_OK) and not any(folder.iterdir()):
+            raise InputError(
+                f"{folder} is empty, but the library has {lost} videos from it. Mount its disk if it is not mounted; "
+                "if they were deleted, take them out with `quartet remove`."
+            )
+
+
 def make_plan(inputs: Sequence[Path], library: Path, known: Sequence[Video], failed: dict[Path, FileState]) -> Plan:
     """Compare the files under `inputs` (absolute) with the catalogue, by size and time of change alone."""
     by_path = {video.path: video for video in known}
     plan = Plan()
     seen = set()
     for path in _files(inputs, library.resolve(), plan.closed):
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            # Deleted since the folder was listed.
+            continue
         file = FileState(path, status.st_size, status.st_mtime)
         seen.add(path)
         if path in by_path and (by_path[path].size, by_path[path].mtime) == (file.size, file.mtime):
@@ -86,9 +104,12 @@ def _walk(folder: Path, library: Path, closed: dict[Path, str]) -> Iterator[Path
         folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != library)
         for name in sorted(names):
             path = here / name
-            # A link whose target has gone, a socket or a pipe is no file.
-            if not name.startswith(".") and path.is_file():
-                yield path
+            try:
+                # A link whose target has gone, a socket or a pipe is no file.
+                if not name.startswith(".") and path.is_file():
+                    yield path
+            except OSError as error:
+                closed[path] = error.strerror or str(error)
 
 
 def _under(path: Path, inputs: Iterable[Path]) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -20,6 +26,7 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
 
 metadata = MetaData()
 
@@ -76,6 +83,9 @@ caption_sources = Table(
     Column("caption_id", ForeignKey("captions.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("source", String, nullable=False),
     Column("video_id", ForeignKey("videos.id", ondelete="SET NULL"), nullable=True, index=True),
+    # Seconds of the video, if the text is about a part of it, as a subtitle is.
+    Column("start", Float, nullable=True),
+    Column("end", Float, nullable=True),
 )
 
 failures = Table(
@@ -102,7 +112,12 @@ staged = Table(
 
 
 def open_database(path: Path) -> Engine:
-    """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on."""
+    """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on.
+
+    In a folder that cannot be written it reads what is there.
+    """
+    if path.exists() and not all(os.access(place, os.W_OK) for place in (path, path.parent)):
+        return _open_closed(path)
     engine = create_engine(URL.create("sqlite", database=str(path)))
 
     @event.listens_for(engine, "connect")
@@ -112,3 +127,38 @@ def open_database(path: Path) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
+
+
+def _open_closed(path: Path) -> Engine:
+    # WAL needs to write beside the file, unless SQLite is told that the file rests. While an indexer that may
+    # write works on it, it does not rest: there is then a log, and SQLite can read that.
+    log = path.with_name(f"{path.name}-wal")
+    resting = not log.exists() or log.stat().st_size == 0
+    uri = f"file:{quote(str(path.resolve()))}?{'immutable=1' if resting else 'mode=ro'}"
+    # A new connection each time: one that takes the file to be resting never looks for what has changed.
+    return create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+
+
+def upgrade(engine: Engine) -> None:
+    """Give a catalogue that an earlier version made the tables and columns that have come since."""
+    if not _lacking(engine.connect):
+        return
+    with engine.begin() as connection:
+        # So that of two processes that open it at once, the second sees what the first has done.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        metadata.create_all(connection)
+        for table, column in _lacking(lambda: nullcontext(connection)):
+            kind = column.type.compile(engine.dialect)
+            connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}')
+
+
+def _lacking(connect: Callable[[], AbstractContextManager[Connection]]) -> list[tuple[str, Column]]:
+    """(table, column) of everything that a catalogue does not have yet."""
+    with connect() as connection:
+        found = {
+            table.name: {row.name for row in connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')}
+            for table in metadata.sorted_tables
+        }
+    return [
+        (t.name, column) for t in metadata.sorted_tables for column in t.columns if column.name not in found[t.name]
+    ]

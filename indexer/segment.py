@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from indexer.durable import write_array, write_index
 from model.errors import LibraryError
 from model.levels import FloatArray, LevelSpec
 
@@ -120,11 +121,11 @@ def write_segment(
         present[:, column] = rows.any(axis=1)
         index = faiss.IndexFlatIP(spec.dim)
         index.add(rows)
-        faiss.write_index(index, str(folder / f"{spec.name}.faiss"))
+        write_index(index, folder / f"{spec.name}.faiss")
         del index
         bounds[spec.name] = _write_half(folder / f"{spec.name}.half.npy", rows, float(norms.max(initial=0.0)))
-    np.save(folder / "ids.npy", ids)
-    np.save(folder / "present.npy", present)
+    write_array(ids, folder / "ids.npy")
+    write_array(present, folder / "present.npy")
     return bounds
 
 
@@ -145,17 +146,16 @@ def _write_half(path: Path, rows: FloatArray, norm: float) -> Bounds:
     numbers then lose little below float16's normal range, and no product of two rows overflows.
     """
     exponent = -int(np.frexp(norm)[1]) if norm else 0
-    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=rows.shape) if len(rows) else None
-    if file is None:
-        np.save(path, np.zeros(rows.shape, np.float16))
-        return Bounds(norm, exponent, 0.0)
     largest = 0.0
-    for start in range(0, len(rows), _BLOCK):
-        block = np.ldexp(rows[start : start + _BLOCK].astype(np.float64), exponent)
-        half = block.astype(np.float16)
-        file[start : start + _BLOCK] = half
-        lost = block - half
-        largest = max(largest, float(np.sqrt(np.einsum("nd,nd->n", lost, lost)).max()))
-    file.flush()
+    # Not a memory map: writing to one on a full disk kills the process (SIGBUS).
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": rows.shape})
+        for start in range(0, len(rows), _BLOCK):
+            block = np.ldexp(rows[start : start + _BLOCK].astype(np.float64), exponent)
+            half = block.astype(np.float16)
+            file.write(half.tobytes())
+            lost = block - half
+            largest = max(largest, float(np.sqrt(np.einsum("nd,nd->n", lost, lost)).max()))
     # One part in 2**40 covers the rounding of the measurement itself.
     return Bounds(norm * (1 + 2**-40), exponent, float(np.ldexp(largest * (1 + 2**-40), -exponent)))

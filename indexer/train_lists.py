@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from indexer.durable import write_index
 from indexer.gallery import Gallery
 from indexer.lists import Tuning
 from indexer.segment import Segment
@@ -43,8 +44,6 @@ def make_lists(
 
     old  an earlier segment: the centroids of its lists are used again, nothing is trained
     """
-    import faiss
-
     nlist = list_count(len(segment))
     errors, fit = {}, {}
     for column, spec in enumerate(levels):
@@ -55,7 +54,7 @@ def make_lists(
             index.add_with_ids(segment.rows(spec.name, block), block)
         errors[spec.name] = _code_error(index, segment, spec)
         fit[spec.name] = fit_of(index, segment.rows(spec.name, _sample(rows, _SAMPLE)))
-        faiss.write_index(index, str(_path(segment, spec)))
+        write_index(index, _path(segment, spec))
     name = f"IVF{nlist},SQ8"
     return Tuning(name, nlist, len(segment), settings.recall, 0.0, 0, len(segment), errors, fit)
 

@@ -1,36 +1,58 @@
-"""Decoding in processes of its own: a file that crashes or hangs the decoder costs that file alone."""
+"""Decoding in processes of its own: a file that crashes or hangs the decoder costs that file alone.
+
+A process sends the clips of a file one after the other, and goes on decoding while there is room in its pipe:
+neither side ever holds a whole file.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import queue
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from indexer.decode import SampledClip, sample_frames
-from indexer.thumbnails import thumbnail
+from indexer.decode import SampledClip, read_clips
+from indexer.spans import WHOLE, Segmentation
+from indexer.thumbnails import strip, thumbnail
 from model.errors import QuartetError, VideoError
 
 T = TypeVar("T")
 
 
+_SIGN = 1.0
+"""Seconds between signs of life of a process that decodes."""
+
+
 @dataclass(frozen=True)
 class DecodedClip:
-    """The sampled frames of a whole file and its picture (WebP)."""
+    """The sampled frames of a clip, its picture and its contact strip (WebP, `indexer.thumbnails`)."""
 
     clip: SampledClip
     picture: bytes
+    strip: bytes
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    reason: str
+    detail: str
+
+
+_SIGN_OF_LIFE = "alive"
+_COMPLETE = "complete"
 
 
 class DecodePool:
     """`workers` decoding processes, each driven by one thread that works off submitted jobs.
 
-    A file that takes longer than `limit` seconds is given up and its process replaced.
+    A file is given up, and its process replaced, when no packet of it is read for `limit` seconds. However long a
+    file is, it is not given up while it goes on.
     """
 
     def __init__(self, workers: int = 1, limit: float = 300.0) -> None:
@@ -43,16 +65,19 @@ class DecodePool:
         self._closing = False
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Run `job`, which may call `decode`, in one of the pool's threads."""
+        """Run `job`, which may call `clips`, in one of the pool's threads."""
         return self._threads.submit(job)
 
-    def decode(self, path: Path, count: int) -> DecodedClip:
-        """Sample `count` frames of a file in a process of the pool. Raises VideoError."""
+    def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
+        """The clips of a file in the order of time, decoded in a process of the pool. Raises VideoError.
+
+        The file may turn out to be unusable after some clips. Closing the generator early gives the file up.
+        """
         process = self._idle.get()
         try:
             if self._closing:
                 raise CancelledError
-            return process.decode(path, count, self._limit)
+            yield from process.clips(path, count, segmentation, self._limit)
         finally:
             self._idle.put(process)
 
@@ -74,20 +99,28 @@ class _Process:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def decode(self, path: Path, count: int, limit: float) -> DecodedClip:
-        pipe = self._pipe or self._start()
+    def clips(
+        self, path: Path, count: int, segmentation: Segmentation, limit: float
+    ) -> Generator[DecodedClip, None, None]:
+        answer: Any = None
         try:
-            pipe.send((path, count))
-            if not pipe.poll(limit):
-                self.stop()
-                raise VideoError(path, "unreadable", f"Decoding took longer than {limit:g} s and was given up.")
-            answer = pipe.recv()
+            pipe = self._pipe or self._start()
+            pipe.send((path, count, segmentation))
+            while answer != _COMPLETE:
+                if not pipe.poll(limit):
+                    detail = f"The decoder did nothing for {limit:g} s and was given up."
+                    raise VideoError(path, "unreadable", detail)
+                answer = pipe.recv()
+                if isinstance(answer, _Refusal):
+                    raise VideoError(path, answer.reason, answer.detail)
+                if isinstance(answer, DecodedClip):
+                    yield answer
         except (EOFError, ConnectionError) as error:
-            self.stop()
             raise VideoError(path, "unreadable", "The decoder crashed on it.") from error
-        if isinstance(answer, DecodedClip):
-            return answer
-        raise VideoError(path, *answer)
+        finally:
+            # In the middle of a file a process is of no more use.
+            if not (answer == _COMPLETE or isinstance(answer, _Refusal)):
+                self.stop()
 
     def _start(self) -> Connection:
         # Spawned, not forked: a fork would share the threads and the FFmpeg state of this process.
@@ -126,22 +159,31 @@ class _Process:
 
 
 def _serve(pipe: Connection) -> None:
-    """Answer each (path, count) with a DecodedClip or with the reason and the detail of a refusal."""
+    """Answer each (path, count, segmentation) with the clips of the file, and at last _COMPLETE or a _Refusal."""
     pipe.send("ready")
     try:
         while True:
-            path, count = pipe.recv()
-            pipe.send(_answer(path, count))
+            path, count, segmentation = pipe.recv()
+            pipe.send(_answer(pipe, path, count, segmentation))
     except (EOFError, ConnectionError):
         # The parent has closed its end or died.
         return
 
 
-def _answer(path: Path, count: int) -> DecodedClip | tuple[str, str]:
+def _answer(pipe: Connection, path: Path, count: int, segmentation: Segmentation) -> str | _Refusal:
+    last = time.monotonic()
+
+    def alive() -> None:
+        nonlocal last
+        if time.monotonic() - last > _SIGN:
+            pipe.send(_SIGN_OF_LIFE)
+            last = time.monotonic()
+
     try:
-        clip = sample_frames(path, count)
+        for clip in read_clips(path, count, segmentation, alive):
+            pipe.send(DecodedClip(clip, thumbnail(clip.frames), strip(clip.frames)))
     except VideoError as error:
-        return error.reason, error.detail
+        return _Refusal(error.reason, error.detail)
     except QuartetError as error:
-        return "unreadable", str(error)
-    return DecodedClip(clip, thumbnail(clip.frames))
+        return _Refusal("unreadable", str(error))
+    return _COMPLETE

@@ -50,7 +50,7 @@ class Engine:
         if settings.library is None:
             raise LibraryError("No library was named. Set QUARTET_LIBRARY or pass --library.")
         with ExitStack() as on_failure:
-            library = on_failure.enter_context(Library.open(settings.library))
+            library = on_failure.enter_context(Library.open(settings.library, roots=settings.roots))
             if encoder is None:
                 from model.registry import load_encoder
 
@@ -108,6 +108,7 @@ class Engine:
                 start=clip.start,
                 end=clip.end,
                 thumbnail_url=thumbnail_url(hit.id),
+                strip_url=strip_url(hit.id),
                 media_url=media_url(hit.id),
                 **_scored(hit, shown),
             )
@@ -193,6 +194,10 @@ class _Stopwatch:
 
 def thumbnail_url(clip_id: int) -> str:
     return f"/v1/clips/{clip_id}/thumbnail"
+
+
+def strip_url(clip_id: int) -> str:
+    return f"/v1/clips/{clip_id}/strip"
 
 
 def media_url(clip_id: int) -> str:

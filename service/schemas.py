@@ -95,6 +95,7 @@ class ClipHit(_Hit):
     start: float = Field(description="Seconds from the start of the video.")
     end: float = Field(description="Seconds from the start of the video.")
     thumbnail_url: str
+    strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
     media_url: str
 
 
@@ -145,6 +146,7 @@ class Clip(BaseModel):
     start: float
     end: float
     thumbnail_url: str
+    strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
     media_url: str
     captions: list[Caption]
 

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from service import schemas
 from service.api.deps import EngineDep, problems
-from service.engine import media_url, thumbnail_url
+from service.engine import media_url, strip_url, thumbnail_url
 from service.files import file_response, video_type
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
@@ -30,6 +30,7 @@ def clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
         start=found.start,
         end=found.end,
         thumbnail_url=thumbnail_url(found.id),
+        strip_url=strip_url(found.id),
         media_url=media_url(found.id),
         captions=[schemas.Caption(caption_id=caption.id, text=caption.text) for caption in captions],
     )
@@ -48,6 +49,22 @@ def clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
 def thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """A picture of the clip (WebP)."""
     path = engine.library.thumbnail(clip_id)
+    return file_response(request, path, "image/webp", "public, max-age=3600")
+
+
+@router.get(
+    "/{clip_id}/strip",
+    summary="Its contact strip",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/webp": {}}},
+        304: {"description": "Not modified"},
+        **problems(404, 422, 503),
+    },
+)
+def strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
+    """Eight frames of the clip side by side, from its beginning to its end (WebP)."""
+    path = engine.library.strip(clip_id)
     return file_response(request, path, "image/webp", "public, max-age=3600")
 
 

@@ -22,11 +22,13 @@ from service.cli import (
     evaluate,
     features,
     index,
+    manage,
     search,
     serve,
     status,
     train,
     tune,
+    watch,
 )
 
 
@@ -79,11 +81,15 @@ def root(
 app.command("demo")(demo.demo)
 app.command("demo-dataset")(demo_dataset.demo_dataset)
 app.command("index")(index.index)
+app.command("watch")(watch.watch)
+app.command("remove")(manage.remove)
 app.add_typer(captions.app, name="captions")
 app.command("search")(search.search)
 app.command("describe")(search.describe)
 app.command("serve")(serve.serve)
 app.command("status")(status.status)
+app.command("verify")(manage.verify)
+app.command("relocate")(manage.relocate)
 app.command("features")(features.features)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)

@@ -24,25 +24,34 @@ def captions() -> None:
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .txt, .jsonl or .csv file.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .txt, .jsonl, .csv, .srt or .vtt file.", show_default=False)
+    ],
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    video: Annotated[
+        str | None,
+        typer.Option(help="The video that subtitles, or captions that name none, are about.", show_default=False),
+    ] = None,
 ) -> None:
     """Add captions to a library.
 
     A .txt file has a caption on each line. A .jsonl file has an object on each line with "caption" (or
     "text", or a list of "captions") and, if it describes a video of the library, "video" (its file name).
-    A .csv file has these as columns. Captions that the library has are not added again.
+    A .csv file has these as columns. Subtitles (.srt, .vtt) belong to the video of the same name, text by text
+    at its time. Captions that the library has are kept once, with all their sources.
 
     [dim]quartet captions add captions.jsonl --library my-library[/]
+
+    [dim]quartet captions add talk.en.srt --video talk.mp4 --library my-library[/]
     """
     settings = settings_of(library=library, model=model, device=device)
     library_of(settings)
-    run_add(settings, file)
+    run_add(settings, file, video)
 
 
-def run_add(settings: Settings, file: Path) -> CaptionReport:
+def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
     from indexer.captions import add_captions
     from model.registry import load_encoder
@@ -52,7 +61,7 @@ def run_add(settings: Settings, file: Path) -> CaptionReport:
     with out.status("Loading the model"):
         encoder = load_encoder(settings.model, device=settings.device)
     with out.status("Encoding captions"):
-        report = add_captions(folder, file, encoder)
+        report = add_captions(folder, file, encoder, video)
     out.print(
         f"[bold]{report.added}[/] added, {report.duplicates} known before. "
         f"{escape(str(folder))} now has {report.total} captions (generation {report.generation}).",

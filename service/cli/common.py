@@ -60,11 +60,46 @@ WeightsOption = Annotated[
 ]
 
 
+def parse_root(text: str) -> tuple[str, Path]:
+    """`films=/media/films` as a pair. Raises a usage error for anything else."""
+    name, _, path = text.partition("=")
+    if not name.strip() or not path.strip():
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=PATH.")
+    return name.strip(), Path(path.strip())
+
+
+RootOption = Annotated[
+    # As above. A list, since the option may be given again and again.
+    list[Any] | None,
+    typer.Option(
+        "--root",
+        parser=parse_root,
+        metavar="NAME=PATH",
+        help="Where a named root of the videos lies here. May be given again. Default: QUARTET_ROOTS.",
+        show_default=False,
+    ),
+]
+
+
+def roots_of(given: list[tuple[str, Path]] | None) -> dict[str, Path] | None:
+    """The roots that were given as options, for `settings_of`."""
+    return dict(given) if given else None
+
+
 def settings_of(**given: Any) -> Settings:
-    """The settings: options that were given, else the environment, else the defaults."""
+    """The settings: options that were given, else the environment, else the defaults. Raises InputError."""
+    from pydantic import ValidationError
+
+    from model.errors import InputError
     from service.settings import Settings
 
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"The setting QUARTET_{str(first['loc'][0]).upper()} cannot be used: {first['msg']}."
+        ) from None
 
 
 def library_of(settings: Settings) -> Path:

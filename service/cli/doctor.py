@@ -72,7 +72,7 @@ def _decoding() -> str:
         frames = sample_frames(path, 4).frames
     if frames.shape != (4, 64, 64, 3):
         raise RuntimeError(f"A video that was just written reads as frames of shape {frames.shape}.")
-    return f"decord2 {version('decord2')}: wrote and read back an H.264 file"
+    return f"PyAV {version('av')}: wrote and read back an H.264 file"
 
 
 def _codecs() -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.common import DeviceOption, LibraryOption, ModelOption, library_of, settings_of
+from service.cli.common import DeviceOption, LibraryOption, ModelOption, RootOption, library_of, roots_of, settings_of
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -16,6 +16,7 @@ def serve(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    root: RootOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
 ) -> None:
@@ -28,7 +29,7 @@ def serve(
 
     [dim]quartet serve --library my-library --host 0.0.0.0 --port 80[/]
     """
-    settings = settings_of(library=library, model=model, device=device)
+    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     library_of(settings)
     run_server(settings, host, port)
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-import typer
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.common import LibraryOption, console, library_of, settings_of
+from service.cli.common import LibraryOption, RootOption, console, library_of, roots_of, settings_of
 from service.cli.tables import failures_table
 
+if TYPE_CHECKING:
+    from indexer.library import Library
 
-def status(
-    library: LibraryOption = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every file and compare its checksum.")] = False,
-) -> None:
+
+def status(library: LibraryOption = None, root: RootOption = None) -> None:
     """Show what a library holds, which model built it, which files it refused, and how it is searched.
 
     A large library is searched by inverted lists. If what came since they were trained lies elsewhere, it says
@@ -23,39 +24,62 @@ def status(
 
     [dim]quartet status --library my-library[/]
     """
-    folder = library_of(settings_of(library=library))
+    settings = settings_of(library=library, roots=roots_of(root))
+    folder = library_of(settings)
 
-    from indexer.generation import KINDS
-    from indexer.generation import verify as check_files
     from indexer.library import Library
-    from indexer.lists import tuning_of
 
-    opened = Library.open(folder)
-    generation = opened.current()
-    counts = opened.catalog.counts()
+    out = console()
+    with Library.open(folder, roots=settings.roots) as opened:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, value in (*_holds(opened), *_searched(opened)):
+            table.add_row(name, value)
+        out.print(table, highlight=False)
+        if failures := opened.catalog.failures():
+            out.print(failures_table(failures))
+
+
+def _holds(library: Library) -> list[tuple[str, str]]:
+    from indexer.usage import disk_usage, media_usage
+
+    generation = library.current()
+    counts = library.catalog.counts()
     model = generation.manifest.model
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in (
-        ("library", escape(str(folder.resolve()))),
+    media, disk = media_usage(library), disk_usage(library.path)
+    gone = f", [yellow]{media.missing} missing[/]" if media.missing else ""
+    clips = f"{counts.clips} in the catalogue, {len(generation.clips)} searchable"
+    captions = f"{counts.captions} in the catalogue, {len(generation.captions)} searchable"
+    return [
+        ("library", escape(str(library.path.resolve()))),
         ("model", escape(f"{model.name} ({model.fingerprint})")),
         ("", f"[dim]{escape(model.note)}[/]"),
         ("generation", generation.name),
-        ("videos", str(counts.videos)),
-        ("clips", f"{counts.clips} in the catalogue, {len(generation.clips)} searchable"),
-        ("captions", f"{counts.captions} in the catalogue, {len(generation.captions)} searchable"),
-    ):
-        table.add_row(name, value)
+        (
+            "videos",
+            f"{counts.videos}, {timedelta(seconds=round(media.seconds))} h, {decimal(media.bytes)}{gone}; "
+            f"{counts.failures} files refused",
+        ),
+        ("clips", clips),
+        ("captions", captions),
+        *(
+            ("root", escape(f"{known.name}: {known.path}") + ("" if known.path.is_dir() else " [yellow]not there[/]"))
+            for known in library.catalog.roots()
+        ),
+        ("on disk", ", ".join(f"{part} {decimal(size)}" for part, size in disk.items())),
+    ]
+
+
+def _searched(library: Library) -> list[tuple[str, str]]:
+    from indexer.generation import KINDS
+    from indexer.lists import tuning_of
+
+    rows = []
     for kind in KINDS:
-        tuning = tuning_of(generation.gallery(kind))
-        table.add_row(f"search in {kind}", "exact, by scanning" if tuning is None else escape(tuning.describe()))
+        tuning = tuning_of(library.current().gallery(kind))
+        rows.append((f"search in {kind}", "exact, by scanning" if tuning is None else escape(tuning.describe())))
         if tuning is not None and tuning.retraining_due:
-            table.add_row("", f"[yellow]Retraining is due.[/] {escape(tuning.retraining_due)} Run `quartet tune`.")
-    if verify:
-        check_files(folder / "generations" / generation.name, generation.manifest)
-        table.add_row("checksums", "all files are as they were written")
-    out = console()
-    out.print(table, highlight=False)
-    if failures := opened.catalog.failures():
-        out.print(failures_table(failures))
+            due = f"[yellow]Retraining is due.[/] {escape(tuning.retraining_due)} Run `quartet tune`."
+            rows.append(("", due))
+    return rows

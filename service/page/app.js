@@ -78,9 +78,9 @@ async function answerStored(clipId, signal) {
   results.waiting("sentences");
   const clip = await api.clip(clipId, signal);
   document.title = `${clip.title} · Quartet`;
-  const { title, media_url: mediaUrl, thumbnail_url: thumbnailUrl, start, end } = clip;
+  const { title, media_url: mediaUrl, thumbnail_url: thumbnailUrl, strip_url: stripUrl, start, end } = clip;
   const own = clip.captions[0] ? `Its own caption: “${clip.captions[0].text}”` : "It came without a caption.";
-  showSubject(title, own, { title, mediaUrl, thumbnailUrl, start, end });
+  showSubject(title, own, { title, mediaUrl, thumbnailUrl, stripUrl, start, end });
   showCaptions(await api.captionsOfClip(clip.clip_id, K_CAPTIONS, weights.get(), signal));
 }
 

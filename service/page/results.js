@@ -27,6 +27,7 @@ export function clips(hits, describe) {
       title: hit.title,
       mediaUrl: hit.media_url,
       thumbnailUrl: hit.thumbnail_url,
+      stripUrl: hit.strip_url,
       start: hit.start,
       end: hit.end,
     });

@@ -4,13 +4,32 @@ import { el, seconds } from "./dom.js";
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-export function screen({ title, mediaUrl, thumbnailUrl = "", start = 0, end = null }) {
+// Frames in a contact strip (indexer/thumbnails.py).
+const LEAVES = 8;
+
+// The frames of a clip one after the other: until its video plays, and where it cannot. Fetched on first use.
+function leafing(url) {
+  const strip = el("span", { className: "strip", ariaHidden: "true" });
+  const image = new Image();
+  image.addEventListener("load", () => {
+    const ratio = image.naturalWidth / LEAVES / image.naturalHeight;
+    strip.style.aspectRatio = ratio;
+    // As large as the screen, which is 4 to 3, allows.
+    strip.style[ratio > 4 / 3 ? "width" : "height"] = "100%";
+    strip.style.backgroundImage = `url("${image.src}")`;
+  });
+  return { strip, begin: () => image.src || (image.src = url) };
+}
+
+export function screen({ title, mediaUrl, thumbnailUrl = "", stripUrl = null, start = 0, end = null }) {
   const video = el("video", { muted: true, loop: true, playsInline: true, preload: "none", poster: thumbnailUrl });
   video.tabIndex = -1;
+  const leaves = stripUrl === null ? null : leafing(stripUrl);
   const button = el(
     "button",
     { type: "button", className: "screen", ariaLabel: `Play ${title}` },
     video,
+    leaves && leaves.strip,
     el("span", { className: "play", ariaHidden: "true" }),
     end === null ? null : el("span", { className: "time" }, seconds(end - start)),
   );
@@ -21,11 +40,12 @@ export function screen({ title, mediaUrl, thumbnailUrl = "", start = 0, end = nu
       video.src = end === null ? mediaUrl : `${mediaUrl}#t=${start},${end}`;
     }
     button.classList.add("playing");
+    leaves?.begin();
     // Rejected when it is paused before it has begun, which is what leaving a card does.
     video.play().catch((error) => error.name === "AbortError" || button.classList.add("broken"));
   };
   const pause = () => {
-    button.classList.remove("playing");
+    button.classList.remove("playing", "moving");
     video.pause();
   };
   // Chromium stops at the end of a fragment instead of looping within it.
@@ -35,6 +55,7 @@ export function screen({ title, mediaUrl, thumbnailUrl = "", start = 0, end = nu
       video.play().catch(() => button.classList.remove("playing"));
     }
   });
+  video.addEventListener("playing", () => button.classList.add("moving"));
   video.addEventListener("error", () => button.classList.add("broken"));
 
   button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && !still.matches && play());

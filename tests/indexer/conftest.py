@@ -9,6 +9,8 @@ import av
 import numpy as np
 import pytest
 
+from indexer.decode import sample_frames
+from indexer.workers import DecodedClip, DecodePool
 from model.fake import FakeEncoder
 
 Colour = tuple[int, int, int]
@@ -53,6 +55,19 @@ def make_video() -> MakeVideo:
         return path
 
     return make
+
+
+class PoolWithoutProcesses(DecodePool):
+    """Decodes in its threads."""
+
+    def decode(self, path: Path, count: int) -> DecodedClip:
+        return DecodedClip(sample_frames(path, count), b"a picture")
+
+
+@pytest.fixture
+def decoding_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares the start of a process where decoding is not what is tested."""
+    monkeypatch.setattr("indexer.pipeline.DecodePool", PoolWithoutProcesses)
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer import build
-from indexer.build import IndexReport, Progress, index_videos
+from indexer import pipeline
+from indexer.build import IndexReport, index_videos
 from indexer.catalog import Clip
 from indexer.decode import sample_frames
 from indexer.library import Library
+from indexer.progress import Progress
 from indexer.search import search
 from model.encoder import Frames
 from model.errors import FingerprintError, InputError, LibraryError
@@ -189,7 +190,7 @@ def test_refused_files_are_only_tried_again_when_they_change(
     def never(path: Path) -> str:
         raise AssertionError(f"{path} was read again")
 
-    monkeypatch.setattr(build, "file_sha256", never)
+    monkeypatch.setattr(pipeline, "file_sha256", never)
     assert len(index_videos(tmp_path / "lib", [videos], encoder).refused) == 1
 
 

@@ -1,17 +1,22 @@
-"""Captions: read from three kinds of files, kept once, tied to their clips."""
+"""Captions: read from five kinds of files, kept once, tied to their clips."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select, update
 
 from indexer.build import index_videos
-from indexer.captions import add_captions, read_captions
+from indexer.caption_files import CaptionEntry, read_captions
+from indexer.captions import add_captions
 from indexer.library import Library
+from indexer.schema import caption_sources, clips
 from indexer.search import search
 from model.errors import InputError, LibraryError
 from model.fake import FakeEncoder
+
+pytestmark = pytest.mark.usefixtures("decoding_here")
 
 
 def write(path: Path, content: str) -> Path:
@@ -29,17 +34,66 @@ def test_reads_text_jsonl_and_csv(tmp_path: Path) -> None:
     text = write(tmp_path / "c.txt", "\ufeffa dog\n\n  a   cat \n")
     jsonl = write(tmp_path / "c.jsonl", '{"caption": "a dog", "video": "a"}\n\n{"text": "a cat"}\n')
     dataset = write(tmp_path / "d.jsonl", '{"video": "a", "captions": ["one", "two"], "split": "test"}\n')
-    assert list(read_captions(dataset)) == [("one", "a"), ("two", "a")]
+    assert list(read_captions(dataset)) == [CaptionEntry("one", "a"), CaptionEntry("two", "a")]
     table = write(tmp_path / "c.csv", 'video,caption\na,"a dog, running"\n,a cat\n')
-    assert list(read_captions(text)) == [("a dog", None), ("a cat", None)]
-    assert list(read_captions(jsonl)) == [("a dog", "a"), ("a cat", None)]
-    assert list(read_captions(table)) == [("a dog, running", "a"), ("a cat", None)]
+    assert list(read_captions(text)) == [CaptionEntry("a dog"), CaptionEntry("a cat")]
+    assert list(read_captions(jsonl)) == [CaptionEntry("a dog", "a"), CaptionEntry("a cat")]
+    assert list(read_captions(table)) == [CaptionEntry("a dog, running", "a"), CaptionEntry("a cat")]
+
+
+def test_reads_subrip_subtitles(tmp_path: Path) -> None:
+    content = """\ufeff1
+00:00:01,000 --> 00:00:03,500
+{\\an8}<i>A dog</i> runs
+after a ball.
+
+2
+01:00:00,000 --> 01:00:02,000
+
+3
+01:00:03,000 --> 01:00:04,000 X1:40 X2:600
+- Fish &amp; chips?
+"""
+    found = list(read_captions(write(tmp_path / "talk.en.srt", content)))
+    assert found == [
+        CaptionEntry("A dog runs after a ball.", "talk.en", 1.0, 3.5),
+        CaptionEntry("- Fish & chips?", "talk.en", 3603.0, 3604.0),
+    ]
+
+
+def test_reads_webvtt_subtitles(tmp_path: Path) -> None:
+    content = """WEBVTT - a talk
+
+NOTE not a cue
+
+STYLE
+::cue { color: red }
+
+intro
+00:01.000 --> 00:03.000 align:start position:10%
+<v Anna>A cat <00:02.000>sleeps
+
+00:00:03.000 --> 00:00:04.25
+It wakes.
+"""
+    found = list(read_captions(write(tmp_path / "talk.vtt", content)))
+    assert found == [CaptionEntry("A cat sleeps", "talk", 1.0, 3.0), CaptionEntry("It wakes.", "talk", 3.0, 4.25)]
+
+
+def test_what_ends_a_line_elsewhere_does_not_here(tmp_path: Path) -> None:
+    odd = "a\u2028dog"
+    assert list(read_captions(write(tmp_path / "c.jsonl", f'{{"caption": "{odd}"}}\n'))) == [CaptionEntry("a dog")]
+    assert list(read_captions(write(tmp_path / "c.csv", 'caption\n"a\n cat"\n'))) == [CaptionEntry("a cat")]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("c.srt", "1", r"c\.srt: captions are read from"),
+        ("c.doc", "1", r"c\.doc: captions are read from .*\.vtt"),
+        ("c.srt", "1\n00:00:01,000 --> 00:00:02,000\nA\n\nB\nC\n", r"c\.srt, line 5: a cue needs times"),
+        ("c.srt", "1\n00:00:01,000 --> soon\nA", r"c\.srt, line 2: '00:00:01,000 --> soon' are no times"),
+        ("c.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nA", r"c\.vtt, line 3: the cue ends before it begins"),
+        ("c.vtt", "WEBVTT\n", r"c\.vtt holds no captions"),
         ("c.txt", " \n", r"c\.txt holds no captions"),
         ("c.jsonl", '{"caption": "x"}\nnonsense', r"c\.jsonl, line 2: not a JSON object"),
         ("c.jsonl", '["x"]', r'c\.jsonl, line 1: needs a "caption"'),
@@ -112,6 +166,57 @@ def test_a_caption_follows_a_video_that_changes(
     with Library.open(library) as opened:
         # The words described what was at a.mp4 before; the video that is there now came from b.mp4.
         assert opened.catalog.caption(1).clip_id is None
+
+
+def test_subtitles_belong_to_the_clips_at_their_times(tmp_path: Path, library: Path, encoder: FakeEncoder) -> None:
+    cues = "".join(
+        f"00:00:0{i}.000 --> 00:00:0{i}.900\n{text}\n\n" for i, text in enumerate(("a dog", "a cat", "a dog"))
+    )
+    report = add_captions(library, write(tmp_path / "a.en.vtt", f"WEBVTT\n\n{cues}"), encoder)
+    assert (report.added, report.duplicates, report.unmatched) == (2, 1, 0)
+    again = add_captions(library, tmp_path / "a.en.vtt", encoder)
+    assert (again.added, again.generation) == (0, report.generation)
+    with Library.open(library) as opened, opened.catalog.engine.begin() as connection:
+        (video,) = (video for video in opened.catalog.list_videos() if video.title == "a")
+        sources = select(caption_sources.c["caption_id", "video_id", "start", "end"])
+        assert {tuple(row) for row in connection.execute(sources)} == {
+            (1, video.id, 0.0, 0.9),
+            (2, video.id, 1.0, 1.9),
+            (1, video.id, 2.0, 2.9),
+        }
+        # As if the video had been cut into windows of a second.
+        first = next(clip.id for clip in opened.catalog.list_clips() if clip.video_id == video.id)
+        connection.execute(update(clips).where(clips.c.id == first).values(end=1.0))
+        for i in (1, 2):
+            connection.execute(insert(clips).values(id=100 + i, video_id=video.id, start=float(i), end=i + 1.0))
+        connection.commit()
+        assert [[c.text for c in opened.catalog.captions_of(clip)] for clip in (first, 101, 102)] == [
+            ["a dog"],
+            ["a cat"],
+            ["a dog"],
+        ]
+        found = opened.catalog.captions([1, 2])
+        assert (found[1].clip_id, found[2].clip_id) == (first, 101)
+
+
+def test_a_video_can_be_named_for_all_captions_of_a_file(tmp_path: Path, library: Path, encoder: FakeEncoder) -> None:
+    cue = write(tmp_path / "zzz.srt", "00:00:00,000 --> 00:00:00,500\na bird\n")
+    assert add_captions(library, cue, encoder).unmatched == 1
+    add_captions(library, write(tmp_path / "c.txt", "a fish\n"), encoder, "more/d.mp4")
+    assert add_captions(library, cue, encoder, "d").unmatched == 0
+    with Library.open(library) as opened:
+        clips = {clip.path.name: clip.id for clip in opened.catalog.list_clips()}
+        assert [caption.text for caption in opened.catalog.captions_of(clips["d.mp4"])] == ["a bird", "a fish"]
+    with pytest.raises(InputError, match=r"no video 'x\.mp4'"):
+        add_captions(library, cue, encoder, "x.mp4")
+
+
+def test_a_catalogue_without_times_gets_them(library: Path) -> None:
+    with Library.open(library) as opened, opened.catalog.engine.begin() as connection:
+        for name in ("start", "end"):
+            connection.exec_driver_sql(f'alter table caption_sources drop column "{name}"')
+    with Library.open(library) as opened, opened.catalog.engine.connect() as connection:
+        assert connection.execute(select(caption_sources.c["start", "end"])).all() == []
 
 
 def test_needs_a_library(tmp_path: Path, encoder: FakeEncoder) -> None:

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.thumbnails import MAX_BYTES, MAX_SIDE, save_thumbnail, thumbnail
+from indexer.thumbnails import (
+    MAX_BYTES,
+    MAX_SIDE,
+    MAX_STRIP_BYTES,
+    STRIP_FRAMES,
+    STRIP_SIDE,
+    save_thumbnail,
+    sharpest,
+    strip,
+    thumbnail,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,10 +34,31 @@ def test_shows_the_middle_frame_within_its_bounds(size: tuple[int, int], expecte
 
 
 def test_noise_is_kept_within_the_bytes() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (1, 720, 720, 3), dtype=np.uint8)
-    picture = thumbnail(noise)
+    noise = np.random.default_rng(0).integers(0, 256, (2, 720, 720, 3), dtype=np.uint8)
+    picture, leaves = thumbnail(noise), strip(noise)
     assert len(picture) <= MAX_BYTES
     assert max(Image.open(BytesIO(picture)).size) <= MAX_SIDE
+    assert len(leaves) <= MAX_STRIP_BYTES
+    assert Image.open(BytesIO(leaves)).width <= STRIP_FRAMES * STRIP_SIDE
+
+
+def test_the_sharpest_part_is_a_third_of_the_clip() -> None:
+    pattern = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    contrast = [0.1, 0.1, 1.0, 0.1, 0.1, 0.8, 0.9, 0.8, 0.1]
+    frames = np.stack([(pattern * c).astype(np.uint8) for c in contrast])
+    # A single sharp frame does not make a sharp part.
+    assert sharpest(frames) == 6
+    assert sharpest(np.zeros((7, 8, 8, 3), np.uint8)) == 3
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 20])
+def test_a_strip_leafs_through_the_clip(count: int) -> None:
+    frames = np.stack([np.full((360, 640, 3), 10 + 12 * i, np.uint8) for i in range(count)])
+    image = Image.open(BytesIO(strip(frames)))
+    assert (image.format, image.size) == ("WEBP", (STRIP_FRAMES * 160, 90))
+    cells = np.asarray(image.convert("L")).reshape(90, STRIP_FRAMES, 160).mean(axis=(0, 2))
+    expected = [10 + 12 * int((i + 0.5) * count / STRIP_FRAMES) for i in range(STRIP_FRAMES)]
+    assert cells == pytest.approx(expected, abs=3)
 
 
 def test_is_written_in_one_piece(tmp_path: Path) -> None:

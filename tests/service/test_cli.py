@@ -25,11 +25,15 @@ COMMANDS = (
     ["demo"],
     ["demo-dataset"],
     ["index"],
+    ["watch"],
+    ["remove"],
     ["captions", "add"],
     ["search"],
     ["describe"],
     ["serve"],
     ["status"],
+    ["verify"],
+    ["relocate"],
     ["tune"],
     ["features"],
     ["train"],
@@ -111,7 +115,7 @@ def test_from_videos_to_answers(built_world: World, tmp_path: Path) -> None:
     assert "5 in the catalogue, 5 searchable" in status.stdout
     assert "search in clips exact, by scanning" in words(status.stdout)
     assert "clips: exact, by scanning" in run("tune", "--library", library).stdout
-    assert "all files are as they were written" in run("status", "--library", library, "--verify").stdout
+    assert "all files are as they were written" in words(run("verify", "--library", library).stdout)
     assert "empty-file" in status.stdout
 
 
@@ -127,6 +131,18 @@ def test_json_is_what_the_api_answers(built_world: World) -> None:
 def test_the_library_may_come_from_the_environment(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUARTET_LIBRARY", str(built_world.library))
     assert run("search", "square").exit_code == 0
+
+
+def test_files_are_divided_on_request(built_world: World, tmp_path: Path) -> None:
+    video, library = built_world.videos / "red.mp4", tmp_path / "windows"
+    result = run("index", video, "--library", library, "--segment", "window", "--window", "0.5", "--overlap", "0")
+    assert "has 3 clips" in words(result.stdout)
+    hits = json.loads(run("search", "red", "--library", library, "--json").stdout)["hits"]
+    assert sorted((hit["start"], hit["end"]) for hit in hits) == [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5)]
+    refused = run("index", video, "--library", tmp_path / "none", "--segment", "window", "--overlap", "60")
+    assert refused.exit_code == 1
+    assert refused.stderr == "Error: The overlap of windows of 10 s must be from 0 to 9 s, not 60 s.\n"
+    assert not (tmp_path / "none").exists()
 
 
 def test_strict_fails_for_a_refused_file(built_world: World, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_clip_and_its_captions(client: TestClient, built_world: World) -> None
         assert clip["end"] == pytest.approx(1.5, abs=0.1)
 
 
-@pytest.mark.parametrize("path", ["/v1/clips/99", "/v1/clips/99/thumbnail", "/v1/clips/99/media"])
+@pytest.mark.parametrize("path", ["/v1/clips/99", "/v1/clips/99/thumbnail", "/v1/clips/99/strip", "/v1/clips/99/media"])
 def test_an_unknown_clip(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
@@ -51,6 +51,14 @@ def test_the_thumbnail_is_a_cached_webp(client: TestClient) -> None:
     assert again.headers["etag"] == answer.headers["etag"]
     other = client.get("/v1/clips/1/thumbnail", headers={"If-None-Match": '"another"'})
     assert other.status_code == 200
+
+
+def test_the_contact_strip_is_a_cached_webp(client: TestClient) -> None:
+    answer = client.get(client.get("/v1/clips/1").json()["strip_url"])
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.content[8:12] == b"WEBP"
+    again = client.get("/v1/clips/1/strip", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_the_media_is_the_file(client: TestClient, built_world: World) -> None:

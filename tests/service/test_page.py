@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import threading
@@ -131,6 +132,29 @@ def test_a_hit_plays_when_pressed_and_by_keyboard(page: Page) -> None:
     second = page.locator(".card:not(.waiting) .screen").nth(1)
     expect(second).to_be_focused()
     page.wait_for_function(moving, arg=second.element_handle())
+
+
+def test_a_hit_is_leafed_through_until_it_plays(page: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/media", hold)
+    search(page, "a red square sliding")
+    first = page.locator(".card:not(.waiting) .screen").first
+    if page.viewport_size == {"width": WIDTHS["phone"][0], "height": WIDTHS["phone"][1]}:
+        first.tap()
+    else:
+        first.hover()
+    strip = first.locator(".strip")
+    expect(strip).to_have_css("opacity", "1")
+    expect(strip).to_have_css("background-image", re.compile("/v1/clips/[0-9]+/strip"))
+    # As large as the screen, and of the shape of the film: 160x120.
+    assert strip.evaluate("(strip) => strip.clientWidth / strip.clientHeight") == pytest.approx(4 / 3, rel=0.02)
+    for route in held:
+        route.continue_()
+    expect(strip).to_have_css("opacity", "0")
 
 
 def test_describes_a_hit(page: Page) -> None:

@@ -1,0 +1,94 @@
+"""Reading captions: text, JSONL, CSV, and the subtitles SubRip (.srt) and WebVTT (.vtt), which tie text to times."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from indexer.subtitles import read_cues
+from model.errors import InputError
+
+SUBTITLES = (".srt", ".vtt")
+
+
+@dataclass(frozen=True)
+class CaptionEntry:
+    """A caption as a file gives it: its text, the name of its video, and which part of it, in seconds."""
+
+    text: str
+    video: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+def read_captions(file: Path) -> Iterator[CaptionEntry]:
+    """Every caption of a file, runs of white space made one space.
+
+    Raises InputError naming the line that cannot be used, or if the file holds no captions or cannot be read.
+    """
+    readers = {".txt": _from_text, ".jsonl": _from_jsonl, ".csv": _from_csv, **dict.fromkeys(SUBTITLES, _from_cues)}
+    if file.suffix.lower() not in readers:
+        raise InputError(f"{file.name}: captions are read from {', '.join(readers)} files.")
+    try:
+        content = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file.name} is not UTF-8 text. Save it as UTF-8.") from error
+    found = False
+    for entry in readers[file.suffix.lower()](file, content):
+        found = True
+        yield entry
+    if not found:
+        raise InputError(f"{file.name} holds no captions.")
+
+
+def _from_text(file: Path, content: str) -> Iterator[CaptionEntry]:
+    for line in content.split("\n"):
+        if line.strip():
+            yield CaptionEntry(_spaced(line))
+
+
+def _from_jsonl(file: Path, content: str) -> Iterator[CaptionEntry]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{file.name}, line {number}: not a JSON object ({error}).") from error
+        if isinstance(entry, dict) and isinstance(entry.get("captions"), list):
+            for caption in entry["captions"]:
+                yield _entry(file, number, {"caption": caption, "video": entry.get("video")})
+        else:
+            yield _entry(file, number, entry)
+
+
+def _from_csv(file: Path, content: str) -> Iterator[CaptionEntry]:
+    reader = csv.DictReader(StringIO(content, newline=""))
+    try:
+        for entry in reader:
+            yield _entry(file, reader.line_num, entry)
+    except csv.Error as error:
+        raise InputError(f"{file.name}, line {reader.line_num}: {error}.") from error
+
+
+def _from_cues(file: Path, content: str) -> Iterator[CaptionEntry]:
+    for cue in read_cues(file.name, content):
+        yield CaptionEntry(_spaced(cue.text), file.stem, cue.start, cue.end)
+
+
+def _entry(file: Path, line: int, entry: object) -> CaptionEntry:
+    found = entry if isinstance(entry, dict) else {}
+    text, video = found.get("caption", found.get("text")), found.get("video")
+    if not isinstance(text, str) or not text.strip() or not isinstance(video, str | None):
+        raise InputError(f'{file.name}, line {line}: needs a "caption" (or "text") and may have a "video", both text.')
+    return CaptionEntry(_spaced(text), video or None)
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,71 @@
+"""Looking after a library: taking videos out of it, and telling it where they have moved. No video is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.assemble import publish_changes
+from indexer.catalog_writer import CatalogWriter
+from indexer.durable import writing
+from indexer.library import Library, next_number
+from indexer.lock import writer_lock
+from model.errors import InputError
+
+
+@dataclass(frozen=True)
+class RemoveReport:
+    """Numbers of videos that left and clips that are left, and the live generation."""
+
+    removed: int
+    clips_total: int
+    generation: str
+
+
+def remove_videos(
+    library_path: Path, paths: Sequence[Path], *, missing: bool = False, roots: Mapping[str, Path] | None = None
+) -> RemoveReport:
+    """Take videos out of a library, with their clips; their captions stay.
+
+    paths    video files and folders of them, whether or not they still exist
+    missing  also every video whose file has gone
+    roots    where named roots of its videos lie here
+
+    Raises InputError, before anything changes, for a path at which the library has nothing.
+    """
+    wanted = [path.resolve() for path in paths]
+    with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
+        levels = library.current().manifest.levels
+        with closing(CatalogWriter(library.catalog.path, levels, roots)) as writer:
+            videos = library.catalog.list_videos(limit=None)
+            refused = list(writer.failed_files())
+            for path in wanted:
+                if not any(known.is_relative_to(path) for known in [*(video.path for video in videos), *refused]):
+                    raise InputError(f"The library has no video at {path}.")
+
+            def named(known: Path) -> bool:
+                return any(known.is_relative_to(path) for path in wanted)
+
+            gone = [v.id for v in videos if named(v.path) or (missing and not v.path.exists())]
+            writer.remove_videos(gone, next_number(library_path))
+            writer.forget_failures([path for path in refused if named(path)])
+            generation = publish_changes(library, writer)
+        return RemoveReport(len(gone), library.catalog.counts().clips, generation)
+
+
+def move_root(library_path: Path, name: str, folder: Path) -> None:
+    """Record that the videos of a named root lie in `folder` from now on.
+
+    Raises InputError for a name that the library does not have or a folder that does not exist.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder. Name the folder that the videos lie in now.")
+    with (
+        writing(library_path),
+        Library.open(library_path) as library,
+        writer_lock(library_path),
+        closing(CatalogWriter(library.catalog.path, library.current().manifest.levels)) as writer,
+    ):
+        writer.move_root(name, folder.resolve())

@@ -1,0 +1,246 @@
+"""From files to vectors, in stages that overlap:
+
+    hash, decode: in workers  ->  encode, in batches: a thread  ->  write: the caller's thread
+
+Every arrow is a bounded queue, so that a slow stage holds up the ones before it instead of filling the memory.
+A batch is what has been decoded by the time the encoder is free. It never waits for more: a slow decoder
+does not hold back finished clips, which are written and safe at once, and a slow encoder gets full batches.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import Any
+
+from indexer.catalog import Video
+from indexer.catalog_writer import FileState, NewClip
+from indexer.decode import VideoInfo
+from indexer.durable import file_sha256
+from indexer.progress import Meter
+from indexer.spans import Segmentation
+from indexer.workers import DecodedClip, DecodePool
+from model.encoder import Encoder
+from model.errors import VideoError
+
+BATCH = 8
+"""Most clips per call of the encoder."""
+
+_AHEAD = 2
+"""Files decoded ahead of the encoder, beyond one batch, per worker."""
+
+_CLIPS_AHEAD = 4
+"""Most clips of one file that wait for the encoder: with the files ahead, this bounds the memory of frames."""
+
+_UNWRITTEN = 4 * BATCH
+"""Most encoded files that wait to be written."""
+
+_LOOK = 0.2
+"""Seconds after which a stage that waits for another looks whether all have been stopped."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A new or changed video, and its clips in the order of time."""
+
+    file: FileState
+    info: VideoInfo
+    clips: list[NewClip]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file with the content of a video that the library holds."""
+
+    file: FileState
+    video: Video
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that cannot be used."""
+
+    file: FileState
+    error: VideoError
+
+
+Outcome = Encoded | Known | Refused
+
+
+@dataclass(frozen=True)
+class _Complete:
+    """All clips of a file have been decoded."""
+
+    file: FileState
+
+
+_Item = DecodedClip | _Complete | Known | Refused
+"""What decoding gives of a file: clips, and at last one of the others."""
+
+
+def outcomes(
+    work: Sequence[FileState],
+    recognise: Callable[[FileState], Video | None],
+    encoder: Encoder,
+    segmentation: Segmentation,
+    workers: int,
+    meter: Meter,
+) -> Generator[Outcome, None, None]:
+    """What has become of each file of `work`, in that order.
+
+    recognise  called in the decoding threads with a file and its hash: the video with that content, or None
+    Closing the generator early stops every stage. An error of the encoder is raised here.
+    """
+    return _Pipeline(recognise, encoder, segmentation, workers, meter).run(work)
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        recognise: Callable[[FileState], Video | None],
+        encoder: Encoder,
+        segmentation: Segmentation,
+        workers: int,
+        meter: Meter,
+    ) -> None:
+        self._recognise = recognise
+        self._encoder = encoder
+        self._segmentation = segmentation
+        self._workers = workers
+        self._meter = meter
+        self._pool = DecodePool(workers)
+        self._results: Queue[Outcome | BaseException | None] = Queue(_UNWRITTEN)
+        self._stopped = threading.Event()
+
+    def run(self, work: Sequence[FileState]) -> Generator[Outcome, None, None]:
+        thread = threading.Thread(target=self._encode_all, args=(work,), name="encode")
+        thread.start()
+        try:
+            while (result := self._results.get()) is not None:
+                if isinstance(result, BaseException):
+                    raise result
+                yield result
+        finally:
+            self._stopped.set()
+            self._pool.close()
+            thread.join()
+
+    def _encode_all(self, work: Sequence[FileState]) -> None:
+        """The body of the encoding thread: it gives outcomes, then None or what went wrong."""
+        clips: list[NewClip] = []
+        try:
+            for batch in self._batches(work):
+                encoded = self._encode([item for item in batch if isinstance(item, DecodedClip)])
+                for item in batch:
+                    if isinstance(item, DecodedClip):
+                        clips.append(next(encoded))
+                        info = item.clip.info
+                        continue
+                    self._put(self._results, Encoded(item.file, info, clips) if isinstance(item, _Complete) else item)
+                    clips = []
+            self._put(self._results, None)
+        except BaseException as error:
+            # The caller raises it; once it has stopped the stages, it waits for nothing.
+            with suppress(CancelledError):
+                self._put(self._results, error)
+
+    def _encode(self, decoded: Sequence[DecodedClip]) -> Iterator[NewClip]:
+        if decoded:
+            with self._meter.working("encode"):
+                vectors = self._encoder.encode_clips([item.clip.frames for item in decoded])
+            for row, item in enumerate(decoded):
+                own = {level: rows[row] for level, rows in vectors.items()}
+                yield NewClip(*item.clip.span, own, item.picture, item.strip)
+
+    def _batches(self, work: Sequence[FileState]) -> Iterator[list[_Item]]:
+        """What is ready, in the order of `work`: with at least one item and at most BATCH clips."""
+        batch: list[_Item] = []
+        for item in self._items(work):
+            if item is not None:
+                batch.append(item)
+            if batch and (item is None or sum(isinstance(each, DecodedClip) for each in batch) == BATCH):
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _items(self, work: Sequence[FileState]) -> Iterator[_Item | None]:
+        """Items in the order of `work`, and None whenever the next one is still to be waited for."""
+        jobs = (self._begin(file) for file in work)
+        waiting = deque(islice(jobs, BATCH + _AHEAD * self._workers))
+        while waiting:
+            if waiting[0].empty():
+                yield None
+            item = self._get(waiting[0])
+            if isinstance(item, BaseException):
+                raise item
+            if not isinstance(item, DecodedClip):
+                waiting.popleft()
+                waiting.extend(islice(jobs, 1))
+            yield item
+
+    def _begin(self, file: FileState) -> Queue[_Item | BaseException]:
+        """Have a worker decode `file`; returns where it puts what it gets."""
+        items: Queue[_Item | BaseException] = Queue(_CLIPS_AHEAD)
+        self._pool.submit(partial(self._decode, file, items))
+        return items
+
+    def _decode(self, file: FileState, items: Queue[_Item | BaseException]) -> None:
+        try:
+            with self._meter.working("decode"):
+                _require_unicode(file.path)
+                file = replace(file, sha256=file_sha256(file.path))
+                video = self._recognise(file)
+            if video is None:
+                self._decode_clips(file, items)
+            self._put(items, Known(file, video) if video else _Complete(file))
+        except VideoError as error:
+            self._put(items, Refused(file, error))
+        except OSError as error:
+            detail = f"The file cannot be read: {error.strerror}."
+            self._put(items, Refused(file, VideoError(file.path, "unreadable", detail)))
+        # Whatever it is, the run must end with it instead of waiting for this file.
+        except BaseException as error:
+            self._put(items, error)
+
+    def _decode_clips(self, file: FileState, items: Queue[_Item | BaseException]) -> None:
+        with closing(self._pool.clips(file.path, self._encoder.spec.frames_per_clip, self._segmentation)) as clips:
+            while True:
+                with self._meter.working("decode"):
+                    clip = next(clips, None)
+                if clip is None:
+                    return
+                self._put(items, clip)
+
+    def _put(self, queue: Queue[Any], item: object) -> None:
+        """Raises CancelledError once the stages have been stopped."""
+        while not self._stopped.is_set():
+            try:
+                return queue.put(item, timeout=_LOOK)
+            except Full:
+                continue
+        raise CancelledError
+
+    def _get(self, queue: Queue[Any]) -> Any:
+        """Raises CancelledError once the stages have been stopped."""
+        while not self._stopped.is_set():
+            try:
+                return queue.get(timeout=_LOOK)
+            except Empty:
+                continue
+        raise CancelledError
+
+
+def _require_unicode(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise VideoError(path, "unreadable", "Its name is not valid Unicode. Rename the file.") from error

@@ -1,0 +1,65 @@
+"""SubRip (.srt) and WebVTT (.vtt, https://www.w3.org/TR/webvtt1/) subtitles.
+
+Own code, because what reads subtitles elsewhere steps over lines that it does not understand: here they are named.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from model.errors import InputError
+
+_TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
+_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
+_TAGS = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+_NOT_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION", "X-TIMESTAMP-MAP")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Text that is shown from `start` to `end`, in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+def read_cues(name: str, content: str) -> Iterator[Cue]:
+    """The cues of a subtitle file in their order, without mark-up; those without text are left out.
+
+    Raises InputError, with the file's `name`, for a line that is no part of a cue.
+    """
+    for first, block in _blocks(content):
+        # A cue may have a number or a name of one line before its times.
+        at = next((i for i, line in enumerate(block[:2]) if "-->" in line), None)
+        if at is None:
+            if block[0].startswith(_NOT_CUES):
+                continue
+            raise InputError(f"{name}, line {first}: a cue needs times, like 00:00:01.000 --> 00:00:04.000, before it.")
+        times = _TIMES.fullmatch(block[at])
+        if times is None:
+            raise InputError(f"{name}, line {first + at}: {block[at].strip()!r} are no times of a cue.")
+        start, end = _seconds(*times.groups()[:4]), _seconds(*times.groups()[4:])
+        if end <= start:
+            raise InputError(f"{name}, line {first + at}: the cue ends before it begins.")
+        text = html.unescape(_TAGS.sub("", " ".join(block[at + 1 :]))).strip()
+        if text:
+            yield Cue(start, end, text)
+
+
+def _blocks(content: str) -> Iterator[tuple[int, list[str]]]:
+    """(number of its first line, lines) of every run of lines that are not empty."""
+    block: list[str] = []
+    for number, line in enumerate([*content.split("\n"), ""], start=1):
+        if line.strip():
+            block.append(line)
+        elif block:
+            yield number - len(block), block
+            block = []
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
+    return int(hours or 0) * 3600 + int(minutes) * 60 + float(f"{seconds}.{fraction}")

@@ -1,0 +1,36 @@
+"""How much room a library takes, and how much video it is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.library import Library
+
+
+@dataclass(frozen=True)
+class MediaUsage:
+    """Duration in seconds and size in bytes of all videos; `missing` counts those whose files are not there."""
+
+    seconds: float
+    bytes: int
+    missing: int
+
+
+def media_usage(library: Library) -> MediaUsage:
+    videos = library.catalog.list_videos(limit=None)
+    return MediaUsage(
+        sum(video.duration for video in videos),
+        sum(video.size for video in videos),
+        sum(not video.path.exists() for video in videos),
+    )
+
+
+def disk_usage(library: Path) -> dict[str, int]:
+    """Bytes of the index, the catalogue and the pictures. A file that two generations share counts once."""
+    parts = {"index": "generations/**/*", "catalogue": "catalog.sqlite*", "pictures": "thumbnails/**/*"}
+    sizes = {}
+    for part, pattern in parts.items():
+        found = [path.stat() for path in library.glob(pattern) if path.is_file()]
+        sizes[part] = sum({status.st_ino: status.st_size for status in found}.values())
+    return sizes

@@ -1,0 +1,103 @@
+"""Indexing folders again whenever they change."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from indexer.build import IndexReport, index_videos
+from indexer.progress import Progress
+from indexer.scan import resolve_inputs
+from indexer.spans import WHOLE, Segmentation
+from model.encoder import Encoder
+from model.errors import InputError
+
+_LONGEST = 600.0
+"""Seconds after which a folder that never rests is indexed all the same. A file that was read while it was being
+written is refused, or indexed in part, and read again when its size or time has changed."""
+
+
+def watch_videos(
+    library_path: Path,
+    inputs: Sequence[Path],
+    encoder: Encoder,
+    *,
+    settle: float = 2.0,
+    poll: bool = False,
+    stop: threading.Event | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    workers: int = 1,
+    segmentation: Segmentation = WHOLE,
+    keep_missing: bool = False,
+    roots: Mapping[str, Path] | None = None,
+) -> Iterator[IndexReport | InputError]:
+    """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
+
+    An InputError that a run raises (an input has gone, or looks unmounted) is yielded too, and does not end it.
+
+    settle  seconds without a change before a run begins, so that no file is read while it is being copied
+    poll    look for changes by listing the folders, for network shares that do not report any
+
+    The other parameters and the errors are those of `index_videos`. It waits for other writers of the library.
+    """
+    from watchfiles import watch
+
+    sources, library = resolve_inputs(inputs), library_path.resolve()
+
+    def matters(change: object, name: str) -> bool:
+        """As for the walk: hidden files do not, nor what lies in the library."""
+        path = Path(name)
+        inside = next((path.relative_to(source) for source in sources if path.is_relative_to(source)), path)
+        return not path.is_relative_to(library) and not any(part.startswith(".") for part in inside.parts)
+
+    # The first time-out comes once changes are being collected: what changes during the first run is not missed.
+    events = watch(
+        *sources,
+        watch_filter=matters,
+        rust_timeout=round(1000 * min(0.5, settle)),
+        yield_on_timeout=True,
+        stop_event=stop,
+        force_polling=poll or None,
+    )
+    try:
+        for _ in settled(events, settle):
+            try:
+                report = index_videos(
+                    library_path,
+                    inputs,
+                    encoder,
+                    on_progress=on_progress,
+                    workers=workers,
+                    segmentation=segmentation,
+                    keep_missing=keep_missing,
+                    roots=roots,
+                    wait=True,
+                )
+            except InputError as error:
+                yield error
+            else:
+                yield report
+                if report.interrupted:
+                    return
+    except KeyboardInterrupt:
+        return
+
+
+def settled(
+    events: Iterable[Collection[object]], settle: float, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
+    """Yields once at the start, and then whenever changes have come and none for `settle` seconds.
+
+    events  the changes as they come, and an empty collection now and then while there are none
+    """
+    first = last = clock() - _LONGEST
+    pending = True
+    for changes in events:
+        now = clock()
+        if changes:
+            first, last, pending = (first if pending else now), now, True
+        if pending and (now - last >= settle or now - first >= _LONGEST):
+            pending = False
+            yield

@@ -1,0 +1,99 @@
+"""`quartet remove`, `verify` and `relocate`: looking after a library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from service.cli.common import LibraryOption, RootOption, console, library_of, roots_of, settings_of
+
+
+def remove(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATHS", help="Video files, or folders of them. They need not exist any more."),
+    ] = None,
+    library: LibraryOption = None,
+    root: RootOption = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Every video whose file has gone.")] = False,
+) -> None:
+    """Take videos out of a library. The files stay; captions stay too.
+
+    A later `quartet index` of their folder puts them back.
+
+    [dim]quartet remove ~/Videos/drafts --library my-library[/]
+
+    [dim]quartet remove --missing --library my-library[/]
+    """
+    if not paths and not missing:
+        raise typer.BadParameter("Name videos or folders, or give --missing.", param_hint="PATHS")
+    settings = settings_of(library=library, roots=roots_of(root))
+    folder = library_of(settings)
+
+    from indexer.manage import remove_videos
+
+    report = remove_videos(folder, paths or [], missing=missing, roots=settings.roots)
+    console().print(
+        f"[bold]{report.removed}[/] videos removed. {escape(str(folder))} now has {report.clips_total} clips "
+        f"(generation {report.generation}).",
+        highlight=False,
+    )
+
+
+def verify(
+    library: LibraryOption = None,
+    root: RootOption = None,
+    content: Annotated[bool, typer.Option("--content", help="Read the videos too, and compare their hashes.")] = False,
+) -> None:
+    """Check a library: every file's checksum, the index against the catalogue, the catalogue against the videos.
+
+    Exit code 1 if something is wrong. Videos are compared by size and time of change, with --content by hash.
+
+    [dim]quartet verify --library my-library[/]
+    """
+    settings = settings_of(library=library, roots=roots_of(root))
+    folder = library_of(settings)
+
+    from indexer.verify import verify_library
+
+    out = console()
+    with out.status("Checking"):
+        problems = verify_library(folder, settings.roots, content)
+    if not problems:
+        out.print(
+            f"{escape(str(folder))} is sound: all files are as they were written, the index holds what the catalogue "
+            "lists, and every video is in its place.",
+            highlight=False,
+        )
+        return
+    table = Table(title=f"{len(problems)} problems", title_justify="left", title_style="red")
+    table.add_column("where", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for problem in problems:
+        table.add_row(problem.where, escape(problem.detail))
+    out.print(table, highlight=False)
+    raise typer.Exit(1)
+
+
+def relocate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A root; `quartet status` lists them.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where its videos lie now.")],
+    library: LibraryOption = None,
+) -> None:
+    """Tell a library that the videos of a root have moved. Nothing is encoded again.
+
+    For a place that differs from machine to machine, leave the library as it is and give --root, or set
+    QUARTET_ROOTS, where it is used.
+
+    [dim]quartet relocate Videos /media/disk2/Videos --library my-library[/]
+    """
+    path = library_of(settings_of(library=library))
+
+    from indexer.manage import move_root
+
+    move_root(path, name, folder)
+    console().print(f"The videos of {escape(name)} lie in {escape(str(folder.resolve()))} now.", highlight=False)

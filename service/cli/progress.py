@@ -1,0 +1,79 @@
+"""The progress of an indexing run: a bar for people, or a JSON object a line for machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from service.cli.common import console
+
+if TYPE_CHECKING:
+    from indexer.build import IndexReport
+    from indexer.progress import Progress
+
+Show = Callable[["Progress"], None]
+
+_LINE_EVERY = 1.0
+"""Seconds between lines for machines; the first and the last progress of a run are always printed."""
+
+
+@contextmanager
+def progress_bar() -> Iterator[Show]:
+    """A bar with the pace, the time left and the stage that the others wait for."""
+    columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    with Bar(*columns, console=console()) as bar:
+        task = bar.add_task("", total=None, pace="")
+
+        def show(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress))
+
+        yield show
+
+
+def _pace(progress: Progress) -> str:
+    if progress.path is None or progress.seconds_left is None:
+        return ""
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    return (
+        f"{progress.clips_per_second:.1f} clips/s, {progress.video_hours_per_hour:.1f} h of video/h, "
+        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, most time in {progress.bottleneck} "
+        f"[dim]{escape(progress.path.name)}[/]"
+    )
+
+
+@contextmanager
+def json_lines() -> Iterator[Show]:
+    """Lines with `"event": "progress"`, about one a second."""
+    printed = -_LINE_EVERY
+
+    def show(progress: Progress) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        if now - printed >= _LINE_EVERY or progress.done in (0, progress.total):
+            printed = now
+            typer.echo(json.dumps({"event": "progress", **progress.to_json()}))
+
+    yield show
+
+
+def json_report(report: IndexReport) -> str:
+    """The line with `"event": "report"` that ends a run."""
+    numbers = ("indexed", "unchanged", "moved", "removed", "missing", "clips_total", "generation", "interrupted")
+    refused = [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in report.refused]
+    return json.dumps(
+        {
+            "event": "report",
+            **{name: getattr(report, name) for name in numbers},
+            "refused": refused,
+            "seconds": round(report.seconds, 3),
+            "progress": report.progress.to_json(),
+        }
+    )

@@ -1,0 +1,88 @@
+"""`quartet watch`: keep a library up to date with folders that change."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from service.cli.common import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    RootOption,
+    console,
+    library_of,
+    roots_of,
+    settings_of,
+)
+from service.cli.index import (
+    CutOption,
+    KeepOption,
+    LinesOption,
+    OverlapOption,
+    PathsArgument,
+    Segment,
+    SegmentOption,
+    WindowOption,
+    WorkersOption,
+    print_report,
+    segmentation_of,
+)
+from service.cli.progress import json_lines, json_report
+
+
+def watch(
+    paths: PathsArgument,
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    root: RootOption = None,
+    keep_missing: KeepOption = False,
+    settle: Annotated[float, typer.Option(min=0.1, help="Seconds without a change before a run begins.")] = 2.0,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="List the folders again and again: for network shares that report nothing.")
+    ] = False,
+    workers: WorkersOption = 1,
+    segment: SegmentOption = Segment.WHOLE,
+    window: WindowOption = 10.0,
+    overlap: OverlapOption = 2.0,
+    cut: CutOption = 27.0,
+    as_json: LinesOption = False,
+) -> None:
+    """Index folders, and again whenever they change, until Ctrl-C.
+
+    A file that is being copied is left alone until it has come to rest. A service on the same library changes
+    over to each new generation by itself.
+
+    [dim]quartet watch ~/Videos --library my-library[/]
+    """
+    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    folder = library_of(settings)
+
+    from indexer.watch import watch_videos
+    from model.errors import InputError
+    from model.registry import load_encoder
+
+    encoder = load_encoder(settings.model, device=settings.device)
+    with json_lines() as lines:
+        for report in watch_videos(
+            folder,
+            paths,
+            encoder,
+            settle=settle,
+            poll=poll,
+            on_progress=lines if as_json else None,
+            workers=workers,
+            segmentation=segmentation_of(segment, window, overlap, cut),
+            keep_missing=keep_missing,
+            roots=settings.roots,
+        ):
+            if isinstance(report, InputError):
+                console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
+            elif as_json:
+                typer.echo(json_report(report))
+            else:
+                print_report(report, folder)
+                console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")

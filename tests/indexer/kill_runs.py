@@ -1,0 +1,168 @@
+"""Kills indexing runs at seeded moments until enough were killed, in one process that is warm and forks: a run then
+costs milliseconds. `python kill_runs.py FOLDER KILLS SEED` prints what test_kills.py asserts, as JSON.
+
+A moment is the n-th call or return of any Python or C function in any thread of the run, so that it is the same on
+every machine up to the order of its threads. Files hold the number of a colour and decoding is a stand-in:
+what is tried out here is what happens to what has been decoded.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+
+from indexer import pipeline
+from indexer.build import index_videos
+from indexer.decode import SampledClip, VideoInfo
+from indexer.library import Library, exists
+from indexer.spans import WHOLE, Segmentation, Span
+from indexer.verify import verify_library
+from indexer.workers import DecodedClip, DecodePool
+from model.fake import FakeEncoder
+
+FILES = 24
+
+
+class ReadingPool(DecodePool):
+    """Decodes in its thread: a file's number is its colour."""
+
+    def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
+        number = int(path.read_text())
+        frames = np.full((count, 8, 8, 3), (number * 40 % 256, number * 24 % 256, number * 8 % 256), dtype=np.uint8)
+        info = VideoInfo(1.0, 4.0, 8, 8, count)
+        yield DecodedClip(SampledClip(frames, np.arange(count) / 4.0, Span(0.0, 1.0), info), b"picture", b"strip")
+
+
+class Media:
+    """The folder of videos, which changes between rounds of kills."""
+
+    def __init__(self, folder: Path, rng: np.random.Generator) -> None:
+        self.folder = folder
+        self._rng = rng
+        self._made = 0
+        folder.mkdir(parents=True)
+        for _ in range(FILES):
+            self._add()
+
+    def _add(self) -> None:
+        self._write(self.folder / f"{self._made:04d}.mp4")
+
+    def _write(self, path: Path) -> None:
+        path.write_text(str(self._made).zfill(1 + self._made % 7))
+        self._made += 1
+
+    def change(self) -> None:
+        """New files come, one is renamed, one replaced, one deleted and one takes the place of another."""
+        for _ in range(5):
+            self._add()
+        renamed, replaced, deleted, mover, place = self._rng.permutation(sorted(self.folder.iterdir()))[:5]
+        renamed.rename(renamed.with_name(f"{self._made:04d}-renamed.mp4"))
+        self._write(replaced)
+        deleted.unlink()
+        mover.replace(place)
+
+
+def run(library: Path, media: Path, moment: int | None) -> int | None:
+    """Index in a child that kills itself at a moment; returns how many moments it had, None if it was killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Whatever happens here must not go on as a second parent.
+        code = 1
+        try:
+            count = itertools.count(1)
+
+            def tick(*_: object) -> None:
+                if next(count) == moment:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            threading.setprofile(tick)
+            sys.setprofile(tick)
+            index_videos(library, [media], FakeEncoder(), workers=2)
+            sys.setprofile(None)
+            os.write(writer, str(next(count)).encode())
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return None
+    if status:
+        raise RuntimeError("A run failed by itself.")
+    return int(said)
+
+
+def vectors(library: Path) -> dict[str, list[str]]:
+    """Per file name, the vectors of its clips."""
+    found: dict[str, list[str]] = {}
+    with Library.open(library) as opened:
+        gallery = opened.current().clips
+        clips = opened.catalog.list_clips(limit=None)
+        assert gallery.ids.tolist() == [clip.id for clip in clips]
+        for clip in clips:
+            rows = gallery.vectors([clip.id])
+            packed = b"".join(rows[name].tobytes() for name in sorted(rows)).hex()
+            found.setdefault(clip.path.name, []).append(packed)
+    return found
+
+
+def check_opens(library: Path) -> None:
+    """What a reader does after a kill: open, and look up every clip of the live generation."""
+    if exists(library):
+        with Library.open(library) as opened:
+            ids = opened.current().clips.ids.tolist()
+            assert set(opened.catalog.clips(ids)) == set(ids)
+            for clip_id in ids:
+                opened.thumbnail(clip_id)
+
+
+def main(folder: Path, kills: int, seed: int) -> None:
+    pipeline.DecodePool = ReadingPool  # type: ignore[misc]
+    rng = np.random.default_rng(seed)
+    media, library = Media(folder / "media", rng), folder / "library"
+    moments = run(folder / "measured", media.folder, None)
+    assert moments is not None
+    killed, rounds, published = 0, 0, set()
+    while killed < kills:
+        # Most are short, so that many runs share the work; some may reach into the publishing of a generation.
+        longest = moments // 4 if rng.random() < 0.8 else moments
+        if run(library, media.folder, int(rng.integers(1, longest))) is None:
+            killed += 1
+        else:
+            media.change()
+            rounds += 1
+        check_opens(library)
+        published.update(path.name for path in library.glob("generations/*"))
+    last = run(library, media.folder, None)
+    run(folder / "undisturbed", media.folder, None)
+    killed_library, calm = vectors(library), vectors(folder / "undisturbed")
+    print(
+        json.dumps(
+            {
+                "killed": killed,
+                "rounds": rounds,
+                "left_by_kills": sorted(name for name in published if name.startswith(".")),
+                "completed": last is not None,
+                "files": len(list(media.folder.iterdir())),
+                "clips_per_file": sorted({len(each) for each in killed_library.values()}),
+                "same_files": sorted(killed_library) == sorted(path.name for path in media.folder.iterdir()),
+                "same_vectors": killed_library == calm,
+                "problems": [problem.detail for problem in verify_library(library, content=True)],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,218 @@
+"""Looking after a library on the command line, and what it says to bad input: one sentence, and nothing changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from indexer.lock import writer_lock
+from service.cli import app
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("QUARTET_LIBRARY", "QUARTET_ROOTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QUARTET_MODEL", "fake")
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def own(world: World, tmp_path: Path) -> World:
+    """A library and videos that a test may change. The library says that the videos lie elsewhere."""
+    return replace(world, videos=Path(shutil.copytree(world.videos, tmp_path / "moved")))
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def words(text: str) -> str:
+    return " ".join(text.replace("│", " ").split())
+
+
+def state(library: Path) -> dict[str, object]:
+    """What every file of a library says."""
+    catalogue = sqlite3.connect(library / "catalog.sqlite")
+    tables = list(catalogue.iterdump())
+    catalogue.close()
+    parts = (library / "CURRENT", library / "generations", library / "thumbnails")
+    files = (file for part in parts for file in (part, *part.rglob("*")) if file.is_file())
+    return {"catalogue": tables, **{str(file): file.read_bytes() for file in files}}
+
+
+def refused(result: Result, said: str) -> None:
+    """It ended with one line on stderr and exit code 1."""
+    assert result.exit_code == 1, result.output
+    assert said in result.stderr
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+
+
+def test_status_says_how_much_there_is_and_where(own: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = words(run("status", "--library", own.library, "--root", f"videos={own.videos}").stdout)
+    assert "videos 5, 0:00:08 h" in shown and "2 files refused" in shown
+    assert f"root videos: {own.videos}" in shown
+    assert "index" in shown and "pictures" in shown
+    assert "missing" not in shown
+    (own.videos / "red.mp4").unlink()
+    monkeypatch.setenv("QUARTET_ROOTS", f"videos={own.videos}")
+    assert "1 missing" in words(run("status", "--library", own.library).stdout)
+
+
+def test_relocating_and_verifying(own: World) -> None:
+    moved = own.videos.rename(own.videos.with_name("again"))
+    library = ("--library", own.library)
+    assert run("relocate", "videos", moved, *library).exit_code == 0
+    assert run("verify", *library, "--content").exit_code == 0
+    (moved / "red.mp4").write_bytes(b"other")
+    result = run("verify", *library)
+    assert result.exit_code == 1
+    assert "red.mp4 has changed" in words(result.stdout)
+    refused(run("relocate", "films", moved, *library), "no root 'films'. Its roots are: videos")
+
+
+def test_removing(own: World) -> None:
+    given = ("--library", own.library, "--root", f"videos={own.videos}")
+    assert "1 videos removed" in run("remove", own.videos / "red.mp4", *given).stdout
+    (own.videos / "blue.mp4").unlink()
+    assert "1 videos removed" in run("remove", "--missing", *given).stdout
+    assert "3 clips" in run("status", *given).stdout.replace("3 in the catalogue", "3 clips")
+    before = state(own.library)
+    refused(run("remove", own.videos / "red.mp4", *given), "The library has no video at")
+    assert state(own.library) == before
+    assert run("remove", *given).exit_code == 2
+
+
+def test_missing_videos_are_kept_on_request(own: World) -> None:
+    (own.videos / "red.mp4").unlink()
+    given = (own.videos, "--library", own.library, "--root", f"videos={own.videos}")
+    assert "0 removed, 1 missing but kept" in words(run("index", *given, "--keep-missing").stdout)
+    assert "5 unchanged" not in words(run("index", *given).stdout)
+    assert "1 missing" not in words(run("status", *given[1:]).stdout)
+
+
+def test_progress_for_machines(built_world: World, tmp_path: Path) -> None:
+    result = run("index", built_world.videos, "--library", tmp_path / "l", "--json")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["event"] for line in lines[:1] + lines[-2:]] == ["progress", "progress", "report"]
+    first, last, report = lines[0], lines[-2], lines[-1]
+    assert (first["done"], first["total"], first["seconds_left"], first["bottleneck"]) == (0, 7, None, None)
+    assert (last["done"], last["clips"], last["seconds_left"]) == (7, 5, 0.0)
+    assert last["clips_per_second"] > 0 and last["video_hours_per_hour"] > 0
+    assert last["bottleneck"] == max(last["busy"], key=last["busy"].get)
+    assert set(last["busy"]) == {"decode", "encode", "write"}
+    assert (report["indexed"], report["interrupted"]) == (5, False)
+    assert {entry["reason"] for entry in report["refused"]} == {"empty-file", "not-a-video"}
+
+
+def test_watching_reports_each_run(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("watchfiles.watch", lambda *paths, **options: iter([set()]))
+    result = run("watch", built_world.videos, "--library", tmp_path / "l", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["indexed"] == 5
+    assert "5 unchanged" in words(run("watch", built_world.videos, "--library", tmp_path / "l").stdout)
+    monkeypatch.setattr("indexer.watch.index_videos", lambda *_, **__: (_ for _ in ()).throw(_gone()))
+    assert "Left as it is: it has gone" in run("watch", built_world.videos, "--library", tmp_path / "l").stdout
+
+
+def _gone() -> Exception:
+    from model.errors import InputError
+
+    return InputError("it has gone")
+
+
+def test_a_path_that_does_not_exist(world: World, tmp_path: Path) -> None:
+    before = state(world.library)
+    refused(run("index", world.videos, tmp_path / "none", "--library", world.library), "none does not exist")
+    refused(run("watch", tmp_path / "none", "--library", tmp_path / "new"), "none does not exist")
+    refused(run("captions", "add", tmp_path / "none.srt", "--library", world.library), "none.srt cannot be read")
+    assert state(world.library) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_library_of_a_newer_format(world: World, tmp_path: Path) -> None:
+    (manifest,) = world.library.glob("generations/*3/manifest.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format_version": 99}))
+    before = state(world.library)
+    text = tmp_path / "c.txt"
+    text.write_text("a dog")
+    for arguments in (
+        ("index", world.videos),
+        ("captions", "add", text),
+        ("remove", "--missing"),
+        ("relocate", "videos", tmp_path),
+        ("search", "a"),
+        ("status",),
+        ("verify",),
+    ):
+        refused(run(*arguments, "--library", world.library), "has format version 99, but this version of Quartet reads")
+    assert state(world.library) == before
+
+
+def test_a_model_that_is_none(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{")
+    (tmp_path / "file").write_bytes(b"no model")
+    before = state(world.library)
+    for model, said in ((tmp_path / "file", "There is no model"), (folder, str(folder)), (tmp_path, str(tmp_path))):
+        for library in (world.library, tmp_path / "new"):
+            refused(run("index", world.videos, "--library", library, "--model", model), said)
+    assert state(world.library) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_library_that_another_process_writes(world: World) -> None:
+    with writer_lock(world.library):
+        for arguments in (("index", world.videos), ("remove", "--missing"), ("verify",)):
+            refused(run(*arguments, "--library", world.library), f"is being written by process {os.getpid()}")
+
+
+def test_a_root_that_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(run("status", "--library", world.library, "--root", "films=/x"), "no root 'films'. Its roots are: videos")
+    assert run("status", "--library", world.library, "--root", "films").exit_code == 2
+    monkeypatch.setenv("QUARTET_ROOTS", "films")
+    refused(run("status", "--library", world.library), "The setting QUARTET_ROOTS cannot be used")
+
+
+def test_a_library_folder_that_is_closed_to_writing(world: World) -> None:
+    before = state(world.library)
+    folders = [world.library, *(path for path in world.library.rglob("*") if path.is_dir())]
+    # Root may write everywhere, unless it gives up that capability.
+    powerless = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    if powerless and shutil.which("setpriv") is None:
+        pytest.skip("root without setpriv cannot be refused anything")
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        command = [*powerless, sys.executable, "-c", "from service.cli import main; main()"]
+        done = subprocess.run(
+            [*command, "index", str(world.videos), "--library", str(world.library)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert done.returncode == 1
+    said = f"The library {world.library} cannot be written: its folder is read-only. Get the right to write."
+    assert done.stderr == f"Error: {said}\n"
+    assert state(world.library) == before
