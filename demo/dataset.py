@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from demo.captions import captions
 from demo.frames import degrade
-from demo.render import Image, render_frames
+from demo.render import HEIGHT, Image, render_frames
 from demo.video import CAPTIONS_FILE
 from demo.world import ClipSpec, Split, sample_split
 from model.backbones import Backbone
@@ -30,6 +31,8 @@ class DatasetSpec:
 
     clips     of each split                                captions  of each clip
     frames    the fewest and the most of a clip; lengths between are drawn, mostly short ones
+    sight     height in pixels that frames are reduced to, and blown up again, before the backbone sees them: the fewer,
+              the less its features say, as on videos it was not made for; 0: as they are
 
     Raises InputError for numbers that cannot be.
     """
@@ -37,6 +40,7 @@ class DatasetSpec:
     clips: Mapping[Split, int] = field(default_factory=lambda: {"train": 3000, "val": 300, "test": 1000})
     captions: int = 20
     frames: tuple[int, int] = (2, 40)
+    sight: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,6 +51,8 @@ class DatasetSpec:
         fewest, most = self.frames
         if not 1 <= fewest <= most:
             raise InputError(f"A clip needs at least 1 frame, and not more at least than at most: {fewest}, {most}.")
+        if not 0 <= self.sight <= HEIGHT:
+            raise InputError(f"Frames can be reduced to 1 to {HEIGHT} pixels of height, not {self.sight}.")
 
     def specs(self, split: Split) -> list[ClipSpec]:
         """The clips of a split; see `sample_split`."""
@@ -58,7 +64,16 @@ class DatasetSpec:
         drawn = round(float(rng.lognormal(np.log(_TYPICAL_FRAMES), _SPREAD)))
         count = min(max(drawn, self.frames[0]), self.frames[1])
         moments = [(i + 0.5) / count for i in range(count)]
-        return np.stack([degrade(frame, rng) for frame in render_frames(spec, moments)])
+        return np.stack([self._blurred(degrade(frame, rng)) for frame in render_frames(spec, moments)])
+
+    def _blurred(self, frame: Image) -> Image:
+        if not self.sight:
+            return frame
+        height, width = frame.shape[:2]
+        small = cv2.resize(
+            frame, (max(1, round(self.sight * width / height)), self.sight), interpolation=cv2.INTER_AREA
+        )
+        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def write_dataset(folder: Path, dataset: DatasetSpec, backbone: Backbone) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,9 @@ def demo_dataset(
     captions: Annotated[int, typer.Option(help="Captions of each clip.")] = 20,
     min_frames: Annotated[int, typer.Option(help="The fewest frames of a clip.")] = 2,
     max_frames: Annotated[int, typer.Option(help="The most frames of a clip.")] = 40,
+    sight: Annotated[
+        int, typer.Option(help="Reduce frames to so many pixels of height first: harder. 0: as they are.")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other clips.")] = 0,
 ) -> None:
     """Write clips of the demo world as a dataset: captions, and frame features by the bundled frozen backbone.
@@ -33,7 +36,7 @@ def demo_dataset(
     from model.checkpoint import load_checkpoint
     from model.registry import checkpoint_folder
 
-    spec = DatasetSpec({"train": train, "val": val, "test": test}, captions, (min_frames, max_frames), seed)
+    spec = DatasetSpec({"train": train, "val": val, "test": test}, captions, (min_frames, max_frames), sight, seed)
     backbone = load_checkpoint(checkpoint_folder("demo")).backbone
     assert backbone is not None  # the bundled checkpoint sees videos
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

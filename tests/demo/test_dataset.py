@@ -44,7 +44,17 @@ def test_a_dataset_is_the_same_after_a_stop(tmp_path: Path, backbone: Backbone) 
 def test_a_folder_of_another_dataset_is_refused(tmp_path: Path, backbone: Backbone) -> None:
     next(write_dataset(tmp_path, SMALL, backbone))
     with pytest.raises(InputError, match="holds another dataset"):
-        next(write_dataset(tmp_path, DatasetSpec(SMALL.clips, SMALL.captions, (2, 4), SMALL.seed), backbone))
+        next(write_dataset(tmp_path, DatasetSpec(SMALL.clips, SMALL.captions, (2, 4), seed=SMALL.seed), backbone))
+
+
+def test_a_short_sight_leaves_less_to_see() -> None:
+    seen = []
+    for sight in (0, 6):
+        dataset = DatasetSpec({"train": 1, "val": 1, "test": 1}, 1, (2, 2), sight, seed=3)
+        frames = dataset.render("train", 0, dataset.specs("train")[0]).astype(np.float32)
+        seen.append((frames.shape, np.abs(np.diff(frames, axis=2)).mean()))
+    assert seen[0][0] == seen[1][0]
+    assert seen[1][1] < 0.7 * seen[0][1]
 
 
 def test_numbers_that_cannot_be_are_refused() -> None:
@@ -54,3 +64,5 @@ def test_numbers_that_cannot_be_are_refused() -> None:
         DatasetSpec(captions=21)
     with pytest.raises(InputError, match="A clip needs at least 1 frame"):
         DatasetSpec(frames=(5, 4))
+    with pytest.raises(InputError, match="pixels of height, not -1"):
+        DatasetSpec(sight=-1)
