@@ -77,6 +77,7 @@ def train_on_features(
     from model.training.distributed import is_first_process
     from model.training.fit import fit
 
+    spacy = load_parser(parser)  # before anything is read: a name that is wrong fails at once
     first = is_first_process()
     tell = tell if first else _say_nothing
     logs = folder / "log"
@@ -98,7 +99,7 @@ def train_on_features(
         return run.history
     for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
         tell(note)
-    featurizer = TextFeaturizer(load_parser(parser), SentenceEncoder(resolve_device("auto")))
+    featurizer = TextFeaturizer(spacy, SentenceEncoder(resolve_device("auto")))
     run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
     texts = TextCache(cache or logs / "texts", featurizer, tell)
     run.begin()
