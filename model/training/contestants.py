@@ -25,6 +25,7 @@ from model.presets import PAPER, PRESETS
 from model.training.dataset import VideoText, Vocabularies
 from model.training.matcher import Matcher
 from model.training.objective import mcsan_matcher
+from model.training.steps import steps
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ BASELINES = {
 
 CONTESTANTS = (
     {name: _mcsan(preset, scaled=True) for name, preset in ABLATIONS.items()}
-    | {name: _mcsan(preset, scaled=False) for name, preset in PRESETS.items()}
+    | {name: _mcsan(preset, scaled=False) for name, preset in (PRESETS | steps()).items()}
     | BASELINES
 )
 """In the order in which they are listed."""

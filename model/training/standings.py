@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from model.levels import LEVEL_NAMES
+
 FORMAT = 1
 
 _COLUMNS = {
@@ -83,6 +85,7 @@ def table(runs: Sequence[Finished]) -> str:
         times = [f"{figures[name]['mean'] / 60:.1f}" for name in ("train_seconds", "train_cpu_seconds")]
         size = f"{figures['parameters']['mean'] / 1e6:.1f} M"
         lines.append("| " + " | ".join([model, *cells, size, *times, str(len(found["seeds"]))]) + " |")
+    lines += _levels(runs, models)
     one = next(iter(runs)).test["fused"]
     videos, texts = one["video_to_text"]["queries"], one["text_to_video"]["queries"]
     lines.append(
@@ -90,6 +93,19 @@ def table(runs: Sequence[Finished]) -> str:
         "with the best validation SumR was tested. Mean ± standard deviation over seeds."
     )
     return "\n".join(lines)
+
+
+def _levels(runs: Sequence[Finished], models: Sequence[str]) -> list[str]:
+    """A second table: the SumR of every level alone, of the models that have levels."""
+    found = {model: summary([run for run in runs if run.model == model])["figures"] for model in models}
+    with_levels = {m: f for m, f in found.items() if all(f"test.{level}.sum_r" in f for level in LEVEL_NAMES)}
+    if not with_levels:
+        return []
+    lines = ["", "| SumR of | fused | " + " | ".join(LEVEL_NAMES) + " |", "|---" * (2 + len(LEVEL_NAMES)) + "|"]
+    for model, figures in with_levels.items():
+        cells = [_cell(figures[f"test.{row}.sum_r"]) for row in ("fused", *LEVEL_NAMES)]
+        lines.append("| " + " | ".join([model, *cells]) + " |")
+    return lines
 
 
 def _cell(figure: Mapping[str, float | None]) -> str:

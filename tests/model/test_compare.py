@@ -139,3 +139,14 @@ def test_the_table_tells_mean_and_spread() -> None:
     assert row.endswith("| 121.5 ± 2.1 | 2.5 ± 0.7 | 1.5 M | 1.5 | 1.5 | 2 |")
     assert "| 120.0 | 2.0 |" in table([one])
     assert "4 test videos, 40 captions" in table([one])
+
+
+def test_the_table_tells_what_each_level_finds_alone() -> None:
+    direction = {"r1": 10.0, "r5": 20.0, "r10": 30.0, "median_rank": 5.0, "mean_rank": 9.0, "queries": 40}
+    row = {"text_to_video": direction, "video_to_text": direction, "sum_r": 120.0}
+    sums = {"fused": 120.0, "global": 90.0, "entity": 80.0, "action": 70.0, "relation": 60.0}
+    test = {name: row | {"sum_r": value} for name, value in sums.items()}
+    one = Finished("plus", 0, {}, 1_500_000, 3, 2, 60.0, 90.0, 130.0, test)
+    without = replace(one, model="vse", test={"fused": row})
+    assert "| plus | 120.0 | 90.0 | 80.0 | 70.0 | 60.0 |" in table([one, without])
+    assert "| SumR of |" not in table([without])

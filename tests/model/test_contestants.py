@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from model.parse import Node, ParsedCaption
+from model.presets import PLUS
 from model.sentence import EncodedText
 from model.text_features import TextFeatures
 from model.training.batches import Pairs
 from model.training.contestants import CONTESTANTS, Inputs
 from model.training.dataset import VideoText
 from model.training.fit import vocabularies_of
+from model.training.steps import steps
 
 
 def data() -> VideoText:
@@ -45,3 +49,9 @@ def test_width_multiplies_what_was_published() -> None:
     full = {name: CONTESTANTS[name].build(Inputs(train, inputs.vocabularies)).size for name in sizes}
     assert sizes["vse"] < full["vse"] / 3 and sizes["mcsan"] < full["mcsan"] / 3
     assert sizes["paper"] == full["paper"] == full["mcsan"]
+
+
+def test_the_last_step_from_paper_is_the_preset_plus() -> None:
+    presets = list(steps().values())
+    assert presets[-1] == PLUS
+    assert all(one != other for one, other in itertools.pairwise(presets))
