@@ -31,13 +31,13 @@ CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "+apart": {"loss": {"fused_ranking": 0.0, "level_ranking": 1.0}},
     "+clip-dropout": {"model": {"clip_dropout": True}},
     "+fit-dropout": {"train": {"fit_dropout": True}},
-    "+fit-weights": {"train": {"fit_weights": True}},
+    "plus": {"train": {"fit_weights": True}},
 }
-"""What each step changes in which part of the preset. A step keeps the changes of those before it."""
+"""What each step changes in which part of the preset; a step keeps the changes of those before it. The last is `plus`."""
 
 
 def steps() -> dict[str, Preset]:
-    """The preset after each step, by the step's name; the last one is `plus`."""
+    """The preset after each step, by the name of the step."""
     found = {}
     current = PAPER
     for name, parts in CHANGES.items():
