@@ -66,7 +66,7 @@ PLUS = Preset(
     loss=LossConfig(ranking="infonce", fused_ranking=0.0, level_ranking=1.0, kl_weight=0.0),
     train=TrainConfig(
         batch_size=128,
-        epochs=8,
+        epochs=6,
         optimizer="adamw",
         learning_rate=1e-3,
         weight_decay=0.01,

@@ -16,7 +16,7 @@ CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
         "model": {"dropout": 0.1, "node_dropout": 0.1},
         "train": {
             "batch_size": 128,
-            "epochs": 8,
+            "epochs": 6,
             "optimizer": "adamw",
             "learning_rate": 1e-3,
             "weight_decay": 0.01,
