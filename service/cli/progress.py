@@ -39,12 +39,15 @@ def progress_bar() -> Iterator[Show]:
 
 
 def _pace(progress: Progress) -> str:
-    if progress.path is None or progress.seconds_left is None:
+    if progress.path is None:
         return ""
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    left = ""
+    if progress.seconds_left is not None:
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, "
     return (
         f"{progress.clips_per_second:.1f} clips/s, {progress.video_hours_per_hour:.1f} h of video/h, "
-        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, most time in {progress.bottleneck} "
+        f"{left}most time in {progress.bottleneck} "
         f"[dim]{escape(progress.path.name)}[/]"
     )
 
@@ -66,7 +69,17 @@ def json_lines() -> Iterator[Show]:
 
 def json_report(report: IndexReport) -> str:
     """The line with `"event": "report"` that ends a run."""
-    numbers = ("indexed", "unchanged", "moved", "removed", "missing", "clips_total", "generation", "interrupted")
+    numbers = (
+        "indexed",
+        "recut",
+        "unchanged",
+        "moved",
+        "removed",
+        "missing",
+        "clips_total",
+        "generation",
+        "interrupted",
+    )
     refused = [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in report.refused]
     return json.dumps(
         {
