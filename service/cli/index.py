@@ -36,6 +36,10 @@ KeepOption = Annotated[
 ]
 
 
+_MOST_REFUSED = 40
+"""Refused files that are listed one by one after a run: a folder of videos may have thousands of other files."""
+
+
 class Segment(StrEnum):
     """The ways to divide a file (`indexer.spans`, which is not imported for the sake of the help)."""
 
@@ -148,9 +152,11 @@ def run_index(
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
+    from indexer.scan import resolve_inputs
     from model.registry import load_encoder
 
     folder = library_of(settings)
+    resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     out = console()
     if as_json:
         encoder = load_encoder(settings.model, device=settings.device)
@@ -188,5 +194,5 @@ def print_report(report: IndexReport, folder: Path) -> None:
         f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
     )
     if report.refused:
-        out.print(failures_table(report.refused))
+        out.print(failures_table(report.refused, _MOST_REFUSED))
     out.print(f"{folder} now has {report.clips_total} clips (generation {report.generation}).", highlight=False)

@@ -29,13 +29,18 @@ _LINE_EVERY = 1.0
 def progress_bar() -> Iterator[Show]:
     """A bar with the pace, the time left and the stage that the others wait for."""
     columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    with Bar(*columns, console=console()) as bar:
-        task = bar.add_task("", total=None, pace="")
+    bar = Bar(*columns, console=console())
+    task = bar.add_task("", total=None, pace="")
 
-        def show(progress: Progress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress))
+    def show(progress: Progress) -> None:
+        # Not before: what is refused at once should not leave an empty bar above its message.
+        bar.start()
+        bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress))
 
+    try:
         yield show
+    finally:
+        bar.stop()
 
 
 def _pace(progress: Progress) -> str:
