@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
+import re
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -30,18 +31,40 @@ def read(path: Path, count: int, kind: Kind) -> None:
     """Print a row: clips, seconds, and the largest resident memory of this process."""
     began = time.process_time()
     clips = sum(1 for _ in read_clips(path, count, Segmentation(kind)))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"| {kind} | {clips} | {time.process_time() - began:.0f} | {most:.0f} |", flush=True)
+    print(f"| {kind} | {clips} | {time.process_time() - began:.0f} | {memory():.0f} |", flush=True)
 
 
 def index(path: Path, library: Path, kind: Kind) -> None:
     """Print a row: clips, seconds by the clock, the largest resident memory of this process and of its decoder."""
     encoder = load_encoder("demo")
+    decoder = [0.0]
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.2):
+            decoder[0] = max([decoder[0], *(memory(child.pid) for child in multiprocessing.active_children())])
+
+    looking = threading.Thread(target=look)
+    looking.start()
     began = time.perf_counter()
     report = index_videos(library, [path], encoder, segmentation=Segmentation(kind))
     seconds = time.perf_counter() - began
-    most = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(f"| {kind} | {report.clips_total} | {seconds:.0f} | {most[0]:.0f} | {most[1]:.0f} |", flush=True)
+    done.set()
+    looking.join()
+    print(f"| {kind} | {report.clips_total} | {seconds:.0f} | {memory():.0f} | {decoder[0]:.0f} |", flush=True)
+
+
+def memory(process: int | None = None) -> float:
+    """The largest resident memory of a process so far, in MiB; 0 if it has ended.
+
+    Not from getrusage: that also counts the process that it was started by.
+    """
+    try:
+        status = Path(f"/proc/{process or 'self'}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def main() -> None:
