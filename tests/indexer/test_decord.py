@@ -14,14 +14,14 @@ decord = pytest.importorskip("decord", reason="decord is an extra of development
 
 ELSEWHERE = {
     "decord__corrupted.mp4": "stops at the first damaged frame",
-    "media__bbb_2500ms.ts": "numbers its frames from the seventh on",
+    "media__bbb_2500ms.ts": "leaves out the first six frames",
     "media__sample_h262_mpeg_audio.ps": "does not decode it",
     "media__sample_h263.ts": "does not open it",
     "media__sample_h265.ts": "does not decode it",
-    "mmaction2__S001C001P001R001A001_rgb.avi": "gives every frame the time 0",
+    "mmaction2__S001C001P001R001A001_rgb.avi": "gives every frame the same time",
     "moviepy__-video-with-dash-.mp4": "gives one pixel",
-    "streamio-ffmpeg__weird_aspect.small.mpg": "numbers its frames from the fifth on",
-    "torchcodec__sine_stereo_mp2.mpg": "gives most frames the time 0",
+    "streamio-ffmpeg__weird_aspect.small.mpg": "leaves out the first six frames",
+    "torchcodec__sine_stereo_mp2.mpg": "gives most frames the same time",
     **dict.fromkeys(MIRRORED, "turns it and does not mirror it"),
 }
 """What decord does with the files that it reads otherwise (docs/decoding.md)."""
