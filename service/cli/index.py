@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from service.cli.common import (
     DeviceOption,
@@ -15,6 +16,7 @@ from service.cli.common import (
     ModelOption,
     RootOption,
     console,
+    counted,
     library_of,
     roots_of,
     settings_of,
@@ -195,4 +197,5 @@ def print_report(report: IndexReport, folder: Path) -> None:
     )
     if report.refused:
         out.print(failures_table(report.refused, _MOST_REFUSED))
-    out.print(f"{folder} now has {report.clips_total} clips (generation {report.generation}).", highlight=False)
+    clips = counted(report.clips_total, "clip")
+    out.print(f"{escape(str(folder))} now has {clips} (generation {report.generation}).", highlight=False)

@@ -40,12 +40,15 @@ def progress_bar() -> Iterator[Show]:
     try:
         yield show
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _pace(progress: Progress) -> str:
     if progress.path is None:
         return ""
+    if not progress.clips:
+        return f"[dim]{escape(progress.path.name)}[/]"
     left = ""
     if progress.seconds_left is not None:
         minutes, seconds = divmod(round(progress.seconds_left), 60)

@@ -107,7 +107,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
         ("clips", clips),
         ("captions", captions),
         *(
-            ("root", escape(f"{known.name}: {known.path}") + ("" if known.path.is_dir() else " [yellow]not there[/]"))
+            ("root", escape(f"{known.name}: {known.path}") + ("" if known.path.is_dir() else ", [yellow]not there[/]"))
             for known in library.catalog.roots()
         ),
         ("on disk", ", ".join(f"{part} {decimal(size)}" for part, size in disk.items())),

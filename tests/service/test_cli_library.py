@@ -100,9 +100,9 @@ def test_relocating_and_verifying(own: World) -> None:
 
 def test_removing(own: World) -> None:
     given = ("--library", own.library, "--root", f"videos={own.videos}")
-    assert "1 videos removed" in run("remove", own.videos / "red.mp4", *given).stdout
+    assert "1 video removed" in run("remove", own.videos / "red.mp4", *given).stdout
     (own.videos / "blue.mp4").unlink()
-    assert "1 videos removed" in run("remove", "--missing", *given).stdout
+    assert "1 video removed" in run("remove", "--missing", *given).stdout
     assert "3 clips" in run("status", *given).stdout.replace("3 in the catalogue", "3 clips")
     before = state(own.library)
     refused(run("remove", own.videos / "red.mp4", *given), "The library has no video at")
