@@ -38,8 +38,8 @@ def remove(
 
     report = remove_videos(folder, paths or [], missing=missing, roots=settings.roots)
     console().print(
-        f"{counted(report.removed, 'video')} removed. {escape(str(folder))} now has {counted(report.clips_total, 'clip')} "
-        f"(generation {report.generation}).",
+        f"{counted(report.removed, 'video')} removed. {escape(str(folder))} now has "
+        f"{counted(report.clips_total, 'clip')} (generation {report.generation}).",
         highlight=False,
     )
 
