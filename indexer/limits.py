@@ -25,5 +25,5 @@ class Limits:
 UNLIMITED = Limits()
 """For files of one's own."""
 
-UNTRUSTED = Limits(seconds=60.0, duration=3 * 3600.0, pixels=8192 * 4320, memory=4 * 2**30)
-"""For files from strangers: 8K video and a long film pass."""
+UNTRUSTED = Limits(seconds=60.0, duration=12 * 3600.0, pixels=8192 * 4320, memory=4 * 2**30)
+"""For files from strangers: 8K video and half a day of it pass."""
