@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,3 +58,22 @@ def test_a_bad_file_is_refused_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(VideoError) as caught:
         decode_untrusted(tmp_path / "upload", 3)
     assert caught.value.reason == "not-a-video"
+
+
+def test_a_list_of_other_files_makes_nobody_fetch_them(tmp_path: Path) -> None:
+    """FFmpeg reads playlists, and would follow them: uploads must not make the server ask other machines."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        link = f"http://127.0.0.1:{server.getsockname()[1]}/part.ts"
+        lists = {
+            "m3u8": f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{link}\n#EXT-X-ENDLIST\n",
+            "master": f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{link}\n",
+            "ffconcat": f"ffconcat version 1.0\nfile '{link}'\n",
+        }
+        for name, content in lists.items():
+            upload = tmp_path / f"upload.{name}"
+            upload.write_text(content)
+            with pytest.raises(VideoError):
+                sample_frames(upload, 3)
+        with pytest.raises(BlockingIOError):
+            server.accept()
