@@ -23,7 +23,8 @@ from indexer.cuts import Cuts
 from indexer.durable import writing
 from indexer.library import Library, exists, next_number, strip_path, thumbnail_path
 from indexer.lock import writer_lock
-from indexer.pipeline import Cut, Encoded, Known, Part, Refused, outcomes
+from indexer.outcomes import Cut, Encoded, Known, Part, Refused
+from indexer.pipeline import outcomes
 from indexer.progress import Meter, Progress
 from indexer.scan import Plan, make_plan, require_mounted, resolve_inputs
 from indexer.spans import Segmentation

@@ -131,7 +131,8 @@ class CatalogWriter:
             earlier = select(unfinished).where(*_at(unfinished, place), unfinished.c.number < kept)
             ready = connection.execute(earlier.order_by(unfinished.c.number)).mappings()
             ids = []
-            for clip in chain(ready, map(self._row, parts)):
+            rows: Iterable[Any] = chain(ready, map(self._row, parts))
+            for clip in rows:
                 values = {"video_id": video_id, "start": clip["start"], "end": clip["end"]}
                 clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
                 save_pictures(clip_id, clip["picture"], clip["strip"])

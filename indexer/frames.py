@@ -235,7 +235,7 @@ class _Converter:
             self._turn = _turn_of(frame)
             self.shown = (frame.height, frame.width) if self._turn.swapped else (frame.width, frame.height)
         scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
-        return np.ascontiguousarray(self._turn.apply(scaled.to_ndarray()))
+        return np.ascontiguousarray(self._turn.apply(np.asarray(scaled.to_ndarray(), dtype=np.uint8)))
 
 
 @dataclass(frozen=True)
