@@ -3,7 +3,8 @@
     walk -> plan -> hash, decode, encode (`indexer.pipeline`) -> catalogue, a video at a time -> publish
 
 Vectors are staged in the catalogue in the transaction that adds their clip, so a run that is killed at any
-instant loses at most the videos in flight, and the next run goes on where it ended.
+instant loses at most the clips in flight, and the next run goes on where it ended. Of a long file the first clips
+are kept aside until the last one is there: nobody ever sees half a video.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.assemble import publish_changes
-from indexer.catalog import Failure
-from indexer.catalog_writer import CatalogWriter, FileState, NewClip
+from indexer.catalog import Failure, Video
+from indexer.catalog_writer import CatalogWriter, FileState
 from indexer.content import ContentFinder
+from indexer.cuts import Cuts
 from indexer.durable import writing
 from indexer.library import Library, exists, next_number, strip_path, thumbnail_path
 from indexer.lock import writer_lock
-from indexer.pipeline import Encoded, Known, Refused, outcomes
+from indexer.outcomes import Cut, Encoded, Known, Part, Refused
+from indexer.pipeline import outcomes
 from indexer.progress import Meter, Progress
 from indexer.scan import Plan, make_plan, require_mounted, resolve_inputs
-from indexer.spans import WHOLE, Segmentation
+from indexer.spans import Segmentation
 from indexer.thumbnails import save_thumbnail
 from model.encoder import Encoder
 
@@ -33,12 +36,14 @@ from model.encoder import Encoder
 class IndexReport:
     """What a run did, in numbers of files.
 
-    missing counts videos whose files have gone and that were kept on request; refused lists every file under
-    the inputs that cannot be used, also those known from earlier runs; clips_total is what the live generation
-    holds; progress is the last that was told; interrupted means that files are left for another run.
+    recut counts those of the indexed that the library had, but divided otherwise; missing counts videos whose
+    files have gone and that were kept on request; refused lists every file under the inputs that cannot be used,
+    also those known from earlier runs; clips_total is what the live generation holds; progress is the last that was
+    told; interrupted means that files are left for another run.
     """
 
     indexed: int
+    recut: int
     unchanged: int
     moved: int
     removed: int
@@ -58,7 +63,7 @@ def index_videos(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 1,
-    segmentation: Segmentation = WHOLE,
+    segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     wait: bool = False,
@@ -70,7 +75,8 @@ def index_videos(
     complete.
 
     workers       files that are decoded at the same time
-    segmentation  how files are divided into clips; those that the library has already keep the clips they have
+    segmentation  how files are divided into clips; those that were divided otherwise are divided again. None: see
+                  `indexer.cuts.Cuts`
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
     wait          wait for another writer to finish, instead of refusing
@@ -95,6 +101,7 @@ def index_videos(
                 failures = library.catalog.failures()
             return IndexReport(
                 indexed=run.indexed,
+                recut=run.recut,
                 unchanged=run.unchanged,
                 moved=run.moved,
                 removed=run.removed,
@@ -118,7 +125,7 @@ class _Run:
         encoder: Encoder,
         on_progress: Callable[[Progress], None],
         workers: int,
-        segmentation: Segmentation,
+        segmentation: Segmentation | None,
     ) -> None:
         self.library = library
         self.writer = writer
@@ -126,7 +133,7 @@ class _Run:
         self.on_progress = on_progress
         self.workers = workers
         self.segmentation = segmentation
-        self.indexed = self.unchanged = self.moved = self.removed = self.missing = 0
+        self.indexed = self.recut = self.unchanged = self.moved = self.removed = self.missing = 0
         self._done = self._total = self._worked = self._clips = 0
         self._video_seconds = 0.0
         self._meter = Meter(workers)
@@ -140,10 +147,12 @@ class _Run:
                 require_mounted(sources, [video.path for video in known])
             for source in sources:
                 self.writer.add_root(source if source.is_dir() else source.parent)
-            plan = make_plan(sources, self.library.path, known, self.writer.failed_files())
-            finder = ContentFinder(known)
+            cuts, finder = Cuts(self.segmentation, sources, known), ContentFinder(known)
+            plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.stands)
             self._begin(plan)
-            self._work_off(plan, finder)
+            left = {path for path, _, _ in self.writer.kept_clips() if any(map(path.is_relative_to, sources))}
+            self.writer.forget_kept(left - {file.path for file in plan.work})
+            self._work_off(plan, finder, cuts)
             gone = [video.id for video in plan.missing if video.id not in finder.claimed]
             if keep_missing:
                 self.missing = len(gone)
@@ -176,13 +185,23 @@ class _Run:
         for path, problem in plan.closed.items():
             self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"It cannot be looked into: {problem}.")
 
-    def _work_off(self, plan: Plan, finder: ContentFinder) -> None:
-        with closing(
-            outcomes(plan.work, finder.claim, self.encoder, self.segmentation, self.workers, self._meter)
-        ) as results:
+    def _work_off(self, plan: Plan, finder: ContentFinder, cuts: Cuts) -> None:
+        kept = self.writer.kept_clips()
+
+        def decide(file: FileState) -> Video | Cut:
+            video = finder.claim(file)
+            if video is not None and cuts.stands(video):
+                return video
+            segmentation = cuts.of(file.path)
+            return Cut(segmentation, kept.get((file.path, file.sha256, segmentation.text), 0), video)
+
+        with closing(outcomes(plan.work, decide, self.encoder, self.workers, self._meter)) as results:
             for outcome in results:
                 with self._meter.working("write"):
                     match outcome:
+                        case Part():
+                            self._add_part(outcome)
+                            continue
                         case Encoded():
                             self._add(outcome)
                         case Known():
@@ -193,15 +212,30 @@ class _Run:
                 self._worked += 1
                 self.on_progress(self.progress(outcome.file.path))
 
-    def _add(self, new: Encoded) -> None:
-        self.writer.add_video(new.file, new.info, new.clips, self._next, self._save_pictures)
-        self.indexed += 1
-        self._clips += len(new.clips)
-        self._video_seconds += new.info.duration
+    def _add_part(self, part: Part) -> None:
+        self.writer.keep_clips(part.file, part.cut.segmentation.text, part.first, part.clips)
+        self._count(part)
+        self.on_progress(self.progress(part.file.path))
 
-    def _save_pictures(self, clip_id: int, clip: NewClip) -> None:
-        save_thumbnail(thumbnail_path(self.library.path, clip_id), clip.picture)
-        save_thumbnail(strip_path(self.library.path, clip_id), clip.strip)
+    def _add(self, new: Encoded) -> None:
+        if new.cut.video is not None:
+            # It may have moved too: its captions go with it.
+            self.writer.move_video(new.cut.video.id, new.file, self._next)
+            self.recut += 1
+        segmentation = new.cut.segmentation.text
+        self.writer.add_video(
+            new.file, new.info, segmentation, new.clips, self._next, self._save_pictures, kept=new.first
+        )
+        self.indexed += 1
+        self._count(new)
+
+    def _count(self, new: Part | Encoded) -> None:
+        self._clips += len(new.clips)
+        self._video_seconds += new.seconds
+
+    def _save_pictures(self, clip_id: int, picture: bytes, strip: bytes) -> None:
+        save_thumbnail(thumbnail_path(self.library.path, clip_id), picture)
+        save_thumbnail(strip_path(self.library.path, clip_id), strip)
 
     def _keep(self, known: Known) -> None:
         self.writer.move_video(known.video.id, known.file, self._next)
@@ -212,7 +246,6 @@ class _Run:
 
     def _refuse(self, refused: Refused, finder: ContentFinder) -> None:
         """List a file as refused; if it was a good video before, its clips leave the library."""
-        error, before = refused.error, finder.at(refused.file.path)
-        self.writer.add_failure(refused.file, error.reason, error.detail)
-        if before is not None:
-            self.writer.remove_videos([before.id], self._next)
+        self.writer.add_failure(refused.file, refused.error.reason, refused.error.detail)
+        before = {video.id for video in (finder.at(refused.file.path), refused.video) if video is not None}
+        self.writer.remove_videos(sorted(before), self._next)

@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from indexer.filters import ClipTable
-from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, videos
+from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, unfinished, videos
 from model.errors import InputError, NotFoundError
 
 
@@ -25,7 +25,10 @@ class Root:
 
 @dataclass(frozen=True)
 class Video:
-    """A video file. `relpath` is relative to the root named `root`; size in bytes, times in seconds."""
+    """A video file. `relpath` is relative to the root named `root`; size in bytes, times in seconds.
+
+    `segmentation` is how it was cut (`indexer.spans.Segmentation.text`), None if that is not known.
+    """
 
     id: int
     root: str
@@ -39,6 +42,7 @@ class Video:
     fps: float
     width: int
     height: int
+    segmentation: str | None
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Counts:
+    """`unfinished` counts clips of files that are still being encoded: no video has them yet."""
+
     videos: int
     clips: int
     captions: int
     failures: int
+    unfinished: int
 
 
 class Catalog:
@@ -180,6 +187,7 @@ class Catalog:
             select(func.count()).select_from(clips).where(_live()),
             select(func.count()).select_from(captions),
             select(func.count()).select_from(failures),
+            select(func.count()).select_from(unfinished),
         )
         return Counts(*(self._rows(query)[0][0] for query in queries))
 
@@ -223,6 +231,7 @@ class Catalog:
             fps=row.fps,
             width=row.width,
             height=row.height,
+            segmentation=row.segmentation,
         )
 
     def _clip(self, row: Row) -> Clip:

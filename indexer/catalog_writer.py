@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from indexer.decode import VideoInfo
 from indexer.gallery import Rows
 from indexer.generation import empty_rows
-from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, staged, videos
+from indexer.schema import (
+    caption_sources,
+    captions,
+    clips,
+    failures,
+    open_database,
+    roots,
+    staged,
+    unfinished,
+    videos,
+)
 from model.encoder import EncoderSpec
 from model.errors import InputError
 from model.levels import FloatArray, LevelSpec, Vectors
@@ -86,14 +98,17 @@ class CatalogWriter:
         self,
         file: FileState,
         info: VideoInfo,
+        segmentation: str,
         parts: Sequence[NewClip],
         generation: int,
-        save_pictures: Callable[[int, NewClip], None],
+        save_pictures: Callable[[int, bytes, bytes], None],
+        kept: int = 0,
     ) -> list[int]:
         """Add a video with its clips, or replace the clips of the one at the same path; returns the clips' ids.
 
+        `parts` come after the `kept` clips that `keep_clips` has already been given.
         `generation` is the number of the next one: the first without the clips that are replaced.
-        `save_pictures` is called with the id of each clip before it shows.
+        `save_pictures` is called with the id, the picture and the strip of each clip before it shows.
         """
         with self.engine.begin() as connection:
             place = self._place(connection, file.path)
@@ -107,21 +122,50 @@ class CatalogWriter:
                 "fps": info.fps,
                 "width": info.width,
                 "height": info.height,
+                "segmentation": segmentation,
             }
             statement = upsert(videos).values(row)
             statement = statement.on_conflict_do_update(index_elements=list(place), set_=row)
             video_id = connection.scalars(statement.returning(videos.c.id)).one()
             _remove_clips(connection, [video_id], generation)
+            earlier = select(unfinished).where(*_at(unfinished, place), unfinished.c.number < kept)
+            ready = connection.execute(earlier.order_by(unfinished.c.number)).mappings()
             ids = []
-            for part in parts:
-                values = {"video_id": video_id, "start": part.start, "end": part.end}
+            rows: Iterable[Any] = chain(ready, map(self._row, parts))
+            for clip in rows:
+                values = {"video_id": video_id, "start": clip["start"], "end": clip["end"]}
                 clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
-                save_pictures(clip_id, part)
+                save_pictures(clip_id, clip["picture"], clip["strip"])
+                _stage(connection, "clips", [(clip_id, clip["vectors"])])
                 ids.append(clip_id)
-            packed = [self._pack(part.vectors) for part in parts]
-            _stage(connection, "clips", list(zip(ids, packed, strict=True)))
+            connection.execute(delete(unfinished).where(*_at(unfinished, place)))
             _forget_failure(connection, place)
         return ids
+
+    def keep_clips(self, file: FileState, segmentation: str, first: int, parts: Sequence[NewClip]) -> None:
+        """Keep clips of a file that has more, as its clips number `first` and on. A first of 0 begins it anew."""
+        with self.engine.begin() as connection:
+            place = self._place(connection, file.path)
+            if first == 0:
+                connection.execute(delete(unfinished).where(*_at(unfinished, place)))
+            of = {**place, "sha256": file.sha256, "segmentation": segmentation}
+            rows = [{**of, "number": number, **self._row(part)} for number, part in enumerate(parts, start=first)]
+            connection.execute(insert(unfinished), rows)
+
+    def kept_clips(self) -> dict[tuple[Path, str, str], int]:
+        """How many clips are kept, by path, SHA-256 and segmentation of their file."""
+        of = (unfinished.c.root_id, unfinished.c.relpath, unfinished.c.sha256, unfinished.c.segmentation)
+        with self.engine.connect() as connection:
+            places = dict(self._roots(connection))
+            rows = connection.execute(select(*of, func.count().label("number")).group_by(*of)).all()
+        return {(places[row.root_id] / row.relpath, row.sha256, row.segmentation): row.number for row in rows}
+
+    def forget_kept(self, paths: Iterable[Path]) -> None:
+        """Drop what is kept of these files."""
+        with self.engine.begin() as connection:
+            for path in paths:
+                place = self._place(connection, path)
+                connection.execute(delete(unfinished).where(*_at(unfinished, place)))
 
     def move_video(self, video_id: int, file: FileState, generation: int) -> None:
         """Record that an unchanged video now lies at `file` (another place, or another mtime).
@@ -154,6 +198,7 @@ class CatalogWriter:
         with self.engine.begin() as connection:
             place = self._place(connection, file.path)
             row = {**place, "size": size, "mtime": file.mtime, "reason": reason, "detail": detail}
+            connection.execute(delete(unfinished).where(*_at(unfinished, place)))
             statement = upsert(failures).values(row)
             connection.execute(statement.on_conflict_do_update(index_elements=list(place), set_=row))
 
@@ -242,6 +287,11 @@ class CatalogWriter:
         # A name that is not Unicode can only be listed as refused, with a mark in place of what it cannot say.
         relpath = str(path.relative_to(root[1])).encode("utf-8", "replace").decode("utf-8")
         return {"root_id": root[0], "relpath": relpath}
+
+    def _row(self, clip: NewClip) -> dict[str, Any]:
+        """A clip as a row of `unfinished`, less the file."""
+        values = {"start": clip.start, "end": clip.end, "picture": clip.picture, "strip": clip.strip}
+        return {**values, "vectors": self._pack(clip.vectors)}
 
     def _pack(self, vectors: Mapping[str, FloatArray]) -> bytes:
         """The levels of one item, one after the other, as little-endian float32."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ import numpy.typing as npt
 
 from indexer.frames import FrameReader, Picture
 from indexer.header import read_header
+from indexer.limits import UNLIMITED, Limits
 from indexer.shots import find_shots
 from indexer.spans import WHOLE, Segmentation, Span, windows
 from indexer.timeline import Seconds, Timeline, read_timeline
 from model.encoder import Frames
-from model.errors import InputError
+from model.errors import InputError, VideoError
 
 _INSTANT = 1e-6
 """Seconds. A mid-point often falls on the very moment of a frame: rounding must not make it the frame before."""
@@ -62,23 +64,39 @@ def sample_frames(path: Path, count: int, start: float = 0.0, end: float | None 
 
 
 def read_clips(
-    path: Path, count: int, segmentation: Segmentation = WHOLE, alive: Callable[[], None] = lambda: None
+    path: Path,
+    count: int,
+    segmentation: Segmentation = WHOLE,
+    alive: Callable[[], None] = lambda: None,
+    *,
+    skip: int = 0,
+    limits: Limits = UNLIMITED,
 ) -> Iterator[SampledClip]:
-    """Every clip of a file in the order of time, each with up to `count` sampled frames.
+    """Every clip of a file in the order of time but the first `skip`, each with up to `count` sampled frames.
 
-    `alive` is called again and again while the file is read. Raises VideoError if the file cannot be used.
+    alive   called again and again while the file is read
+    limits  of the duration and the size of the picture; a file past them is refused before any of it is decoded
+    Raises VideoError if the file cannot be used.
     """
     _require_positive(count)
     header = read_header(path)
+    if header.width * header.height > limits.pixels:
+        size, most = f"{header.width}x{header.height}", f"{limits.pixels / 1e6:.3g} million"
+        raise VideoError(path, "over-limit", f"Its picture has {size} pixels, and at most {most} are taken.")
     timeline = read_timeline(path, header, alive)
+    if timeline.duration > limits.duration:
+        detail = f"It lasts {timeline.duration:.0f} s, and at most {limits.duration:.0f} s are taken."
+        raise VideoError(path, "over-limit", detail)
     with FrameReader(path, header, timeline, alive) as reader:
         if segmentation.kind == "shot":
-            for span, pictures in find_shots(reader.through(), timeline, count, segmentation.threshold):
+            shots = find_shots(reader.through(), timeline, count, segmentation.threshold)
+            # A cut depends on the frames before it: only a second look at all of them finds the same ones.
+            for span, pictures in islice(shots, skip, None):
                 yield _clip(pictures, span, reader)
             return
         whole = segmentation.kind == "whole"
         length = timeline.duration if whole else segmentation.window
-        yield from _clips(reader, windows(timeline.duration, length, segmentation.overlap), count)
+        yield from _clips(reader, windows(timeline.duration, length, segmentation.overlap)[skip:], count)
 
 
 def _clips(reader: FrameReader, spans: Sequence[Span], count: int) -> Iterator[SampledClip]:

@@ -225,14 +225,47 @@ class _Converter:
         # The bilinear filter widens with the reduction, so that it averages instead of skipping pixels.
         self._filter = Interpolation.BILINEAR
         self._size: tuple[int, int] | None = None
-        self._turns = 0
+        self._turn = _AS_IT_IS
         self.shown = (0, 0)
 
     def convert(self, frame: Any) -> npt.NDArray[np.uint8]:
         if self._size is None:
             scale = min(1.0, SHORT_SIDE / min(frame.width, frame.height))
             self._size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-            self._turns = frame.rotation // 90
-            self.shown = (frame.height, frame.width) if self._turns % 2 else (frame.width, frame.height)
+            self._turn = _turn_of(frame)
+            self.shown = (frame.height, frame.width) if self._turn.swapped else (frame.width, frame.height)
         scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
-        return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), self._turns))
+        return np.ascontiguousarray(self._turn.apply(np.asarray(scaled.to_ndarray(), dtype=np.uint8)))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """How a decoded picture is shown: with rows and columns swapped, and then flipped."""
+
+    swapped: bool
+    across: bool
+    upside_down: bool
+
+    def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        if self.swapped:
+            picture = picture.swapaxes(0, 1)
+        return picture[:: -1 if self.upside_down else 1, :: -1 if self.across else 1]
+
+
+_AS_IT_IS = _Turn(False, False, False)
+
+
+def _turn_of(frame: Any) -> _Turn:
+    """The display matrix of a frame, to the nearest quarter turn.
+
+    It takes the point (p, q) to (a p + c q + x, b p + d q + y): QuickTime File Format, "Matrices".
+    """
+    from av.sidedata.sidedata import Type
+
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return _AS_IT_IS
+    a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return _Turn(False, a < 0, d < 0)
+    return _Turn(True, c < 0, b < 0)

@@ -33,6 +33,7 @@ class Header:
     fps       frames per second on average, 0 if unknown
     frames    how many the container declares, 0 if it does not say
     duration  seconds that the container declares for all of its streams, 0 if it does not say
+    width, height  pixels of its pictures as they are stored, 0 if the container does not say
     """
 
     stream: int
@@ -40,6 +41,8 @@ class Header:
     fps: float
     frames: int
     duration: float
+    width: int
+    height: int
 
 
 def read_header(path: Path) -> Header:
@@ -72,7 +75,8 @@ def _header(path: Path, container: Any) -> Header:
     if stream.codec_context is None:
         raise VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
     rate = stream.average_rate or stream.guessed_rate or 0
-    return Header(stream.index, names, float(rate), stream.frames, (container.duration or 0) / av.time_base)
+    duration = (container.duration or 0) / av.time_base
+    return Header(stream.index, names, float(rate), stream.frames, duration, stream.width, stream.height)
 
 
 def refusal(path: Path, error: Exception) -> VideoError:

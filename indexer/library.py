@@ -45,6 +45,8 @@ class Library:
 
         Raises LibraryError if the folder exists and is not empty, or cannot be written.
         """
+        if path.exists() and not path.is_dir():
+            raise LibraryError(f"No library can be made at {path}: it is a file. Name an empty or a new folder.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(_OWN_FILES))

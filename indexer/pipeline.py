@@ -23,10 +23,9 @@ from typing import Any
 
 from indexer.catalog import Video
 from indexer.catalog_writer import FileState, NewClip
-from indexer.decode import VideoInfo
 from indexer.durable import file_sha256
+from indexer.outcomes import Cut, Gathering, Known, Outcome, Refused
 from indexer.progress import Meter
-from indexer.spans import Segmentation
 from indexer.workers import DecodedClip, DecodePool
 from model.encoder import Encoder
 from model.errors import VideoError
@@ -40,6 +39,9 @@ _AHEAD = 2
 _CLIPS_AHEAD = 4
 """Most clips of one file that wait for the encoder: with the files ahead, this bounds the memory of frames."""
 
+PART = 32
+"""Clips of a file that are written together. However long the file is, a stop costs about as many of them."""
+
 _UNWRITTEN = 4 * BATCH
 """Most encoded files that wait to be written."""
 
@@ -48,72 +50,47 @@ _LOOK = 0.2
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A new or changed video, and its clips in the order of time."""
+class _Begun:
+    """The clips that follow are those of a file."""
 
     file: FileState
-    info: VideoInfo
-    clips: list[NewClip]
-
-
-@dataclass(frozen=True)
-class Known:
-    """A file with the content of a video that the library holds."""
-
-    file: FileState
-    video: Video
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A file that cannot be used."""
-
-    file: FileState
-    error: VideoError
-
-
-Outcome = Encoded | Known | Refused
+    cut: Cut
 
 
 @dataclass(frozen=True)
 class _Complete:
     """All clips of a file have been decoded."""
 
-    file: FileState
 
-
-_Item = DecodedClip | _Complete | Known | Refused
-"""What decoding gives of a file: clips, and at last one of the others."""
+_Item = _Begun | DecodedClip | _Complete | Known | Refused
+"""What decoding gives of a file: its beginning, clips and completion, or one of the others, perhaps after clips."""
 
 
 def outcomes(
     work: Sequence[FileState],
-    recognise: Callable[[FileState], Video | None],
+    decide: Callable[[FileState], Video | Cut],
     encoder: Encoder,
-    segmentation: Segmentation,
     workers: int,
     meter: Meter,
 ) -> Generator[Outcome, None, None]:
-    """What has become of each file of `work`, in that order.
+    """What has become of each file of `work`, in that order: perhaps parts, and one of the others.
 
-    recognise  called in the decoding threads with a file and its hash: the video with that content, or None
+    decide  called in the decoding threads with a file and its hash: the video that it is, or how to make clips of it
     Closing the generator early stops every stage. An error of the encoder is raised here.
     """
-    return _Pipeline(recognise, encoder, segmentation, workers, meter).run(work)
+    return _Pipeline(decide, encoder, workers, meter).run(work)
 
 
 class _Pipeline:
     def __init__(
         self,
-        recognise: Callable[[FileState], Video | None],
+        decide: Callable[[FileState], Video | Cut],
         encoder: Encoder,
-        segmentation: Segmentation,
         workers: int,
         meter: Meter,
     ) -> None:
-        self._recognise = recognise
+        self._decide = decide
         self._encoder = encoder
-        self._segmentation = segmentation
         self._workers = workers
         self._meter = meter
         self._pool = DecodePool(workers)
@@ -135,17 +112,22 @@ class _Pipeline:
 
     def _encode_all(self, work: Sequence[FileState]) -> None:
         """The body of the encoding thread: it gives outcomes, then None or what went wrong."""
-        clips: list[NewClip] = []
         try:
             for batch in self._batches(work):
                 encoded = self._encode([item for item in batch if isinstance(item, DecodedClip)])
                 for item in batch:
-                    if isinstance(item, DecodedClip):
-                        clips.append(next(encoded))
-                        info = item.clip.info
-                        continue
-                    self._put(self._results, Encoded(item.file, info, clips) if isinstance(item, _Complete) else item)
-                    clips = []
+                    match item:
+                        case _Begun():
+                            gathering = Gathering(item.file, item.cut)
+                        case DecodedClip():
+                            # The last clips of a file come with its completion, so that this is never the end.
+                            if len(gathering.clips) == PART:
+                                self._put(self._results, gathering.part())
+                            gathering.add(next(encoded), item.clip.info)
+                        case _Complete():
+                            self._put(self._results, gathering.complete())
+                        case _:
+                            self._put(self._results, item)
             self._put(self._results, None)
         except BaseException as error:
             # The caller raises it; once it has stopped the stages, it waits for nothing.
@@ -182,7 +164,7 @@ class _Pipeline:
             item = self._get(waiting[0])
             if isinstance(item, BaseException):
                 raise item
-            if not isinstance(item, DecodedClip):
+            if not isinstance(item, _Begun | DecodedClip):
                 waiting.popleft()
                 waiting.extend(islice(jobs, 1))
             yield item
@@ -194,16 +176,20 @@ class _Pipeline:
         return items
 
     def _decode(self, file: FileState, items: Queue[_Item | BaseException]) -> None:
+        found: Video | Cut | None = None
         try:
             with self._meter.working("decode"):
                 _require_unicode(file.path)
                 file = replace(file, sha256=file_sha256(file.path))
-                video = self._recognise(file)
-            if video is None:
-                self._decode_clips(file, items)
-            self._put(items, Known(file, video) if video else _Complete(file))
+                found = self._decide(file)
+            if isinstance(found, Video):
+                self._put(items, Known(file, found))
+                return
+            self._put(items, _Begun(file, found))
+            self._decode_clips(file, found, items)
+            self._put(items, _Complete())
         except VideoError as error:
-            self._put(items, Refused(file, error))
+            self._put(items, Refused(file, error, found.video if isinstance(found, Cut) else None))
         except OSError as error:
             detail = f"The file cannot be read: {error.strerror}."
             self._put(items, Refused(file, VideoError(file.path, "unreadable", detail)))
@@ -211,8 +197,9 @@ class _Pipeline:
         except BaseException as error:
             self._put(items, error)
 
-    def _decode_clips(self, file: FileState, items: Queue[_Item | BaseException]) -> None:
-        with closing(self._pool.clips(file.path, self._encoder.spec.frames_per_clip, self._segmentation)) as clips:
+    def _decode_clips(self, file: FileState, cut: Cut, items: Queue[_Item | BaseException]) -> None:
+        count = self._encoder.spec.frames_per_clip
+        with closing(self._pool.clips(file.path, count, cut.segmentation, cut.kept)) as clips:
             while True:
                 with self._meter.working("decode"):
                     clip = next(clips, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from model.errors import InputError
 class Plan:
     """Every file under the inputs, sorted by what has to be done about it.
 
-    work       new or changed files, to be hashed and perhaps decoded
+    work       new or changed files and those to be cut otherwise, to be hashed and perhaps decoded
     unchanged  files that the library holds as they are
     refused    files that were refused before and have not changed since
     missing    videos under the inputs whose files have gone
@@ -56,8 +56,17 @@ def require_mounted(inputs: Sequence[Path], known: Sequence[Path]) -> None:
             )
 
 
-def make_plan(inputs: Sequence[Path], library: Path, known: Sequence[Video], failed: dict[Path, FileState]) -> Plan:
-    """Compare the files under `inputs` (absolute) with the catalogue, by size and time of change alone."""
+def make_plan(
+    inputs: Sequence[Path],
+    library: Path,
+    known: Sequence[Video],
+    failed: dict[Path, FileState],
+    stands: Callable[[Video], bool],
+) -> Plan:
+    """Compare the files under `inputs` (absolute) with the catalogue, by size and time of change alone.
+
+    stands  whether a video that has not changed may keep its clips
+    """
     by_path = {video.path: video for video in known}
     plan = Plan()
     seen = set()
@@ -69,7 +78,8 @@ def make_plan(inputs: Sequence[Path], library: Path, known: Sequence[Video], fai
             continue
         file = FileState(path, status.st_size, status.st_mtime)
         seen.add(path)
-        if path in by_path and (by_path[path].size, by_path[path].mtime) == (file.size, file.mtime):
+        video = by_path.get(path)
+        if video is not None and (video.size, video.mtime) == (file.size, file.mtime) and stands(video):
             plan.unchanged.append(path)
         elif failed.get(path) == file:
             plan.refused.append(path)

@@ -52,6 +52,8 @@ videos = Table(
     Column("fps", Float, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
+    # `indexer.spans.Segmentation.text`. Null where an earlier version has cut it.
+    Column("segmentation", String, nullable=True),
     UniqueConstraint("root_id", "relpath"),
     sqlite_autoincrement=True,
 )
@@ -99,6 +101,22 @@ failures = Table(
     Column("reason", String, nullable=False),
     Column("detail", String, nullable=False),
     UniqueConstraint("root_id", "relpath"),
+)
+
+# The first clips of a long file that is still being encoded, so that a stop does not cost them. Nobody reads them.
+unfinished = Table(
+    "unfinished",
+    metadata,
+    Column("root_id", ForeignKey("roots.id"), primary_key=True),
+    Column("relpath", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("segmentation", String, nullable=False),
+    Column("start", Float, nullable=False),
+    Column("end", Float, nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+    Column("picture", LargeBinary, nullable=False),
+    Column("strip", LargeBinary, nullable=False),
 )
 
 # Vectors that no generation holds yet, in the same transaction as their clip or caption.

@@ -48,6 +48,21 @@ class Segmentation:
         if not 0 < self.threshold <= 255:
             raise InputError(f"The threshold of a cut must be above 0 and at most 255, not {self.threshold:g}.")
 
+    @property
+    def text(self) -> str:
+        """The kind and the numbers that count for it, as the catalogue has them: `window 10 2`."""
+        numbers = {"whole": (), "window": (self.window, self.overlap), "shot": (self.threshold,)}[self.kind]
+        return " ".join([self.kind, *(f"{number:.12g}" for number in numbers)])
+
+    @classmethod
+    def parse(cls, text: str) -> Segmentation:
+        """The segmentation with this `text`."""
+        kind, *given = text.split()
+        numbers = [float(number) for number in given]
+        if kind == "window":
+            return cls("window", *numbers)
+        return cls("shot", threshold=numbers[0]) if kind == "shot" else cls()
+
 
 WHOLE = Segmentation()
 

@@ -78,10 +78,19 @@ def _pictures(library: Library) -> Iterator[Problem]:
 
 
 def _videos(library: Library, content: bool) -> Iterator[Problem]:
+    in_root: dict[str, list[Video]] = {}
     for video in library.catalog.list_videos(limit=None):
-        wrong = _wrong_with(video, content)
-        if wrong:
-            yield Problem("videos", f"{video.path} {wrong}")
+        in_root.setdefault(video.root, []).append(video)
+    for root in library.catalog.roots():
+        found = in_root.get(root.name, [])
+        if found and not root.path.is_dir():
+            where = f"The root {root.name}, with {len(found)} videos, is not at {root.path}."
+            yield Problem("videos", f"{where} Mount its disk, or say where it lies now with `quartet relocate`.")
+            continue
+        for video in found:
+            wrong = _wrong_with(video, content)
+            if wrong:
+                yield Problem("videos", f"{video.path} {wrong}")
 
 
 def _wrong_with(video: Video, content: bool) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from indexer.build import IndexReport, index_videos
 from indexer.progress import Progress
 from indexer.scan import resolve_inputs
-from indexer.spans import WHOLE, Segmentation
+from indexer.spans import Segmentation
 from model.encoder import Encoder
 from model.errors import InputError
 
@@ -29,7 +29,7 @@ def watch_videos(
     stop: threading.Event | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 1,
-    segmentation: Segmentation = WHOLE,
+    segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
 ) -> Iterator[IndexReport | InputError]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import resource
 import signal
 import time
 from collections.abc import Callable, Generator
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from indexer.decode import SampledClip, read_clips
+from indexer.limits import UNLIMITED, Limits
 from indexer.spans import WHOLE, Segmentation
 from indexer.thumbnails import strip, thumbnail
 from model.errors import QuartetError, VideoError
@@ -39,6 +41,17 @@ class DecodedClip:
 
 
 @dataclass(frozen=True)
+class _Task:
+    """Which clips of a file are wanted; see `read_clips`."""
+
+    path: Path
+    count: int
+    segmentation: Segmentation
+    skip: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
 class _Refusal:
     reason: str
     detail: str
@@ -52,11 +65,12 @@ class DecodePool:
     """`workers` decoding processes, each driven by one thread that works off submitted jobs.
 
     A file is given up, and its process replaced, when no packet of it is read for `limit` seconds. However long a
-    file is, it is not given up while it goes on.
+    file is, it is not given up while it goes on, unless `limits` say so.
     """
 
-    def __init__(self, workers: int = 1, limit: float = 300.0) -> None:
+    def __init__(self, workers: int = 1, limit: float = 300.0, limits: Limits = UNLIMITED) -> None:
         self._limit = limit
+        self._limits = limits
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._processes = [_Process() for _ in range(workers)]
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
@@ -68,16 +82,19 @@ class DecodePool:
         """Run `job`, which may call `clips`, in one of the pool's threads."""
         return self._threads.submit(job)
 
-    def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
-        """The clips of a file in the order of time, decoded in a process of the pool. Raises VideoError.
+    def clips(
+        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0
+    ) -> Generator[DecodedClip, None, None]:
+        """The clips of a file in the order of time but the first `skip`, decoded in a process of the pool.
 
-        The file may turn out to be unusable after some clips. Closing the generator early gives the file up.
+        Raises VideoError. The file may turn out to be unusable after some clips. Closing the generator early gives
+        the file up.
         """
         process = self._idle.get()
         try:
             if self._closing:
                 raise CancelledError
-            yield from process.clips(path, count, segmentation, self._limit)
+            yield from process.clips(_Task(path, count, segmentation, skip, self._limits), self._limit)
         finally:
             self._idle.put(process)
 
@@ -99,24 +116,23 @@ class _Process:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def clips(
-        self, path: Path, count: int, segmentation: Segmentation, limit: float
-    ) -> Generator[DecodedClip, None, None]:
+    def clips(self, task: _Task, limit: float) -> Generator[DecodedClip, None, None]:
         answer: Any = None
         try:
             pipe = self._pipe or self._start()
-            pipe.send((path, count, segmentation))
+            pipe.send(task)
+            end = time.monotonic() + task.limits.seconds
             while answer != _COMPLETE:
-                if not pipe.poll(limit):
-                    detail = f"The decoder did nothing for {limit:g} s and was given up."
-                    raise VideoError(path, "unreadable", detail)
+                left = end - time.monotonic()
+                if left <= 0 or not pipe.poll(min(limit, left)):
+                    raise _given_up(task, limit, over=left <= limit)
                 answer = pipe.recv()
                 if isinstance(answer, _Refusal):
-                    raise VideoError(path, answer.reason, answer.detail)
+                    raise VideoError(task.path, answer.reason, answer.detail)
                 if isinstance(answer, DecodedClip):
                     yield answer
         except (EOFError, ConnectionError) as error:
-            raise VideoError(path, "unreadable", "The decoder crashed on it.") from error
+            raise VideoError(task.path, "unreadable", "The decoder crashed on it.") from error
         finally:
             # In the middle of a file a process is of no more use.
             if not (answer == _COMPLETE or isinstance(answer, _Refusal)):
@@ -158,19 +174,28 @@ class _Process:
         self._process = self._pipe = None
 
 
+def _given_up(task: _Task, limit: float, over: bool) -> VideoError:
+    if over:
+        detail = f"It took more than {task.limits.seconds:g} s to decode and was given up."
+        return VideoError(task.path, "over-limit", detail)
+    return VideoError(task.path, "unreadable", f"The decoder did nothing for {limit:g} s and was given up.")
+
+
 def _serve(pipe: Connection) -> None:
-    """Answer each (path, count, segmentation) with the clips of the file, and at last _COMPLETE or a _Refusal."""
+    """Answer each task with the clips of the file, and at last _COMPLETE or a _Refusal."""
     pipe.send("ready")
     try:
         while True:
-            path, count, segmentation = pipe.recv()
-            pipe.send(_answer(pipe, path, count, segmentation))
+            task = pipe.recv()
+            if task.limits.memory is not None:
+                resource.setrlimit(resource.RLIMIT_AS, (task.limits.memory, task.limits.memory))
+            pipe.send(_answer(pipe, task))
     except (EOFError, ConnectionError):
         # The parent has closed its end or died.
         return
 
 
-def _answer(pipe: Connection, path: Path, count: int, segmentation: Segmentation) -> str | _Refusal:
+def _answer(pipe: Connection, task: _Task) -> str | _Refusal:
     last = time.monotonic()
 
     def alive() -> None:
@@ -180,10 +205,12 @@ def _answer(pipe: Connection, path: Path, count: int, segmentation: Segmentation
             last = time.monotonic()
 
     try:
-        for clip in read_clips(path, count, segmentation, alive):
+        for clip in read_clips(task.path, task.count, task.segmentation, alive, skip=task.skip, limits=task.limits):
             pipe.send(DecodedClip(clip, thumbnail(clip.frames), strip(clip.frames)))
     except VideoError as error:
         return _Refusal(error.reason, error.detail)
     except QuartetError as error:
         return _Refusal("unreadable", str(error))
+    except MemoryError:
+        return _Refusal("over-limit", "Decoding it takes more memory than is given to it.")
     return _COMPLETE

@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from indexer.decode import sample_frames
 from indexer.generation import Generation
 from indexer.library import Library
 from indexer.search import Hit, SearchResult, search
+from indexer.untrusted import decode_untrusted
 from model.encoder import Encoder, EncoderSpec
 from model.errors import FingerprintError, LibraryError, NotFoundError
 from model.levels import Vectors, resolve_weights
@@ -140,7 +140,7 @@ class Engine:
         generation = await asyncio.to_thread(self.generation)
         resolved = resolve_weights(self.spec.levels, weights)
         watch = _Stopwatch()
-        sampled = await asyncio.to_thread(sample_frames, path, self.spec.frames_per_clip)
+        sampled = await asyncio.to_thread(decode_untrusted, path, self.spec.frames_per_clip)
         encoded = await self._encoder.clip(sampled.frames)
         watch.lap("encode")
         return await self._rank_captions(generation, encoded, k, resolved, watch)

@@ -42,7 +42,8 @@ UNUSABLE_VIDEO = Kind(
     "unusable-video",
     422,
     "The video cannot be used",
-    "`reason` is one of empty-file, not-a-video, no-video-stream, truncated, unsupported-codec, unreadable.",
+    "`reason` is one of empty-file, not-a-video, no-video-stream, truncated, unsupported-codec, unreadable, "
+    "over-limit.",
 )
 NOT_FOUND = Kind("not-found", 404, "Not found", "The clip or its file is not in this library.")
 TOO_LARGE = Kind("too-large", 413, "The upload is too large", "`detail` names the limit in bytes.")

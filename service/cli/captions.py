@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
+from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, counted, library_of, settings_of
 
 if TYPE_CHECKING:
     from indexer.captions import CaptionReport
@@ -68,5 +68,5 @@ def run_add(settings: Settings, file: Path, video: str | None = None) -> Caption
         highlight=False,
     )
     if report.unmatched:
-        out.print(f"[yellow]{report.unmatched}[/] name a video that the library does not have.")
+        out.print(f"The library does not have the video of {counted(report.unmatched, 'caption')}.", highlight=False)
     return report

@@ -109,6 +109,11 @@ def library_of(settings: Settings) -> Path:
     return settings.library
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 clip`, `2 clips`: in bold where markup counts."""
+    return f"[bold]{number}[/] {thing}" + ("" if number == 1 else "s")
+
+
 def console() -> Console:
     """Where tables go. As wide as the terminal; 120 columns when the output is not one."""
     out = Console()

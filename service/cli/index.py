@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from service.cli.common import (
     DeviceOption,
@@ -15,6 +16,7 @@ from service.cli.common import (
     ModelOption,
     RootOption,
     console,
+    counted,
     library_of,
     roots_of,
     settings_of,
@@ -36,6 +38,10 @@ KeepOption = Annotated[
 ]
 
 
+_MOST_REFUSED = 40
+"""Refused files that are listed one by one after a run: a folder of videos may have thousands of other files."""
+
+
 class Segment(StrEnum):
     """The ways to divide a file (`indexer.spans`, which is not imported for the sake of the help)."""
 
@@ -45,12 +51,27 @@ class Segment(StrEnum):
 
 
 SegmentOption = Annotated[
-    Segment, typer.Option(help="Make each file one clip, or divide it into windows of equal length, or at its cuts.")
+    Segment | None,
+    typer.Option(
+        help="Make each file one clip, or divide it into windows of equal length, or at its cuts. "
+        "Default: as the folder was indexed before, else whole.",
+        show_default=False,
+    ),
 ]
-WindowOption = Annotated[float, typer.Option("--window", help="Seconds of a window.")]
-OverlapOption = Annotated[float, typer.Option("--overlap", help="Seconds that a window shares with the one before.")]
+WindowOption = Annotated[
+    float | None, typer.Option("--window", help="Seconds of a window. Default: 10.", show_default=False)
+]
+OverlapOption = Annotated[
+    float | None,
+    typer.Option("--overlap", help="Seconds that a window shares with the one before. Default: 2.", show_default=False),
+]
 CutOption = Annotated[
-    float, typer.Option("--cut", help="How much two frames must differ for a cut, from 0 to 255: less, more shots.")
+    float | None,
+    typer.Option(
+        "--cut",
+        help="How much two frames must differ for a cut, from 0 to 255: less, more shots. Default: 27.",
+        show_default=False,
+    ),
 ]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
@@ -65,10 +86,10 @@ def index(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
-    segment: SegmentOption = Segment.WHOLE,
-    window: WindowOption = 10.0,
-    overlap: OverlapOption = 2.0,
-    cut: CutOption = 27.0,
+    segment: SegmentOption = None,
+    window: WindowOption = None,
+    overlap: OverlapOption = None,
+    cut: CutOption = None,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -77,8 +98,8 @@ def index(
     name, are not encoded again, and deleted ones leave the index. It can be stopped with Ctrl-C at any time;
     the next run goes on where it stopped.
 
-    A file that cannot be used is listed with the reason and does not stop the others. Files that the library has
-    keep the clips they have, also if --segment says otherwise now.
+    A file that cannot be used is listed with the reason and does not stop the others. With --segment, files that
+    were divided otherwise are divided and encoded again; without it, every file keeps its clips.
 
     [dim]quartet index ~/Videos --library my-library[/]
 
@@ -101,11 +122,24 @@ def index(
         raise typer.Exit(1)
 
 
-def segmentation_of(segment: Segment, window: float, overlap: float, cut: float) -> Segmentation:
-    """The segmentation that the options ask for. Raises InputError for numbers that make no sense."""
+def segmentation_of(
+    segment: Segment | None, window: float | None, overlap: float | None, cut: float | None
+) -> Segmentation | None:
+    """The segmentation that the options ask for, None if none does.
+
+    Raises InputError for numbers that make no sense, and a usage error for those of another segmentation.
+    """
     from indexer.spans import Segmentation
 
-    return Segmentation(segment.value, window, overlap, cut)
+    given = {"window": window, "overlap": overlap, "cut": cut}
+    owner = {"window": Segment.WINDOW, "overlap": Segment.WINDOW, "cut": Segment.SHOT}
+    for name, number in given.items():
+        if number is not None and segment is not owner[name]:
+            raise typer.BadParameter(f"It goes with --segment {owner[name].value}.", param_hint=f"--{name}")
+    if segment is None:
+        return None
+    numbers = {"window": window, "overlap": overlap, "threshold": cut}
+    return Segmentation(segment.value, **{name: number for name, number in numbers.items() if number is not None})
 
 
 def run_index(
@@ -120,10 +154,11 @@ def run_index(
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
-    from indexer.spans import WHOLE
+    from indexer.scan import resolve_inputs
     from model.registry import load_encoder
 
     folder = library_of(settings)
+    resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     out = console()
     if as_json:
         encoder = load_encoder(settings.model, device=settings.device)
@@ -137,7 +172,7 @@ def run_index(
             encoder,
             on_progress=show,
             workers=workers,
-            segmentation=segmentation or WHOLE,
+            segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
             wait=wait,
@@ -154,11 +189,13 @@ def print_report(report: IndexReport, folder: Path) -> None:
     out = console()
     if report.interrupted:
         out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to go on.")
+    recut = f" ({report.recut} of them divided anew)" if report.recut else ""
     kept = f", {report.missing} missing but kept" if report.missing else ""
     out.print(
-        f"[bold]{report.indexed}[/] indexed, {report.unchanged} unchanged, {report.moved} renamed, "
+        f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
         f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
     )
     if report.refused:
-        out.print(failures_table(report.refused))
-    out.print(f"{folder} now has {report.clips_total} clips (generation {report.generation}).", highlight=False)
+        out.print(failures_table(report.refused, _MOST_REFUSED))
+    clips = counted(report.clips_total, "clip")
+    out.print(f"{escape(str(folder))} now has {clips} (generation {report.generation}).", highlight=False)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.common import LibraryOption, RootOption, console, library_of, roots_of, settings_of
+from service.cli.common import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
 
 
 def remove(
@@ -38,8 +38,8 @@ def remove(
 
     report = remove_videos(folder, paths or [], missing=missing, roots=settings.roots)
     console().print(
-        f"[bold]{report.removed}[/] videos removed. {escape(str(folder))} now has {report.clips_total} clips "
-        f"(generation {report.generation}).",
+        f"{counted(report.removed, 'video')} removed. {escape(str(folder))} now has "
+        f"{counted(report.clips_total, 'clip')} (generation {report.generation}).",
         highlight=False,
     )
 
@@ -70,7 +70,7 @@ def verify(
             highlight=False,
         )
         return
-    table = Table(title=f"{len(problems)} problems", title_justify="left", title_style="red")
+    table = Table(title=counted(len(problems), "problem"), title_justify="left", title_style="red")
     table.add_column("where", no_wrap=True)
     table.add_column("what", overflow="fold")
     for problem in problems:

@@ -29,22 +29,33 @@ _LINE_EVERY = 1.0
 def progress_bar() -> Iterator[Show]:
     """A bar with the pace, the time left and the stage that the others wait for."""
     columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    with Bar(*columns, console=console()) as bar:
-        task = bar.add_task("", total=None, pace="")
+    bar = Bar(*columns, console=console())
+    task = bar.add_task("", total=None, pace="")
 
-        def show(progress: Progress) -> None:
-            bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress))
+    def show(progress: Progress) -> None:
+        # Not before: what is refused at once should not leave an empty bar above its message.
+        bar.start()
+        bar.update(task, completed=progress.done, total=progress.total, pace=_pace(progress))
 
+    try:
         yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _pace(progress: Progress) -> str:
-    if progress.path is None or progress.seconds_left is None:
+    if progress.path is None:
         return ""
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    if not progress.clips:
+        return f"[dim]{escape(progress.path.name)}[/]"
+    left = ""
+    if progress.seconds_left is not None:
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, "
     return (
         f"{progress.clips_per_second:.1f} clips/s, {progress.video_hours_per_hour:.1f} h of video/h, "
-        f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, most time in {progress.bottleneck} "
+        f"{left}most time in {progress.bottleneck} "
         f"[dim]{escape(progress.path.name)}[/]"
     )
 
@@ -66,7 +77,17 @@ def json_lines() -> Iterator[Show]:
 
 def json_report(report: IndexReport) -> str:
     """The line with `"event": "report"` that ends a run."""
-    numbers = ("indexed", "unchanged", "moved", "removed", "missing", "clips_total", "generation", "interrupted")
+    numbers = (
+        "indexed",
+        "recut",
+        "unchanged",
+        "moved",
+        "removed",
+        "missing",
+        "clips_total",
+        "generation",
+        "interrupted",
+    )
     refused = [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in report.refused]
     return json.dumps(
         {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
@@ -16,13 +19,19 @@ if TYPE_CHECKING:
     from indexer.library import Library
 
 
-def status(library: LibraryOption = None, root: RootOption = None) -> None:
+def status(
+    library: LibraryOption = None,
+    root: RootOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as one JSON object.")] = False,
+) -> None:
     """Show what a library holds, which model built it, which files it refused, and how it is searched.
 
     A large library is searched by inverted lists. If what came since they were trained lies elsewhere, it says
     that retraining is due: `quartet tune` does it.
 
     [dim]quartet status --library my-library[/]
+
+    [dim]quartet status --library my-library --json | jq .failures[/]
     """
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
@@ -31,6 +40,9 @@ def status(library: LibraryOption = None, root: RootOption = None) -> None:
 
     out = console()
     with Library.open(folder, roots=settings.roots) as opened:
+        if as_json:
+            typer.echo(json.dumps(status_json(opened)))
+            return
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
@@ -39,6 +51,35 @@ def status(library: LibraryOption = None, root: RootOption = None) -> None:
         out.print(table, highlight=False)
         if failures := opened.catalog.failures():
             out.print(failures_table(failures))
+
+
+def status_json(library: Library) -> dict[str, Any]:
+    """Everything that `status` shows, for machines: sizes in bytes, times in seconds."""
+    from indexer.generation import KINDS
+    from indexer.lists import tuning_of
+    from indexer.usage import disk_usage, media_usage
+
+    generation = library.current()
+    counts, media = library.catalog.counts(), media_usage(library)
+    galleries = {kind: generation.gallery(kind) for kind in KINDS}
+    tunings = {kind: tuning_of(gallery) for kind, gallery in galleries.items()}
+    return {
+        "library": str(library.path.resolve()),
+        "model": asdict(generation.manifest.model),
+        "generation": generation.name,
+        "videos": {"count": counts.videos, **asdict(media)},
+        "clips": {"count": counts.clips, "searchable": len(galleries["clips"]), "unfinished": counts.unfinished},
+        "captions": {"count": counts.captions, "searchable": len(galleries["captions"])},
+        "roots": [
+            {"name": root.name, "path": str(root.path), "there": root.path.is_dir()} for root in library.catalog.roots()
+        ],
+        "disk": disk_usage(library.path),
+        "search": {
+            kind: {"exact": tuning is None, "retraining_due": None if tuning is None else tuning.retraining_due}
+            for kind, tuning in tunings.items()
+        },
+        "failures": [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in library.catalog.failures()],
+    }
 
 
 def _holds(library: Library) -> list[tuple[str, str]]:
@@ -50,6 +91,8 @@ def _holds(library: Library) -> list[tuple[str, str]]:
     media, disk = media_usage(library), disk_usage(library.path)
     gone = f", [yellow]{media.missing} missing[/]" if media.missing else ""
     clips = f"{counts.clips} in the catalogue, {len(generation.clips)} searchable"
+    if counts.unfinished:
+        clips += f"; {counts.unfinished} of files that are being indexed"
     captions = f"{counts.captions} in the catalogue, {len(generation.captions)} searchable"
     return [
         ("library", escape(str(library.path.resolve()))),
@@ -64,7 +107,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
         ("clips", clips),
         ("captions", captions),
         *(
-            ("root", escape(f"{known.name}: {known.path}") + ("" if known.path.is_dir() else " [yellow]not there[/]"))
+            ("root", escape(f"{known.name}: {known.path}") + ("" if known.path.is_dir() else ", [yellow]not there[/]"))
             for known in library.catalog.roots()
         ),
         ("on disk", ", ".join(f"{part} {decimal(size)}" for part, size in disk.items())),

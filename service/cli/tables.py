@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -40,14 +41,17 @@ def provenance(answer: ClipAnswer | CaptionAnswer) -> str:
     return f"[dim]generation {answer.generation}, {kind}, {stages}[/]"
 
 
-def failures_table(failures: Iterable[Failure]) -> Table:
-    """Refused files, each with its reason."""
+def failures_table(failures: Sequence[Failure], most: int | None = None) -> Table:
+    """Refused files, each with its reason. Past `most` of them the others are counted, by reason."""
     table = Table(title="Refused", title_justify="left", title_style="yellow")
     table.add_column("file", overflow="fold")
     table.add_column("reason", no_wrap=True)
     table.add_column("detail")
-    for failure in failures:
+    shown = failures[:most]
+    for failure in shown:
         table.add_row(escape(str(failure.path)), failure.reason, escape(failure.detail))
+    for reason, count in Counter(failure.reason for failure in failures[len(shown) :]).most_common():
+        table.add_row(f"and {count} more", reason, "`quartet status` lists them all.")
     return table
 
 

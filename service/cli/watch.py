@@ -23,7 +23,6 @@ from service.cli.index import (
     LinesOption,
     OverlapOption,
     PathsArgument,
-    Segment,
     SegmentOption,
     WindowOption,
     WorkersOption,
@@ -45,10 +44,10 @@ def watch(
         bool, typer.Option("--poll", help="List the folders again and again: for network shares that report nothing.")
     ] = False,
     workers: WorkersOption = 1,
-    segment: SegmentOption = Segment.WHOLE,
-    window: WindowOption = 10.0,
-    overlap: OverlapOption = 2.0,
-    cut: CutOption = 27.0,
+    segment: SegmentOption = None,
+    window: WindowOption = None,
+    overlap: OverlapOption = None,
+    cut: CutOption = None,
     as_json: LinesOption = False,
 ) -> None:
     """Index folders, and again whenever they change, until Ctrl-C.

@@ -32,13 +32,23 @@ FILES = 24
 
 
 class ReadingPool(DecodePool):
-    """Decodes in its thread: a file's number is its colour."""
+    """Decodes in its thread: a file's number is its colour, and every third one is long."""
 
-    def clips(self, path: Path, count: int, segmentation: Segmentation = WHOLE) -> Generator[DecodedClip, None, None]:
+    def clips(
+        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0
+    ) -> Generator[DecodedClip, None, None]:
         number = int(path.read_text())
-        frames = np.full((count, 8, 8, 3), (number * 40 % 256, number * 24 % 256, number * 8 % 256), dtype=np.uint8)
-        info = VideoInfo(1.0, 4.0, 8, 8, count)
-        yield DecodedClip(SampledClip(frames, np.arange(count) / 4.0, Span(0.0, 1.0), info), b"picture", b"strip")
+        length = clips_in(path)
+        info = VideoInfo(float(length), 4.0, 8, 8, count * length)
+        for i in range(skip, length):
+            colour = number * 40 % 256, number * 24 % 256, i * 20 % 256
+            frames = np.full((count, 8, 8, 3), colour, dtype=np.uint8)
+            times = i + np.arange(count) / 4.0
+            yield DecodedClip(SampledClip(frames, times, Span(i, i + 1.0), info), b"picture", b"strip")
+
+
+def clips_in(path: Path) -> int:
+    return 7 if int(path.read_text()) % 3 == 0 else 1
 
 
 class Media:
@@ -127,13 +137,22 @@ def check_opens(library: Path) -> None:
                 opened.thumbnail(clip_id)
 
 
+def unfinished(library: Path) -> int:
+    """Clips of files that a run has been killed in."""
+    if not exists(library):
+        return 0
+    with Library.open(library) as opened:
+        return opened.catalog.counts().unfinished
+
+
 def main(folder: Path, kills: int, seed: int) -> None:
     pipeline.DecodePool = ReadingPool  # type: ignore[misc]
+    pipeline.PART = 2
     rng = np.random.default_rng(seed)
     media, library = Media(folder / "media", rng), folder / "library"
     moments = run(folder / "measured", media.folder, None)
     assert moments is not None
-    killed, rounds, published = 0, 0, set()
+    killed, rounds, resumed, published = 0, 0, 0, set()
     while killed < kills:
         # Most are short, so that many runs share the work; some may reach into the publishing of a generation.
         longest = moments // 4 if rng.random() < 0.8 else moments
@@ -143,10 +162,12 @@ def main(folder: Path, kills: int, seed: int) -> None:
             media.change()
             rounds += 1
         check_opens(library)
+        resumed += unfinished(library) > 0
         published.update(path.name for path in library.glob("generations/*"))
     last = run(library, media.folder, None)
     run(folder / "undisturbed", media.folder, None)
     killed_library, calm = vectors(library), vectors(folder / "undisturbed")
+    left = sorted(media.folder.iterdir())
     print(
         json.dumps(
             {
@@ -154,9 +175,11 @@ def main(folder: Path, kills: int, seed: int) -> None:
                 "rounds": rounds,
                 "left_by_kills": sorted(name for name in published if name.startswith(".")),
                 "completed": last is not None,
-                "files": len(list(media.folder.iterdir())),
-                "clips_per_file": sorted({len(each) for each in killed_library.values()}),
-                "same_files": sorted(killed_library) == sorted(path.name for path in media.folder.iterdir()),
+                "files": len(left),
+                "each_clip_once": all(len(killed_library[path.name]) == clips_in(path) for path in left),
+                "stopped_in_a_file": resumed,
+                "unfinished": unfinished(library),
+                "same_files": sorted(killed_library) == [path.name for path in left],
                 "same_vectors": killed_library == calm,
                 "problems": [problem.detail for problem in verify_library(library, content=True)],
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -155,6 +156,47 @@ def test_frames_that_cannot_be_decoded_leave_the_one_before_on_screen(tmp_path: 
         pictures = list(reader.at(np.array([49, 50, 51, 60])))
     assert [number_of(picture.pixels) for picture in pictures] == [49, 49, 49, 60]
     assert [picture.time for picture in pictures] == pytest.approx([1.96, 1.96, 1.96, 2.4])
+
+
+CORNERS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
+"""Of the picture as it is stored: above left and right, below left and right."""
+
+# Per display matrix (a, b, c, d): which corner is shown above left and right, below left and right.
+MATRICES = {
+    "as it is": ((1, 0, 0, 1), (0, 1, 2, 3)),
+    "mirrored": ((-1, 0, 0, 1), (1, 0, 3, 2)),
+    "upside down": ((1, 0, 0, -1), (2, 3, 0, 1)),
+    "half a turn": ((-1, 0, 0, -1), (3, 2, 1, 0)),
+    "a quarter clockwise": ((0, 1, -1, 0), (2, 0, 3, 1)),
+    "a quarter anticlockwise": ((0, -1, 1, 0), (1, 3, 0, 2)),
+    "swapped": ((0, 1, 1, 0), (0, 2, 1, 3)),
+    "swapped and half a turn": ((0, -1, -1, 0), (3, 1, 2, 0)),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_pictures_are_turned_and_mirrored_as_they_are_shown(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.mp4"
+    picture = np.zeros((32, 64, 3), np.uint8)
+    for i, colour in enumerate(CORNERS):
+        picture[16 * (i // 2) :, 32 * (i % 2) :] = colour
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=10, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv444p"
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))
+    (a, b, c, d), expected = MATRICES[name]
+    content = bytearray(path.read_bytes())
+    # ISO/IEC 14496-12, 8.3.2: the matrix is 40 bytes after the type of a track header box of version 0.
+    numbers = [a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30]
+    struct.pack_into(">9i", content, content.index(b"tkhd") + 44, *numbers)
+    path.write_bytes(content)
+    clip = sample_frames(path, 1)
+    shown = clip.frames[0]
+    height, width = shown.shape[:2]
+    assert (clip.info.width, clip.info.height) == (width, height) == ((64, 32) if a else (32, 64))
+    found = [shown[y, x] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
+    assert [int(np.abs(np.array(CORNERS) - pixel.astype(int)).sum(axis=1).argmin()) for pixel in found] == [*expected]
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.flv", "a.avi", "a.mp4"])

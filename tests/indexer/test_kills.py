@@ -25,7 +25,9 @@ def test_forty_kills_end_in_the_library_of_an_undisturbed_run(tmp_path: Path) ->
     found = json.loads(done.stdout)
     assert found["killed"] == 40
     assert found["completed"]
-    assert found["clips_per_file"] == [1]
+    assert found["each_clip_once"]
     assert found["same_files"] and found["same_vectors"]
     assert found["problems"] == []
+    assert found["stopped_in_a_file"], "some kills should fall into a file of which a part has been kept"
+    assert found["unfinished"] == 0
     assert found["left_by_kills"], "some kills should fall into the writing of a generation"

@@ -135,6 +135,13 @@ def test_verifying_finds_what_is_wrong(
     assert detail in problems[0].detail
 
 
+def test_a_root_that_is_away_is_one_problem(library: Path, videos: Path) -> None:
+    videos.rename(videos.with_name("elsewhere"))
+    (problem,) = verify_library(library)
+    assert problem.where == "videos"
+    assert f"with 5 videos, is not at {videos}" in problem.detail
+
+
 def test_verifying_reads_large_indices_that_opening_does_not(
     library: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

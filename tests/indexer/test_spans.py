@@ -56,3 +56,16 @@ def test_windows_cover_the_video_in_order(duration: float, size: tuple[float, fl
 def test_numbers_that_make_no_sense_are_refused(given: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Segmentation(**given)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "text"),
+    [
+        (Segmentation(), "whole"),
+        (Segmentation("window", window=7.25, overlap=0.1), "window 7.25 0.1"),
+        (Segmentation("shot", threshold=30.0), "shot 30"),
+    ],
+)
+def test_a_segmentation_is_written_down_and_read_back(segmentation: Segmentation, text: str) -> None:
+    assert segmentation.text == text
+    assert Segmentation.parse(text) == segmentation

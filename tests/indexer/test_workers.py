@@ -15,6 +15,7 @@ import pytest
 
 from indexer import workers
 from indexer.decode import read_clips, sample_frames
+from indexer.limits import UNLIMITED
 from indexer.spans import Segmentation
 from indexer.workers import DecodePool
 from model.errors import VideoError
@@ -66,12 +67,12 @@ from pathlib import Path
 from indexer import workers
 from indexer.decode import read_clips
 
-def stand_in(path, count, segmentation, alive):
+def stand_in(path, count, segmentation, alive, **options):
     if "crash" in path.name:
         os.kill(os.getpid(), signal.SIGSEGV)
     while "hang" in path.name:
         time.sleep(60)
-    yield from read_clips(path, count, segmentation, alive)
+    yield from read_clips(path, count, segmentation, alive, **options)
 
 workers.read_clips = stand_in
 
@@ -115,7 +116,8 @@ def test_a_slow_decoder_gives_signs_of_life(video: Path, monkeypatch: pytest.Mon
             sent.append(answer)
 
     monkeypatch.setattr(workers, "_SIGN", -1.0)
-    assert workers._answer(Pipe(), video, 1, Segmentation()) == workers._COMPLETE  # type: ignore[arg-type]
+    task = workers._Task(video, 1, Segmentation(), 0, UNLIMITED)
+    assert workers._answer(Pipe(), task) == workers._COMPLETE  # type: ignore[arg-type]
     assert sent[0] == workers._SIGN_OF_LIFE
     assert isinstance(sent[-1], workers.DecodedClip)
 

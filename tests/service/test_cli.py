@@ -143,6 +143,18 @@ def test_files_are_divided_on_request(built_world: World, tmp_path: Path) -> Non
     assert refused.exit_code == 1
     assert refused.stderr == "Error: The overlap of windows of 10 s must be from 0 to 9 s, not 60 s.\n"
     assert not (tmp_path / "none").exists()
+    for wrong in (("--window", "5"), ("--segment", "shot", "--overlap", "1"), ("--segment", "whole", "--cut", "9")):
+        unfit = run("index", video, "--library", tmp_path / "none", *wrong)
+        assert unfit.exit_code == 2
+        assert "It goes with --segment" in words(unfit.stderr)
+
+
+def test_files_are_divided_anew_where_another_way_is_asked_for(built_world: World, tmp_path: Path) -> None:
+    index = ("index", built_world.videos / "red.mp4", "--library", tmp_path / "l")
+    assert "1 indexed, 0 unchanged" in words(run(*index).stdout)
+    windows = ("--segment", "window", "--window", "0.5", "--overlap", "0")
+    assert "1 indexed (1 of them divided anew), 0 unchanged" in words(run(*index, *windows).stdout)
+    assert "0 indexed, 1 unchanged" in words(run(*index).stdout)
 
 
 def test_strict_fails_for_a_refused_file(built_world: World, tmp_path: Path) -> None:

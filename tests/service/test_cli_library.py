@@ -74,6 +74,18 @@ def test_status_says_how_much_there_is_and_where(own: World, monkeypatch: pytest
     assert "1 missing" in words(run("status", "--library", own.library).stdout)
 
 
+def test_status_for_machines(built_world: World) -> None:
+    found = json.loads(run("status", "--library", built_world.library, "--json").stdout)
+    assert found["generation"] == (built_world.library / "CURRENT").read_text().strip()
+    assert found["model"]["fingerprint"] == "fake-0-16"
+    assert found["videos"]["count"] == found["clips"]["count"] == found["clips"]["searchable"]
+    assert found["videos"]["missing"] == 0
+    assert found["search"]["clips"] == {"exact": True, "retraining_due": None}
+    assert {"file": str(built_world.videos / "empty.mp4"), "reason": "empty-file", "detail": "The file is empty."} in (
+        found["failures"]
+    )
+
+
 def test_relocating_and_verifying(own: World) -> None:
     moved = own.videos.rename(own.videos.with_name("again"))
     library = ("--library", own.library)
@@ -88,9 +100,9 @@ def test_relocating_and_verifying(own: World) -> None:
 
 def test_removing(own: World) -> None:
     given = ("--library", own.library, "--root", f"videos={own.videos}")
-    assert "1 videos removed" in run("remove", own.videos / "red.mp4", *given).stdout
+    assert "1 video removed" in run("remove", own.videos / "red.mp4", *given).stdout
     (own.videos / "blue.mp4").unlink()
-    assert "1 videos removed" in run("remove", "--missing", *given).stdout
+    assert "1 video removed" in run("remove", "--missing", *given).stdout
     assert "3 clips" in run("status", *given).stdout.replace("3 in the catalogue", "3 clips")
     before = state(own.library)
     refused(run("remove", own.videos / "red.mp4", *given), "The library has no video at")

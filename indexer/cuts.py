@@ -1,0 +1,37 @@
+"""How each file of a run is to be divided into clips, and whether the clips that it has still stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from indexer.catalog import Video
+from indexer.spans import WHOLE, Segmentation
+
+
+class Cuts:
+    """With a segmentation that was asked for, that is how, and what was cut otherwise is cut again.
+
+    Without one every file keeps its clips, a changed one is cut as it was, and a new one like the latest video of
+    the input that it lies in; where there is none, it is one clip.
+    """
+
+    def __init__(self, asked: Segmentation | None, inputs: Sequence[Path], known: Sequence[Video]) -> None:
+        self._asked = asked
+        self._of_file = {video.path: video.segmentation for video in known}
+        latest = sorted(known, key=lambda video: video.id)
+        self._of_input = {
+            entry: next((video.segmentation for video in reversed(latest) if video.path.is_relative_to(entry)), None)
+            for entry in inputs
+        }
+
+    def stands(self, video: Video) -> bool:
+        return self._asked is None or video.segmentation == self._asked.text
+
+    def of(self, path: Path) -> Segmentation:
+        """How to cut a file that has no clips or no longer those that it should have."""
+        if self._asked is not None:
+            return self._asked
+        inputs = (text for entry, text in self._of_input.items() if path.is_relative_to(entry))
+        text = self._of_file.get(path) or next(inputs, None)
+        return WHOLE if text is None else Segmentation.parse(text)
