@@ -121,15 +121,15 @@ def run_index(
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
     from indexer.spans import WHOLE
-    from model.registry import load_encoder
+    from service.models import open_encoder
 
     folder = library_of(settings)
     out = console()
     if as_json:
-        encoder = load_encoder(settings.model, device=settings.device)
+        encoder = open_encoder(settings)
     else:
         with out.status("Loading the model"):
-            encoder = load_encoder(settings.model, device=settings.device)
+            encoder = open_encoder(settings)
     with json_lines() if as_json else progress_bar() as show:
         report = index_videos(
             folder,
