@@ -138,7 +138,17 @@ def _load(place: Path) -> tuple[Any, Any, Any]:
         raise ModelError(f"The model in {place} ({type(net).__name__}) has no tower for pictures and one for texts.")
     if missing := sorted(report["missing_keys"]):
         raise ModelError(f"The weights in {place} lack {len(missing)} entries, the first is {missing[0]!r}.")
+    _check_tokenizer(place, tokenizer, net.config.text_config.vocab_size)
     return net, tokenizer, images
+
+
+def _check_tokenizer(place: Path, tokenizer: Any, vocab_size: int) -> None:
+    """Without its files, transformers makes a tokenizer to which all texts are the same."""
+    one, other = (tokenizer(text)["input_ids"] for text in ("dog", "cat"))
+    if one == other:
+        raise ModelError(f"The tokenizer in {place} cannot be loaded: it has no vocabulary.")
+    if max(*one, *other) >= vocab_size:
+        raise ModelError(f"The tokenizer in {place} belongs to another model: it has more words than the weights.")
 
 
 def _vectors(output: Any) -> Tensor:
