@@ -47,7 +47,7 @@ def _fetch(
     name: str, repository: str, folder: Path, revision: str | None, endpoint: str | None, tell: Callable[[str], None]
 ) -> Record:
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     partial = folder.with_name(f".{folder.name}.partial")
     try:
@@ -69,7 +69,7 @@ def _fetch(
         raise InputError(f"{repository} has no revision {revision!r}.") from error
     except RepositoryNotFoundError as error:
         raise InputError(f"The hub has no model {repository!r}, or only for those who are logged in.") from error
-    except (HfHubHTTPError, OSError) as error:  # no network, HF_HUB_OFFLINE, a full disk
+    except (HTTPError, OSError) as error:  # no network, HF_HUB_OFFLINE, a full disk
         raise InputError(f"{repository} cannot be fetched: {error}") from error
     try:
         record = _checked(partial, name, repository, commit)

@@ -52,6 +52,7 @@ def write_siglip(folder: Path, seed: int = 0) -> Path:
     (folder / "spiece.model").write_bytes(pieces.getvalue())
     tokenizer = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=24)
     text = {**TOWER, "vocab_size": len(tokenizer), "max_position_embeddings": 24, "projection_size": 24}
+    text |= {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
     _spread(model)
     model.save_pretrained(folder)
