@@ -13,42 +13,42 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-THINGS = tuple("""
+_THINGS = """
 man woman child baby boy girl person crowd family couple team player dancer singer musician drummer guitarist chef
-soldier firefighter doctor teacher student nurse skier surfer cyclist runner swimmer climber clown puppet
-dog cat horse cow sheep goat pig chicken duck bird parrot owl eagle fish shark whale dolphin turtle frog snake spider
-butterfly bee elephant lion tiger bear monkey giraffe zebra kangaroo rabbit mouse squirrel fox wolf deer
-car truck bus motorcycle bicycle train airplane helicopter boat ship tractor ambulance scooter skateboard rocket
-house building tower bridge street road city village church castle shop restaurant kitchen bathroom bedroom office
-classroom stadium stage gym pool garden park farm factory airport station
-beach sea river lake waterfall mountain hill desert forest field sky cloud sun moon sunset snow rain fire smoke grass
-tree flower leaf rock sand ice
-table chair sofa bed door window lamp mirror clock shelf stairs
-computer laptop phone camera television screen keyboard microphone robot drone machine engine wheel
-guitar piano violin drum trumpet
-ball bat racket net goal helmet glove bag backpack umbrella hat glasses mask shirt dress suit shoe
-knife fork spoon plate bowl cup bottle glass pan pot oven stove
-bread cake pizza sandwich salad soup meat egg cheese rice pasta vegetable tomato potato onion carrot fruit apple
-banana orange coffee beer wine water milk
-book newspaper paper pen pencil paint painting map sign flag box toy doll balloon rope tool hammer saw scissors
-gun sword makeup hair face hand foot tattoo cartoon logo
-""".split())
+soldier firefighter doctor teacher student nurse skier surfer cyclist runner swimmer climber clown puppet dog cat
+horse cow sheep goat pig chicken duck bird parrot owl eagle fish shark whale dolphin turtle frog snake spider
+butterfly bee elephant lion tiger bear monkey giraffe zebra kangaroo rabbit mouse squirrel fox wolf deer car truck bus
+motorcycle bicycle train airplane helicopter boat ship tractor ambulance scooter skateboard rocket house building
+tower bridge street road city village church castle shop restaurant kitchen bathroom bedroom office classroom stadium
+stage gym pool garden park farm factory airport station beach sea river lake waterfall mountain hill desert forest
+field sky cloud sun moon sunset snow rain fire smoke grass tree flower leaf rock sand ice table chair sofa bed door
+window lamp mirror clock shelf stairs computer laptop phone camera television screen keyboard microphone robot drone
+machine engine wheel guitar piano violin drum trumpet ball bat racket net goal helmet glove bag backpack umbrella hat
+glasses mask shirt dress suit shoe knife fork spoon plate bowl cup bottle glass pan pot oven stove bread cake pizza
+sandwich salad soup meat egg cheese rice pasta vegetable tomato potato onion carrot fruit apple banana orange coffee
+beer wine water milk book newspaper paper pen pencil paint painting map sign flag box toy doll balloon rope tool
+hammer saw scissors gun sword makeup hair face hand foot tattoo cartoon logo
+"""
 
-ACTIONS = tuple(line.strip() for line in """
+_ACTIONS = """
 walking, running, jumping, dancing, singing, talking, laughing, crying, sleeping, sitting, standing, kneeling, waving,
-clapping, hugging, kissing, fighting, boxing, wrestling, exercising, stretching, lifting weights, doing yoga,
-doing a flip, swimming, diving, surfing, sailing, rowing a boat, fishing, skiing, snowboarding, skating,
-skateboarding, riding a bicycle, riding a horse, riding a motorcycle, driving a car, racing, flying, falling, climbing,
-crawling, rolling, spinning, sliding, swinging, playing football, playing basketball, playing tennis, playing baseball,
-playing golf, playing volleyball, playing a video game, playing cards, playing the guitar, playing the piano,
-playing the drums, playing the violin, throwing a ball, catching a ball, kicking a ball, cooking, frying, baking,
-boiling water, grilling meat, cutting, chopping vegetables, peeling, mixing, stirring, pouring, eating, drinking,
-washing dishes, washing hands, cleaning, sweeping, brushing teeth, cutting hair, combing hair, putting on makeup,
-getting dressed, painting, drawing, writing, reading, typing, folding paper, sewing, knitting, building, hammering,
-sawing, digging, planting, watering plants, mowing the lawn, repairing, opening, closing, pushing, pulling, carrying,
-packing, giving a speech, giving an interview, teaching, presenting, shaking hands, walking a dog, feeding animals,
-chasing, barking, shooting, exploding, burning, smoking, marching, celebrating, performing on a stage
-""".replace("\n", " ").split(","))  # fmt: skip
+clapping, hugging, kissing, fighting, boxing, wrestling, exercising, stretching, lifting weights, doing yoga, doing a
+flip, swimming, diving, surfing, sailing, rowing a boat, fishing, skiing, snowboarding, skating, skateboarding, riding
+a bicycle, riding a horse, riding a motorcycle, driving a car, racing, flying, falling, climbing, crawling, rolling,
+spinning, sliding, swinging, playing football, playing basketball, playing tennis, playing baseball, playing golf,
+playing volleyball, playing a video game, playing cards, playing the guitar, playing the piano, playing the drums,
+playing the violin, throwing a ball, catching a ball, kicking a ball, cooking, frying, baking, boiling water, grilling
+meat, cutting, chopping vegetables, peeling, mixing, stirring, pouring, eating, drinking, washing dishes, washing
+hands, cleaning, sweeping, brushing teeth, cutting hair, combing hair, putting on makeup, getting dressed, painting,
+drawing, writing, reading, typing, folding paper, sewing, knitting, building, hammering, sawing, digging, planting,
+watering plants, mowing the lawn, repairing, opening, closing, pushing, pulling, carrying, packing, giving a speech,
+giving an interview, teaching, presenting, shaking hands, walking a dog, feeding animals, chasing, barking, shooting,
+exploding, burning, smoking, marching, celebrating, performing on a stage
+"""
+
+
+THINGS = tuple(_THINGS.split())
+ACTIONS = tuple(" ".join(phrase.split()) for phrase in _ACTIONS.split(","))
 """Everyday things and actions of video captions; those of another field are then interpolated between them."""
 
 SHOWN = 2.0

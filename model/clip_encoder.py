@@ -70,18 +70,18 @@ class ClipEncoder:
         self.tower = TwoTower(folder, device)
         self.parser = parser or SpacyParser()
         self.prompts = prompts or Prompts()
-        dim = self.tower.dim
+        dim = self.tower.feature_dim
         self.head = HolographicHead(dim, SHARPNESS)
         self.spec = EncoderSpec(name, self._fingerprint(), level_specs(dim, self.tower.centre), FRAMES, NOTE)
 
     def _fingerprint(self) -> str:
-        parts = (_CODE, self.tower.sha256, self.parser.name, self.prompts, THINGS, ACTIONS, FRAMES, WINDOW)
+        parts = (_CODE, self.tower.config.sha256, self.parser.name, self.prompts, THINGS, ACTIONS, FRAMES, WINDOW)
         return hashlib.sha256(repr((*parts, BEST_FRAMES, BEST_WINDOWS, SHARPNESS)).encode()).hexdigest()[:16]
 
     @torch.inference_mode()
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         rows: dict[str, list[Tensor]] = {name: [] for name in LEVEL_NAMES}
-        for frames in self.tower.frame_features(clips):
+        for frames in self.tower.features(clips):
             mean = frames.mean(0)
             rows["global"].append(mean)
             rows["entity"].append(self._best_things(frames, BEST_FRAMES))
@@ -94,7 +94,7 @@ class ClipEncoder:
         prompts = [self._prompts(caption) for caption in parsed]
         rows = self._texts([text for own in prompts for level in LEVEL_NAMES for text in own[level]])
         vectors: Vectors = {
-            name: np.stack([_mean([rows[text] for text in own[name]], self.tower.dim) for own in prompts])
+            name: np.stack([_mean([rows[text] for text in own[name]], self.tower.feature_dim) for own in prompts])
             for name in LEVEL_NAMES
         }
         return TextBatch(vectors, [caption.attributes() for caption in parsed])

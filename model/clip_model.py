@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -26,33 +27,48 @@ TEXTS = 64
 """Texts in one pass of the text tower."""
 
 
+@dataclass(frozen=True)
+class TwoTowerConfig:
+    """Which model saw the frames: its name or folder, and the hash of its files. What `BackboneConfig` is of others."""
+
+    two_tower: str
+    sha256: str
+
+
 class TwoTower:
-    """Frames and texts to unit vectors of one space. `sha256` is a hash of all files of the model.
+    """Frames and texts to unit vectors of one space, of width `feature_dim`.
+
+    `config` names the model as `name`, or else as its folder, with a hash of all its files.
 
     `centre` is the cosine at which a picture and a text are as likely to belong together as not: SigLIP has learned
     it, for CLIP see `CLIP_CENTRE`.
     Raises ModelError for a folder without such a model, or with weights missing.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, device: str = "cpu", name: str | None = None) -> None:
         place = two_tower_folder(folder)
         if place is None:
             raise ModelError(
                 f"{folder} holds no two-tower model of pictures and texts: no config.json there has a text_config and "
                 "a vision_config. Models of the families CLIP and SigLIP do."
             )
-        self.folder = folder
-        self.sha256 = _digest(hash_files(folder))
-        self.device = torch.device(device)
+        self.config = TwoTowerConfig(name or str(folder.resolve()), _digest(hash_files(folder)))
         self.net, self.tokenizer, self.images = _load(place)
-        self.net.to(self.device).eval()
+        self.net.eval()
+        self.to(device)
         config = self.net.config
         self.max_tokens: int = config.text_config.max_position_embeddings
         # SigLIP was trained on texts padded to the full length, and reads its last position.
         self.pads_fully = config.model_type.startswith("siglip")
         self.centre = self._centre()
+        self.feature_dim = self.texts(["a"]).shape[1]
+
+    def to(self, device: str) -> Self:
+        """Move the model to a device; returns itself."""
+        self.device = torch.device(device)
+        self.net.to(self.device)
         self._batches = FittingBatches(self.device)
-        self.dim = self.texts(["a"]).shape[1]
+        return self
 
     def _centre(self) -> float:
         scale, bias = getattr(self.net, "logit_scale", None), getattr(self.net, "logit_bias", None)
@@ -61,8 +77,8 @@ class TwoTower:
         return float(-bias.detach() / scale.detach().exp())
 
     @torch.inference_mode()
-    def frame_features(self, clips: Sequence[Frames]) -> list[Tensor]:
-        """Unit vectors of every frame of every clip: one (T_i, dim) float32 tensor per clip, on the CPU."""
+    def features(self, clips: Sequence[Frames]) -> list[Tensor]:
+        """Unit vectors of every frame of every clip: one (T_i, feature_dim) float32 tensor per clip, on the CPU."""
         inputs = [self._prepare(frames) for frames in clips]
         names = list(inputs[0])
         joined = {name: torch.cat([clip[name] for clip in inputs]) for name in names}
@@ -70,7 +86,7 @@ class TwoTower:
         def forward(rows: Tensor) -> Tensor:
             chosen = {name: values[rows] for name, values in joined.items()}
             with half_precision(self.device):
-                return _vectors(self.net.get_image_features(**chosen)).float()
+                return self.net.get_image_features(**chosen).pooler_output.float()
 
         rows = self._batches(forward, torch.arange(len(joined["pixel_values"]), device=self.device))
         return list(fn.normalize(rows, dim=-1).cpu().split([len(frames) for frames in clips]))
@@ -83,7 +99,7 @@ class TwoTower:
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors of texts, (N, dim) float32 on the CPU. A text longer than the model reads is cut off.
+        """Unit vectors of texts, (N, feature_dim) float32 on the CPU. A text longer than the model reads is cut off.
 
         Texts are computed in single precision: there are few of them, and their order decides between near hits.
         """
@@ -91,7 +107,7 @@ class TwoTower:
         vectors = torch.empty(len(texts), 0)
         for start in range(0, len(order), TEXTS):
             chosen = order[start : start + TEXTS]
-            rows = _vectors(self.net.get_text_features(**self.tokens([texts[i] for i in chosen]))).float().cpu()
+            rows = self.net.get_text_features(**self.tokens([texts[i] for i in chosen])).pooler_output.float().cpu()
             if start == 0:
                 vectors = rows.new_empty(len(texts), rows.shape[1])
             vectors[chosen] = rows
@@ -149,11 +165,6 @@ def _check_tokenizer(place: Path, tokenizer: Any, vocab_size: int) -> None:
         raise ModelError(f"The tokenizer in {place} cannot be loaded: it has no vocabulary.")
     if max(*one, *other) >= vocab_size:
         raise ModelError(f"The tokenizer in {place} belongs to another model: it has more words than the weights.")
-
-
-def _vectors(output: Any) -> Tensor:
-    """The pooled vectors of a tower, whose output is an object in transformers 5 and was a tensor before."""
-    return output if isinstance(output, Tensor) else output.pooler_output
 
 
 def _digest(hashes: dict[str, str]) -> str:

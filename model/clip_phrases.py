@@ -71,7 +71,19 @@ def participle(verb: str) -> str:
     return verb + "ing"
 
 
-_STRESSED_LAST = ("begin", "forget", "admit", "commit", "control", "occur", "prefer", "refer", "unpin", "unzip", "equip")
+_STRESSED_LAST = (
+    "begin",
+    "forget",
+    "admit",
+    "commit",
+    "control",
+    "occur",
+    "prefer",
+    "refer",
+    "unpin",
+    "unzip",
+    "equip",
+)
 """Verbs of two syllables whose last one is stressed: only those double their consonant."""
 
 

@@ -25,7 +25,7 @@ def prepare_model(
 
     `revision` is a branch, tag or commit; None: the one that is there already, else the newest. `endpoint` is another
     hub than huggingface.co. Nothing is left behind of a model that cannot be used.
-    Raises InputError for a name that the hub does not have, ModelError for a model that is not of two towers or damaged.
+    Raises InputError for a name that the hub does not have, ModelError for a model that is damaged or of another kind.
     """
     known = find_prepared(models, name)
     if known is not None:

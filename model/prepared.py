@@ -1,8 +1,8 @@
 """Two-tower models on this machine: where `quartet prepare` keeps them, and what it notes of each.
 
-    MODELS/sentence-transformers--clip-ViT-B-32/
-      config.json, model.safetensors, ...    as published
-      prepared.json                          name, repository, revision, SHA-256 of every file
+MODELS/sentence-transformers--clip-ViT-B-32/
+  config.json, model.safetensors, ...    as published
+  prepared.json                          name, repository, revision, SHA-256 of every file
 """
 
 from __future__ import annotations

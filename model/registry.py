@@ -38,7 +38,7 @@ def load_encoder(name_or_path: str | Path, device: str = "auto", models: Path = 
         return ClipEncoder(folder, called, resolve_device(device))
     from model.mcsan_encoder import McsanEncoder
 
-    return McsanEncoder(checkpoint_folder(name, models), resolve_device(device))
+    return McsanEncoder(checkpoint_folder(name, models), resolve_device(device), models=models)
 
 
 def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) -> Path:

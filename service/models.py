@@ -50,4 +50,3 @@ def choices(settings: Settings) -> str:
         "  demo             the bundled one, which has only seen the generated cartoon world of `quartet demo`",
     ]
     return "\n".join(lines)
-

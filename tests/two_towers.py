@@ -44,10 +44,10 @@ def write_siglip(folder: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = io.BytesIO()
+    sentences = ["a dog chases a red ball over the grass", "two men are riding horses", "abcdefghijklmnopqrstuvwxyz"]
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(["a dog chases a red ball over the grass", "two men are riding horses", "abcdefghijklm",
-                                "nopqrstuvwxyz"] * 4),
-        model_writer=pieces, vocab_size=64, hard_vocab_limit=False, minloglevel=2, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
+        sentence_iterator=iter(sentences * 4), model_writer=pieces, vocab_size=64, hard_vocab_limit=False,
+        minloglevel=2, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
     )  # fmt: skip
     (folder / "spiece.model").write_bytes(pieces.getvalue())
     tokenizer = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=24)

@@ -110,8 +110,8 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     from indexer.captions import video_names
     from indexer.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
-    from service.models import open_encoder
     from model.training.checks import named
+    from service.models import open_encoder
 
     with console().status("Loading the model"):
         encoder = open_encoder(settings)
@@ -156,7 +156,9 @@ def _on_features(
     files = {} if videos is None else _files_by_name(videos)
     with console().status("Encoding captions and features"):
         folder = checkpoint_folder(chosen_model(settings), settings.models)
-        scores, checkpoint = scores_on_features(folder, captioned, features, resolve_device(settings.device))
+        scores, checkpoint = scores_on_features(
+            folder, captioned, features, resolve_device(settings.device), settings.models
+        )
     about = {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint, "features": features.name}
 
     def picture(video: int) -> bytes | None:

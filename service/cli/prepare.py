@@ -23,7 +23,9 @@ def prepare(
     ] = None,
     models: Annotated[
         Path | None,
-        typer.Option(help="Where models are kept. Default: QUARTET_MODELS, else ~/.cache/quartet/models.", show_default=False),
+        typer.Option(
+            help="Where models are kept. Default: QUARTET_MODELS, else ~/.cache/quartet/models.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Fetch a model for zero-shot search: any two-tower model of the families CLIP and SigLIP.
@@ -43,7 +45,8 @@ def prepare(
     folder = prepared_folder(settings.models, model)
     size = decimal(sum((folder / name).stat().st_size for name in record.files))
     console().print(
-        f"[bold]{escape(record.name)}[/] lies in {escape(str(folder))}: {len(record.files)} files, {size}. Use it with:\n"
+        f"[bold]{escape(record.name)}[/] lies in {escape(str(folder))}: {len(record.files)} files, {size}. "
+        "Use it with:\n"
         f"  quartet index VIDEOS --library LIBRARY --model {escape(record.name)}",
         highlight=False,
         soft_wrap=True,

@@ -51,7 +51,7 @@ def test_vectors_are_those_of_transformers(folders: dict[str, Path], kind: str) 
         with torch.inference_mode():
             expected = fn.normalize(model.get_text_features(**inputs).pooler_output, dim=-1)[0]
         torch.testing.assert_close(tower.texts(TEXTS)[i], expected, atol=2e-6, rtol=1e-5)
-    for frames, rows in zip(clips(), tower.frame_features(clips()), strict=True):
+    for frames, rows in zip(clips(), tower.features(clips()), strict=True):
         inputs = processor.image_processor([Image.fromarray(frame) for frame in frames], return_tensors="pt")
         with torch.inference_mode():
             expected = fn.normalize(model.get_image_features(**inputs).pooler_output, dim=-1)
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, damage: Callable[
 
 def test_every_file_counts_for_the_hash(folders: dict[str, Path], tmp_path: Path) -> None:
     one, same, other = (TwoTower(write_clip(tmp_path / name, seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
-    assert one.sha256 == same.sha256 != other.sha256
+    assert one.config.sha256 == same.config.sha256 != other.config.sha256
 
 
 def test_batches_shrink_until_they_fit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from click.testing import Result
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from model import presets
 from model.prepared import Record, hash_files, prepared_folder, write_record
 from service.app import create_app
 from service.cli import app
@@ -112,3 +114,55 @@ def test_without_its_weights_nothing_starts(built_world: World, tmp_path: Path, 
     for command in (("serve",), ("search", "red"), ("describe", built_world.videos / "red.mp4")):
         refused = run(*command, "--library", library)
         assert refused.exit_code == 1 and refused.stderr.strip().endswith(f"Run: quartet prepare {NAME}")
+
+
+def test_training_on_top_and_back_into_the_index(
+    built_world: World, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(
+        presets.CLIP,
+        model=replace(presets.CLIP.model, embed_dim=16, heads=2, attention_dim=8),
+        train=replace(presets.CLIP.train, batch_size=4, epochs=1),
+    )
+    monkeypatch.setitem(presets.PRESETS, "clip", small)
+    monkeypatch.setenv("QUARTET_TEXT_CACHE", str(tmp_path / "texts"))
+    folder = put(models, write_clip, "some/clip")
+    captions = tmp_path / "captions.jsonl"
+    lines = [{"video": name, "captions": [text, f"the {name} one"]} for name, text in built_world.texts.items()]
+    captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    out, library = tmp_path / "mine", tmp_path / "library"
+    trained = run("train", captions, "--videos", built_world.videos, "--model", "some/clip", "--out", out)
+    assert trained.exit_code == 0, trained.output
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    assert config["backbone"]["two_tower"] == "some/clip" and config["sentence_encoder"].startswith("two-tower")
+    assert (out / "model.safetensors").stat().st_size < 1_000_000  # the two-tower model is named, not copied
+    indexed = run("index", built_world.videos, "--library", library, "--model", out)
+    assert indexed.exit_code == 0, indexed.output
+    found = run("search", "a red square", "--library", library, "--model", out)
+    assert found.exit_code == 0, found.output
+    features = ("--features", out / "features.h5", "--model", out)
+    measured = run("evaluate", captions, *features)
+    assert measured.exit_code == 0, measured.output
+    assert "R@1" in measured.stdout
+    (folder / "merges.txt").write_text("another tokenizer", encoding="utf-8")
+    write_record(folder, Record("some/clip", "some/clip", "b" * 40, hash_files_again(folder)))
+    refused = run("search", "a red square", "--library", library, "--model", out)
+    assert refused.exit_code == 1 and "has other files here" in refused.stderr
+    folder.rename(tmp_path / "gone")
+    refused = run("search", "a red square", "--library", library, "--model", out)
+    assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
+
+
+def hash_files_again(folder: Path) -> dict[str, str]:
+    """As after another revision was prepared."""
+    (folder / "prepared.json").unlink()
+    return hash_files(folder)
+
+
+def test_what_sees_the_frames_is_named_once(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    refused = run("features", videos, "--out", tmp_path / "f.h5")
+    assert refused.exit_code == 1 and "Name what sees the frames" in refused.stderr
+    refused = run("features", videos, "--out", tmp_path / "f.h5", "--model", "some/clip")
+    assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
