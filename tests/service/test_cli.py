@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     ["demo"],
     ["demo-dataset"],
+    ["prepare"],
     ["index"],
     ["watch"],
     ["remove"],
