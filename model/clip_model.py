@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from model.device import FittingBatches, half_precision, upload
+from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.errors import ModelError
 from model.prepared import hash_files, two_tower_folder
@@ -85,10 +85,11 @@ class TwoTower:
 
         def forward(rows: Tensor) -> Tensor:
             chosen = {name: values[rows] for name, values in joined.items()}
-            with half_precision(self.device):
-                return self.net.get_image_features(**chosen).pooler_output.float()
+            return self.net.get_image_features(**chosen).pooler_output
 
-        rows = self._batches(forward, torch.arange(len(joined["pixel_values"]), device=self.device))
+        rows = self._batches(
+            in_half_precision(forward, self.device), torch.arange(len(joined["pixel_values"]), device=self.device)
+        )
         return list(fn.normalize(rows, dim=-1).cpu().split([len(frames) for frames in clips]))
 
     def _prepare(self, frames: Frames) -> dict[str, Tensor]:

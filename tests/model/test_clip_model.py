@@ -15,7 +15,7 @@ from torch.nn import functional as fn
 from transformers import AutoModel, AutoProcessor
 
 from model.clip_model import CLIP_CENTRE, TwoTower
-from model.device import FittingBatches
+from model.device import FittingBatches, in_half_precision
 from model.encoder import Frames
 from model.errors import ModelError
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
@@ -113,10 +113,22 @@ def test_batches_shrink_until_they_fit() -> None:
             raise torch.OutOfMemoryError("no memory")
         return rows[:, None] * 2
 
-    batches = FittingBatches(torch.device("cpu"))
+    batches = FittingBatches(torch.device("cpu"), 16)
     assert batches(on_a_small_device, torch.arange(20))[:, 0].tolist() == list(range(0, 40, 2))
     assert tried[:4] == [16, 8, 4, 2] and max(tried[4:]) == 2
     assert batches.size == 2
+
+
+def test_what_overflows_in_half_precision_is_computed_in_single() -> None:
+    cpu = torch.device("cpu")
+    large, small = torch.full((2, 3), 1000.0), torch.rand(2, 3)
+    product = in_half_precision(lambda rows: rows @ rows.T, cpu, half=True)
+    torch.testing.assert_close(product(large), large @ large.T)  # 3,000,000 is past float16
+    assert product(small).dtype == torch.float32
+    assert not torch.equal(product(small), small @ small.T)  # half precision was used
+    torch.testing.assert_close(product(small), small @ small.T, atol=2e-3, rtol=2e-3)
+    exact = in_half_precision(lambda rows: rows @ rows.T, cpu)
+    assert torch.equal(exact(small), small @ small.T)
 
 
 def test_a_device_without_any_memory_is_an_error() -> None:
