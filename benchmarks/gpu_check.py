@@ -1,7 +1,7 @@
 """Encoding on this machine's device, as one table: `python -m benchmarks.gpu_check` (part of `make gpu-check`).
 
-Frames per second from decoded pictures to vectors, the time of a query in the text tower, and how far the device is from
-the CPU. Networks have the published sizes and random weights: speed and rounding do not depend on the weights. It needs torch,
+Frames per second from decoded pictures to vectors, the time of a query in the text tower, and how far the device is
+from the CPU. Networks have the published sizes and random weights, on which speed does not depend. It needs torch,
 torchvision and transformers, no FAISS and no spaCy, and runs on a CPU too, with fewer repetitions.
 
 `CHECKS` are the parts of the table, in order. A part is a function from a device to rows.
@@ -72,9 +72,8 @@ def _two_tower(name: str, folder: Path, device: torch.device) -> Iterator[Row]:
         asked = [f"{text} {i}" for i in range(queries) for text in QUERY]
         seconds = _p50(lambda asked=asked: tower.texts(asked), device)
         yield Row(f"{name}, {queries} queries, p50 ms", f"{1000 * seconds:.2f}", f"{len(QUERY)} texts each, unparsed")
-    yield Row(
-        f"{name}, pictures agree with the CPU", _agreement(pictures, tower.features(_clips(1))[0]), "lowest cosine"
-    )
+    there = tower.features(_clips(1))[0]
+    yield Row(f"{name}, pictures agree with the CPU", _agreement(pictures, there), "lowest cosine")
     yield Row(f"{name}, texts agree with the CPU", _agreement(texts, tower.texts(QUERY)), "lowest cosine")
 
 

@@ -87,9 +87,8 @@ class TwoTower:
             chosen = {name: values[rows] for name, values in joined.items()}
             return self.net.get_image_features(**chosen).pooler_output
 
-        rows = self._batches(
-            in_half_precision(forward, self.device), torch.arange(len(joined["pixel_values"]), device=self.device)
-        )
+        numbers = torch.arange(len(joined["pixel_values"]), device=self.device)
+        rows = self._batches(in_half_precision(forward, self.device), numbers)
         return list(fn.normalize(rows, dim=-1).cpu().split([len(frames) for frames in clips]))
 
     def _prepare(self, frames: Frames) -> dict[str, Tensor]:
