@@ -19,7 +19,8 @@ def doctor() -> None:
     """Check the installation: versions, device, decoders, bundled weights.
 
     Each line is tried out, not only looked up: a video is written and read back, and the bundled model
-    encodes a sentence; the files of prepared models are those that were fetched. Exit code 1 if something does not work.
+    encodes a sentence; the files of prepared models are compared with what was fetched. Exit code 1 if something
+    does not work.
     """
     out = console()
     table = Table(box=None, show_header=False, pad_edge=False)

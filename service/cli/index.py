@@ -73,9 +73,9 @@ def index(
 ) -> None:
     """Index videos at four levels, into a library.
 
-    A library is made if there is none, with the --model that all its commands then use. Run it again after a change: files that are known, even under a new
-    name, are not encoded again, and deleted ones leave the index. It can be stopped with Ctrl-C at any time;
-    the next run goes on where it stopped.
+    A library is made if there is none, with the --model that all its commands then use. Run it again after a
+    change: files that are known, even under a new name, are not encoded again, and deleted ones leave the index.
+    It can be stopped with Ctrl-C at any time; the next run goes on where it stopped.
 
     A file that cannot be used is listed with the reason and does not stop the others. Files that the library has
     keep the clips they have, also if --segment says otherwise now.
