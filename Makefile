@@ -33,9 +33,10 @@ TREEBANK ?= ../shared/ud-english-ewt
 parser: $(STAMP)
 	$(BIN)/python training/parser/build.py $(TREEBANK)
 
-## On a machine with a GPU: the tests that use it and the search benchmark there, as a table.
+## On a machine with a GPU: encoding as a table, the tests that use it, and the search benchmark there.
 gpu-check: $(STAMP)
 	$(BIN)/python -c 'import torch; assert torch.cuda.is_available(), "No GPU is visible to PyTorch."; print(torch.cuda.get_device_name())'
+	$(BIN)/python -m benchmarks.gpu_check
 	$(BIN)/python -m pytest tests/indexer/test_exact.py -k cuda
 	$(BIN)/python -m benchmarks.search --sizes 100000 1000000 --systems "quartet, exact" "quartet, GPU"
 

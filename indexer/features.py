@@ -21,9 +21,9 @@ import torch
 
 from indexer.catalog import Failure
 from indexer.workers import DecodePool
-from model.backbones import Backbone
 from model.encoder import Frames
 from model.errors import InputError, VideoError
+from model.frame_networks import FrameNetwork
 from model.training.atomic import replacing, write_json
 from model.training.checks import named
 from model.training.feature_file import FeatureFile, key_of
@@ -59,7 +59,7 @@ def video_files(folder: Path) -> dict[str, Path]:
 
 def encode_videos(
     files: Mapping[str, Path],
-    network: Backbone,
+    network: FrameNetwork,
     out: Path,
     frames: int,
     on_progress: OnProgress = lambda done, total: None,
@@ -107,7 +107,7 @@ def _frames_of(pool: DecodePool, path: Path, count: int) -> Frames:
 class _Parts:
     """Finished videos that are not in the file yet: OUT.parts/HASH.npy."""
 
-    def __init__(self, out: Path, network: Backbone) -> None:
+    def __init__(self, out: Path, network: FrameNetwork) -> None:
         self.out, self.network = out, network
         self.folder = out.with_name(f"{out.name}.parts")
         about = self.folder / "backbone.json"
@@ -139,7 +139,7 @@ class _Parts:
         shutil.rmtree(self.folder)
 
 
-def _require_same(where: Path, made_by: object, network: Backbone) -> None:
+def _require_same(where: Path, made_by: object, network: FrameNetwork) -> None:
     ours = json.loads(json.dumps(asdict(network.config)))
     if json.loads(json.dumps(made_by)) != ours:
         raise InputError(

@@ -17,6 +17,7 @@ from indexer.filters import ClipFilter, ClipTable
 from indexer.gallery import Change, Rows
 from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
 from indexer.lock import writer_lock
+from indexer.manifest import Manifest, ModelInfo
 from indexer.schema import metadata, open_database, upgrade
 from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
@@ -151,6 +152,11 @@ def live_name(path: Path) -> str:
         return (path / "CURRENT").read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise LibraryError(f"The library at {path} is damaged: its file CURRENT cannot be read.") from error
+
+
+def built_by(path: Path) -> ModelInfo:
+    """The model that built a library, without opening its index. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
 
 
 def thumbnail_path(library: Path, clip_id: int) -> Path:

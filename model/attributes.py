@@ -40,7 +40,9 @@ def graph(tree: CaptionTree, positions: Sequence[int | None]) -> tuple[list[Node
         if span:
             role = "verb" if is_verb else "obl:agent" if head.index in agents else _role(head.dep)
             node_of[head.index] = len(nodes)
-            nodes.append(Node("verb" if is_verb else "noun", span, head.lemma, ROLES.index(role)))
+            described = members if is_verb else tree.noun_phrase(head)
+            phrase = tuple(p for member in described if (p := positions[member.index]) is not None)
+            nodes.append(Node("verb" if is_verb else "noun", span, head.lemma, ROLES.index(role), phrase))
     edges = [
         (node_of[index], node_of[noun])
         for index, clause in clauses.items()

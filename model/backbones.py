@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transform
 
+from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.errors import InputError, ModelError
 
@@ -62,6 +63,7 @@ class Backbone(nn.Module):
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
         self.mean: Tensor
         self.std: Tensor
+        self._batches: FittingBatches | None = None
         self.feature_dim = self._probe()
 
     def _probe(self) -> int:
@@ -89,12 +91,14 @@ class Backbone(nn.Module):
         return transform.center_crop(transform.resize(images, size, antialias=True), [height, width])
 
     @torch.inference_mode()
-    def features(self, clips: Sequence[Frames], batch_size: int = 64) -> list[Tensor]:
+    def features(self, clips: Sequence[Frames], batch_size: int | None = None) -> list[Tensor]:
         """Features of every frame of every clip: one (T_i, feature_dim) float32 tensor per clip, on the CPU."""
         images = torch.cat([self.prepare(frames) for frames in clips])
         device = self.mean.device
-        rows = [self(chunk.to(device)).float().cpu() for chunk in images.split(batch_size)]
-        return list(torch.cat(rows).split([len(frames) for frames in clips]))
+        if self._batches is None or self._batches.device != device:
+            self._batches = FittingBatches(device, batch_size)
+        forward = in_half_precision(lambda rows: self(upload(rows, device)), device)
+        return list(self._batches(forward, images).cpu().split([len(frames) for frames in clips]))
 
     def load_weights(self, path: Path) -> None:
         """Read a torchvision state dict (safetensors or .pth); the head's own entries are ignored.

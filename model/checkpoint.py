@@ -19,9 +19,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.backbones import Backbone, BackboneConfig
+from model.clip_model import TwoTowerConfig
 from model.config import ModelConfig, from_json
 from model.errors import InputError, ModelError
+from model.frame_networks import FrameNetwork, network_config, recorded_two_tower
 from model.mcsan import MCSAN
+from model.prepared import MODELS_FOLDER
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "words.json"
@@ -29,12 +32,15 @@ CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "wor
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded model and what it says about itself. `backbone` is None for a model of given features."""
+    """A loaded model and what it says about itself. `backbone` is None for a model of given features.
+
+    The weights of a two-tower model are not part of a checkpoint: it names the model, and their hash.
+    """
 
     name: str
     note: str
     model: MCSAN
-    backbone: Backbone | None
+    backbone: FrameNetwork | None
     vocabularies: dict[str, list[str]]
     parser: str
     sentence_encoder: str
@@ -45,7 +51,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint and return its fingerprint. The folder is made; an older checkpoint in it is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{k}": v for k, v in checkpoint.model.state_dict().items()}
-    if checkpoint.backbone is not None:
+    if isinstance(checkpoint.backbone, Backbone):
         tensors |= {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
     weights = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in tensors.items()}
     save_file(weights, folder / WEIGHTS_FILE)
@@ -69,11 +75,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     return _fingerprint(config)
 
 
-def load_checkpoint(folder: Path) -> Checkpoint:
+def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
     """Read a checkpoint, in eval mode on the CPU.
 
-    Raises ModelError if files are missing, of another format, or if the weights are not those that the
-    configuration names.
+    Raises ModelError if files are missing, of another format, if the weights are not those that the configuration
+    names, or if the two-tower model that it was trained on top of is not below `models`.
     """
     config = _read_config(folder)
     _check_hash(folder / WEIGHTS_FILE, config["weights_sha256"])
@@ -84,10 +90,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         sizes = {k: max(1, len(v)) for k, v in vocabularies.items()}
         model = MCSAN(from_json(ModelConfig, config["model"]), sizes, words)
         model.load_state_dict(_part(weights, "model."))
-        backbone = None
+        backbone: FrameNetwork | None = None
         if config["backbone"] is not None:
-            backbone = Backbone(from_json(BackboneConfig, config["backbone"])).eval()
-            backbone.load_state_dict(_part(weights, "backbone."))
+            backbone = _network(network_config(config["backbone"]), weights, models)
         return Checkpoint(
             config["name"],
             config["note"],
@@ -100,6 +105,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     except (KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
         raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
+
+
+def _network(config: BackboneConfig | TwoTowerConfig, weights: dict[str, torch.Tensor], models: Path) -> FrameNetwork:
+    if isinstance(config, TwoTowerConfig):
+        return recorded_two_tower(config, models)
+    backbone = Backbone(config).eval()
+    backbone.load_state_dict(_part(weights, "backbone."))
+    return backbone
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ RELATIVE_PRONOUNS = ("that", "who", "which", "whom")
 MODIFIES_NOUN = ("acl", "acl:relcl", "amod")
 # Clauses whose unsaid subject is that of the clause above ("a man sings while playing").
 SHARES_SUBJECT = ("conj", "xcomp", "advcl", "ccomp", "parataxis")
+# What stands before a noun and describes it.
+MODIFIERS = ("det", "nummod", "amod")
 PARTICLES = frozenset({
     "away", "up", "down", "off", "out", "in", "over", "around", "along", "through", "past", "by", "on",
     "across", "back", "apart", "into",
@@ -61,6 +63,16 @@ class CaptionTree:
             parts += inner
             queue += inner
         return sorted(parts, key=lambda w: w.index)
+
+    def noun_phrase(self, noun: Word) -> list[Word]:
+        """A noun with its compound, determiner, numerals and adjectives, in order: "a very big red dog"."""
+        members = {word.index: word for word in self.compound(noun)}
+        queue = [c for c in self._children[noun.index] if c.dep in MODIFIERS and c.index < noun.index]
+        while queue:
+            word = queue.pop()
+            members[word.index] = word
+            queue += [c for c in self._children[word.index] if c.dep in (*MODIFIERS, "advmod", "conj", "cc")]
+        return [members[index] for index in sorted(members) if index <= noun.index]
 
     def prepositional_pairs(self) -> list[tuple[Word, str, Word]]:
         """(noun, preposition, noun) without a verb: "dog on grass", "a cat is on the table"."""

@@ -32,14 +32,15 @@ class ModelConfig:
     train_frames      in training a clip shows at most so many of its frames, drawn anew each time; 0: all of them
     level_fc          ReLU(F + FC(F)) per level (7-10); off: the levels read the features themselves
     attention_scaled  multiply alpha * F by N, so that attention does not shrink its input
-    video_global      "gru": attention + BiGRU (11-15); "mean": masked mean and a small MLP
+    video_global      "gru": attention + BiGRU (11-15); "mean": masked mean and a small MLP; "residual": the masked mean
+                      itself, and an MLP that starts at zero (features in the space of the sentences)
     entity_pool       "max" over time (16), or "top": the mean of the top ceil(N/8)
     action_pool       "conv" over 2, 3 and 5 frames (17), or "change": the mean frame and the mean change between frames
     learned_beta      learn the three branch weights of the action level (17)
     projection        a linear layer after the pooling of the entity and action levels, so that they can be negative
     text_global_fc    a linear layer on the sentence vector, initialised to the identity
     learned_weights   learn the weights of the four levels in the fused score
-    head_scale        s of the holographic head's initial h = s * e_0
+    head_scale        s of the holographic head's initial h = s * e_0;  head_bias its initial bias
     relation_level    off: the paper's ablation without relations; every clip and text lacks the level
     """
 
@@ -60,7 +61,7 @@ class ModelConfig:
     bottleneck: int = 0
     standardise: bool = False
     attention_scaled: bool = False
-    video_global: Literal["gru", "mean"] = "gru"
+    video_global: Literal["gru", "mean", "residual"] = "gru"
     entity_pool: Literal["max", "top"] = "max"
     action_pool: Literal["conv", "change"] = "conv"
     learned_beta: bool = False
@@ -68,6 +69,7 @@ class ModelConfig:
     text_global_fc: bool = False
     learned_weights: bool = False
     head_scale: float = 10.0
+    head_bias: float = 0.0
     words: Literal["sentence", "glove"] = "sentence"
     relation_level: bool = True
 
@@ -125,12 +127,17 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything that `quartet train --preset NAME` decides. `backbone` is for videos without given features."""
+    """Everything that `quartet train --preset NAME` decides. `backbone` is for videos without given features.
+
+    texts  "sentence": words and sentences come from the sentence encoder; "two-tower": from the model that made the
+           frame features, in whose space the global level then starts as zero-shot search
+    """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    texts: Literal["sentence", "two-tower"] = "sentence"
 
 
 T = TypeVar("T")

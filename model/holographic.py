@@ -35,12 +35,12 @@ class HolographicHead(nn.Module):
     Starts as `h = scale * e_0`, a scaled dot product, instead of a constant.
     """
 
-    def __init__(self, dim: int, scale: float) -> None:
+    def __init__(self, dim: int, scale: float, bias: float = 0.0) -> None:
         super().__init__()
         weight = torch.zeros(dim)
         weight[0] = scale
         self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.tensor(bias))
 
     def fold_text(self, text: Tensor) -> Tensor:
         """Text vectors (B, d) -> queries (B, d) whose inner product with a video vector is h . (v * t)."""

@@ -10,9 +10,11 @@ import torch
 from model.checkpoint import load_checkpoint
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.errors import ModelError
+from model.frame_networks import recorded_sentences
 from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
 from model.parse import Attributes, CaptionParser
+from model.prepared import MODELS_FOLDER
 from model.text_features import TextFeatures, TextFeaturizer, collate
 from model.training.dataset import pad_features
 
@@ -30,29 +32,27 @@ class McsanEncoder:
     Raises ModelError if the checkpoint was trained with another parser or sentence encoder than the ones here.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", parser: CaptionParser | None = None) -> None:
+    def __init__(
+        self, folder: Path, device: str = "cpu", parser: CaptionParser | None = None, models: Path = MODELS_FOLDER
+    ) -> None:
         from model.parser import recorded_parser
-        from model.sentence import SentenceEncoder
 
-        checkpoint = load_checkpoint(folder)
+        checkpoint = load_checkpoint(folder, models)
         if checkpoint.backbone is None:
             raise ModelError(
                 f"The checkpoint {folder} was trained on given frame features: it has no backbone to see videos with."
             )
         parser = parser or recorded_parser(checkpoint.parser, folder)
-        sentences = SentenceEncoder(device)
-        for what, trained, here in (
-            ("parser", checkpoint.parser, parser.name),
-            ("sentence encoder", checkpoint.sentence_encoder, sentences.name),
-        ):
-            if trained != here:
-                raise ModelError(
-                    f"The checkpoint {folder} was trained with the {what} {trained}, but {here} is installed here."
-                )
+        if parser.name != checkpoint.parser:
+            raise ModelError(
+                f"The checkpoint {folder} was trained with the parser {checkpoint.parser}, but {parser.name} is "
+                "installed here."
+            )
         self.device = device
         self.checkpoint = checkpoint
         self.model = checkpoint.model.to(device)
         self.backbone = checkpoint.backbone.to(device)
+        sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder)
         self.featurizer = TextFeaturizer(parser, sentences)
         self.spec = EncoderSpec(
             checkpoint.name,

@@ -21,13 +21,15 @@ class Node:
     """A noun or a verb of a caption.
 
     `words` are the positions of its span in `ParsedCaption.words` (a compound noun has several);
-    `lemma` is the lemma of its head word; `role` is an index into `ROLES`.
+    `lemma` is the lemma of its head word; `role` is an index into `ROLES`. `phrase` are the positions of a noun with
+    its determiner, numerals and adjectives ("two big dogs"), or of a verb alone; it is not part of the graph.
     """
 
     kind: str  # "noun" or "verb"
     words: tuple[int, ...]
     lemma: str
     role: int
+    phrase: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,39 @@ PLUS = Preset(
 )
 """What retrieves best on captioned videos in the thousands: see docs/results.md for each step's gain."""
 
-PRESETS = {"paper": PAPER, "demo": DEMO, "plus": PLUS}
+CLIP = Preset(
+    model=ModelConfig(
+        frames=12,
+        embed_dim=256,
+        attention_dim=128,
+        heads=8,
+        dropout=0.1,
+        node_dropout=0.1,
+        input_dropout=0.2,
+        clip_dropout=True,
+        level_fc=False,
+        standardise=True,
+        video_global="residual",
+        action_pool="change",
+        projection=True,
+        text_global_fc=True,
+    ),
+    loss=LossConfig(ranking="infonce", fused_ranking=0.0, level_ranking=1.0, kl_weight=0.0),
+    train=TrainConfig(
+        batch_size=128,
+        epochs=8,
+        optimizer="adamw",
+        learning_rate=3e-4,
+        weight_decay=0.01,
+        schedule="cosine",
+        clip_norm=1.0,
+        fit_weights=True,
+    ),
+    texts="two-tower",
+)
+"""Training on top of a two-tower model: the global level starts as zero-shot search (docs/zero-shot.md)."""
+
+PRESETS = {"paper": PAPER, "demo": DEMO, "plus": PLUS, "clip": CLIP}
 
 
 def preset(name: str) -> Preset:

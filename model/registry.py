@@ -6,35 +6,60 @@ from pathlib import Path
 
 from model.encoder import Encoder
 from model.errors import ModelError
+from model.prepared import KNOWN, MODELS_FOLDER, find_prepared, prepared_names, read_record, two_tower_folder
 
 BUNDLED = Path(__file__).parent / "bundled"
 MODELS = {"demo": BUNDLED / "demo"}
 """Checkpoints that ship with the package."""
 
+_BUILT_BY = {"quartet-demo": "demo"}
+"""What the bundled checkpoints call themselves in a library, and their names here."""
 
-def load_encoder(name_or_path: str | Path, device: str = "auto") -> Encoder:
-    """An encoder by name ("demo", the bundled checkpoint; "fake", for tests) or by the folder of a checkpoint.
 
+def load_encoder(name_or_path: str | Path, device: str = "auto", models: Path = MODELS_FOLDER) -> Encoder:
+    """An encoder by name or by folder.
+
+    A name is "demo" (the bundled checkpoint), that of a model which `quartet prepare` has put below `models`, or "fake"
+    (for tests). A folder holds a checkpoint of `quartet train`, or a two-tower model as transformers writes it.
     `device` is "cpu", "cuda", "cuda:1" ..., or "auto": a GPU where there is one.
-    Raises ModelError if there is no such model or it cannot be loaded.
+    Raises ModelError if there is no such model or it cannot be loaded. Nothing is ever downloaded.
     """
-    if str(name_or_path) == "fake":
+    name = str(name_or_path)
+    if name == "fake":
         from model.fake import FakeEncoder
 
         return FakeEncoder()
+    prepared = find_prepared(models, name)
+    folder = prepared or Path(name)
+    if prepared is not None or (name not in MODELS and two_tower_folder(folder) is not None):
+        from model.clip_encoder import ClipEncoder
+
+        called = read_record(prepared).name if prepared is not None else folder.resolve().name
+        return ClipEncoder(folder, called, resolve_device(device))
     from model.mcsan_encoder import McsanEncoder
 
-    return McsanEncoder(checkpoint_folder(name_or_path), resolve_device(device))
+    return McsanEncoder(checkpoint_folder(name, models), resolve_device(device), models=models)
 
 
-def checkpoint_folder(name_or_path: str | Path) -> Path:
-    """The folder of a checkpoint by name or path. Raises ModelError if there is none."""
-    folder = MODELS.get(str(name_or_path), Path(name_or_path))
-    if not folder.is_dir():
-        raise ModelError(
-            f"There is no model {str(name_or_path)!r}. Give the folder of a checkpoint, or one of: {', '.join(MODELS)}."
-        )
-    return folder
+def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) -> Path:
+    """The folder of a checkpoint by name or path. Raises ModelError that says what to do if there is none."""
+    name = str(name_or_path)
+    folder = MODELS.get(name, Path(name))
+    if folder.is_dir():
+        return folder
+    if name in KNOWN:
+        raise ModelError(f"The weights of {name} are not on this machine. Run: quartet prepare {name}")
+    fetched = f" If it is a repository of a model hub, run: quartet prepare {name}" if name.count("/") == 1 else ""
+    raise ModelError(
+        f"There is no model {name!r}. Give the folder of a checkpoint, or one of: "
+        f"{', '.join([*MODELS, *prepared_names(models)])}.{fetched}"
+    )
+
+
+def name_of_builder(built_by: str, models: Path = MODELS_FOLDER) -> str | None:
+    """The name to load a model by which a library calls `built_by`; None for a checkpoint, which has a folder only."""
+    name = _BUILT_BY.get(built_by, built_by)
+    return name if name in MODELS or find_prepared(models, name) is not None or name in KNOWN else None
 
 
 def resolve_device(device: str) -> str:

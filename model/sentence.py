@@ -93,14 +93,12 @@ class SentenceEncoder:
         sentences = torch.nn.functional.normalize(output["sentence_embedding"], dim=-1).float().cpu().numpy()
         pieces = output["token_embeddings"].float().cpu().numpy()  # (B, L, d_w)
         return [
-            EncodedText(sentences[i], _word_vectors(caption, pieces[i], offsets[i]))
+            EncodedText(sentences[i], word_vectors(caption, pieces[i], offsets[i]))
             for i, caption in enumerate(captions)
         ]
 
 
-def _word_vectors(
-    caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float16]:
+def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
     """A word is the mean of its word pieces; a word past the encoder's limit gets the mean of all pieces."""
     real = offsets[:, 1] > offsets[:, 0]
     words = np.empty((len(caption.words), pieces.shape[1]), np.float16)

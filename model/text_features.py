@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from model.parse import CaptionParser, ParsedCaption
-from model.sentence import EncodedText, SentenceEncoder
+from model.sentence import EncodedText
 from model.text_tower import TextTensors
 
 
@@ -21,10 +22,19 @@ class TextFeatures:
     encoded: EncodedText
 
 
+class Sentences(Protocol):
+    """A sentence encoder: vectors of width `dim` of a sentence and of its words. `name` goes into checkpoints."""
+
+    name: str
+    dim: int
+
+    def encode(self, captions: Sequence[ParsedCaption]) -> list[EncodedText]: ...
+
+
 class TextFeaturizer:
     """Frozen text models in front of the trained tower: the caption parser and the sentence encoder."""
 
-    def __init__(self, parser: CaptionParser, sentences: SentenceEncoder) -> None:
+    def __init__(self, parser: CaptionParser, sentences: Sentences) -> None:
         self.parser = parser
         self.sentences = sentences
 

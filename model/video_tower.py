@@ -53,6 +53,28 @@ class GlobalMean(nn.Module):
         return self.mlp(masked_mean(f, mask))
 
 
+class GlobalResidual(nn.Module):
+    """Masked mean of the frames as they are, plus an MLP of it that starts at zero: at first zero-shot search."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(config.feature_dim, 1024),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(1024, config.sentence_dim),
+        )
+        for parameter in self.mlp[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, f: Tensor, mask: Tensor) -> Tensor:
+        mean = masked_mean(f, mask)
+        return mean + self.mlp(mean)
+
+
+GLOBAL_POOLS = {"gru": GlobalGRU, "mean": GlobalMean, "residual": GlobalResidual}
+
+
 class EntityPool(nn.Module):
     """ReLU(Conv1d k=1) and the strongest frames of each channel (16): one frame with the entity is enough."""
 
@@ -120,7 +142,9 @@ class VideoTower(nn.Module):
         levels = [name for name in LEVEL_NAMES if name != "relation" or config.relation_level]
         self.embed = nn.ModuleDict(
             {
-                name: nn.Linear(config.tower_dim, config.tower_dim) if config.level_fc else nn.Identity()
+                name: nn.Linear(config.tower_dim, config.tower_dim)
+                if config.level_fc and (name, config.video_global) != ("global", "residual")
+                else nn.Identity()
                 for name in levels
             }
         )
@@ -128,7 +152,7 @@ class VideoTower(nn.Module):
         d = config.embed_dim
         self.pool = nn.ModuleDict(
             {
-                "global": GlobalGRU(config) if config.video_global == "gru" else GlobalMean(config),
+                "global": GLOBAL_POOLS[config.video_global](config),
                 "entity": EntityPool(config),
                 "action": ActionPool(config) if config.action_pool == "conv" else ActionChange(config),
             }
@@ -156,6 +180,8 @@ class VideoTower(nn.Module):
     def _level(self, name: str, clip: Tensor, frames: Tensor) -> Tensor:
         """What one level sees of frames (n, D_v) of the clips `clip` (n,): (n, tower_dim)."""
         config = self.config
+        if name == "global" and config.video_global == "residual":
+            return frames  # they lie in the space of the sentences, and must stay there
         f = (frames - self.mean) / self.std if config.standardise else frames
         if config.clip_dropout and self.training:
             f = f * fn.dropout(f.new_ones(int(clip.max()) + 1, f.shape[1]), config.input_dropout)[clip]

@@ -52,9 +52,9 @@ class Engine:
         with ExitStack() as on_failure:
             library = on_failure.enter_context(Library.open(settings.library, roots=settings.roots))
             if encoder is None:
-                from model.registry import load_encoder
+                from service.models import open_encoder
 
-                encoder = load_encoder(settings.model, device=settings.device)
+                encoder = open_encoder(settings)
             engine = cls(library, encoder, settings)
             on_failure.pop_all()
         return engine

@@ -11,6 +11,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model.prepared import MODELS_FOLDER
+
 
 class Settings(BaseSettings):
     """See the module. Values given by the caller win over the environment."""
@@ -18,7 +20,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QUARTET_", frozen=True)
 
     library: Path | None = Field(default=None, description="Folder of the library to serve.")
-    model: str = Field(default="demo", description="Name of a model, or the folder of a checkpoint.")
+    model: str | None = Field(
+        default=None,
+        description="Name of a model, or the folder of a checkpoint. Without one, that which built the library.",
+    )
+    models: Path = Field(default=MODELS_FOLDER, description="Folder where `quartet prepare` keeps models.")
     device: str = Field(default="auto", description="Device of the model: auto, cpu, cuda or cuda:N.")
     roots: Annotated[dict[str, Path], NoDecode] = Field(
         default={}, description="Where named roots of the videos lie here: NAME=PATH, several separated by commas."

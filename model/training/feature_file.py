@@ -17,9 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.backbones import BackboneConfig
-from model.config import from_json
 from model.errors import InputError
+from model.frame_networks import FrameNetworkConfig, network_config
 from model.training.checks import named
 
 
@@ -34,7 +33,7 @@ class FeatureFile:
     Raises InputError if the file is not HDF5, or was made by another backbone than `backbone`.
     """
 
-    def __init__(self, path: Path, *, writable: bool = False, backbone: BackboneConfig | None = None) -> None:
+    def __init__(self, path: Path, *, writable: bool = False, backbone: FrameNetworkConfig | None = None) -> None:
         self.path = path
         try:
             self._file = h5py.File(path, "a" if writable else "r")
@@ -65,10 +64,10 @@ class FeatureFile:
         return next((key for key in keys if key and key in self._file), None)
 
     @property
-    def backbone(self) -> BackboneConfig | None:
+    def backbone(self) -> FrameNetworkConfig | None:
         """Which network made the features, if the file says."""
         made_by = self._file.attrs.get("backbone")
-        return None if made_by is None else from_json(BackboneConfig, json.loads(made_by))
+        return None if made_by is None else network_config(json.loads(made_by))
 
     @property
     def dim(self) -> int:

@@ -15,13 +15,18 @@ from torch import Tensor
 
 from model.backbones import Backbone
 from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.clip_encoder import SHARPNESS
+from model.clip_model import TwoTower, TwoTowerConfig
+from model.clip_sentences import TwoTowerSentences
 from model.config import Preset
 from model.errors import InputError
 from model.evaluation.scores import LevelScores
+from model.frame_networks import FrameNetwork, recorded_sentences, recorded_two_tower
 from model.parser import load_parser, recorded_parser
+from model.prepared import MODELS_FOLDER
 from model.registry import resolve_device
 from model.sentence import SentenceEncoder
-from model.text_features import TextFeatures, TextFeaturizer
+from model.text_features import Sentences, TextFeatures, TextFeaturizer
 from model.training.checks import captions_digest, features_digest, file_digest, named, repeated_features
 from model.training.dataset import CaptionedVideo, VideoText, pad_features
 from model.training.feature_file import FeatureFile
@@ -62,6 +67,7 @@ def train_on_features(
     fresh: bool = False,
     skip_missing: bool = False,
     made_with: Mapping[str, Any] = MappingProxyType({}),
+    models: Path = MODELS_FOLDER,
 ) -> History:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
@@ -70,7 +76,7 @@ def train_on_features(
     kept encoded below `cache` (default: in the run's folder). `skip_missing` leaves out videos without features.
     With `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
     `parser` names the package of an installed spaCy pipeline; None is the bundled one. `made_with` says how the
-    features were made, where that is part of the run.
+    features were made, where that is part of the run. `models` is where two-tower models are kept.
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
@@ -91,7 +97,8 @@ def train_on_features(
     with FeatureFile(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         splits = _training_splits(captions, file, skip_missing, seed, tell)
-        backbone = _backbone(file, backbone_weights)
+        backbone = _backbone(file, backbone_weights, models)
+        preset = _on_top_of(preset, backbone, features)
         rows = [file.read([video.video for video in videos], preset.model.frames) for videos in splits]
     run.agree({"frame features": features_digest([*rows[0], *rows[1]])})
     if run.history is not None:
@@ -99,7 +106,7 @@ def train_on_features(
         return run.history
     for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
         tell(note)
-    featurizer = TextFeaturizer(spacy, SentenceEncoder(resolve_device("auto")))
+    featurizer = TextFeaturizer(spacy, _sentences(preset, backbone, resolve_device("auto")))
     run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
     texts = TextCache(cache or logs / "texts", featurizer, tell)
     run.begin()
@@ -123,14 +130,21 @@ def train_on_features(
 
 
 def scores_on_features(
-    checkpoint: Path, videos: Sequence[CaptionedVideo], features: Path, device: str = "cpu"
+    checkpoint: Path,
+    videos: Sequence[CaptionedVideo],
+    features: Path,
+    device: str = "cpu",
+    models: Path = MODELS_FOLDER,
 ) -> tuple[LevelScores, Checkpoint]:
     """Scores of all captions, in the order of the videos, against the videos, whose features lie in a file.
 
     Raises InputError for features of another width than the checkpoint's, ModelError for another parser.
     """
-    loaded = load_checkpoint(checkpoint)
-    featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), SentenceEncoder(device))
+    loaded = load_checkpoint(checkpoint, models)
+    if isinstance(loaded.backbone, TwoTower):
+        loaded.backbone.to(device)
+    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint)
+    featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
     with FeatureFile(features) as file:
         expected = loaded.model.config.feature_dim
         if file.dim != expected:
@@ -189,7 +203,31 @@ def _say_nothing(_: str) -> None:
     """For the processes beside the first one."""
 
 
-def _backbone(file: FeatureFile, weights: Path | None) -> Backbone | None:
+def _on_top_of(preset: Preset, network: FrameNetwork | None, features: Path) -> Preset:
+    """The preset for a two-tower model: all vectors in its space, the head at the scores of zero-shot search."""
+    if preset.texts != "two-tower":
+        return preset
+    if not isinstance(network, TwoTower):
+        raise InputError(
+            f"The preset clip needs frame features of a two-tower model, which {features} are not. Make them with: "
+            "quartet features VIDEOS --model NAME --out FILE"
+        )
+    dim = network.feature_dim
+    start = {"head_scale": SHARPNESS, "head_bias": -SHARPNESS * network.centre}
+    return replace(preset, model=replace(preset.model, sentence_dim=dim, word_dim=dim, **start))
+
+
+def _sentences(preset: Preset, network: FrameNetwork | None, device: str) -> Sentences:
+    if preset.texts == "two-tower" and isinstance(network, TwoTower):
+        return TwoTowerSentences(network.to(device))
+    return SentenceEncoder(device)
+
+
+def _backbone(file: FeatureFile, weights: Path | None, models: Path) -> FrameNetwork | None:
+    if isinstance(file.backbone, TwoTowerConfig):
+        if weights is not None:
+            raise InputError(f"{file.path} was made by {file.backbone.two_tower}: leave out --backbone-weights.")
+        return recorded_two_tower(file.backbone, models)
     if weights is None:
         return None
     if file.backbone is None:

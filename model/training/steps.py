@@ -33,7 +33,7 @@ CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "+fit-dropout": {"train": {"fit_dropout": True}},
     "plus": {"train": {"fit_weights": True}},
 }
-"""What each step changes in which part of the preset; a step keeps the changes of those before it. The last is `plus`."""
+"""What each step changes in which part of the preset; a step keeps those of the steps before it. The last is `plus`."""
 
 
 def steps() -> dict[str, Preset]:

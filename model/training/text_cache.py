@@ -27,7 +27,19 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from model import attributes, clauses, clear_labels, lemmas, lemmatizer, parse, parser, sentence, syntax
+from model import (
+    attributes,
+    clauses,
+    clear_labels,
+    clip_model,
+    clip_sentences,
+    lemmas,
+    lemmatizer,
+    parse,
+    parser,
+    sentence,
+    syntax,
+)
 from model.errors import InputError
 from model.parse import Node, ParsedCaption
 from model.sentence import EncodedText
@@ -36,7 +48,9 @@ from model.text_features import TextFeatures, TextFeaturizer
 GROUP = 512
 """Captions that are encoded and kept together."""
 
-SOURCES = (attributes, clauses, clear_labels, lemmatizer, lemmas, parse, parser, sentence, syntax)
+SOURCES = (
+    attributes, clauses, clear_labels, clip_model, clip_sentences, lemmatizer, lemmas, parse, parser, sentence, syntax,
+)  # fmt: skip
 """The code that turns a caption into `TextFeatures`."""
 
 Tell = Callable[[str], None]

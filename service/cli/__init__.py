@@ -23,6 +23,7 @@ from service.cli import (
     features,
     index,
     manage,
+    prepare,
     search,
     serve,
     status,
@@ -80,6 +81,7 @@ def root(
 
 app.command("demo")(demo.demo)
 app.command("demo-dataset")(demo_dataset.demo_dataset)
+app.command("prepare")(prepare.prepare)
 app.command("index")(index.index)
 app.command("watch")(watch.watch)
 app.command("remove")(manage.remove)

@@ -54,12 +54,12 @@ def add(
 def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
     from indexer.captions import add_captions
-    from model.registry import load_encoder
+    from service.models import open_encoder
 
     folder = library_of(settings)
     out = console()
     with out.status("Loading the model"):
-        encoder = load_encoder(settings.model, device=settings.device)
+        encoder = open_encoder(settings)
     with out.status("Encoding captions"):
         report = add_captions(folder, file, encoder, video)
     out.print(

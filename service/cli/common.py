@@ -20,7 +20,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Name of a model, or folder of a checkpoint. Default: QUARTET_MODEL, else demo.",
+        help="Name of a model, or folder of a checkpoint. Default: QUARTET_MODEL, else the one that built the library.",
         show_default=False,
     ),
 ]

@@ -12,14 +12,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.common import console
+from service.cli.common import console, settings_of
 
 
 def doctor() -> None:
     """Check the installation: versions, device, decoders, bundled weights.
 
     Each line is tried out, not only looked up: a video is written and read back, and the bundled model
-    encodes a sentence. Exit code 1 if something does not work.
+    encodes a sentence; the files of prepared models are compared with what was fetched. Exit code 1 if something
+    does not work.
     """
     out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -97,6 +98,18 @@ def _bundled_model() -> str:
     return f"{encoder.spec.name} ({encoder.spec.fingerprint}) on {encoder.device} reads: {words}"
 
 
+def _prepared_models() -> str:
+    from model.prepared import DEFAULT_MODEL, find_prepared, hash_files, prepared_names
+
+    models = settings_of().models
+    names = prepared_names(models)
+    for name in names:
+        folder = find_prepared(models, name)
+        if folder is not None:
+            hash_files(folder)  # raises if a file is not as it was fetched
+    return ", ".join(names) or f"none; for videos of the real world: quartet prepare {DEFAULT_MODEL}"
+
+
 def _write_video(path: Path) -> None:
     import av
     import numpy as np
@@ -119,4 +132,5 @@ _CHECKS: dict[str, Callable[[], str]] = {
     "codecs": _codecs,
     "language": _language,
     "bundled model": _bundled_model,
+    "prepared models": _prepared_models,
 }

@@ -110,11 +110,11 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     from indexer.captions import video_names
     from indexer.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
-    from model.registry import load_encoder
     from model.training.checks import named
+    from service.models import open_encoder
 
     with console().status("Loading the model"):
-        encoder = load_encoder(settings.model, device=settings.device)
+        encoder = open_encoder(settings)
     with Library.open(folder) as library:
         library.check_encoder(encoder.spec)
         by_name = video_names(library.catalog.list_videos(limit=None))
@@ -151,11 +151,14 @@ def _on_features(
 
     from model.registry import checkpoint_folder, resolve_device
     from model.training.run import scores_on_features
+    from service.models import chosen_model
 
     files = {} if videos is None else _files_by_name(videos)
     with console().status("Encoding captions and features"):
-        folder = checkpoint_folder(settings.model)
-        scores, checkpoint = scores_on_features(folder, captioned, features, resolve_device(settings.device))
+        folder = checkpoint_folder(chosen_model(settings), settings.models)
+        scores, checkpoint = scores_on_features(
+            folder, captioned, features, resolve_device(settings.device), settings.models
+        )
     about = {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint, "features": features.name}
 
     def picture(video: int) -> bytes | None:

@@ -10,33 +10,46 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.common import console
+from service.cli.common import console, settings_of
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
-    from model.backbones import Backbone
+    from model.frame_networks import FrameNetwork
+
+
+TwoTowerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="A prepared CLIP or SigLIP model, or its folder, instead of a backbone.", show_default=False
+    ),
+]
 
 
 def features(
     videos: Annotated[Path, typer.Argument(help="A folder of videos.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The HDF5 file; what it has already is not made again.")],
-    weights: Annotated[Path, typer.Option(help="State dict of the backbone, .safetensors or .pth.")],
-    backbone: Annotated[str, typer.Option(help="Any torchvision classifier.")] = "resnet152",
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict of the backbone, .safetensors or .pth.", show_default=False)
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="With --weights: any torchvision classifier.")] = "resnet152",
+    model: TwoTowerOption = None,
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames per video.")] = 20,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Videos that are decoded at the same time.")] = 1,
 ) -> None:
-    """Encode the frames of videos with a torchvision backbone into an HDF5 file.
+    """Encode the frames of videos into an HDF5 file, with a torchvision backbone or a two-tower model.
 
     One (T, D) dataset per video, named by its path below the folder without the suffix. It can be stopped at any
     time; the next run goes on. A file that cannot be read is listed with its reason.
 
     [dim]quartet features ~/MSRVTT/videos --weights resnet152.pth --out msrvtt.h5[/]
+
+    [dim]quartet features ~/MSRVTT/videos --model clip-ViT-B-32 --out msrvtt-clip.h5[/]
     """
     from indexer.features import encode_videos, video_files
 
     files = video_files(videos)
-    network = load_backbone(backbone, weights, device)
+    network = load_network(backbone, weights, model, device)
     with stage_bar("Encoding") as bar:
         report = encode_videos(files, network, out, frames, bar, workers)
     done = report.encoded + report.known
@@ -45,11 +58,21 @@ def features(
         console().print(failures_table(report.refused))
 
 
-def load_backbone(name: str, weights: Path, device: str) -> Backbone:
-    """A torchvision backbone with published weights, ready on its device. Raises InputError or ModelError."""
+def load_network(name: str, weights: Path | None, two_tower: str | None, device: str) -> FrameNetwork:
+    """What sees the frames, ready on its device: the backbone `name` with published weights, or a two-tower model.
+
+    Raises InputError or ModelError.
+    """
     from model.backbones import Backbone, BackboneConfig
+    from model.errors import InputError
+    from model.frame_networks import load_two_tower
     from model.registry import resolve_device
 
+    if (weights is None) == (two_tower is None):
+        raise InputError("Name what sees the frames: the weights of a backbone, or a two-tower model with --model.")
+    if two_tower is not None:
+        return load_two_tower(two_tower, settings_of().models, resolve_device(device))
+    assert weights is not None
     network = Backbone(BackboneConfig(name)).eval()
     network.load_weights(weights)
     return network.to(resolve_device(device))

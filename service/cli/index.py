@@ -94,12 +94,14 @@ def index(
 ) -> None:
     """Index videos at four levels, into a library.
 
-    A library is made if there is none. Run it again after a change: files that are known, even under a new
-    name, are not encoded again, and deleted ones leave the index. It can be stopped with Ctrl-C at any time;
-    the next run goes on where it stopped.
+    A library is made if there is none, with the --model that all its commands then use. Run it again after a
+    change: files that are known, even under a new name, are not encoded again, and deleted ones leave the index.
+    It can be stopped with Ctrl-C at any time; the next run goes on where it stopped.
 
     A file that cannot be used is listed with the reason and does not stop the others. With --segment, files that
     were divided otherwise are divided and encoded again; without it, every file keeps its clips.
+
+    [dim]quartet index ~/Videos --library my-library --model clip-ViT-B-32[/]
 
     [dim]quartet index ~/Videos --library my-library[/]
 
@@ -155,16 +157,16 @@ def run_index(
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
     from indexer.scan import resolve_inputs
-    from model.registry import load_encoder
+    from service.models import open_encoder
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     out = console()
     if as_json:
-        encoder = load_encoder(settings.model, device=settings.device)
+        encoder = open_encoder(settings)
     else:
         with out.status("Loading the model"):
-            encoder = load_encoder(settings.model, device=settings.device)
+            encoder = open_encoder(settings)
     with json_lines() if as_json else progress_bar() as show:
         report = index_videos(
             folder,

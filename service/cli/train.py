@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from model.errors import InputError
 from service.cli.common import console, settings_of
-from service.cli.features import load_backbone, stage_bar
+from service.cli.features import TwoTowerOption, load_network, stage_bar
 
 if TYPE_CHECKING:
     from model.evaluation.metrics import Retrieval
+    from model.frame_networks import FrameNetwork
     from model.training.readers import CaptionSet
 
 CaptionsArgument = Annotated[
@@ -62,13 +63,20 @@ def train(
     videos: VideosOption = None,
     backbone: Annotated[str, typer.Option(help="With --videos: any torchvision classifier.")] = "resnet152",
     backbone_weights: WeightsOption = None,
+    model: TwoTowerOption = None,
     frames: Annotated[int, typer.Option(min=1, max=1000, help="With --videos: frames per video.")] = 20,
     workers: Annotated[int, typer.Option(min=1, help="With --videos: videos decoded at the same time.")] = 1,
     test_list: TestListOption = None,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")] = False,
     glove: GloveOption = None,
     parser: ParserOption = None,
-    preset: Annotated[str, typer.Option(help="paper, or demo: the bundled model, on the generated world.")] = "paper",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="paper, plus, clip, or demo: the bundled model, on the generated world.",
+            show_default="paper; with --model clip",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with a stopped run.")] = False,
@@ -85,6 +93,10 @@ def train(
 
     [dim]quartet train captions.jsonl --features features.h5 --backbone-weights resnet152.pth --out runs/mine[/]
 
+    On top of a two-tower model, from where zero-shot search stands:
+
+    [dim]quartet train captions.jsonl --videos ~/Videos --model clip-ViT-B-32 --out runs/mine[/]
+
     The preset demo needs no input: it renders its own clips. It takes about 48 minutes of
     processor time, spread over two cores, and starts from the beginning each time.
 
@@ -92,6 +104,7 @@ def train(
     """
     from model.presets import preset as preset_of
 
+    preset = preset or ("clip" if model else "paper")
     chosen = preset_of(preset)
     try:
         import lightning  # noqa: F401
@@ -108,6 +121,8 @@ def train(
     else:
         if not captions or (features is None) == (videos is None):
             raise InputError("Name caption files and either --features, a file to train on, or --videos, a folder.")
+        if model is not None and videos is None:
+            raise InputError("--model goes with --videos: a file of features says which model made it.")
         from model.training.distributed import is_first_process
         from model.training.readers import read_captions
         from model.training.run import train_on_features
@@ -116,11 +131,15 @@ def train(
         for note in read.notes if is_first_process() else ():
             typer.echo(note, err=True)
         if videos is not None:
-            if backbone_weights is None:
-                raise InputError("Training from --videos needs --backbone-weights, the weights of the backbone.")
+            if (backbone_weights is None) == (model is None):
+                raise InputError(
+                    "Training from --videos needs --backbone-weights, the weights of the backbone, or --model, a "
+                    "two-tower model."
+                )
             features = out / "features.h5"
             if is_first_process():
-                _encode_videos(read, videos, backbone, backbone_weights, frames, workers, features)
+                network = load_network(backbone, backbone_weights, model, "auto")
+                _encode_videos(read, videos, network, frames, workers, features)
         history = train_on_features(
             chosen,
             read,
@@ -135,7 +154,8 @@ def train(
             stage=stage_bar,
             fresh=fresh,
             skip_missing=skip_missing or videos is not None,
-            made_with={} if videos is None else {"backbone": backbone, "frames": frames},
+            made_with={} if videos is None else {"backbone": model or backbone, "frames": frames},
+            models=settings_of().models,
         )
         if not is_first_process():
             return
@@ -144,9 +164,7 @@ def train(
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")
 
 
-def _encode_videos(
-    read: CaptionSet, folder: Path, backbone: str, weights: Path, frames: int, workers: int, out: Path
-) -> None:
+def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames: int, workers: int, out: Path) -> None:
     """Make the features of the captioned videos, and tell what has no counterpart or cannot be read."""
     from indexer.features import encode_videos, video_files
     from model.training.checks import named
@@ -164,7 +182,6 @@ def _encode_videos(
         typer.echo(named(f"files in {folder} have no captions", bare), err=True)
     if not chosen:
         raise InputError(f"No file in {folder} has the name of a captioned video.")
-    network = load_backbone(backbone, weights, "auto")
     with stage_bar("Frame features") as advance:
         report = encode_videos(chosen, network, out, frames, advance, workers)
     typer.echo(f"{out}: features of {report.encoded + report.known} videos, {report.encoded} of them new.")

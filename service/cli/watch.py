@@ -62,9 +62,9 @@ def watch(
 
     from indexer.watch import watch_videos
     from model.errors import InputError
-    from model.registry import load_encoder
+    from service.models import open_encoder
 
-    encoder = load_encoder(settings.model, device=settings.device)
+    encoder = open_encoder(settings)
     with json_lines() as lines:
         for report in watch_videos(
             folder,

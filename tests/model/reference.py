@@ -145,11 +145,15 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
         rows = [linear(w, "bottleneck", row) for row in rows]
     own = dict.fromkeys(LEVELS, rows)
     if config.level_fc:
-        own = {name: [relu(row + linear(w, f"embed.{name}", row)) for row in rows] for name in LEVELS}  # (7-10)
+        levels = [name for name in LEVELS if (name, config.video_global) != ("global", "residual")]
+        own |= {name: [relu(row + linear(w, f"embed.{name}", row)) for row in rows] for name in levels}  # (7-10)
     pools = {name: below(w, f"pool.{name}.") for name in LEVELS}
     heads = config.heads
+    if config.video_global == "residual":
+        own["global"] = [np.asarray(frame, dtype=np.float64) for frame in frames]
+    global_pool = {"gru": video_gru, "mean": video_mean, "residual": video_residual}[config.video_global]
     found = {
-        "global": (video_gru if config.video_global == "gru" else video_mean)(pools["global"], config, own["global"]),
+        "global": global_pool(pools["global"], config, own["global"]),
         "entity": video_entity(pools["entity"], config, own["entity"]),
         "action": (video_action if config.action_pool == "conv" else video_change)(pools["action"], own["action"]),
         "relation": relation(pools["relation"], own["relation"], heads),
@@ -170,6 +174,10 @@ def video_gru(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
 
 def video_mean(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
     return linear(w, "mlp.3", gelu(linear(w, "mlp.0", mean(fs, 0))))
+
+
+def video_residual(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
+    return mean(fs, 0) + video_mean(w, config, fs)
 
 
 def video_change(w: Weights, fs: Sequence[Array]) -> Array:

@@ -64,6 +64,20 @@ def test_published_weights_are_read_from_a_state_dict(tmp_path: Path, suffix: st
         torch.testing.assert_close(value, published[name])
 
 
+def test_the_papers_backbone_from_its_file_to_features(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    published = torchvision.models.resnet152(weights=None).eval()
+    torch.save(published.state_dict(), tmp_path / "resnet152.pth")
+    backbone = Backbone(BackboneConfig("resnet152", (64, 64))).eval()
+    backbone.load_weights(tmp_path / "resnet152.pth")
+    frames = np.random.default_rng(0).integers(0, 256, (2, 73, 73, 3), dtype=np.uint8)
+    image = backbone.prepare(frames).float() / 255
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.inference_mode():
+        logits = published((image - mean) / std)
+        torch.testing.assert_close(published.fc(backbone.features([frames])[0]), logits, atol=1e-3, rtol=1e-3)
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_file(torchvision.models.get_model("resnet18", weights=None).state_dict(), tmp_path / "other.safetensors")
     with pytest.raises(ModelError, match="does not hold weights of mobilenet_v3_small"):

@@ -45,6 +45,14 @@ configs = st.builds(
     learned_weights=st.booleans(),
 )
 seeds = st.integers(0, 2**31)
+
+
+def residual(config: ModelConfig) -> ModelConfig:
+    """The same with the global level of two-tower features, which lie in the space of the sentences."""
+    return replace(config, video_global="residual", feature_dim=config.sentence_dim)
+
+
+configs = configs | configs.map(residual)
 examples = settings(max_examples=25, deadline=None, derandomize=True)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     ["demo"],
     ["demo-dataset"],
+    ["prepare"],
     ["index"],
     ["watch"],
     ["remove"],
@@ -44,10 +45,11 @@ COMMANDS = (
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The fake model by default, and wide plain output."""
     monkeypatch.delenv("QUARTET_LIBRARY", raising=False)
     monkeypatch.setenv("QUARTET_MODEL", "fake")
+    monkeypatch.setenv("QUARTET_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("COLUMNS", "120")
 
 
@@ -226,7 +228,8 @@ def test_doctor_tries_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.registry.load_encoder", lambda name: FakeEncoder())
     result = run("doctor")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("ok ") == 7
+    assert result.stdout.count("ok ") == 8
+    assert "quartet prepare clip-ViT-B-32" in result.stdout
     assert "wrote and read back" in result.stdout
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from model.prepared import DEFAULT_MODEL, KNOWN, Record, hash_files, prepared_folder, write_record
 from service.cli import app
+from tests.two_towers import write_sentence_transformer
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -27,7 +29,12 @@ def commands() -> list[list[str]]:
 
 
 def test_its_commands_run_in_order(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUARTET_MODEL", "fake")
+    # A tiny model stands where `quartet prepare` would have put the one that is shown.
+    models = tmp_path / "models"
+    folder = write_sentence_transformer(prepared_folder(models, DEFAULT_MODEL))
+    write_record(folder, Record(DEFAULT_MODEL, KNOWN[DEFAULT_MODEL], "a" * 40, hash_files(folder)))
+    monkeypatch.setenv("QUARTET_MODELS", str(models))
+    monkeypatch.delenv("QUARTET_MODEL", raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(world.videos, tmp_path / "Videos")
     shutil.copy(world.videos / "red.mp4", tmp_path / "clip.mp4")
@@ -35,8 +42,8 @@ def test_its_commands_run_in_order(world: World, tmp_path: Path, monkeypatch: py
     ran = []
     for arguments in commands():
         here = [argument.replace("~", str(tmp_path)) for argument in arguments]
-        # A server does not end by itself: its options are checked by its help.
-        result = CliRunner().invoke(app, [*here, "--help"] if here[0] == "serve" else here)
+        # A server does not end by itself, and fetching needs a network: their options are checked by their help.
+        result = CliRunner().invoke(app, [*here, "--help"] if here[0] in ("serve", "prepare") else here)
         assert result.exit_code == 0, (arguments, result.output)
         ran.append(here[0])
     assert {"index", "search", "captions", "describe", "serve"} <= set(ran)

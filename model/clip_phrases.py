@@ -1,0 +1,101 @@
+"""What a caption says at each level, as phrases for a model that was trained on pictures and their captions.
+
+    two big dogs chase a small cat
+
+    global     the sentence
+    entity     a photo of two big dogs  |  a photo of a small cat
+    action     a video of chasing a small cat
+    relation   a video of two big dogs chasing a small cat
+
+Nouns keep their adjectives and numerals. Verbs become participles, with their object at the action level and with
+subject and object at the relation level: captions of pictures read like that. Passive clauses are turned round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.lemmas import VOWELS
+from model.parse import ParsedCaption
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """One template per level; `{}` stands for the phrase."""
+
+    entity: str = "a photo of {}"
+    action: str = "a video of {}"
+    relation: str = "a video of {}"
+
+    def of(self, level: str, phrase: str) -> str:
+        return getattr(self, level).format(phrase)
+
+
+def phrases(caption: ParsedCaption) -> dict[str, list[str]]:
+    """The phrases of the levels entity, action and relation, without templates, in order, each once.
+
+    A level of which the caption says nothing has none.
+    """
+    nouns = {node.lemma: _written(caption, node.phrase) for node in reversed(caption.nodes) if node.kind == "noun"}
+    verbs = set(caption.verbs)
+    actions, relations = [], []
+    for subject, relation, thing in caption.triplets:
+        verb, *rest = relation.split()
+        is_action = verb in verbs
+        doing = [participle(verb) if is_action else verb, *rest]
+        if thing:
+            doing.append(nouns.get(thing, thing))
+        if is_action:
+            actions.append(" ".join(doing))
+        relations.append(" ".join([*([nouns.get(subject, subject)] if subject else []), *doing]))
+    said = {word for _, relation, _ in caption.triplets for word in relation.split()[:1]}
+    actions += [participle(verb) for verb in caption.verbs if verb not in said]  # "jumps over it": no noun, no triplet
+    things = [_written(caption, node.phrase) for node in caption.nodes if node.kind == "noun"]
+    found = {"entity": things, "action": actions, "relation": relations}
+    return {level: list(dict.fromkeys(texts)) for level, texts in found.items()}
+
+
+def with_article(noun: str) -> str:
+    """A noun with its article: "a dog", "an owl"."""
+    return f"an {noun}" if noun[:1] in VOWELS else f"a {noun}"
+
+
+def participle(verb: str) -> str:
+    """The present participle of a lemma by the rules of English spelling: "chasing", "running", "lying"."""
+    if verb.endswith("ie"):
+        return verb[:-2] + "ying"
+    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and len(verb) > 2:
+        return verb[:-1] + "ing"
+    if _doubles(verb):
+        return verb + verb[-1] + "ing"
+    return verb + "ing"
+
+
+_STRESSED_LAST = (
+    "begin",
+    "forget",
+    "admit",
+    "commit",
+    "control",
+    "occur",
+    "prefer",
+    "refer",
+    "unpin",
+    "unzip",
+    "equip",
+)
+"""Verbs of two syllables whose last one is stressed: only those double their consonant."""
+
+
+def _doubles(verb: str) -> bool:
+    """Whether the last consonant doubles: one vowel and one consonant end a verb of one stressed syllable."""
+    if len(verb) < 3 or verb[-1] in VOWELS + "wxyh" or verb[-2] not in VOWELS:
+        return False
+    if verb[-3] in VOWELS and not verb.startswith("qu"):
+        return False
+    syllables = sum(letter in VOWELS and (i == 0 or verb[i - 1] not in VOWELS) for i, letter in enumerate(verb))
+    return syllables == 1 or verb in _STRESSED_LAST
+
+
+def _written(caption: ParsedCaption, positions: tuple[int, ...]) -> str:
+    return " ".join(caption.words[i] for i in positions).lower()

@@ -1,0 +1,77 @@
+"""The text tower of a two-tower model as a sentence encoder: what a caption is to training on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+from model.clip_model import TEXTS, TwoTower
+from model.parse import ParsedCaption
+from model.sentence import EncodedText, word_vectors
+
+PREFIX = "two-tower "
+"""How the names of these encoders begin, in checkpoints and caches."""
+
+
+class TwoTowerSentences:
+    """Sentence and word vectors of parsed captions, in the space of the frames. See `SentenceEncoder`.
+
+    The sentence vector is that of zero-shot search. Words are the token states behind it, through the same projection.
+    """
+
+    def __init__(self, tower: TwoTower) -> None:
+        self.tower = tower
+        self.dim = tower.feature_dim
+        self.name = f"{PREFIX}{tower.config.two_tower}@{tower.config.sha256[:12]}"
+
+    @torch.inference_mode()
+    def encode(self, captions: Sequence[ParsedCaption], batch_size: int = TEXTS) -> list[EncodedText]:
+        """Vectors of captions, in their order. Batches hold captions of similar length to waste no padding."""
+        order = sorted(range(len(captions)), key=lambda i: len(captions[i].text))
+        encoded: dict[int, EncodedText] = {}
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            encoded |= zip(chosen, self._encode_batch([captions[i] for i in chosen]), strict=True)
+        return [encoded[i] for i in range(len(captions))]
+
+    def _encode_batch(self, captions: list[ParsedCaption]) -> list[EncodedText]:
+        texts = [caption.text for caption in captions]
+        output = self.tower.net.get_text_features(**self.tower.tokens(texts))
+        sentences = fn.normalize(output.pooler_output.float(), dim=-1).cpu().numpy()
+        states = self._project(output.last_hidden_state).float().cpu().numpy()  # (B, L, d)
+        offsets = self._offsets(texts, states.shape[1])
+        return [
+            EncodedText(sentences[i], word_vectors(caption, states[i], offsets[i]))
+            for i, caption in enumerate(captions)
+        ]
+
+    def _project(self, states: Tensor) -> Tensor:
+        """Token states in the common space. SigLIP's lie there already."""
+        projection = getattr(self.tower.net, "text_projection", None)
+        return states if projection is None else projection(states)
+
+    def _offsets(self, texts: list[str], length: int) -> np.ndarray:
+        """(B, length, 2) begin and end of each token in its text; (0, 0) for special tokens and padding."""
+        tokenizer = self.tower.tokenizer
+        if tokenizer.is_fast:
+            tokens = tokenizer(
+                texts,
+                padding="max_length" if self.tower.pads_fully else True,
+                truncation=True,
+                max_length=self.tower.max_tokens,
+                return_offsets_mapping=True,
+            )
+            return np.array(tokens["offset_mapping"], dtype=np.int64)
+        offsets = np.zeros((len(texts), length, 2), np.int64)
+        for row, text in zip(offsets, texts, strict=True):
+            # A tokenizer that does not tell where its tokens lie: how many there are up to the end of each word.
+            first, begin = 0, 0
+            for end in [*(i for i, letter in enumerate(text) if letter == " "), len(text)]:
+                last = min(len(tokenizer(text[:end], add_special_tokens=False, verbose=False)["input_ids"]), length)
+                row[first:last] = begin, end
+                first, begin = last, end
+        return offsets

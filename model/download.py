@@ -1,0 +1,109 @@
+"""Fetching a two-tower model from a model hub: the only code of the project that downloads."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from model.errors import InputError, ModelError
+from model.prepared import KNOWN, Record, find_prepared, hash_files, prepared_folder, read_record, write_record
+
+_SMALL = (".json", ".txt", ".model")
+"""Suffixes of configurations, vocabularies and tokenizers."""
+
+
+def prepare_model(
+    name: str,
+    models: Path,
+    revision: str | None = None,
+    *,
+    endpoint: str | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Record:
+    """Fetch a model into `models`, try it, and note its revision and hashes. Later use needs no network.
+
+    `revision` is a branch, tag or commit; None: the one that is there already, else the newest. `endpoint` is another
+    hub than huggingface.co. Nothing is left behind of a model that cannot be used.
+    Raises InputError for a name that the hub does not have, ModelError for a model that is damaged or of another kind.
+    """
+    known = find_prepared(models, name)
+    if known is not None:
+        record = read_record(known)
+        hash_files(known)  # raises if it is damaged
+        if revision in (None, record.revision):
+            tell(f"{record.name} is prepared: {record.repository} at {record.revision}.")
+            return record
+    repository = KNOWN.get(name, name)
+    if repository.count("/") != 1:
+        raise InputError(
+            f"There is no model {name!r}. Give a repository of the hub, such as google/siglip-base-patch16-224, or one "
+            f"of: {', '.join(KNOWN)}."
+        )
+    return _fetch(name, repository, prepared_folder(models, name), revision, endpoint, tell)
+
+
+def _fetch(
+    name: str, repository: str, folder: Path, revision: str | None, endpoint: str | None, tell: Callable[[str], None]
+) -> Record:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        about = HfApi(endpoint=endpoint).model_info(repository, revision=revision)
+        commit = str(about.sha)
+        files = wanted_files([entry.rfilename for entry in about.siblings or ()])
+        tell(f"Fetching {repository} at {commit}: {len(files)} files.")
+        partial.mkdir(parents=True, exist_ok=True)
+        # A download that was stopped goes on: finished files stay in the folder, which belongs to one commit.
+        marker = partial / ".commit"
+        if not marker.exists() or marker.read_text(encoding="utf-8") != commit:
+            shutil.rmtree(partial)
+            partial.mkdir()
+            marker.write_text(commit, encoding="utf-8")
+        snapshot_download(repository, revision=commit, local_dir=partial, allow_patterns=files, endpoint=endpoint)
+    except GatedRepoError as error:
+        raise InputError(f"{repository} asks for an agreement and an account: log in with `hf auth login`.") from error
+    except RevisionNotFoundError as error:
+        raise InputError(f"{repository} has no revision {revision!r}.") from error
+    except RepositoryNotFoundError as error:
+        raise InputError(f"The hub has no model {repository!r}, or only for those who are logged in.") from error
+    except (HTTPError, OSError) as error:  # no network, HF_HUB_OFFLINE, a full disk
+        raise InputError(f"{repository} cannot be fetched: {error}") from error
+    try:
+        record = _checked(partial, name, repository, commit)
+    except ModelError:
+        shutil.rmtree(partial)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return record
+
+
+def _checked(partial: Path, name: str, repository: str, commit: str) -> Record:
+    """Load the model once, and write its record. Raises ModelError if it cannot be used."""
+    from model.clip_model import TwoTower
+
+    shutil.rmtree(partial / ".cache", ignore_errors=True)
+    TwoTower(partial)
+    (partial / ".commit").unlink()
+    record = Record(name, repository, commit, hash_files(partial))
+    write_record(partial, record)
+    return record
+
+
+def wanted_files(names: Sequence[str]) -> list[str]:
+    """The files of a repository that a two-tower model needs: weights in one format, and what is small.
+
+    Raises ModelError if there are no weights that PyTorch reads without running code from the file.
+    """
+    paths = [PurePosixPath(name) for name in names]
+    small = [path for path in paths if path.suffix in _SMALL]
+    weights = [path for path in paths if path.match("model*.safetensors")]
+    # Read with weights_only, so that they cannot run code.
+    weights = weights or [path for path in paths if path.match("pytorch_model*.bin")]
+    if not weights:
+        raise ModelError("The repository has no model.safetensors and no pytorch_model.bin.")
+    places = {path.parent for path in weights} | {PurePosixPath()}
+    return [str(path) for path in (*small, *weights) if path.parent in places]

@@ -1,0 +1,69 @@
+"""The networks that see frames: a torchvision backbone, or the picture tower of a two-tower model.
+
+Both have a `config` that a features file and a checkpoint keep, a `feature_dim`, and `features(clips)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model.backbones import Backbone, BackboneConfig
+from model.clip_model import TwoTower, TwoTowerConfig
+from model.clip_sentences import PREFIX, TwoTowerSentences
+from model.config import from_json
+from model.errors import InputError, ModelError
+from model.prepared import MODELS_FOLDER, find_prepared, two_tower_folder
+from model.sentence import SentenceEncoder
+
+FrameNetwork = Backbone | TwoTower
+FrameNetworkConfig = BackboneConfig | TwoTowerConfig
+
+
+def network_config(data: Mapping[str, Any]) -> FrameNetworkConfig:
+    """A configuration from its JSON form. Raises InputError."""
+    return from_json(TwoTowerConfig, data) if "two_tower" in data else from_json(BackboneConfig, data)
+
+
+def load_two_tower(name: str, models: Path = MODELS_FOLDER, device: str = "cpu") -> TwoTower:
+    """A two-tower model by the name that it was prepared under, or by its folder.
+
+    Raises InputError with the command to run if it is not on this machine, ModelError if it cannot be loaded.
+    """
+    prepared = find_prepared(models, name)
+    if prepared is not None:
+        return TwoTower(prepared, device, name)
+    if two_tower_folder(Path(name)) is None:
+        raise InputError(
+            f"The two-tower model {name!r} is not on this machine. Run: quartet prepare {name} (or give its folder)"
+        )
+    return TwoTower(Path(name), device)
+
+
+def recorded_two_tower(config: TwoTowerConfig, models: Path = MODELS_FOLDER) -> TwoTower:
+    """The very model that made features or a checkpoint. Raises InputError, or ModelError if it is another one."""
+    tower = load_two_tower(config.two_tower, models)
+    if tower.config.sha256 != config.sha256:
+        raise ModelError(
+            f"The two-tower model {config.two_tower} has other files here than where it was used before "
+            f"({tower.config.sha256[:12]}, not {config.sha256[:12]}). Prepare the revision that was used there."
+        )
+    return tower
+
+
+def recorded_sentences(
+    name: str, network: FrameNetwork | None, device: str, needed_by: Path
+) -> SentenceEncoder | TwoTowerSentences:
+    """The sentence encoder by the name that the checkpoint `needed_by` records. Raises ModelError for another one."""
+    sentences: SentenceEncoder | TwoTowerSentences
+    if name.startswith(PREFIX) and isinstance(network, TwoTower):
+        sentences = TwoTowerSentences(network)
+    else:
+        sentences = SentenceEncoder(device)
+    if sentences.name != name:
+        raise ModelError(
+            f"The checkpoint {needed_by} was trained with the sentence encoder {name}, but {sentences.name} is "
+            "installed here."
+        )
+    return sentences

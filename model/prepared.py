@@ -1,0 +1,114 @@
+"""Two-tower models on this machine: where `quartet prepare` keeps them, and what it notes of each.
+
+MODELS/sentence-transformers--clip-ViT-B-32/
+  config.json, model.safetensors, ...    as published
+  prepared.json                          name, repository, revision, SHA-256 of every file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from model.errors import ModelError
+
+MODELS_FOLDER = Path("~/.cache/quartet/models")
+"""Where models are kept unless the settings name another folder."""
+
+DEFAULT_MODEL = "clip-ViT-B-32"
+KNOWN = {
+    name: f"sentence-transformers/{name}"
+    for name in (DEFAULT_MODEL, "clip-ViT-B-16", "clip-ViT-L-14")
+}  # fmt: skip
+"""Short names. Any other model is named by its repository, such as google/siglip-base-patch16-224."""
+
+RECORD = "prepared.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was fetched: `repository` at the commit `revision`, and the SHA-256 of each file by its path."""
+
+    name: str
+    repository: str
+    revision: str
+    files: Mapping[str, str]
+    format: int = FORMAT
+
+
+def prepared_folder(models: Path, name: str) -> Path:
+    """Where a model of this name is kept, whether or not it is there. It may be a short name or a repository."""
+    return models.expanduser() / KNOWN.get(name, name).replace("/", "--")
+
+
+def find_prepared(models: Path, name: str) -> Path | None:
+    """The folder of a prepared model, or None."""
+    folder = prepared_folder(models, name)
+    return folder if (folder / RECORD).is_file() else None
+
+
+def prepared_names(models: Path) -> list[str]:
+    """The names of all models that are prepared, in order."""
+    return sorted(read_record(path.parent).name for path in models.expanduser().glob(f"*/{RECORD}"))
+
+
+def write_record(folder: Path, record: Record) -> None:
+    (folder / RECORD).write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+
+
+def read_record(folder: Path) -> Record:
+    """Raises ModelError for a record that is damaged or of a newer format."""
+    path = folder / RECORD
+    try:
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}. Delete {folder} and run `quartet prepare` again.") from error
+    if record.format != FORMAT:
+        raise ModelError(f"{path} has format {record.format}, not {FORMAT}. Delete {folder} and prepare it again.")
+    return record
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder that can change what a model does, by path, in order.
+
+    Where the folder has a record, the files must be those that it names: raises ModelError with the first one that
+    is missing, damaged or new.
+    """
+    hashes = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name.startswith(".") or path.suffix == ".md" or name == RECORD:
+            continue
+        with path.open("rb") as file:
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    if (folder / RECORD).is_file():
+        record = read_record(folder)
+        differing = sorted(set(hashes.items()) ^ set(record.files.items()))
+        if differing:
+            raise ModelError(
+                f"{folder / differing[0][0]} is not as it was fetched. Delete {folder} and run: "
+                f"quartet prepare {record.name} --revision {record.revision}"
+            )
+    return hashes
+
+
+def two_tower_folder(folder: Path) -> Path | None:
+    """Where below `folder` the two-tower model lies: there, or in a module of a sentence-transformers model."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        places = [folder, *(folder / str(module["path"]) for module in modules)]
+    except (OSError, ValueError, TypeError, KeyError):
+        places = [folder]
+    return next((place for place in places if _is_two_tower(place)), None)
+
+
+def _is_two_tower(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and {"text_config", "vision_config"} <= set(config)

@@ -1,0 +1,53 @@
+"""`quartet prepare`: fetch a model. No other command downloads anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+from rich.markup import escape
+
+from service.cli.common import console, settings_of
+
+
+def prepare(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A short name, or a repository of the model hub.", show_default=False),
+    ],
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Branch, tag or commit of the repository.", show_default="the newest, which is then kept"),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where models are kept. Default: QUARTET_MODELS, else ~/.cache/quartet/models.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Fetch a model for zero-shot search: any two-tower model of the families CLIP and SigLIP.
+
+    It is kept at the commit that it was fetched at, with the SHA-256 of every file, and tried once. From then on
+    nothing needs the network. A download that was stopped goes on.
+
+    [dim]quartet prepare clip-ViT-B-32[/]
+
+    [dim]quartet prepare google/siglip-base-patch16-224[/]
+    """
+    from model.download import prepare_model
+    from model.prepared import prepared_folder
+
+    settings = settings_of(models=models)
+    record = prepare_model(model, settings.models, revision, tell=lambda sentence: typer.echo(sentence, err=True))
+    folder = prepared_folder(settings.models, model)
+    size = decimal(sum((folder / name).stat().st_size for name in record.files))
+    console().print(
+        f"[bold]{escape(record.name)}[/] lies in {escape(str(folder))}: {len(record.files)} files, {size}. "
+        "Use it with:\n"
+        f"  quartet index VIDEOS --library LIBRARY --model {escape(record.name)}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,52 @@
+"""Which model a command uses: the one that is named, else the one that built the library."""
+
+from __future__ import annotations
+
+from model.encoder import Encoder
+from model.errors import InputError
+from model.prepared import DEFAULT_MODEL, prepared_names
+from service.settings import Settings
+
+
+def open_encoder(settings: Settings) -> Encoder:
+    """Load the model of `settings`, or that of its library where none is named.
+
+    Raises InputError where there is neither, ModelError for a model that is not there or cannot be loaded.
+    """
+    from model.registry import load_encoder
+
+    return load_encoder(chosen_model(settings), device=settings.device, models=settings.models)
+
+
+def chosen_model(settings: Settings) -> str:
+    """The name or folder of the model to use. Raises InputError that lists the choices where nothing decides."""
+    if settings.model:
+        return settings.model
+
+    from indexer.library import built_by, exists
+    from model.registry import name_of_builder
+
+    if settings.library is None or not exists(settings.library):
+        raise InputError(choices(settings))
+    builder = built_by(settings.library).name
+    name = name_of_builder(builder, settings.models)
+    if name is None:
+        raise InputError(
+            f"The model {builder!r}, which built the library {settings.library}, cannot be found by its name. "
+            "Give its folder with --model (or QUARTET_MODEL)."
+        )
+    return name
+
+
+def choices(settings: Settings) -> str:
+    """What to give as a model, as sentences."""
+    prepared = prepared_names(settings.models)
+    fetch = "" if DEFAULT_MODEL in prepared else f"; fetch it first: quartet prepare {DEFAULT_MODEL}"
+    lines = [
+        "Which model? Choose with --model (or QUARTET_MODEL):",
+        f"  {DEFAULT_MODEL:<16} for any videos, without training{fetch}",
+        *(f"  {name:<16} prepared on this machine" for name in prepared if name != DEFAULT_MODEL),
+        "  FOLDER           a model that `quartet train` made of captioned videos of your own kind",
+        "  demo             the bundled one, which has only seen the generated cartoon world of `quartet demo`",
+    ]
+    return "\n".join(lines)

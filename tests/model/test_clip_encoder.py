@@ -1,0 +1,185 @@
+"""Zero-shot: phrases, best frames, the four levels and what a clip is said to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as fn
+
+from model.clip_bank import ACTIONS, THINGS, BestFrames, stands_out
+from model.clip_encoder import SHARPNESS, ClipEncoder, level_specs, windows
+from model.clip_phrases import Prompts, participle, phrases
+from model.levels import LEVEL_NAMES
+from model.parse import Attributes
+from model.parser import SpacyParser
+from tests.two_towers import write_clip, write_siglip
+
+
+@pytest.fixture(scope="module")
+def parser() -> SpacyParser:
+    return SpacyParser()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path, parser: SpacyParser) -> ClipEncoder:
+    return ClipEncoder(folder, "tiny", parser=parser)
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "action", "relation"),
+    [
+        (
+            "Two big brown dogs chase a very small cat.",
+            ["two big brown dogs", "a very small cat"],
+            ["chasing a very small cat"],
+            ["two big brown dogs chasing a very small cat"],
+        ),
+        (
+            "a car is parked by three people",
+            ["a car", "three people"],
+            ["parking a car"],
+            ["three people parking a car"],
+        ),
+        (
+            "a man in a red shirt is running away",
+            ["a man", "a red shirt"],
+            ["running away"],
+            ["a man running away", "a man in a red shirt"],
+        ),
+        ("a dog chases another dog", ["a dog", "another dog"], ["chasing a dog"], ["a dog chasing a dog"]),
+        ("somebody jumps over it", [], ["jumping"], []),
+        ("dog on grass", ["dog", "grass"], [], ["dog on grass"]),
+        ("sunset", ["sunset"], [], []),
+        ("", [], [], []),
+    ],
+)
+def test_phrases(parser: SpacyParser, text: str, entity: list[str], action: list[str], relation: list[str]) -> None:
+    assert phrases(parser.parse([text])[0]) == {"entity": entity, "action": action, "relation": relation}
+
+
+PARTICIPLES = """
+run running, chase chasing, lie lying, see seeing, dye dyeing, tie tying, open opening, quit quitting, swim swimming,
+play playing, fix fixing, sit sitting, eat eating, begin beginning, visit visiting, be being, ski skiing, cook cooking
+"""
+
+
+def test_participles() -> None:
+    pairs = [pair.split() for pair in PARTICIPLES.split(",")]
+    assert [participle(verb) for verb, _ in pairs] == [form for _, form in pairs]
+
+
+def _world(*shown: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit phrases around a common direction, as those of a text tower are, and a frame for each phrase `shown`."""
+    rng = torch.Generator().manual_seed(0)
+    common = fn.normalize(torch.randn(64, generator=rng), dim=0)
+    bank = fn.normalize(common + fn.normalize(torch.randn(80, 64, generator=rng), dim=-1), dim=-1)
+    noise = torch.randn(len(shown), 64, generator=rng)
+    return bank, fn.normalize(bank[list(shown)] + 0.05 * noise, dim=-1)
+
+
+def test_a_thing_in_two_frames_counts_more_than_in_their_mean() -> None:
+    bank, frames = _world(0, 0, 0, 7, 7, 0, 0, 0, 0, 0, 0, 0)
+    best = fn.normalize(BestFrames.of(bank)(frames, keep=2), dim=-1)
+    mean = fn.normalize(frames.mean(0), dim=-1)
+    usual = (bank @ best).std() / (bank @ mean).std()
+    assert bank[7] @ best - (bank @ best).mean() > 1.3 * usual * (bank[7] @ mean - (bank @ mean).mean())
+    order = (bank @ best).argsort(descending=True).tolist()
+    assert set(order[:2]) == {0, 7}
+    assert stands_out(bank[[0, 7, 20]], bank, best).tolist() == [True, True, False]
+
+
+def test_the_best_frames_fit_every_phrase_of_a_small_bank() -> None:
+    bank, frames = _world(*range(12))
+    few = bank[:20]  # fewer phrases than dimensions: without a ridge their cosines can all be met
+    wanted = (few @ frames.T).topk(2, dim=1).values.mean(1)
+    torch.testing.assert_close(few @ BestFrames.of(few, ridge=0.0)(frames, keep=2), wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_a_clip_of_one_frame_is_that_frame() -> None:
+    bank, frames = _world(*range(12))
+    torch.testing.assert_close(BestFrames.of(bank)(frames[:1], keep=2), frames[0], atol=1e-5, rtol=1e-5)
+
+
+def test_windows_are_means_of_neighbours() -> None:
+    _, frames = _world(*range(12))
+    moments = windows(frames)
+    assert moments.shape == (10, 64)
+    torch.testing.assert_close(moments[4], fn.normalize(frames[4:7].mean(0), dim=-1))
+    torch.testing.assert_close(windows(frames[:2])[0], fn.normalize(frames[:2].mean(0), dim=-1))
+
+
+def test_the_bank_has_no_doubles() -> None:
+    assert len(set(THINGS)) == len(THINGS) and len(set(ACTIONS)) == len(ACTIONS)
+    assert all(phrase and phrase == phrase.strip().lower() for phrase in (*THINGS, *ACTIONS))
+
+
+def test_the_levels_of_texts_and_clips(encoder: ClipEncoder) -> None:
+    rng = np.random.default_rng(1)
+    clips = [rng.integers(0, 256, (t, 40, 60, 3), dtype=np.uint8) for t in (1, 2, 12)]
+    gallery = encoder.encode_clips(clips)
+    frames = encoder.tower.features(clips)
+    for vectors in gallery.values():
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    for level in ("global", "relation"):
+        mean = fn.normalize(torch.stack([own.mean(0) for own in frames]), dim=-1).numpy()
+        np.testing.assert_allclose(gallery[level], mean, atol=1e-5)
+    batch = encoder.encode_texts(["a red dog chases a cat", "sunset"])
+    tower, prompts = encoder.tower, Prompts()
+    np.testing.assert_allclose(batch.vectors["global"][0], tower.texts(["a red dog chases a cat"])[0], atol=1e-5)
+    nouns = tower.texts([prompts.of("entity", "a red dog"), prompts.of("entity", "a cat")]).mean(0)
+    np.testing.assert_allclose(batch.vectors["entity"][0], fn.normalize(nouns, dim=-1), atol=1e-5)
+    assert {level: bool(rows[1].any()) for level, rows in batch.vectors.items()} == {
+        "global": True, "entity": True, "action": False, "relation": False,
+    }  # fmt: skip
+    assert batch.attributes[0] == Attributes(["dog", "cat"], ["chase"], ["dog chase cat"])
+
+
+def test_the_global_query_is_a_scaled_dot_product(encoder: ClipEncoder) -> None:
+    vectors = encoder.encode_texts(["a dog"]).vectors
+    for queries in (encoder.text_queries(vectors), encoder.clip_queries(vectors)):
+        np.testing.assert_allclose(queries["global"], SHARPNESS * vectors["global"], atol=1e-5)
+        assert all(queries[level] is vectors[level] for level in LEVEL_NAMES[1:])
+
+
+def test_all_levels_agree_at_the_centre_and_grow_alike_around_it() -> None:
+    for spec in level_specs(8, 0.2):
+        factor = SHARPNESS if spec.name == "global" else 1.0  # the head's scale is in the folded query
+        at, below, above = (spec.activate(np.array(factor * x)) for x in (0.2, 0.199, 0.201))
+        assert at == pytest.approx(0.5)
+        assert (above - below) / 0.002 == pytest.approx(SHARPNESS / 4, rel=1e-3)
+
+
+def test_a_relation_is_shown_when_all_its_words_are(encoder: ClipEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [Attributes(["dog", "cat"], ["chase"], ["dog chase cat", "dog on cat"]), Attributes()]
+    vectors = {level: np.tile(rows, (2, 1)) for level, rows in encoder.encode_texts(["a dog"]).vectors.items()}
+    monkeypatch.setattr("model.clip_encoder.stands_out", lambda words, bank, clip: torch.ones(len(words)).bool())
+    assert encoder.concepts(vectors, asked) == asked
+    # Words come in alphabetical order: "cat" is missing.
+    only_last = lambda words, bank, clip: torch.arange(len(words)) == len(words) - 1  # noqa: E731
+    monkeypatch.setattr("model.clip_encoder.stands_out", only_last)
+    assert encoder.concepts(vectors, asked)[0] == Attributes(["dog"], ["chase"], [])
+
+
+def test_another_model_or_parser_is_another_fingerprint(
+    encoder: ClipEncoder, folder: Path, tmp_path: Path, parser: SpacyParser
+) -> None:
+    assert ClipEncoder(folder, "moved", parser=parser).spec.fingerprint == encoder.spec.fingerprint
+    other = write_clip(tmp_path / "other", 1)
+    assert ClipEncoder(other, "tiny", parser=parser).spec.fingerprint != encoder.spec.fingerprint
+    prompts = Prompts(entity="{}")
+    assert ClipEncoder(folder, "tiny", parser=parser, prompts=prompts).spec.fingerprint != encoder.spec.fingerprint
+
+
+def test_siglip_takes_the_same_way(tmp_path: Path, parser: SpacyParser) -> None:
+    encoder = ClipEncoder(write_siglip(tmp_path / "s"), "s", parser=parser)
+    batch = encoder.encode_texts(["a dog chases a red ball over the grass"])
+    assert {rows.shape for rows in batch.vectors.values()} == {(1, encoder.tower.feature_dim)}
+    assert encoder.spec.level("global").bias == pytest.approx(-SHARPNESS * encoder.tower.centre)

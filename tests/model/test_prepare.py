@@ -1,0 +1,190 @@
+"""Fetching models: a hub on this machine serves tiny ones, over HTTP as the real one does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from model.download import prepare_model, wanted_files
+from model.errors import InputError, ModelError
+from model.prepared import KNOWN, find_prepared, prepared_names, read_record
+from model.registry import load_encoder, name_of_builder
+from tests.two_towers import write_clip, write_sentence_transformer
+
+COMMITS = {"main": "a" * 40, "old": "b" * 40}
+
+
+@dataclass
+class Hub:
+    """Folders served as repositories; every commit has the same files. `asked` are the paths of all requests."""
+
+    url: str
+    repositories: dict[str, Path]
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    served = Hub("", {})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self._answer(body=False)
+
+        def do_GET(self) -> None:
+            self._answer(body=True)
+
+        def _answer(self, body: bool) -> None:
+            served.asked.append(f"{self.command} {self.path}")
+            path = self.path.split("?")[0]
+            for name, folder in served.repositories.items():
+                if path.startswith(f"/api/models/{name}"):
+                    rest = path.removeprefix(f"/api/models/{name}").strip("/").split("/")
+                    revision = rest[1] if rest[0] in ("revision", "tree") else "main"
+                    commit = COMMITS.get(revision, revision)
+                    if commit not in COMMITS.values():
+                        return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"}, body)
+                    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+                    about: object = {"id": name, "sha": commit, "siblings": [{"rfilename": n} for n in names]}
+                    if rest[0] == "tree":
+                        about = [
+                            {"type": "file", "path": n, "size": (folder / n).stat().st_size, "oid": _oid(folder / n)}
+                            for n in names
+                        ]
+                    return self._send(200, json.dumps(about).encode(), {}, body)
+                if path.startswith(f"/{name}/resolve/"):
+                    commit, _, file = path.removeprefix(f"/{name}/resolve/").partition("/")
+                    headers = {"X-Repo-Commit": commit, "ETag": f'"{_oid(folder / file)}"'}
+                    return self._send(200, (folder / file).read_bytes(), headers, body)
+            return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
+
+        def _send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            for key, value in headers.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if body:
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield served
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _oid(path: Path) -> str:
+    return hashlib.sha1(path.read_bytes()).hexdigest()
+
+
+def test_a_model_is_fetched_pinned_and_then_used_offline(hub: Hub, tmp_path: Path) -> None:
+    name = "clip-ViT-B-32"
+    source = hub.repositories[KNOWN[name]] = write_sentence_transformer(tmp_path / "source")
+    (source / "0_CLIPModel" / "pytorch_model.bin").write_bytes(b"not wanted")
+    (source / "README.md").write_text("not wanted either", encoding="utf-8")
+    models = tmp_path / "models"
+    told: list[str] = []
+    record = prepare_model(name, models, endpoint=hub.url, tell=told.append)
+    assert (record.name, record.repository, record.revision) == (name, KNOWN[name], COMMITS["main"])
+    assert told == [f"Fetching {KNOWN[name]} at {COMMITS['main']}: {len(record.files)} files."]
+    folder = find_prepared(models, name)
+    assert folder is not None and read_record(folder) == record
+    for file, sha256 in record.files.items():
+        assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == sha256
+    assert "0_CLIPModel/model.safetensors" in record.files
+    assert not any(file.endswith((".bin", ".md")) for file in record.files)
+    assert [path.name for path in models.iterdir()] == [folder.name]  # nothing is left of the download
+    fetched = len(hub.asked)
+    assert load_encoder(name, "cpu", models).spec.name == name
+    assert load_encoder(KNOWN[name], "cpu", models).spec.name == name
+    assert prepare_model(name, models, endpoint=hub.url, tell=told.append) == record
+    assert len(hub.asked) == fetched and told[-1].startswith(f"{name} is prepared")
+    assert prepared_names(models) == [name]
+    assert name_of_builder(name, models) == name and name_of_builder("unheard of", models) is None
+
+
+def test_another_revision_replaces_the_first(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories["some/clip"] = write_clip(tmp_path / "source")
+    first = prepare_model("some/clip", tmp_path / "models", endpoint=hub.url)
+    second = prepare_model("some/clip", tmp_path / "models", "old", endpoint=hub.url)
+    assert (first.revision, second.revision) == (COMMITS["main"], COMMITS["old"])
+    assert all(COMMITS["old"] in path for path in hub.asked[-3:] if "/resolve/" in path)
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "said"),
+    [
+        ("nobody/nothing", None, "The hub has no model 'nobody/nothing'"),
+        ("some/clip", "none", "some/clip has no revision 'none'"),
+        ("nonsense", None, "There is no model 'nonsense'. Give a repository"),
+    ],
+)
+def test_what_the_hub_does_not_have(hub: Hub, tmp_path: Path, name: str, revision: str | None, said: str) -> None:
+    hub.repositories["some/clip"] = write_clip(tmp_path / "source")
+    with pytest.raises(InputError, match=said):
+        prepare_model(name, tmp_path / "models", revision, endpoint=hub.url)
+
+
+def test_no_network_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="some/clip cannot be fetched: "):
+        prepare_model("some/clip", tmp_path / "models", endpoint="http://127.0.0.1:9")
+
+
+def test_a_model_of_one_tower_is_not_kept(hub: Hub, tmp_path: Path) -> None:
+    source = hub.repositories["some/bert"] = tmp_path / "source"
+    source.mkdir()
+    (source / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    (source / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="no two-tower model"):
+        prepare_model("some/bert", tmp_path / "models", endpoint=hub.url)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_file_that_changed_is_named_with_the_way_back(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories["some/clip"] = write_clip(tmp_path / "source")
+    prepare_model("some/clip", tmp_path / "models", endpoint=hub.url)
+    folder = find_prepared(tmp_path / "models", "some/clip")
+    assert folder is not None
+    with (folder / "preprocessor_config.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(ModelError, match=f"quartet prepare some/clip --revision {COMMITS['main']}") as caught:
+        load_encoder("some/clip", "cpu", tmp_path / "models")
+    assert "preprocessor_config.json is not as it was fetched" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("clip-ViT-B-32", "not on this machine. Run: quartet prepare clip-ViT-B-32$"),
+        ("google/siglip-base", "There is no model 'google/siglip-base'.*run: quartet prepare google/siglip-base$"),
+    ],
+)
+def test_a_model_that_is_not_prepared_names_the_command(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        load_encoder(name, "cpu", tmp_path)
+
+
+def test_which_files_are_fetched() -> None:
+    published = [
+        "README.md", "config.json", "tokenizer.json", "merges.txt", "spiece.model", "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5",
+        "onnx/model.onnx", "onnx/config.json",
+    ]  # fmt: skip
+    assert set(wanted_files(published)) == {*published[1:8]}
+    assert wanted_files(["config.json", "pytorch_model.bin"]) == ["config.json", "pytorch_model.bin"]
+    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+        wanted_files(["config.json", "model.gguf"])

@@ -1,0 +1,168 @@
+"""The whole path with a two-tower model: prepared, index, search, describe, page, and the choice of a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import Result
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from model import presets
+from model.prepared import Record, hash_files, prepared_folder, write_record
+from service.app import create_app
+from service.cli import app
+from service.settings import Settings
+from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+NAME = "clip-ViT-B-32"
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No model named anywhere, none prepared."""
+    for name in ("QUARTET_MODEL", "QUARTET_LIBRARY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QUARTET_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("COLUMNS", "120")
+    return tmp_path / "models"
+
+
+def put(models: Path, write: Callable[[Path], Path], name: str) -> Path:
+    """A tiny model where `quartet prepare` would have put it."""
+    folder = write(prepared_folder(models, name))
+    write_record(folder, Record(name, f"some/{name}", "a" * 40, hash_files(folder)))
+    return folder
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_sentence_transformer, NAME), (write_siglip, "google/siglip")])
+def test_index_search_describe_and_page(
+    built_world: World, tmp_path: Path, models: Path, write: Callable[[Path], Path], name: str
+) -> None:
+    put(models, write, name)
+    library = tmp_path / "library"
+    indexed = run("index", built_world.videos, "--library", library, "--model", name)
+    assert indexed.exit_code == 0, indexed.output
+    assert "5 indexed" in words(indexed.stdout)
+    assert run("captions", "add", built_world.captions, "--library", library).exit_code == 0  # the library's own model
+    found = run("search", "a red square slides past a wall", "--library", library, "--json")
+    assert found.exit_code == 0, found.output
+    answer = json.loads(found.stdout)
+    assert len(answer["hits"]) == 5 and answer["exact"]
+    assert answer["weights"] == {"global": 2.0, "entity": 0.5, "action": 0.5, "relation": 1.0}
+    for hit in answer["hits"]:
+        total = sum(level["contribution"] for level in hit["levels"].values())
+        assert hit["score"] == pytest.approx(total)
+    described = run("describe", built_world.videos / "red.mp4", "--library", library, "--json")
+    assert described.exit_code == 0, described.output
+    assert len(json.loads(described.stdout)["hits"]) == 5
+    with TestClient(create_app(Settings(library=library, models=models))) as client:
+        assert client.get("/").status_code == 200
+        served = client.post("/v1/search/clips", json={"query": "a red square slides past a wall", "k": 5})
+        assert served.status_code == 200, served.text
+        assert [hit["clip_id"] for hit in served.json()["hits"]] == [hit["clip_id"] for hit in answer["hits"]]
+        assert name in client.get("/readyz").text
+
+
+def test_a_folder_can_be_named(built_world: World, tmp_path: Path) -> None:
+    folder = write_clip(tmp_path / "mine")
+    library = tmp_path / "library"
+    assert run("index", built_world.videos / "red.mp4", "--library", library, "--model", folder).exit_code == 0
+    assert run("search", "red", "--library", library, "--model", folder).exit_code == 0
+    refused = run("search", "red", "--library", library)
+    assert refused.exit_code == 1
+    assert "The model 'mine'" in refused.stderr and "--model" in refused.stderr
+
+
+def test_a_new_library_asks_which_model(built_world: World, tmp_path: Path, models: Path) -> None:
+    for command in ("index", "watch"):
+        refused = run(command, built_world.videos, "--library", tmp_path / "library")
+        assert refused.exit_code == 1
+        assert f"quartet prepare {NAME}" in refused.stderr
+        assert "has only seen the generated cartoon world" in refused.stderr
+        assert not (tmp_path / "library").exists()
+    put(models, write_clip, NAME)
+    put(models, write_clip, "some/other")
+    refused = run("index", built_world.videos, "--library", tmp_path / "library")
+    assert "quartet prepare" not in refused.stderr and "some/other" in refused.stderr
+
+
+def test_without_its_weights_nothing_starts(built_world: World, tmp_path: Path, models: Path) -> None:
+    library = tmp_path / "library"
+    refused = run("index", built_world.videos, "--library", library, "--model", NAME)
+    assert refused.exit_code == 1 and refused.stderr.strip().endswith(f"Run: quartet prepare {NAME}")
+    assert not library.exists()
+    folder = put(models, write_clip, NAME)
+    assert run("index", built_world.videos / "red.mp4", "--library", library, "--model", NAME).exit_code == 0
+    folder.rename(tmp_path / "gone")
+    for command in (("serve",), ("search", "red"), ("describe", built_world.videos / "red.mp4")):
+        refused = run(*command, "--library", library)
+        assert refused.exit_code == 1 and refused.stderr.strip().endswith(f"Run: quartet prepare {NAME}")
+
+
+def test_training_on_top_and_back_into_the_index(
+    built_world: World, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(
+        presets.CLIP,
+        model=replace(presets.CLIP.model, embed_dim=16, heads=2, attention_dim=8),
+        train=replace(presets.CLIP.train, batch_size=4, epochs=1),
+    )
+    monkeypatch.setitem(presets.PRESETS, "clip", small)
+    monkeypatch.setenv("QUARTET_TEXT_CACHE", str(tmp_path / "texts"))
+    folder = put(models, write_clip, "some/clip")
+    captions = tmp_path / "captions.jsonl"
+    lines = [{"video": name, "captions": [text, f"the {name} one"]} for name, text in built_world.texts.items()]
+    captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    out, library = tmp_path / "mine", tmp_path / "library"
+    trained = run("train", captions, "--videos", built_world.videos, "--model", "some/clip", "--out", out)
+    assert trained.exit_code == 0, trained.output
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    assert config["backbone"]["two_tower"] == "some/clip" and config["sentence_encoder"].startswith("two-tower")
+    assert (out / "model.safetensors").stat().st_size < 1_000_000  # the two-tower model is named, not copied
+    indexed = run("index", built_world.videos, "--library", library, "--model", out)
+    assert indexed.exit_code == 0, indexed.output
+    found = run("search", "a red square", "--library", library, "--model", out)
+    assert found.exit_code == 0, found.output
+    features = ("--features", out / "features.h5", "--model", out)
+    measured = run("evaluate", captions, *features)
+    assert measured.exit_code == 0, measured.output
+    assert "R@1" in measured.stdout
+    (folder / "merges.txt").write_text("another tokenizer", encoding="utf-8")
+    write_record(folder, Record("some/clip", "some/clip", "b" * 40, hash_files_again(folder)))
+    refused = run("search", "a red square", "--library", library, "--model", out)
+    assert refused.exit_code == 1 and "has other files here" in refused.stderr
+    folder.rename(tmp_path / "gone")
+    refused = run("search", "a red square", "--library", library, "--model", out)
+    assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
+
+
+def hash_files_again(folder: Path) -> dict[str, str]:
+    """As after another revision was prepared."""
+    (folder / "prepared.json").unlink()
+    return hash_files(folder)
+
+
+def test_what_sees_the_frames_is_named_once(tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    refused = run("features", videos, "--out", tmp_path / "f.h5")
+    assert refused.exit_code == 1 and "Name what sees the frames" in refused.stderr
+    refused = run("features", videos, "--out", tmp_path / "f.h5", "--model", "some/clip")
+    assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
