@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from indexer.codes import Bounds
 from indexer.durable import write_array
 from indexer.resident import Resident, make_resident
-from indexer.segment import Bounds, Segment, link_segment, open_segment, write_segment
+from indexer.segment import Segment, link_segment, open_segment, write_segment
 from model.errors import LibraryError, NotFoundError
 from model.levels import FloatArray, LevelSpec, Vectors
 
@@ -85,7 +86,7 @@ class Gallery:
 
     @cached_property
     def resident(self) -> Resident:
-        """Half-precision rows for the scan, on `device`. The same for every reader, made when first needed."""
+        """Compact rows for the scan, on `device`. The same for every reader, made when first needed."""
         return make_resident(self.segments, self.device)
 
     def positions(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
