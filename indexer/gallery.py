@@ -55,7 +55,7 @@ class Gallery:
     alive        bool (N,), or None where no row is removed
     patterns     bool (P, L): the distinct combinations of levels that rows have
     complete     bool (L,): whether every row has the level
-    device       torch device of the exhaustive scan
+    device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
     tuning       how its inverted lists are searched (`indexer.lists`), empty where it has none
     """
 

@@ -86,7 +86,14 @@ class Halves:
 
 
 def make_resident(segments: Sequence[Segment], device: str) -> Resident:
-    return MappedCodes(segments) if device == "cpu" else Halves(segments, device)
+    """Half-precision rows on a GPU if they take at most half of the memory that it has free, else mapped codes."""
+    if device == "cpu":
+        return MappedCodes(segments)
+    import torch
+
+    wanted = sum(2 * len(segment) * segment.dim(name) for segment in segments for name in segment.bounds)
+    free, _ = torch.cuda.mem_get_info(device)
+    return Halves(segments, device) if wanted <= free // 2 else MappedCodes(segments)
 
 
 def _present(segments: Sequence[Segment], device: str) -> list[torch.Tensor]:

@@ -81,7 +81,7 @@ def search_batch(
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True
     # On a GPU a scan is as fast as the lists, which are on the CPU, and it is exact.
-    tuning = None if exact or gallery.device != "cpu" else _fitting(gallery, k, count)
+    tuning = None if exact or gallery.resident.device != "cpu" else _fitting(gallery, k, count)
     if tuning is not None:
         return _approximate(gallery, question, k, tuning, allowed, watch)
     found = scan(gallery, question, k, allowed)

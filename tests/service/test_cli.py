@@ -32,6 +32,7 @@ COMMANDS = (
     ["describe"],
     ["serve"],
     ["status"],
+    ["tag"],
     ["verify"],
     ["relocate"],
     ["tune"],

@@ -86,6 +86,30 @@ def test_relocating_and_verifying(own: World) -> None:
     refused(run("relocate", "films", moved, *library), "no root 'films'. Its roots are: videos")
 
 
+def test_tagging(own: World) -> None:
+    given = ("--library", own.library, "--root", f"videos={own.videos}")
+    library = given[:2]
+    assert "has a tag. Give some with" in words(run("tag", *given).stdout)
+    assert (
+        "1 videos changed" in run("tag", own.videos / "red.mp4", "--add", "Warm Colours", "-a", "mine", *given).stdout
+    )
+    assert run("tag", *given).stdout.splitlines() == ["mine: 1 videos", "warm colours: 1 videos"]
+    assert "warm colours 1" in words(run("status", *given).stdout)
+    for tags, titles in ((("warm colours", "MINE"), ["red"]), (("mine", "cold"), [])):
+        options = [part for tag in tags for part in ("--tag", tag)]
+        found = json.loads(run("search", "a cat", *options, "--json", *library).stdout)
+        assert [hit["title"] for hit in found["hits"]] == titles
+    before = state(own.library)
+    refused(run("tag", own.videos / "gone.mp4", "--add", "x", *given), "The library has no video at")
+    refused(run("tag", own.videos, "--add", "a,b", *given), "'a,b' is no tag")
+    refused(run("search", "a cat", "--tag", "", *library), "'' is no tag")
+    assert state(own.library) == before
+    assert run("tag", own.videos, *given).exit_code == 2
+    assert run("tag", "--add", "x", *given).exit_code == 2
+    assert "1 videos changed" in run("tag", red, "--remove", "mine", *given).stdout
+    assert run("tag", *given).stdout.splitlines() == ["warm colours: 1 videos"]
+
+
 def test_removing(own: World) -> None:
     given = ("--library", own.library, "--root", f"videos={own.videos}")
     assert "1 videos removed" in run("remove", own.videos / "red.mp4", *given).stdout
@@ -157,6 +181,7 @@ def test_a_library_of_a_newer_format(world: World, tmp_path: Path) -> None:
         ("captions", "add", text),
         ("remove", "--missing"),
         ("relocate", "videos", tmp_path),
+        ("tag", world.videos, "--add", "x"),
         ("search", "a"),
         ("status",),
         ("verify",),
