@@ -262,7 +262,9 @@ def test_eight_threads_see_one_generation_each_while_lists_are_swapped(tmp_path:
 
         with ThreadPoolExecutor(8) as pool:
             readers = [pool.submit(read) for _ in range(8)]
-            for number in range(4, 8):
-                publish_one(number)
-            done.set()
+            try:
+                for number in range(4, 8):
+                    publish_one(number)
+            finally:
+                done.set()
             assert set.union(*(reader.result() for reader in readers)) == {0, 1}

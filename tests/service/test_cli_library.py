@@ -106,7 +106,7 @@ def test_tagging(own: World) -> None:
     assert state(own.library) == before
     assert run("tag", own.videos, *given).exit_code == 2
     assert run("tag", "--add", "x", *given).exit_code == 2
-    assert "1 videos changed" in run("tag", red, "--remove", "mine", *given).stdout
+    assert "1 videos changed" in run("tag", own.videos / "red.mp4", "--remove", "mine", *given).stdout
     assert run("tag", *given).stdout.splitlines() == ["warm colours: 1 videos"]
 
 
