@@ -110,9 +110,14 @@ def joint_lists(data: Path, work: Path) -> Ask:
 
 
 def lancedb(data: Path, work: Path) -> Ask:
-    """Four vector columns, each with an IVF_PQ index past 10,000 rows; the union is fused from the raw vectors."""
+    """Four vector columns, each with lists past 10,000 rows, as many as ours, of 8-bit codes, and trained on as much.
+
+    The union of what they find is fused from the raw vectors.
+    """
     import lancedb as lance
     import pyarrow as pa
+
+    from indexer.train_lists import list_count
 
     rows = load(data)
     n = len(rows["global"])
@@ -135,7 +140,14 @@ def lancedb(data: Path, work: Path) -> Ask:
         table = database.create_table("clips", data=batches(), schema=pa.schema(fields))
         if n > 10_000:
             for name in LEVEL_NAMES:
-                table.create_index(metric="dot", vector_column_name=name, index_type="IVF_PQ", num_sub_vectors=64)
+                table.create_index(
+                    "dot",
+                    num_partitions=list_count(n),
+                    vector_column_name=name,
+                    index_type="IVF_SQ",
+                    sample_rate=40,
+                    max_iterations=25,
+                )
     table = database.open_table("clips")
 
     def one(queries: Vectors, i: int) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 from indexer import codes, exact
 from indexer.gallery import Change, Gallery, open_gallery, write_gallery
 from indexer.question import ask
-from indexer.resident import Halves
+from indexer.resident import Halves, MappedCodes, make_resident
 from indexer.search import search, search_batch
 from model.errors import InputError
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
@@ -148,6 +148,14 @@ def test_products_are_as_near_as_the_bound_says(
     exactly = question.rows["global"].astype(np.float64) @ rows.astype(np.float64).T
     assert (np.abs(found - exactly) <= allowed + 1e-12).all()
     assert (np.abs(exactly) <= sizes).all()
+
+
+def test_a_gpu_without_room_leaves_the_scan_to_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
+    segments = in_memory(tmp_path / "g", specs, random_vectors(rng, specs, 100)).segments
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * 2 * 16 * 4 * 100 - 1, 10**9))
+    assert isinstance(make_resident(segments, "cuda"), MappedCodes)
 
 
 def test_codes_stand_for_their_rows() -> None:

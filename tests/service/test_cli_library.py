@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from indexer.lists import Tuning
 from indexer.lock import writer_lock
+from model.levels import LEVEL_NAMES
 from service.cli import app
 
 if TYPE_CHECKING:
@@ -84,6 +86,24 @@ def test_relocating_and_verifying(own: World) -> None:
     assert result.exit_code == 1
     assert "red.mp4 has changed" in words(result.stdout)
     refused(run("relocate", "films", moved, *library), "no root 'films'. Its roots are: videos")
+
+
+def test_status_says_when_lists_are_to_be_trained_again(world: World) -> None:
+    (manifest,) = world.library.glob("generations/*3/manifest.json")
+    written = json.loads(manifest.read_text())
+    fit, strange = dict.fromkeys(LEVEL_NAMES, 0.9), dict.fromkeys(LEVEL_NAMES, 0.9) | {"action": 0.8}
+    tuning = Tuning("IVF8,SQ8", 2, 64, 0.99, 0.992, 200, 1000, {}, fit, since=fit, later=50)
+    for changed, said in (
+        (tuning, None),
+        (replace(tuning, since=strange, later=9), None),
+        (replace(tuning, since=strange), "New items lie far from the lists at level action"),
+        (replace(tuning, later=1001), "1001 items came since the lists were trained on 1000."),
+    ):
+        manifest.write_text(json.dumps({**written, "tuning": {"clips": changed.to_json(), "captions": {}}}))
+        shown = words(run("status", "--library", world.library).stdout)
+        assert "IVF8,SQ8, 2 lists and 64 items per level: recall@10 0.992" in shown
+        assert ("Retraining is due." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
+        assert said is None or said in shown
 
 
 def test_tagging(own: World) -> None:
