@@ -22,8 +22,6 @@ from benchmarks.search_data import LEVEL_NAMES, QUERIES, library_data, load, loa
 from benchmarks.search_systems import LARGEST, PACKAGES, SHARED, SYSTEMS, K, build_library
 
 _WARM_UP = 16
-_SECONDS = 12
-"""Longest that single queries of one system are measured; batches of each size half of it."""
 
 
 def main() -> None:
@@ -32,6 +30,9 @@ def main() -> None:
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="keep data and indices here; by default a temporary folder")
+    parser.add_argument(
+        "--seconds", type=float, default=12, help="longest for single queries of a system, and for its batches together"
+    )
     parser.add_argument("--prepare", action="store_true", help="make data and indices and measure nothing")
     parser.add_argument("--library", type=Path, help="measure with real vectors: find captions by its clips")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -39,8 +40,8 @@ def main() -> None:
     parser.add_argument("--build", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        work = _build if options.build else _measure
-        print(json.dumps(work(options.child[0], Path(options.child[1]))))
+        system, folder = options.child[0], Path(options.child[1])
+        print(json.dumps(_build(system, folder) if options.build else _measure(system, folder, options.seconds)))
         return
     print(f"{_machine()}, {options.threads} threads; reading memory: {_bandwidth():.1f} GB/s; seed {options.seed}")
     with tempfile.TemporaryDirectory() as temporary:
@@ -78,7 +79,7 @@ def _compare(title: str, n: int, folder: Path, options: argparse.Namespace) -> N
         if system in left_out:
             print(f"| {system} | {left_out[system]} {'| ' * len(columns)}|")
             continue
-        m = _run(["--child", system, str(folder)], options.threads)
+        m = _run(["--seconds", str(options.seconds), "--child", system, str(folder)], options.threads)
         print(
             f"| {system} | {m['recall']:.3f} | {m['p50']:.2f} | {m['p99']:.2f} "
             f"| {m['rate_8']:,.0f} | {m['rate_32']:,.0f} | {m['rss']:,.0f} | {m['anonymous']:,.0f} "
@@ -124,7 +125,7 @@ def _disk(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def _measure(system: str, folder: Path) -> dict[str, float]:
+def _measure(system: str, folder: Path, seconds: float) -> dict[str, float]:
     queries = load_queries(folder / "data")
     truth = np.load(folder / "truth.npy")
     import faiss  # noqa: F401  what every system needs is no part of what its opening takes
@@ -142,7 +143,7 @@ def _measure(system: str, folder: Path) -> dict[str, float]:
     for i in range(_WARM_UP):
         ask(pick(i, 1))
     times, hits = [], []
-    end = time.perf_counter() + _SECONDS
+    end = time.perf_counter() + seconds
     for i in range(QUERIES):
         query = pick(i, 1)
         began = time.perf_counter()
@@ -154,7 +155,7 @@ def _measure(system: str, folder: Path) -> dict[str, float]:
     after = _memory()
     rates = {}
     for size in (8, 32):
-        asked, began, end = 0, time.perf_counter(), time.perf_counter() + _SECONDS / 2
+        asked, began, end = 0, time.perf_counter(), time.perf_counter() + seconds / 2
         while time.perf_counter() < end and asked < 64 * QUERIES:
             ask(pick(asked, size))
             asked += size

@@ -6,7 +6,7 @@ removed.npy        int64, ascending: items that a segment still holds but this g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,14 +110,26 @@ class Gallery:
 
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         """A copy of the stored vectors of one level at rows: (len(positions), d_l) float32."""
+        return self._gather(level, positions, Segment.rows)
+
+    def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
+        """What the 8-bit codes of one level at rows stand for: (len(positions), d_l) float32."""
+        return self._gather(level, positions, Segment.coded_rows)
+
+    def _gather(
+        self,
+        level: str,
+        positions: npt.NDArray[np.int64],
+        read: Callable[[Segment, str, npt.NDArray[np.int64]], FloatArray],
+    ) -> FloatArray:
         if len(self.segments) == 1:
-            return self.segments[0].rows(level, positions)
+            return read(self.segments[0], level, positions)
         dim = next(spec.dim for spec in self.levels if spec.name == level)
         out = np.empty((len(positions), dim), dtype=np.float32)
         owner = np.searchsorted(self.starts, positions, side="right") - 1
         for number in np.unique(owner):
             mine = owner == number
-            out[mine] = self.segments[number].rows(level, positions[mine] - self.starts[number])
+            out[mine] = read(self.segments[number], level, positions[mine] - self.starts[number])
         return out
 
     def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
@@ -127,6 +139,9 @@ class Gallery:
 
     def largest_norm(self, level: str) -> float:
         return max((segment.bounds[level].norm for segment in self.segments), default=0.0)
+
+    def largest_residual(self, level: str) -> float:
+        return max((segment.bounds[level].residual for segment in self.segments), default=0.0)
 
     def parts(self) -> Iterator[tuple[int, int, Segment]]:
         """(number, first row, segment) of every segment that holds anything."""

@@ -7,8 +7,11 @@ scores their union on all levels, so that no partial score is ever compared with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ import numpy.typing as npt
 
 from indexer.gallery import Gallery
 from indexer.question import Question
+from model.levels import FloatArray
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,30 @@ def candidates(
     parameters = faiss.SearchParametersIVF(**options)
     found: list[npt.NDArray[np.int64]] = []
     lowest: dict[int, float] = {}
-    for column, spec in question.used:
+
+    def look_up(level: str) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        scores, rows = first.lists[level].search(question.rows[level], tuning.depth, params=parameters)
+        return scores, rows
+
+    # FAISS looks for one query on one core: levels side by side take two.
+    answers = _threads().map(look_up, [spec.name for _, spec in question.used])
+    for (column, spec), (scores, rows) in zip(question.used, answers, strict=True):
         query = question.rows[spec.name]
-        scores, rows = first.lists[spec.name].search(query, tuning.depth, params=parameters)
         found.append(rows[0][rows[0] >= 0])
         if rows[0, -1] >= 0:
             lost = tuning.errors[spec.name] * float(np.linalg.norm(query.astype(np.float64)))
             lowest[column] = float(scores[0, -1]) + lost
     return Candidates(np.unique(np.concatenate(found)), _threshold(gallery, question, lowest))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """For the levels of one query. Made once: a search must not wait for threads to start."""
+    return ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="lists")
+
+
+# A forked process has none of these threads.
+os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _threshold(gallery: Gallery, question: Question, lowest: Mapping[int, float]) -> float | None:

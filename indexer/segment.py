@@ -88,6 +88,10 @@ class Segment:
                 raise LibraryError(f"The library is damaged: {self.folder / level}.faiss ends too soon.")
         return out
 
+    def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
+        """What the codes of one level at row numbers stand for: (len(positions), d_l) float32."""
+        return self.codes[level][positions] * self.scales[level][positions, None]
+
 
 def _close(files: dict[str, int]) -> None:
     for file in files.values():
