@@ -115,7 +115,7 @@ def _approximate(
     allowed: npt.NDArray[np.bool_] | None,
     watch: _Watch,
 ) -> list[SearchResult]:
-    looked_up = [candidates(gallery, one, tuning, allowed) for one in question]
+    looked_up = candidates(gallery, question, tuning, allowed)
     watch.lap("lists")
     rows = [found.rows for found in looked_up]
     if len(gallery.segments) > 1:
