@@ -206,6 +206,18 @@ SYSTEMS: dict[str, Callable[[Path, Path], Ask]] = {
 SHARED = dict.fromkeys(("quartet, lists", "quartet, exact", "quartet, GPU", "4 x IndexFlatIP + union"), "quartet")
 """Systems that search the files of one library."""
 
+STORED = {
+    "quartet, lists": ("library/generations",),
+    "quartet, exact": ("library/generations",),
+    "quartet, GPU": ("library/generations",),
+    "joint lists": ("data", "joint.faiss"),
+    "4 x IndexFlatIP + union": ("data", "library/generations"),
+    "numpy scan": ("data",),
+    "LanceDB": ("data", "lance"),
+    "Milvus Lite": ("milvus.db",),
+}
+"""The files and folders that a system answers from."""
+
 PACKAGES = {"LanceDB": "lancedb", "Milvus Lite": "milvus_lite"}
 """What must be installed for a peer."""
 
