@@ -10,13 +10,14 @@ from model.encoder import EncoderSpec
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 
 DIM = 256
-LEVELS = tuple(LevelSpec(name, DIM) for name in LEVEL_NAMES)
-SPEC = EncoderSpec("benchmark", "benchmark-0", LEVELS, 1, "made vectors")
 QUERIES = 256
 
 _BLOCK = 1 << 16
 _LATENT = 32
 """Dimensions in which items truly differ: learned embeddings use few of those that they have."""
+
+_REAL = 10_000
+"""Captions of the demo world."""
 
 _OWN, _NOISE = 0.4, 0.3
 """How much of a level is its own rather than the item's, and the length of the noise in all 256 dimensions."""
@@ -26,8 +27,10 @@ def make_data(folder: Path, n: int, seed: int) -> None:
     """Write LEVEL.npy (n, DIM) and queries-LEVEL.npy (QUERIES, DIM): unit rows, float32, queries drawn as items are.
 
     An item is a point near one of n / 200 topics, some of them far larger than others. A level sees that point,
-    and something of its own, through a projection of its own.
+    and something of its own, through a projection of its own. Data that is there already is kept.
     """
+    if (folder / f"queries-{LEVEL_NAMES[-1]}.npy").exists():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     topics = max(50, n // 200)
@@ -49,6 +52,40 @@ def load(folder: Path) -> Vectors:
 
 def load_queries(folder: Path) -> Vectors:
     return {name: np.load(folder / f"queries-{name}.npy") for name in LEVEL_NAMES}
+
+
+def spec_of(folder: Path) -> EncoderSpec:
+    """Levels of the data's dimensions, all weighted alike and without an activation: what every peer can do."""
+    levels = tuple(LevelSpec(name, rows.shape[1]) for name, rows in load(folder).items())
+    return EncoderSpec("benchmark", "benchmark-0", levels, 1, "vectors of a benchmark")
+
+
+def library_data(folder: Path, library: Path, seed: int) -> int:
+    """Write what a library of the demo model gives: its clips as queries, captions of the demo world to find.
+
+    The captions are generated (`demo.captions`), distinct, and have all four levels. Returns their number.
+    """
+    from demo.captions import captions
+    from demo.world import sample_split
+    from indexer.library import Library
+    from model.registry import load_encoder
+
+    if not (folder / f"queries-{LEVEL_NAMES[-1]}.npy").exists():
+        encoder = load_encoder("demo", device="cpu")
+        with Library.open(library) as opened:
+            opened.check_encoder(encoder.spec)
+            clips = opened.current().clips
+            queries = encoder.clip_queries(clips.vectors(clips.ids))
+        texts = [text for spec in sample_split("train", 3500, seed) for text in captions(spec)]
+        texts = list(dict.fromkeys(texts))[: 2 * _REAL]
+        parts = [encoder.encode_texts(texts[i : i + 256]).vectors for i in range(0, len(texts), 256)]
+        vectors = {name: np.concatenate([part[name] for part in parts]) for name in LEVEL_NAMES}
+        whole = np.flatnonzero(np.all([rows.any(axis=1) for rows in vectors.values()], axis=0))[:_REAL]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in LEVEL_NAMES:
+            np.save(folder / f"{name}.npy", vectors[name][whole])
+            np.save(folder / f"queries-{name}.npy", np.resize(queries[name], (QUERIES, queries[name].shape[1])))
+    return len(load(folder)["global"])
 
 
 def _seen(items: FloatArray, projection: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search_data import DIM, LEVELS, SPEC, load
+from benchmarks.search_data import load, spec_of
 from model.levels import LEVEL_NAMES, FloatArray, Vectors
 
 K = 10
@@ -24,10 +24,10 @@ def build_library(data: Path, library: Path) -> None:
     from indexer.generation import empty_rows
     from indexer.library import Library, publish
 
-    vectors = load(data)
-    Library.create(library, SPEC).close()
+    vectors, spec = load(data), spec_of(data)
+    Library.create(library, spec).close()
     rows = np.arange(len(vectors["global"]), dtype=np.int64), vectors
-    publish(library, SPEC, {"clips": rows, "captions": empty_rows(SPEC)}, settings=_settings(len(rows[0])))
+    publish(library, spec, {"clips": rows, "captions": empty_rows(spec)}, settings=_settings(len(rows[0])))
 
 
 def _settings(n: int) -> Any:
@@ -44,7 +44,7 @@ def quartet(data: Path, work: Path, exact: bool, device: str = "cpu") -> Ask:
     clips = Library.open(work / "library", device).current().clips
 
     def ask(queries: Vectors) -> Answer:
-        found = search_batch(clips, LEVELS, queries, K, {}, exact=exact)
+        found = search_batch(clips, clips.levels, queries, K, {}, exact=exact)
         return [[hit.id for hit in result.hits] for result in found]
 
     return ask
@@ -52,7 +52,7 @@ def quartet(data: Path, work: Path, exact: bool, device: str = "cpu") -> Ask:
 
 def flat_union(data: Path, work: Path) -> Ask:
     """What most people would write: an IndexFlatIP per level, the union of what they find, fused."""
-    import faiss
+    import faiss  # the library's files hold exactly these indices; mapped, they open at once
 
     segment = next((work / "library" / "generations").glob("*[2-9]")) / "clips" / "0000"
     flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
@@ -88,7 +88,9 @@ def joint_lists(data: Path, work: Path) -> Ask:
     path = work / "joint.faiss"
     nlist = list_count(n)
     if not path.exists():
-        index = faiss.index_factory(4 * DIM, f"IVF{nlist},SQ8", faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(
+            sum(own.shape[1] for own in rows.values()), f"IVF{nlist},SQ8", faiss.METRIC_INNER_PRODUCT
+        )
         sample = np.sort(np.random.default_rng(0).choice(n, min(n, 40 * nlist), replace=False))
         index.train(np.concatenate([rows[name][sample] for name in LEVEL_NAMES], axis=1))
         for start in range(0, n, 1 << 16):
@@ -108,22 +110,28 @@ def joint_lists(data: Path, work: Path) -> Ask:
 
 
 def lancedb(data: Path, work: Path) -> Ask:
-    """Four vector columns, each with an IVF_PQ index past 10,000 rows; the union is fused from the raw vectors."""
+    """Four vector columns, each with lists past 10,000 rows, as many as ours, of 8-bit codes, and trained on as much.
+
+    The union of what they find is fused from the raw vectors.
+    """
     import lancedb as lance
     import pyarrow as pa
+
+    from indexer.train_lists import list_count
 
     rows = load(data)
     n = len(rows["global"])
     table: Any
     database = lance.connect(str(work / "lance"))
     if not (work / "lance" / "clips.lance").exists():
-        fields = [pa.field("id", pa.int64()), *(pa.field(name, pa.list_(pa.float32(), DIM)) for name in LEVEL_NAMES)]
+        vectors = (pa.field(name, pa.list_(pa.float32(), own.shape[1])) for name, own in rows.items())
+        fields = [pa.field("id", pa.int64()), *vectors]
 
         def batches() -> Any:
             for start in range(0, n, 1 << 15):
                 block = slice(start, min(start + (1 << 15), n))
                 columns = [
-                    pa.FixedSizeListArray.from_arrays(pa.array(rows[name][block].reshape(-1)), DIM)
+                    pa.FixedSizeListArray.from_arrays(pa.array(rows[name][block].reshape(-1)), rows[name].shape[1])
                     for name in LEVEL_NAMES
                 ]
                 ids = pa.array(np.arange(block.start, block.stop))
@@ -132,7 +140,14 @@ def lancedb(data: Path, work: Path) -> Ask:
         table = database.create_table("clips", data=batches(), schema=pa.schema(fields))
         if n > 10_000:
             for name in LEVEL_NAMES:
-                table.create_index(metric="dot", vector_column_name=name, index_type="IVF_PQ", num_sub_vectors=64)
+                table.create_index(
+                    "dot",
+                    num_partitions=list_count(n),
+                    vector_column_name=name,
+                    index_type="IVF_SQ",
+                    sample_rate=40,
+                    max_iterations=25,
+                )
     table = database.open_table("clips")
 
     def one(queries: Vectors, i: int) -> list[int]:
@@ -160,7 +175,7 @@ def milvus(data: Path, work: Path) -> Ask:
         schema.add_field("id", DataType.INT64, is_primary=True)
         indices = client.prepare_index_params()
         for name in LEVEL_NAMES:
-            schema.add_field(name, DataType.FLOAT_VECTOR, dim=DIM)
+            schema.add_field(name, DataType.FLOAT_VECTOR, dim=rows[name].shape[1])
             indices.add_index(name, index_type="FLAT", metric_type="IP")
         client.create_collection("clips", schema=schema, index_params=indices)
         for start in range(0, len(rows["global"]), 1000):
@@ -188,6 +203,21 @@ SYSTEMS: dict[str, Callable[[Path, Path], Ask]] = {
     "LanceDB": lancedb,
     "Milvus Lite": milvus,
 }
+SHARED = dict.fromkeys(("quartet, lists", "quartet, exact", "quartet, GPU", "4 x IndexFlatIP + union"), "quartet")
+"""Systems that search the files of one library."""
+
+STORED = {
+    "quartet, lists": ("library/generations",),
+    "quartet, exact": ("library/generations",),
+    "quartet, GPU": ("library/generations",),
+    "joint lists": ("data", "joint.faiss"),
+    "4 x IndexFlatIP + union": ("data", "library/generations"),
+    "numpy scan": ("data",),
+    "LanceDB": ("data", "lance"),
+    "Milvus Lite": ("milvus.db",),
+}
+"""The files and folders that a system answers from."""
+
 PACKAGES = {"LanceDB": "lancedb", "Milvus Lite": "milvus_lite"}
 """What must be installed for a peer."""
 

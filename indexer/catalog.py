@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,17 @@ import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from indexer.filters import ClipTable
-from indexer.schema import caption_sources, captions, clips, failures, open_database, roots, unfinished, videos
+from indexer.schema import (
+    caption_sources,
+    captions,
+    clips,
+    failures,
+    open_database,
+    roots,
+    unfinished,
+    video_tags,
+    videos,
+)
 from model.errors import InputError, NotFoundError
 
 
@@ -155,6 +165,26 @@ class Catalog:
         live = select(clips.c.video_id).where(_live())
         query = _videos().where(videos.c.id.in_(live)).order_by(videos.c.id).offset(offset).limit(limit)
         return [self._video(row) for row in self._rows(query)]
+
+    def tags(self) -> dict[str, int]:
+        """How many videos have each tag, in order of the tags."""
+        live = select(clips.c.video_id).where(_live())
+        query = select(video_tags.c.tag, func.count().label("n")).where(video_tags.c.video_id.in_(live))
+        return {row.tag: row.n for row in self._rows(query.group_by(video_tags.c.tag).order_by(video_tags.c.tag))}
+
+    def tags_of(self, video_ids: Collection[int]) -> dict[int, list[str]]:
+        """The tags of videos, in order; a video without any has an empty list."""
+        found: dict[int, list[str]] = {int(video_id): [] for video_id in video_ids}
+        query = select(video_tags).where(video_tags.c.video_id.in_(list(found))).order_by(video_tags.c.tag)
+        for row in self._rows(query):
+            found[row.video_id].append(row.tag)
+        return found
+
+    def tagged_videos(self, tags: Collection[str]) -> set[int]:
+        """Ids of the videos that have all of these tags (as `indexer.filters.clean_tag` writes them)."""
+        own = video_tags.c
+        query = select(own.video_id).where(own.tag.in_(list(tags))).group_by(own.video_id)
+        return {row.video_id for row in self._rows(query.having(func.count() == len(set(tags))))}
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])

@@ -24,6 +24,7 @@ from indexer.schema import (
     roots,
     staged,
     unfinished,
+    video_tags,
     videos,
 )
 from model.encoder import EncoderSpec
@@ -188,6 +189,17 @@ class CatalogWriter:
         """Mark the clips of videos as gone from generation `generation` on."""
         with self.engine.begin() as connection:
             _remove_clips(connection, video_ids, generation)
+
+    def tag_videos(self, video_ids: Sequence[int], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """Give every one of these videos the tags `add`, and take `remove` from it."""
+        pairs = [{"tag": tag, "video_id": video_id} for tag in add for video_id in video_ids]
+        with self.engine.begin() as connection:
+            if pairs:
+                connection.execute(upsert(video_tags).on_conflict_do_nothing(), pairs)
+            for tag in remove:
+                for video_id in video_ids:
+                    own = (video_tags.c.tag == tag) & (video_tags.c.video_id == video_id)
+                    connection.execute(delete(video_tags).where(own))
 
     def add_failure(self, file: FileState, reason: str, detail: str) -> None:
         """List a file as refused, to be tried again when it changes; `unreadable` ones at every run.

@@ -6,7 +6,7 @@ removed.npy        int64, ascending: items that a segment still holds but this g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from indexer.codes import Bounds
 from indexer.durable import write_array
 from indexer.resident import Resident, make_resident
-from indexer.segment import Bounds, Segment, link_segment, open_segment, write_segment
+from indexer.segment import Segment, link_segment, open_segment, write_segment
 from model.errors import LibraryError, NotFoundError
 from model.levels import FloatArray, LevelSpec, Vectors
 
@@ -54,7 +55,7 @@ class Gallery:
     alive        bool (N,), or None where no row is removed
     patterns     bool (P, L): the distinct combinations of levels that rows have
     complete     bool (L,): whether every row has the level
-    device       torch device of the exhaustive scan
+    device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
     tuning       how its inverted lists are searched (`indexer.lists`), empty where it has none
     """
 
@@ -85,7 +86,7 @@ class Gallery:
 
     @cached_property
     def resident(self) -> Resident:
-        """Half-precision rows for the scan, on `device`. The same for every reader, made when first needed."""
+        """Compact rows for the scan, on `device`. The same for every reader, made when first needed."""
         return make_resident(self.segments, self.device)
 
     def positions(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -109,14 +110,26 @@ class Gallery:
 
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         """A copy of the stored vectors of one level at rows: (len(positions), d_l) float32."""
+        return self._gather(level, positions, Segment.rows)
+
+    def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
+        """What the 8-bit codes of one level at rows stand for: (len(positions), d_l) float32."""
+        return self._gather(level, positions, Segment.coded_rows)
+
+    def _gather(
+        self,
+        level: str,
+        positions: npt.NDArray[np.int64],
+        read: Callable[[Segment, str, npt.NDArray[np.int64]], FloatArray],
+    ) -> FloatArray:
         if len(self.segments) == 1:
-            return self.segments[0].rows(level, positions)
+            return read(self.segments[0], level, positions)
         dim = next(spec.dim for spec in self.levels if spec.name == level)
         out = np.empty((len(positions), dim), dtype=np.float32)
         owner = np.searchsorted(self.starts, positions, side="right") - 1
         for number in np.unique(owner):
             mine = owner == number
-            out[mine] = self.segments[number].rows(level, positions[mine] - self.starts[number])
+            out[mine] = read(self.segments[number], level, positions[mine] - self.starts[number])
         return out
 
     def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
@@ -126,6 +139,9 @@ class Gallery:
 
     def largest_norm(self, level: str) -> float:
         return max((segment.bounds[level].norm for segment in self.segments), default=0.0)
+
+    def largest_residual(self, level: str) -> float:
+        return max((segment.bounds[level].residual for segment in self.segments), default=0.0)
 
     def parts(self) -> Iterator[tuple[int, int, Segment]]:
         """(number, first row, segment) of every segment that holds anything."""

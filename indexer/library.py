@@ -120,11 +120,15 @@ class Library:
             raise FingerprintError(built_by, spec.fingerprint)
 
     def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
-        """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue."""
+        """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue.
+
+        Tags are looked up at every call: a change of them holds at once.
+        """
         name, known = self.current().name, self._clip_table
         if known is None or known[0] != name:
             known = self._clip_table = (name, self.catalog.clip_table())
-        return known[1].select(wanted)
+        tagged = self.catalog.tagged_videos(wanted.tags) if wanted.tags else None
+        return known[1].select(wanted, tagged)
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""

@@ -7,8 +7,11 @@ scores their union on all levels, so that no partial score is ever compared with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ import numpy.typing as npt
 
 from indexer.gallery import Gallery
 from indexer.question import Question
+from model.levels import FloatArray, LevelSpec
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,8 @@ class Candidates:
 
 def candidates(
     gallery: Gallery, question: Question, tuning: Tuning, allowed: npt.NDArray[np.bool_] | None
-) -> Candidates:
-    """Rows for one query out of the lists of the first segment.
+) -> list[Candidates]:
+    """Rows for every query out of the lists of the first segment.
 
     allowed  bool (N,): rows that may be among them; None for all
     """
@@ -91,16 +95,37 @@ def candidates(
         bits = np.packbits(allowed[: len(first)], bitorder="little")
         options["sel"] = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
     parameters = faiss.SearchParametersIVF(**options)
-    found: list[npt.NDArray[np.int64]] = []
-    lowest: dict[int, float] = {}
-    for column, spec in question.used:
-        query = question.rows[spec.name]
-        scores, rows = first.lists[spec.name].search(query, tuning.depth, params=parameters)
-        found.append(rows[0][rows[0] >= 0])
-        if rows[0, -1] >= 0:
-            lost = tuning.errors[spec.name] * float(np.linalg.norm(query.astype(np.float64)))
-            lowest[column] = float(scores[0, -1]) + lost
-    return Candidates(np.unique(np.concatenate(found)), _threshold(gallery, question, lowest))
+
+    def look_up(used: tuple[int, LevelSpec]) -> tuple[npt.NDArray[np.intp], FloatArray, npt.NDArray[np.int64]]:
+        column, spec = used
+        asking = np.flatnonzero(question.weights[:, column])
+        queries = question.rows[spec.name][asking]
+        return asking, *first.lists[spec.name].search(queries, tuning.depth, params=parameters)
+
+    found: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(len(question))]
+    lowest: list[dict[int, float]] = [{} for _ in range(len(question))]
+    # FAISS gives every core its share of a batch, but one query a single core: then its levels go side by side.
+    answers = (_threads().map if len(question) == 1 else map)(look_up, question.used)
+    for (column, spec), (asking, scores, rows) in zip(question.used, answers, strict=True):
+        lengths = np.linalg.norm(question.rows[spec.name][asking].astype(np.float64), axis=1)
+        for i, own_scores, own_rows, length in zip(asking, scores, rows, lengths, strict=True):
+            found[i].append(own_rows[own_rows >= 0])
+            if own_rows[-1] >= 0:
+                lowest[i][column] = float(own_scores[-1]) + tuning.errors[spec.name] * float(length)
+    return [
+        Candidates(np.unique(np.concatenate(rows)), _threshold(gallery, one, last))
+        for one, rows, last in zip(question, found, lowest, strict=True)
+    ]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """For the levels of one query. Made once: a search must not wait for threads to start."""
+    return ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="lists")
+
+
+# A forked process has none of these threads.
+os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _threshold(gallery: Gallery, question: Question, lowest: Mapping[int, float]) -> float | None:

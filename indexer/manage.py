@@ -1,4 +1,7 @@
-"""Looking after a library: taking videos out of it, and telling it where they have moved. No video is touched."""
+"""Looking after a library: taking videos out of it, tagging them, and telling it where they have moved.
+
+No video is touched.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from indexer.assemble import publish_changes
 from indexer.catalog_writer import CatalogWriter
 from indexer.durable import writing
+from indexer.filters import clean_tag
 from indexer.library import Library, next_number
 from indexer.lock import writer_lock
 from model.errors import InputError
@@ -53,6 +57,34 @@ def remove_videos(
             writer.forget_failures([path for path in refused if named(path)])
             generation = publish_changes(library, writer)
         return RemoveReport(len(gone), library.catalog.counts().clips, generation)
+
+
+def tag_videos(
+    library_path: Path,
+    paths: Sequence[Path],
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+    roots: Mapping[str, Path] | None = None,
+) -> int:
+    """Give videos the tags `add` and take `remove` from them; returns how many videos that were.
+
+    paths  video files and folders of them
+    roots  where named roots of its videos lie here
+
+    Searches by tag see it at once. Raises InputError, before anything changes, for a path at which the library has
+    no video or a tag that is none.
+    """
+    more, less = [clean_tag(tag) for tag in add], [clean_tag(tag) for tag in remove]
+    wanted = [path.resolve() for path in paths]
+    with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
+        videos = library.catalog.list_videos(limit=None)
+        for path in wanted:
+            if not any(video.path.is_relative_to(path) for video in videos):
+                raise InputError(f"The library has no video at {path}.")
+        chosen = [video.id for video in videos if any(video.path.is_relative_to(path) for path in wanted)]
+        with closing(CatalogWriter(library.catalog.path, library.current().manifest.levels, roots)) as writer:
+            writer.tag_videos(chosen, more, less)
+        return len(chosen)
 
 
 def move_root(library_path: Path, name: str, folder: Path) -> None:

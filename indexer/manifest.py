@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.segment import Bounds
+from indexer.codes import Bounds
 from model.encoder import EncoderSpec
 from model.errors import LibraryError
 from model.levels import LevelSpec
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
 
 

@@ -1,31 +1,102 @@
-"""The half-precision rows of a gallery on a torch device; on the CPU they are the mapped files, uncopied."""
+"""What the exhaustive scan reads of a gallery: 8-bit rows in mapped files on the CPU, half precision on a GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from indexer.codes import CodeProducts, code_errors
+from indexer.halves import HalfProducts, half_errors, half_rows
+from indexer.question import Floats, Question
 from indexer.segment import Segment
+from model.levels import LevelSpec
 
 if TYPE_CHECKING:
     import torch
 
 
-@dataclass(frozen=True)
-class Resident:
-    """half: {level: (n, d_l) float16} and present: (L, n) bool, one entry per segment."""
+class Products(Protocol):
+    """A level's scale times the inner products of B queries with rows `first` to `last`: (B, last - first) float32."""
+
+    def __call__(self, first: int, last: int) -> torch.Tensor: ...
+
+
+class Resident(Protocol):
+    """The rows of every segment, compact.
+
+    device   torch device of the products
+    present  (L, n) bool per segment
+    """
 
     device: str
-    half: list[dict[str, torch.Tensor]]
     present: list[torch.Tensor]
+
+    def products(self, place: int, spec: LevelSpec, question: Question) -> Products:
+        """The products with one level of segment number `place`."""
+        ...
+
+    def errors(self, place: int, question: Question) -> tuple[Floats, Floats]:
+        """How far they may be off, before the level's scale, and the largest magnitudes: (B, L) each."""
+        ...
+
+
+class MappedCodes:
+    """8-bit rows on the CPU: the mapped files, uncopied, whose pages all processes share."""
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        import torch
+
+        self.device = "cpu"
+        self.present = _present(segments, self.device)
+        self._bounds = [segment.bounds for segment in segments]
+        self._codes = [{name: torch.from_numpy(rows) for name, rows in s.codes.items()} for s in segments]
+        self._scales = [{name: torch.from_numpy(rows) for name, rows in s.scales.items()} for s in segments]
+
+    def products(self, place: int, spec: LevelSpec, question: Question) -> Products:
+        codes, scales = self._codes[place][spec.name], self._scales[place][spec.name]
+        return CodeProducts(spec, question.rows[spec.name], codes, scales)
+
+    def errors(self, place: int, question: Question) -> tuple[Floats, Floats]:
+        return code_errors(question, self._bounds[place])
+
+
+class Halves:
+    """Half-precision rows in the memory of `device`, which the tests run on the CPU too."""
+
+    def __init__(self, segments: Sequence[Segment], device: str) -> None:
+        import torch
+
+        if device != "cpu":
+            # cuBLAS may otherwise add partial sums in float16, which the bound does not cover.
+            torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+        self.device = device
+        self.present = _present(segments, device)
+        self._bounds = [segment.bounds for segment in segments]
+        self._rows = [{name: half_rows(segment, name, device) for name in segment.bounds} for segment in segments]
+
+    def products(self, place: int, spec: LevelSpec, question: Question) -> Products:
+        return HalfProducts(
+            spec, question.rows[spec.name], self._rows[place][spec.name], self._bounds[place][spec.name]
+        )
+
+    def errors(self, place: int, question: Question) -> tuple[Floats, Floats]:
+        return half_errors(question, self._bounds[place])
 
 
 def make_resident(segments: Sequence[Segment], device: str) -> Resident:
+    """Half-precision rows on a GPU if they take at most half of the memory that it has free, else mapped codes."""
+    if device == "cpu":
+        return MappedCodes(segments)
     import torch
 
-    half = [{name: torch.from_numpy(rows).to(device) for name, rows in segment.half.items()} for segment in segments]
-    present = [torch.from_numpy(np.ascontiguousarray(segment.present.T)).to(device) for segment in segments]
-    return Resident(device, half, present)
+    wanted = sum(2 * len(segment) * segment.dim(name) for segment in segments for name in segment.bounds)
+    free, _ = torch.cuda.mem_get_info(device)
+    return Halves(segments, device) if wanted <= free // 2 else MappedCodes(segments)
+
+
+def _present(segments: Sequence[Segment], device: str) -> list[torch.Tensor]:
+    import torch
+
+    return [torch.from_numpy(np.ascontiguousarray(segment.present.T)).to(device) for segment in segments]

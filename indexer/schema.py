@@ -58,6 +58,14 @@ videos = Table(
     sqlite_autoincrement=True,
 )
 
+# A tag stays with its video when the file changes or moves, and goes with it.
+video_tags = Table(
+    "video_tags",
+    metadata,
+    Column("tag", String(64), primary_key=True),
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
 clips = Table(
     "clips",
     metadata,

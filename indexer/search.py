@@ -80,7 +80,8 @@ def search_batch(
             return _ranked(gallery, question, k, [chosen] * len(question), watch, count=len(chosen))
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True
-    tuning = None if exact else _fitting(gallery, k, count)
+    # On a GPU a scan is as fast as the lists, which are on the CPU, and it is exact.
+    tuning = None if exact or gallery.resident.device != "cpu" else _fitting(gallery, k, count)
     if tuning is not None:
         return _approximate(gallery, question, k, tuning, allowed, watch)
     found = scan(gallery, question, k, allowed)
@@ -114,7 +115,7 @@ def _approximate(
     allowed: npt.NDArray[np.bool_] | None,
     watch: _Watch,
 ) -> list[SearchResult]:
-    looked_up = [candidates(gallery, one, tuning, allowed) for one in question]
+    looked_up = candidates(gallery, question, tuning, allowed)
     watch.lap("lists")
     rows = [found.rows for found in looked_up]
     if len(gallery.segments) > 1:

@@ -3,47 +3,40 @@
 ids.npy            int64 (n,), ascending
 present.npy        bool (n, L): whether an item has a level at all (its row is not zero)
 LEVEL.faiss        IndexFlatIP of dimension d_l, rows in the order of ids.npy: the vectors
-LEVEL.half.npy     float16 (n, d_l): the same rows times a power of two, for the scan
+LEVEL.codes.npy    int8 (n, d_l) and LEVEL.scales.npy float32 (n,): the same rows in 8 bits, for the scan
 LEVEL.lists.faiss  inverted lists over the same rows (`indexer.lists`); only in large segments
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from indexer.codes import Bounds, Codes, encode, largest_residual
 from indexer.durable import write_array, write_index
 from model.errors import LibraryError
 from model.levels import FloatArray, LevelSpec
 
-Half = npt.NDArray[np.float16]
-
 _BLOCK = 1 << 16
-"""Rows converted at a time."""
+"""Rows coded at a time."""
 
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a search must know of one level's rows to bound its own rounding.
-
-    norm      the largest L2 norm of a row
-    exponent  half-precision rows hold the row times 2**exponent
-    residual  the largest L2 distance between a row and its half-precision copy (scaled back)
-    """
-
-    norm: float
-    exponent: int
-    residual: float
+_FEW = 2048
+"""So many rows are read one by one rather than through the mapped file, of which every row would pull in 64 kB."""
 
 
 class Segment:
-    """The files of a segment, opened. Safe to read from many threads."""
+    """The files of a segment, opened. Safe to read from many threads.
+
+    codes   {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.codes`
+    lists   {level: FAISS index}, empty in a small segment
+    """
 
     def __init__(
         self,
@@ -51,31 +44,58 @@ class Segment:
         ids: npt.NDArray[np.int64],
         present: npt.NDArray[np.bool_],
         raw: Mapping[str, Any],
-        half: Mapping[str, Half],
+        codes: Mapping[str, Codes],
+        scales: Mapping[str, FloatArray],
         lists: Mapping[str, Any],
         bounds: Mapping[str, Bounds],
     ) -> None:
         self.folder = folder
         self.ids = ids
         self.present = present
-        self.half = dict(half)
+        self.codes = dict(codes)
+        self.scales = dict(scales)
         self.lists = dict(lists)
         self.bounds = dict(bounds)
         self._raw = dict(raw)
+        self._files: dict[str, int] = {}
+        # Files that are replaced on disk stay readable, as those that are mapped do.
+        weakref.finalize(self, _close, self._files)
+        for level in raw:
+            self._files[level] = os.open(folder / f"{level}.faiss", os.O_RDONLY)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def dim(self, level: str) -> int:
+        return int(self._raw[level].d)
 
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         """A copy of the stored vectors of one level at row numbers: (len(positions), d_l) float32."""
         import faiss
 
         index = self._raw[level]
-        if not index.ntotal:
-            return np.zeros((0, index.d), dtype=np.float32)
-        # A FAISS file's header leaves the mapped rows unaligned; as bytes they are copied row by row.
-        mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
-        return mapped.reshape(index.ntotal, 4 * index.d)[positions].view(np.float32)
+        out = np.empty((len(positions), index.d), dtype=np.float32)
+        if len(positions) > _FEW:
+            # A FAISS file's header leaves the mapped rows unaligned; as bytes they are copied row by row.
+            mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
+            out.view(np.uint8)[:] = mapped.reshape(index.ntotal, 4 * index.d)[positions]
+            return out
+        # The vectors are the end of the file.
+        file, width = self._files[level], 4 * index.d
+        start = os.fstat(file).st_size - index.ntotal * width
+        for row, position in zip(out, positions.tolist(), strict=True):
+            if os.preadv(file, [row], start + position * width) != width:
+                raise LibraryError(f"The library is damaged: {self.folder / level}.faiss ends too soon.")
+        return out
+
+    def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
+        """What the codes of one level at row numbers stand for: (len(positions), d_l) float32."""
+        return self.codes[level][positions] * self.scales[level][positions, None]
+
+
+def _close(files: dict[str, int]) -> None:
+    for file in files.values():
+        os.close(file)
 
 
 def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str, Bounds]) -> Segment:
@@ -89,15 +109,21 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         raw = {spec.name: faiss.read_index(str(folder / f"{spec.name}.faiss"), flags) for spec in levels}
         # NumPy cannot map an array without elements.
         mode: Literal["c"] | None = "c" if len(ids) else None
-        half = {spec.name: np.load(folder / f"{spec.name}.half.npy", mmap_mode=mode) for spec in levels}
+        codes = {spec.name: np.load(folder / f"{spec.name}.codes.npy", mmap_mode=mode) for spec in levels}
+        scales = {spec.name: np.load(folder / f"{spec.name}.scales.npy", mmap_mode=mode) for spec in levels}
         paths = {spec.name: folder / f"{spec.name}.lists.faiss" for spec in levels}
         lists = {name: faiss.read_index(str(path), flags) for name, path in paths.items() if path.exists()}
+        segment = Segment(folder, ids, present, raw, codes, scales, lists, bounds)
     except (OSError, ValueError, RuntimeError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
-    fits = all((raw[s.name].ntotal, raw[s.name].d) == half[s.name].shape == (len(ids), s.dim) for s in levels)
+    fits = all(
+        (raw[s.name].ntotal, raw[s.name].d) == codes[s.name].shape == (len(ids), s.dim)
+        and scales[s.name].shape == (len(ids),)
+        for s in levels
+    )
     if not fits or present.shape != (len(ids), len(levels)):
         raise LibraryError(f"The files in {folder} disagree on the number or the size of the vectors.")
-    return Segment(folder, ids, present, raw, half, lists, bounds)
+    return segment
 
 
 def write_segment(
@@ -123,7 +149,9 @@ def write_segment(
         index.add(rows)
         write_index(index, folder / f"{spec.name}.faiss")
         del index
-        bounds[spec.name] = _write_half(folder / f"{spec.name}.half.npy", rows, float(norms.max(initial=0.0)))
+        # One part in 2**40 covers the rounding of the measurements themselves.
+        largest = float(norms.max(initial=0.0)) * (1 + 2**-40)
+        bounds[spec.name] = Bounds(largest, _write_codes(folder, spec.name, rows) * (1 + 2**-40))
     write_array(ids, folder / "ids.npy")
     write_array(present, folder / "present.npy")
     return bounds
@@ -139,23 +167,18 @@ def link_segment(old: Path, new: Path) -> None:
             shutil.copyfile(path, new / path.name)
 
 
-def _write_half(path: Path, rows: FloatArray, norm: float) -> Bounds:
-    """Write rows as float16 and measure what that loses.
-
-    Scaled by a power of two (which rounds nothing) so that the largest norm lies in [1/2, 1): the smallest
-    numbers then lose little below float16's normal range, and no product of two rows overflows.
-    """
-    exponent = -int(np.frexp(norm)[1]) if norm else 0
-    largest = 0.0
+def _write_codes(folder: Path, level: str, rows: FloatArray) -> float:
+    """Write rows in 8 bits; returns the largest L2 distance between a row and what its code stands for."""
+    largest, scales = 0.0, np.empty(len(rows), dtype=np.float32)
     # Not a memory map: writing to one on a full disk kills the process (SIGBUS).
-    with path.open("wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False}
+    with (folder / f"{level}.codes.npy").open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int8)), "fortran_order": False}
         np.lib.format.write_array_header_1_0(file, {**header, "shape": rows.shape})
         for start in range(0, len(rows), _BLOCK):
-            block = np.ldexp(rows[start : start + _BLOCK].astype(np.float64), exponent)
-            half = block.astype(np.float16)
-            file.write(half.tobytes())
-            lost = block - half
-            largest = max(largest, float(np.sqrt(np.einsum("nd,nd->n", lost, lost)).max()))
-    # One part in 2**40 covers the rounding of the measurement itself.
-    return Bounds(norm * (1 + 2**-40), exponent, float(np.ldexp(largest * (1 + 2**-40), -exponent)))
+            block = rows[start : start + _BLOCK]
+            codes, own = encode(block)
+            file.write(codes.tobytes())
+            scales[start : start + _BLOCK] = own
+            largest = max(largest, largest_residual(block, codes, own))
+    write_array(scales, folder / f"{level}.scales.npy")
+    return largest

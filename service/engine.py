@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from indexer.filters import ClipFilter
 from indexer.generation import Generation
 from indexer.library import Library
 from indexer.search import Hit, SearchResult, search
@@ -50,7 +51,11 @@ class Engine:
         if settings.library is None:
             raise LibraryError("No library was named. Set QUARTET_LIBRARY or pass --library.")
         with ExitStack() as on_failure:
-            library = on_failure.enter_context(Library.open(settings.library, roots=settings.roots))
+            from model.registry import resolve_device
+
+            # What a GPU scans lies in its memory, on the device that encodes.
+            device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
+            library = on_failure.enter_context(Library.open(settings.library, device, settings.roots))
             if encoder is None:
                 from service.models import open_encoder
 
@@ -88,14 +93,19 @@ class Engine:
             raise FingerprintError(built_by, self.spec.fingerprint)
         return generation
 
-    async def search_clips(self, query: str, k: int, weights: Mapping[str, float]) -> schemas.ClipAnswer:
-        """Text to video. Raises InputError, BusyError, ModelError."""
+    async def search_clips(
+        self, query: str, k: int, weights: Mapping[str, float], wanted: ClipFilter | None = None
+    ) -> schemas.ClipAnswer:
+        """Text to video, among the clips that `wanted` keeps. Raises InputError, BusyError, ModelError."""
         generation = await asyncio.to_thread(self.generation)
         resolved = resolve_weights(self.spec.levels, weights)
         watch = _Stopwatch()
         encoded = await self._encoder.text(query)
         watch.lap("encode")
-        result = await asyncio.to_thread(search, generation.clips, self.spec.levels, encoded.query, k, resolved)
+        allowed = None if wanted is None else await asyncio.to_thread(self.library.select_clips, wanted)
+        result = await asyncio.to_thread(
+            search, generation.clips, self.spec.levels, encoded.query, k, resolved, allowed
+        )
         watch.lap("search")
         ids = [hit.id for hit in result.hits]
         clips = await asyncio.to_thread(self.library.catalog.clips, ids)

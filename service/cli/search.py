@@ -30,6 +30,10 @@ def search(
     library: LibraryOption = None,
     k: CountOption = 10,
     weights: WeightsOption = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only videos with this tag. Repeat: with all of them.", show_default=False),
+    ] = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
@@ -41,16 +45,20 @@ def search(
     [dim]quartet search "a dog runs after a ball" --library my-library[/]
 
     [dim]quartet search "two people dance" --library my-library -k 3 --weights action=2,global=0.5[/]
+
+    [dim]quartet search "two people dance" --library my-library --tag wedding[/]
     """
+    from indexer.filters import ClipFilter
     from service.schemas import checked_query
 
     try:
         text = checked_query(query)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="QUERY") from None
+    wanted = ClipFilter(tags=frozenset(tag)) if tag else None
     engine = _open(library, model, device)
     try:
-        answer = asyncio.run(engine.search_clips(text, k, weights or {}))
+        answer = asyncio.run(engine.search_clips(text, k, weights or {}, wanted))
     finally:
         engine.close()
     if as_json:

@@ -86,7 +86,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
     from indexer.usage import disk_usage, media_usage
 
     generation = library.current()
-    counts = library.catalog.counts()
+    counts, tags = library.catalog.counts(), library.catalog.tags()
     model = generation.manifest.model
     media, disk = media_usage(library), disk_usage(library.path)
     gone = f", [yellow]{media.missing} missing[/]" if media.missing else ""
@@ -104,6 +104,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
             f"{counts.videos}, {timedelta(seconds=round(media.seconds))} h, {decimal(media.bytes)}{gone}; "
             f"{counts.failures} files refused",
         ),
+        *((("tags", escape(", ".join(f"{tag} {count}" for tag, count in tags.items()))),) if tags else ()),
         ("clips", clips),
         ("captions", captions),
         *(

@@ -1,8 +1,10 @@
-"""Filters by video and time, from the catalogue into the search."""
+"""Filters by video, tag and time, from the catalogue into the search."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,9 +12,13 @@ import pytest
 from indexer.build import index_videos
 from indexer.filters import ClipFilter, ClipTable
 from indexer.library import Library
+from indexer.manage import tag_videos
 from indexer.search import search
 from model.errors import InputError
 from model.fake import FakeEncoder
+
+if TYPE_CHECKING:
+    from tests.indexer.conftest import Colour, MakeVideo
 
 TABLE = ClipTable(
     ids=np.array([1, 2, 3, 9]),
@@ -40,6 +46,48 @@ def test_conditions_hold_together(wanted: ClipFilter, ids: list[int]) -> None:
 def test_an_empty_time_range_is_refused() -> None:
     with pytest.raises(InputError, match="from 5 s to 5 s is empty"):
         ClipFilter(start=5.0, end=5.0)
+
+
+@pytest.mark.parametrize("tag", ["", "  ", "--", "a,b", "a\0b", "x" * 65])
+def test_what_is_no_tag_is_refused(tag: str) -> None:
+    with pytest.raises(InputError, match="tag"):
+        ClipFilter(tags=frozenset({tag}))
+
+
+def test_tags_keep_to_their_videos_through_changes_of_the_files(
+    tmp_path: Path, videos: Path, encoder: FakeEncoder, make_video: MakeVideo, colours: Sequence[Colour]
+) -> None:
+    index_videos(tmp_path / "lib", [videos], encoder)
+    assert tag_videos(tmp_path / "lib", [videos], add=["Everything"]) == 5
+    assert tag_videos(tmp_path / "lib", [videos / "more", videos / "a.mp4"], add=["A  Holiday", "Snow"]) == 3
+    assert tag_videos(tmp_path / "lib", [videos / "more" / "d.mp4"], remove=["snow"]) == 1
+    with Library.open(tmp_path / "lib") as library:
+
+        def names(*tags: str, **others: Any) -> set[str]:
+            kept = library.select_clips(ClipFilter(tags=frozenset(tags), **others))
+            query = encoder.encode_texts(["a cat running"]).vectors
+            found = search(library.current().clips, encoder.spec.levels, query, 9, {}, kept).hits
+            return {library.catalog.clip(hit.id).path.name for hit in found}
+
+        assert library.catalog.tags() == {"a holiday": 3, "everything": 5, "snow": 2}
+        assert names("A holiday") == {"a.mp4", "d.mp4", "e.mp4"}
+        assert names("SNOW", "a holiday") == {"a.mp4", "e.mp4"}
+        assert names("sun") == names("snow", "sun") == set()
+        assert names("snow", start=100.0) == set()
+        (videos / "a.mp4").rename(videos / "z.mp4")
+        make_video(videos / "more" / "e.mp4", [colours[7]] * 9)
+        (videos / "more" / "d.mp4").unlink()
+        index_videos(library.path, [videos], encoder)
+        assert names("a holiday") == {"z.mp4", "e.mp4"}
+        assert library.catalog.tags() == {"a holiday": 2, "everything": 4, "snow": 2}
+        ids = {video.path.name: video.id for video in library.catalog.list_videos()}
+        assert library.catalog.tags_of(ids.values())[ids["z.mp4"]] == ["a holiday", "everything", "snow"]
+        tag_videos(library.path, [videos / "z.mp4"], remove=["snow"])
+        assert names("snow") == {"e.mp4"}
+        for paths, tags in (([videos / "gone.mp4"], ["x"]), ([videos], ["x", ","])):
+            with pytest.raises(InputError):
+                tag_videos(library.path, paths, add=tags)
+        assert "x" not in library.catalog.tags()
 
 
 def test_a_search_in_one_video(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:

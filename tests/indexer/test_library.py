@@ -85,7 +85,7 @@ def test_opening_nothing_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["clips/0000/entity.faiss", "clips/0000/action.half.npy", "clips/0000/ids.npy", "captions/removed.npy"]
+    "name", ["clips/0000/entity.faiss", "clips/0000/action.codes.npy", "clips/0000/ids.npy", "captions/removed.npy"]
 )
 def test_damage_is_found_when_a_library_is_opened(tmp_path: Path, name: str) -> None:
     Library.create(tmp_path / "lib", SPEC).close()

@@ -170,7 +170,7 @@ def test_one_percent_more_rewrites_nothing_and_trains_nothing(tmp_path: Path, mo
         ids = np.concatenate([before.ids[before.ids % 100 != 7], np.arange(4001, 4041)])
         after = change(library, ids, rows_of(added, 4001), monkeypatch)
         assert after.ids.tolist() == ids.tolist()
-        for name in ("global.faiss", "global.lists.faiss", "action.half.npy", "ids.npy"):
+        for name in ("global.faiss", "global.lists.faiss", "action.codes.npy", "ids.npy"):
             assert (before.segments[0].folder / name).samefile(after.segments[0].folder / name)
         assert [len(segment) for segment in after.segments] == [4000, 40]
         assert tuned(after).later == 40
@@ -262,7 +262,9 @@ def test_eight_threads_see_one_generation_each_while_lists_are_swapped(tmp_path:
 
         with ThreadPoolExecutor(8) as pool:
             readers = [pool.submit(read) for _ in range(8)]
-            for number in range(4, 8):
-                publish_one(number)
-            done.set()
+            try:
+                for number in range(4, 8):
+                    publish_one(number)
+            finally:
+                done.set()
             assert set.union(*(reader.result() for reader in readers)) == {0, 1}

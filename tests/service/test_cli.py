@@ -33,6 +33,7 @@ COMMANDS = (
     ["describe"],
     ["serve"],
     ["status"],
+    ["tag"],
     ["verify"],
     ["relocate"],
     ["tune"],

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from indexer.lists import Tuning
 from indexer.lock import writer_lock
+from model.levels import LEVEL_NAMES
 from service.cli import app
 
 if TYPE_CHECKING:
@@ -98,6 +100,48 @@ def test_relocating_and_verifying(own: World) -> None:
     refused(run("relocate", "films", moved, *library), "no root 'films'. Its roots are: videos")
 
 
+def test_status_says_when_lists_are_to_be_trained_again(world: World) -> None:
+    (manifest,) = world.library.glob("generations/*3/manifest.json")
+    written = json.loads(manifest.read_text())
+    fit, strange = dict.fromkeys(LEVEL_NAMES, 0.9), dict.fromkeys(LEVEL_NAMES, 0.9) | {"action": 0.8}
+    tuning = Tuning("IVF8,SQ8", 2, 64, 0.99, 0.992, 200, 1000, {}, fit, since=fit, later=50)
+    for changed, said in (
+        (tuning, None),
+        (replace(tuning, since=strange, later=9), None),
+        (replace(tuning, since=strange), "New items lie far from the lists at level action"),
+        (replace(tuning, later=1001), "1001 items came since the lists were trained on 1000."),
+    ):
+        manifest.write_text(json.dumps({**written, "tuning": {"clips": changed.to_json(), "captions": {}}}))
+        shown = words(run("status", "--library", world.library).stdout)
+        assert "IVF8,SQ8, 2 lists and 64 items per level: recall@10 0.992" in shown
+        assert ("Retraining is due." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
+        assert said is None or said in shown
+
+
+def test_tagging(own: World) -> None:
+    given = ("--library", own.library, "--root", f"videos={own.videos}")
+    library = given[:2]
+    assert "has a tag. Give some with" in words(run("tag", *given).stdout)
+    assert (
+        "1 videos changed" in run("tag", own.videos / "red.mp4", "--add", "Warm Colours", "-a", "mine", *given).stdout
+    )
+    assert run("tag", *given).stdout.splitlines() == ["mine: 1 videos", "warm colours: 1 videos"]
+    assert "warm colours 1" in words(run("status", *given).stdout)
+    for tags, titles in ((("warm colours", "MINE"), ["red"]), (("mine", "cold"), [])):
+        options = [part for tag in tags for part in ("--tag", tag)]
+        found = json.loads(run("search", "a cat", *options, "--json", *library).stdout)
+        assert [hit["title"] for hit in found["hits"]] == titles
+    before = state(own.library)
+    refused(run("tag", own.videos / "gone.mp4", "--add", "x", *given), "The library has no video at")
+    refused(run("tag", own.videos, "--add", "a,b", *given), "'a,b' is no tag")
+    refused(run("search", "a cat", "--tag", "", *library), "'' is no tag")
+    assert state(own.library) == before
+    assert run("tag", own.videos, *given).exit_code == 2
+    assert run("tag", "--add", "x", *given).exit_code == 2
+    assert "1 videos changed" in run("tag", own.videos / "red.mp4", "--remove", "mine", *given).stdout
+    assert run("tag", *given).stdout.splitlines() == ["warm colours: 1 videos"]
+
+
 def test_removing(own: World) -> None:
     given = ("--library", own.library, "--root", f"videos={own.videos}")
     assert "1 video removed" in run("remove", own.videos / "red.mp4", *given).stdout
@@ -169,6 +213,7 @@ def test_a_library_of_a_newer_format(world: World, tmp_path: Path) -> None:
         ("captions", "add", text),
         ("remove", "--missing"),
         ("relocate", "videos", tmp_path),
+        ("tag", world.videos, "--add", "x"),
         ("search", "a"),
         ("status",),
         ("verify",),
