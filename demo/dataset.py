@@ -15,8 +15,8 @@ from demo.frames import degrade
 from demo.render import HEIGHT, Image, render_frames
 from demo.video import CAPTIONS_FILE
 from demo.world import ClipSpec, Split, sample_split
-from model.backbones import Backbone
 from model.errors import InputError
+from model.frame_networks import FrameNetwork
 from model.training.feature_file import FeatureFile
 
 FEATURES_FILE, SPEC_FILE = "features.h5", "dataset.json"
@@ -76,7 +76,7 @@ class DatasetSpec:
         return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def write_dataset(folder: Path, dataset: DatasetSpec, backbone: Backbone) -> Iterator[tuple[int, int]]:
+def write_dataset(folder: Path, dataset: DatasetSpec, backbone: FrameNetwork) -> Iterator[tuple[int, int]]:
     """Write captions.jsonl, features.h5 and what they are (dataset.json) into `folder`; yields (done, total) clips.
 
     Can be stopped at any time: features that exist are kept. Raises InputError for a folder that holds another dataset.

@@ -47,7 +47,12 @@ def _fetch(
     name: str, repository: str, folder: Path, revision: str | None, endpoint: str | None, tell: Callable[[str], None]
 ) -> Record:
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HTTPError,  # type: ignore[attr-defined]  # the base of its own errors and of those of its HTTP library
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     partial = folder.with_name(f".{folder.name}.partial")
     try:

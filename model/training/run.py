@@ -213,8 +213,9 @@ def _on_top_of(preset: Preset, network: FrameNetwork | None, features: Path) -> 
             "quartet features VIDEOS --model NAME --out FILE"
         )
     dim = network.feature_dim
-    start = {"head_scale": SHARPNESS, "head_bias": -SHARPNESS * network.centre}
-    return replace(preset, model=replace(preset.model, sentence_dim=dim, word_dim=dim, **start))
+    bias = -SHARPNESS * network.centre
+    model = replace(preset.model, sentence_dim=dim, word_dim=dim, head_scale=SHARPNESS, head_bias=bias)
+    return replace(preset, model=model)
 
 
 def _sentences(preset: Preset, network: FrameNetwork | None, device: str) -> Sentences:
