@@ -109,8 +109,9 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         raw = {spec.name: faiss.read_index(str(folder / f"{spec.name}.faiss"), flags) for spec in levels}
         # NumPy cannot map an array without elements.
         mode: Literal["c"] | None = "c" if len(ids) else None
-        codes = {spec.name: np.load(folder / f"{spec.name}.codes.npy", mmap_mode=mode) for spec in levels}
-        scales = {spec.name: np.load(folder / f"{spec.name}.scales.npy", mmap_mode=mode) for spec in levels}
+        # As plain arrays: indexing a `numpy.memmap` costs more than the rows.
+        codes = {s.name: np.load(folder / f"{s.name}.codes.npy", mode).view(np.ndarray) for s in levels}
+        scales = {s.name: np.load(folder / f"{s.name}.scales.npy", mode).view(np.ndarray) for s in levels}
         paths = {spec.name: folder / f"{spec.name}.lists.faiss" for spec in levels}
         lists = {name: faiss.read_index(str(path), flags) for name, path in paths.items() if path.exists()}
         segment = Segment(folder, ids, present, raw, codes, scales, lists, bounds)
