@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from model.parse import CaptionParser, ParsedCaption
-from model.sentence import EncodedText, SentenceEncoder
+from model.sentence import EncodedText, SentenceEncoder, TokenBatch
 from model.text_tower import TextTensors
 
 
@@ -21,6 +21,14 @@ class TextFeatures:
     encoded: EncodedText
 
 
+@dataclass(frozen=True)
+class PreparedTexts:
+    """Parsed and tokenized texts."""
+
+    parses: list[ParsedCaption]
+    tokens: list[TokenBatch]
+
+
 class TextFeaturizer:
     """Frozen text models in front of the trained tower: the caption parser and the sentence encoder."""
 
@@ -29,8 +37,17 @@ class TextFeaturizer:
         self.sentences = sentences
 
     def __call__(self, texts: Sequence[str]) -> list[TextFeatures]:
+        return self.finish(self.prepare(texts))
+
+    def prepare(self, texts: Sequence[str]) -> PreparedTexts:
+        """What needs no network: parse and tokenize. For one thread at a time."""
         parses = self.parser.parse(list(texts))
-        return [TextFeatures(p, e) for p, e in zip(parses, self.sentences.encode(parses), strict=True)]
+        return PreparedTexts(parses, self.sentences.tokenize(parses))
+
+    def finish(self, prepared: PreparedTexts) -> list[TextFeatures]:
+        """The features of prepared texts. May run in several threads."""
+        encoded = self.sentences.forward(prepared.tokens)
+        return [TextFeatures(p, e) for p, e in zip(prepared.parses, encoded, strict=True)]
 
 
 def collate(batch: Sequence[TextFeatures]) -> TextTensors:
