@@ -11,9 +11,10 @@ from fastapi import FastAPI
 
 from model.encoder import Encoder
 from service import problems
-from service.api import clips, search, status
+from service.access import Access
+from service.api import browse, clips, search, session, status
 from service.engine import Engine
-from service.middleware import CommonHeaders
+from service.middleware import LimitedBody, Watched
 from service.openapi import DescribedAPI
 from service.pages import router as pages
 from service.pages import static_files
@@ -49,10 +50,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings = settings
-    app.add_middleware(CommonHeaders)
+    app.state.settings, app.state.key = settings, settings.key()
+    # The last one added is the first to see a request.
+    app.add_middleware(LimitedBody, settings=settings)
+    app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)
+    app.add_middleware(Watched)
     problems.install(app)
-    for router in (search.router, clips.router, status.router, pages):
+    for router in (search.router, clips.router, browse.router, status.router, session.router, pages):
         app.include_router(router)
     for path, files in static_files():
         app.mount(path, files)

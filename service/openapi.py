@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from service.problems import Problem
-from service.schemas import CaptionSearch
+from service.schemas.search import CaptionSearch
 
 _REFERENCE = "#/components/schemas/{model}"
 

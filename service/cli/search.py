@@ -42,15 +42,17 @@ def search(
 
     [dim]quartet search "two people dance" --library my-library -k 3 --weights action=2,global=0.5[/]
     """
-    from service.schemas import checked_query
+    from service.schemas.search import checked_query
 
     try:
         text = checked_query(query)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="QUERY") from None
+    from service.wanted import Wanted
+
     engine = _open(library, model, device)
     try:
-        answer = asyncio.run(engine.search_clips(text, k, weights or {}))
+        answer = asyncio.run(engine.search_clips([text], Wanted(k, weights=weights or {})))[0]
     finally:
         engine.close()
     if as_json:
@@ -72,9 +74,11 @@ def describe(
 
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
+    from service.wanted import Wanted
+
     engine = _open(library, model, device)
     try:
-        answer = asyncio.run(engine.describe_file(video, k, weights or {}))
+        answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
     finally:
         engine.close()
     if as_json:
