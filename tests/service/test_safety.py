@@ -54,6 +54,7 @@ def test_requests_made_from_the_description(app: FastAPI, method: str, path: str
     operation = schemathesis.openapi.from_asgi("/openapi.json", app)[path][method]
 
     @BOUNDED
+    @hypothesis.given(case=operation.as_strategy())
     def conforms(case: Any) -> None:
         case.call_and_validate()
 
