@@ -74,6 +74,10 @@ class Watched:
 
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception:
+            # A bug: what answers it lies further out than this.
+            _count(scope, 500, time.perf_counter() - began)
+            raise
         finally:
             _log(scope, status, time.perf_counter() - began)
 
