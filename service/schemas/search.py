@@ -18,8 +18,10 @@ MAX_FILTER_IDS = 1000
 
 
 def checked_query(text: str) -> str:
-    """`text` without the blanks around it. Raises ValueError if it is empty or too long."""
+    """`text` without the blanks around it. Raises ValueError if it is empty, too long or no text."""
     text = text.strip()
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("The query holds half of a surrogate pair, which stands for no character.")
     if not text:
         raise ValueError("The query is empty. Describe a clip in a sentence.")
     if len(text) > MAX_QUERY:
