@@ -39,7 +39,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = engine or await asyncio.to_thread(Engine.open, settings, encoder)
+        opened = await asyncio.to_thread(Engine.open, settings, encoder) if engine is None else engine
         app.state.jobs = Jobs(settings, opened.refresh)
         app.state.engine = opened
         yield

@@ -57,9 +57,11 @@ async def search_clips(wanted: ClipSearch, request: Request, engine: EngineDep) 
     """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
     texts = [wanted.query] if isinstance(wanted.query, str) else wanted.query
     answers = await answered(request, engine.search_clips(texts, wanted.wanted()))
-    for answer in answers:
-        engine.metrics.answered(answer.took_ms)
-    answer = answers[0] if isinstance(wanted.query, str) else ClipAnswers(answers=answers)
+    for one in answers:
+        engine.metrics.answered(one.took_ms)
+    answer: ClipAnswer | ClipAnswers = answers[0]
+    if not isinstance(wanted.query, str):
+        answer = ClipAnswers(answers=answers)
     # The answer is valid by its making: FastAPI would go through all of it once more.
     return Response(answer.model_dump_json(), media_type="application/json")
 
