@@ -139,10 +139,19 @@ class Catalog:
         found = self._rows(_clips().where(clips.c.id.in_([int(i) for i in ids])))
         return {row.id: self._clip(row) for row in found}
 
-    def list_clips(self, offset: int = 0, limit: int | None = 100) -> list[Clip]:
-        """Clips in order of id; a limit of None lists all."""
-        found = self._rows(_clips().where(_live()).order_by(clips.c.id).offset(offset).limit(limit))
+    def list_clips(self, offset: int = 0, limit: int | None = 100, video_id: int | None = None) -> list[Clip]:
+        """Clips, of one video or of all, in order of id; a limit of None lists all."""
+        found = self._rows(_clips().where(_live(video_id)).order_by(clips.c.id).offset(offset).limit(limit))
         return [self._clip(row) for row in found]
+
+    def count_clips(self, video_id: int | None = None) -> int:
+        """How many clips there are, of one video or of all."""
+        return int(self._rows(select(func.count()).select_from(clips).where(_live(video_id)))[0][0])
+
+    def clips_per_video(self, video_ids: Sequence[int]) -> dict[int, int]:
+        """How many clips each of these videos has; those without any are left out."""
+        query = select(clips.c.video_id, func.count()).where(_live(), clips.c.video_id.in_(video_ids))
+        return {row[0]: row[1] for row in self._rows(query.group_by(clips.c.video_id))}
 
     def clip_table(self) -> ClipTable:
         """Video and time of every clip, also of those that only the generation before still has."""
@@ -196,6 +205,12 @@ class Catalog:
         """Captions by id; ids that do not exist are left out."""
         return self._captions(captions.c.id.in_([int(i) for i in ids]))
 
+    def list_captions(self, offset: int = 0, limit: int = 100) -> list[Caption]:
+        """Captions in order of id."""
+        chosen = select(captions.c.id).order_by(captions.c.id).offset(offset).limit(limit)
+        found = self._captions(captions.c.id.in_(chosen))
+        return [found[caption_id] for caption_id in sorted(found)]
+
     def captions_of(self, clip_id: int) -> list[Caption]:
         """The captions of a clip, in order of id: those of its video, less those of other parts of it.
 
@@ -207,8 +222,10 @@ class Catalog:
         found = self._captions(captions.c.id.in_(described))
         return [found[caption_id] for caption_id in sorted(found)]
 
-    def failures(self) -> list[Failure]:
-        query = select(failures, *_root_columns()).join(roots).order_by(failures.c.relpath)
+    def failures(self, offset: int = 0, limit: int | None = None) -> list[Failure]:
+        """Refused files in order of their paths; a limit of None lists all."""
+        query = select(failures, *_root_columns()).join(roots).order_by(failures.c.relpath, failures.c.id)
+        query = query.offset(offset).limit(limit)
         return [Failure(self._path(row), row.reason, row.detail) for row in self._rows(query)]
 
     def counts(self) -> Counts:
@@ -268,8 +285,9 @@ class Catalog:
         return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title)
 
 
-def _live() -> ColumnElement[bool]:
-    return clips.c.removed.is_(None)
+def _live(video_id: int | None = None) -> ColumnElement[bool]:
+    live = clips.c.removed.is_(None)
+    return live if video_id is None else live & (clips.c.video_id == video_id)
 
 
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:

@@ -11,7 +11,7 @@ from torch.nn import functional as fn
 
 from model.clip_model import TEXTS, TwoTower
 from model.parse import ParsedCaption
-from model.sentence import EncodedText, word_vectors
+from model.sentence import EncodedText, TokenBatch, by_length, word_vectors
 
 PREFIX = "two-tower "
 """How the names of these encoders begin, in checkpoints and caches."""
@@ -28,25 +28,35 @@ class TwoTowerSentences:
         self.dim = tower.feature_dim
         self.name = f"{PREFIX}{tower.config.two_tower}@{tower.config.sha256[:12]}"
 
-    @torch.inference_mode()
     def encode(self, captions: Sequence[ParsedCaption], batch_size: int = TEXTS) -> list[EncodedText]:
-        """Vectors of captions, in their order. Batches hold captions of similar length to waste no padding."""
-        order = sorted(range(len(captions)), key=lambda i: len(captions[i].text))
-        encoded: dict[int, EncodedText] = {}
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            encoded |= zip(chosen, self._encode_batch([captions[i] for i in chosen]), strict=True)
-        return [encoded[i] for i in range(len(captions))]
+        """Vectors of captions, in their order."""
+        return self.forward(self.tokenize(captions, batch_size))
 
-    def _encode_batch(self, captions: list[ParsedCaption]) -> list[EncodedText]:
-        texts = [caption.text for caption in captions]
-        output = self.tower.net.get_text_features(**self.tower.tokens(texts))
+    def tokenize(self, captions: Sequence[ParsedCaption], batch_size: int = TEXTS) -> list[TokenBatch]:
+        """Captions in batches of similar length, which waste no padding."""
+        batches = []
+        for places in by_length(captions, batch_size):
+            chosen = tuple(captions[i] for i in places)
+            texts = [caption.text for caption in chosen]
+            tokens = self.tower.tokens(texts)
+            batches.append(TokenBatch(places, chosen, tokens, self._offsets(texts, tokens["input_ids"].shape[1])))
+        return batches
+
+    @torch.inference_mode()
+    def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
+        """Vectors of what `tokenize` made, in the order of the captions that it was given."""
+        encoded: dict[int, EncodedText] = {}
+        for batch in batches:
+            encoded |= zip(batch.places, self._forward(batch), strict=True)
+        return [encoded[i] for i in range(len(encoded))]
+
+    def _forward(self, batch: TokenBatch) -> list[EncodedText]:
+        output = self.tower.net.get_text_features(**batch.tokens)
         sentences = fn.normalize(output.pooler_output.float(), dim=-1).cpu().numpy()
         states = self._project(output.last_hidden_state).float().cpu().numpy()  # (B, L, d)
-        offsets = self._offsets(texts, states.shape[1])
         return [
-            EncodedText(sentences[i], word_vectors(caption, states[i], offsets[i]))
-            for i, caption in enumerate(captions)
+            EncodedText(sentences[i], word_vectors(caption, states[i], batch.offsets[i]))
+            for i, caption in enumerate(batch.captions)
         ]
 
     def _project(self, states: Tensor) -> Tensor:

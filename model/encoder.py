@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -88,4 +88,21 @@ class Encoder(Protocol):
 
         Words outside the model's vocabularies are never returned: the model cannot know them.
         """
+        ...
+
+
+@runtime_checkable
+class StagedEncoder(Encoder, Protocol):
+    """An encoder that several threads can share: one prepares texts while others run the networks.
+
+    `prepare_texts` and `attributes`, which use the parser and the tokenizer, are for one thread at a time.
+    Everything else may run beside them and beside itself.
+    """
+
+    def prepare_texts(self, texts: Sequence[str]) -> Any:
+        """What `encode_texts` does before its networks run: parse and tokenize."""
+        ...
+
+    def encode_prepared(self, prepared: Any) -> TextBatch:
+        """The rest of `encode_texts`."""
         ...

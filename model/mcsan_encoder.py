@@ -15,7 +15,7 @@ from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
 from model.parse import Attributes, CaptionParser
 from model.prepared import MODELS_FOLDER
-from model.text_features import TextFeatures, TextFeaturizer, collate
+from model.text_features import PreparedTexts, TextFeatures, TextFeaturizer, collate
 from model.training.dataset import pad_features
 
 CONCEPT_THRESHOLD = 0.3
@@ -27,7 +27,7 @@ to be true than a word of the vocabulary at large, on which the head was trained
 
 
 class McsanEncoder:
-    """Encodes clips and texts with one checkpoint. See `model/encoder.py` for the protocol.
+    """Encodes clips and texts with one checkpoint: a `StagedEncoder` (`model/encoder.py`).
 
     Raises ModelError if the checkpoint was trained with another parser or sentence encoder than the ones here.
     """
@@ -71,7 +71,13 @@ class McsanEncoder:
         return self._numpy(unit(self.model.video(features.to(self.device), mask.to(self.device))))
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        features = self.featurizer(texts)
+        return self.encode_prepared(self.prepare_texts(texts))
+
+    def prepare_texts(self, texts: Sequence[str]) -> PreparedTexts:
+        return self.featurizer.prepare(texts)
+
+    def encode_prepared(self, prepared: PreparedTexts) -> TextBatch:
+        features = self.featurizer.finish(prepared)
         return TextBatch(self.text_vectors(features), [f.parse.attributes() for f in features])
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:

@@ -34,6 +34,7 @@ class SpacyParser:
     def __init__(self, pipeline: Path | str = BUNDLED_PIPELINE, batch_size: int = 256) -> None:
         import spacy
         from thinc.api import NumpyOps
+        from threadpoolctl import ThreadpoolController
 
         import model.lemmatizer  # noqa: F401  makes the bundled pipeline's lemmatizer known to spaCy
 
@@ -54,6 +55,7 @@ class SpacyParser:
                 if isinstance(layer.ops, NumpyOps):
                     layer.ops = NumpyOps(use_blis=False)
         self._batch_size = batch_size
+        self._blas = ThreadpoolController().select(internal_api="openblas")
         meta = self._nlp.meta
         self.name = f"{meta['lang']}_{meta['name']}-{meta['version']}-{_hash_files(self._nlp.path)}"
 
@@ -63,8 +65,11 @@ class SpacyParser:
         Lone surrogates, which no encoding can hold, become question marks.
         """
         texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        docs = self._nlp.pipe((text[:LONGEST_TEXT] for text in texts), batch_size=self._batch_size)
-        return [self._caption(text, doc) for text, doc in zip(texts, docs, strict=True)]
+        # The products are small: more threads make none of them faster, and when they have nothing to do they spin
+        # for a while, on the cores that PyTorch is about to use. On two cores a query took three times as long.
+        with self._blas.limit(limits=1):
+            docs = self._nlp.pipe((text[:LONGEST_TEXT] for text in texts), batch_size=self._batch_size)
+            return [self._caption(text, doc) for text, doc in zip(texts, docs, strict=True)]
 
     def _caption(self, text: str, doc: Doc) -> ParsedCaption:
         words = [

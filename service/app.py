@@ -11,16 +11,19 @@ from fastapi import FastAPI
 
 from model.encoder import Encoder
 from service import problems
-from service.api import clips, search, status
+from service.access import Access
+from service.api import browse, clips, jobs, search, session, status
 from service.engine import Engine
-from service.middleware import CommonHeaders
+from service.jobs import Jobs
+from service.middleware import LimitedBody, Watched
 from service.openapi import DescribedAPI
 from service.pages import router as pages
 from service.pages import static_files
 from service.settings import Settings
 
 _DESCRIPTION = """Find video clips from a sentence and sentences from a video clip, matched at four semantic
-levels: global, entity, action and relation. Errors are problem documents (RFC 9457)."""
+levels: global, entity, action and relation. Errors are problem documents (RFC 9457). Where the service has an API key,
+requests carry it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 
 
 def create_app(
@@ -36,8 +39,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.engine = engine or await asyncio.to_thread(Engine.open, settings, encoder)
+        opened = await asyncio.to_thread(Engine.open, settings, encoder) if engine is None else engine
+        app.state.jobs = Jobs(settings, opened.refresh)
+        app.state.engine = opened
         yield
+        await app.state.jobs.close()
         if engine is None:
             await asyncio.to_thread(app.state.engine.close)
 
@@ -49,10 +55,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings = settings
-    app.add_middleware(CommonHeaders)
+    app.state.settings, app.state.key = settings, settings.key()
+    # The last one added is the first to see a request.
+    app.add_middleware(LimitedBody, settings=settings)
+    app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)
+    app.add_middleware(Watched)
     problems.install(app)
-    for router in (search.router, clips.router, status.router, pages):
+    for router in (search.router, clips.router, browse.router, jobs.router, status.router, session.router, pages):
         app.include_router(router)
     for path, files in static_files():
         app.mount(path, files)

@@ -1,111 +1,188 @@
-"""One worker thread that owns the encoder and gathers concurrent requests into batches.
+"""Worker threads that gather concurrent requests into batches.
 
-An encoder may be called from one thread at a time, and eight queries in one call cost little more than
-one. So every use of the encoder is a job for this worker: it takes the job at the head of its line and,
-with it, all waiting jobs of the same kind, up to a limit. Nothing waits for a batch to fill.
+Eight queries in one call of a model cost little more than one. A free worker takes the job at the head of the
+line and, with it, waiting jobs of the same kind: as many as leave an equal share to the other workers, so that all
+of them are busy with batches rather than one with all and the others with the rest. Nothing waits for a batch to fill.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from model.errors import BusyError, ModelError
 
+LOG = logging.getLogger(__name__)
+
 Handler = Callable[[Sequence[Any]], Sequence[Any]]
-"""Answers a batch of payloads of one kind: one result for each, in order."""
+"""Answers a batch of payloads of one kind: one result for each, in order; an exception among them fails its job."""
+
+
+class Observer(Protocol):
+    """What is told of the work: see `service.metrics`."""
+
+    def batch_done(self, kind: str, size: int) -> None: ...
+    def worker_restarted(self) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
     kind: str
     payload: Any
+    size: int
     future: Future[Any] = field(default_factory=Future)
+    queued: float = field(default_factory=time.perf_counter)
 
 
-class BatchWorker:
+class WorkerPool:
     """See the module.
 
-    `handlers` maps each kind of job to the function that answers a batch of it; at most `max_batch` jobs
-    go into one call and at most `max_waiting` wait. `retry_after` (seconds) is what a refused caller is told.
+    handlers     the function that answers a batch, for each kind of job
+    workers      threads; a handler may be called from all of them at once
+    max_batch    most items in one call; a job has `size` items
+    max_waiting  most items that wait
+    retry_after  seconds that a refused caller is told to wait
+    begin        called in the worker before every batch with the number of workers that are busy, itself included
     """
 
     def __init__(
-        self, handlers: Mapping[str, Handler], *, max_batch: int, max_waiting: int, retry_after: float
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        workers: int,
+        max_batch: int,
+        max_waiting: int,
+        retry_after: float,
+        begin: Callable[[int], None] = lambda busy: None,
+        observer: Observer | None = None,
     ) -> None:
         self._handlers = dict(handlers)
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._retry_after = retry_after
+        self._begin = begin
+        self._observer = observer
         self._waiting: deque[_Job] = deque()
+        self._running: dict[threading.Thread, int] = {}
         self._changed = threading.Condition()
         self._closing = False
-        self._dead: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
-        self._thread.start()
+        self._threads: set[threading.Thread] = set()
+        self._workers = workers
+        for _ in range(workers):
+            self._start()
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are accepted: False after `close` or when the worker has died."""
-        return not self._closing and self._dead is None
+        """Whether jobs are accepted: False after `close`."""
+        return not self._closing
 
-    def submit(self, kind: str, payload: Any, *, admitted: bool = False) -> Future[Any]:
-        """Queue a job and return the future of its result.
-
-        A later step of a request that was let in before passes `admitted=True` and is never refused for
-        a full queue: its number is bounded by the first steps. Raises BusyError when the queue is full
-        and ModelError when the worker no longer runs.
-        """
-        job = _Job(kind, payload)
+    @property
+    def waiting(self) -> int:
+        """Items that no worker has taken yet."""
         with self._changed:
-            if not self.alive:
-                raise self._stopped()
-            if not admitted and len(self._waiting) >= self._max_waiting:
+            return self._depth()
+
+    def submit(self, kind: str, payload: Any, size: int = 1) -> Future[Any]:
+        """Queue a job of `size` items and return the future of its result.
+
+        Cancelling the future takes the job out of the line, unless a worker has it. Raises BusyError when the line
+        is full and ModelError after `close`.
+        """
+        job = _Job(kind, payload, size)
+        with self._changed:
+            if self._closing:
+                raise _stopped()
+            # A job that is larger than the line still gets in when nobody else waits.
+            if self._waiting and self._depth() + size > self._max_waiting:
                 raise BusyError(self._retry_after)
             self._waiting.append(job)
             self._changed.notify()
         return job.future
 
     def close(self) -> None:
-        """Finish the batch in hand, fail what still waits and stop. Idempotent."""
+        """Finish the batches in hand, fail what still waits and stop. Idempotent."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
-        self._thread.join()
+            left = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for job in left:
+            if job.future.set_running_or_notify_cancel():
+                job.future.set_exception(_stopped())
+        for thread in list(self._threads):
+            thread.join()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _depth(self) -> int:
+        """Items that wait. Forgets the jobs that nobody waits for any more."""
+        self._waiting = deque(job for job in self._waiting if not job.future.cancelled())
+        return sum(job.size for job in self._waiting)
 
     def _run(self) -> None:
+        me = threading.current_thread()
         batch: list[_Job] = []
         try:
-            while batch := self._next_batch():
+            while batch := self._next_batch(me):
                 self._answer(batch)
+                with self._changed:
+                    del self._running[me]
         except BaseException as error:
-            # Only what is no Exception gets here, such as SystemExit from inside a library: the thread
-            # ends, so nobody may be left waiting for it.
-            self._dead = error
-        finally:
+            # Only what is no Exception gets here, such as SystemExit from inside a library. Nobody may be left
+            # waiting for this thread, and others need one in its place.
+            LOG.error("A worker has crashed with %s: %s", type(error).__name__, error)
             with self._changed:
-                left = [*batch, *self._waiting]
-                self._waiting.clear()
-                self._closing = True
-            for job in left:
+                self._running.pop(me, None)
+                self._threads.discard(me)
+                if not self._closing:
+                    self._start()
+            for job in batch:
                 if not job.future.done():
-                    job.future.set_exception(self._stopped())
+                    job.future.set_exception(_crashed(error))
+            if self._observer is not None:
+                self._observer.worker_restarted()
 
-    def _next_batch(self) -> list[_Job]:
-        """Wait for a job and take all of its kind, up to the limit; an empty list means: stop."""
+    def _next_batch(self, me: threading.Thread) -> list[_Job]:
+        """Wait for jobs and take this worker's share of one kind; an empty list means: stop."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            if self._closing:
-                return []
-            kind = self._waiting[0].kind
-            batch = [job for job in self._waiting if job.kind == kind][: self._max_batch]
-            taken = set(map(id, batch))
-            self._waiting = deque(job for job in self._waiting if id(job) not in taken)
-        return batch
+            while True:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if self._closing:
+                    return []
+                if self._depth():
+                    break
+            taken = self._share()
+            chosen = set(map(id, taken))
+            self._waiting = deque(job for job in self._waiting if id(job) not in chosen)
+            self._running[me] = sum(job.size for job in taken)
+            if self._waiting:
+                self._changed.notify()
+            busy = len(self._running)
+        self._begin(busy)
+        return taken
+
+    def _share(self) -> list[_Job]:
+        """Jobs of the kind at the head of the line: an equal share of what waits and runs, at most `max_batch`."""
+        kind = self._waiting[0].kind
+        same = [job for job in self._waiting if job.kind == kind]
+        total = sum(job.size for job in same) + sum(self._running.values())
+        most = min(self._max_batch, -(-total // self._workers))
+        taken, items = [same[0]], same[0].size
+        for job in same[1:]:
+            if items + job.size > most:
+                break
+            taken.append(job)
+            items += job.size
+        return taken
 
     def _answer(self, batch: list[_Job]) -> None:
         jobs = [job for job in batch if job.future.set_running_or_notify_cancel()]
@@ -118,9 +195,22 @@ class BatchWorker:
             for job in jobs:
                 job.future.set_exception(error)
             return
+        finally:
+            if self._observer is not None:
+                self._observer.batch_done(jobs[0].kind, sum(job.size for job in jobs))
         for job, result in answers:
-            job.future.set_result(result)
+            if isinstance(result, Exception):
+                job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
 
-    def _stopped(self) -> ModelError:
-        cause = f" after {type(self._dead).__name__}: {self._dead}" if self._dead is not None else ""
-        return ModelError(f"The encoder worker has stopped{cause}. Restart the service.")
+
+def _stopped() -> ModelError:
+    return ModelError("The service is stopping and takes no more work.")
+
+
+def _crashed(error: BaseException) -> ModelError:
+    return ModelError(
+        f"The worker that had this request has crashed with {type(error).__name__}: {error}. "
+        "Another has taken its place: ask again."
+    )

@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from indexer.library import Library
 from model.errors import NotFoundError
 from service.problems import BAD_RANGE, problem_response
 
@@ -34,6 +35,18 @@ def video_type(path: Path) -> str:
     return VIDEO_TYPES.get(path.suffix.lower(), "application/octet-stream")
 
 
+def inside_roots(library: Library, path: Path) -> Path:
+    """`path`, if it lies in a root of the library once links are followed.
+
+    The catalogue names only such files. A link that was put in one's place since is not followed out of the roots.
+    Raises NotFoundError.
+    """
+    resolved = path.resolve()
+    if not any(resolved.is_relative_to(root.path.resolve()) for root in library.catalog.roots()):
+        raise NotFoundError(f"{path.name} does not lie in a folder of the library. Index the library again.")
+    return resolved
+
+
 def file_response(request: Request, path: Path, media_type: str, cache_control: str) -> Response:
     """`path` as the answer to `request`; 304 without a body if the client has this version.
 
@@ -41,7 +54,9 @@ def file_response(request: Request, path: Path, media_type: str, cache_control: 
     """
     try:
         stat = path.stat()
-    except FileNotFoundError:
+        if not path.is_file():
+            raise FileNotFoundError
+    except OSError:
         raise NotFoundError(f"{path.name} is no longer on disk. Index the library again.") from None
     version = f"{stat.st_mtime_ns}-{stat.st_size}-{path.name}"
     headers = {

@@ -13,11 +13,12 @@ from http import HTTPStatus
 from math import ceil
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.responses import JSONResponse, Response
 
 from model import errors
 
@@ -45,8 +46,22 @@ UNUSABLE_VIDEO = Kind(
     "`reason` is one of empty-file, not-a-video, no-video-stream, truncated, unsupported-codec, unreadable, "
     "over-limit.",
 )
-NOT_FOUND = Kind("not-found", 404, "Not found", "The clip or its file is not in this library.")
-TOO_LARGE = Kind("too-large", 413, "The upload is too large", "`detail` names the limit in bytes.")
+UNAUTHORIZED = Kind(
+    "unauthorized",
+    401,
+    "The API key is missing or wrong",
+    "Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    "The request is not allowed",
+    "`detail` says why: another site's page, or a Host that is not ours.",
+)
+NOT_FOUND = Kind("not-found", 404, "Not found", "The clip, its file or the job is not there.")
+TOO_SLOW = Kind("too-slow", 408, "The request took too long to arrive", "Send it again, without pauses.")
+CONFLICT = Kind("conflict", 409, "Not possible in this state", "`detail` says what the state is.")
+TOO_LARGE = Kind("too-large", 413, "The body is too large", "`detail` names the limit in bytes.")
 BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside of the file", "Ask for fewer bytes.")
 BUSY = Kind("busy", 429, "The service is busy", "Ask again after the seconds in the Retry-After header.")
 WRONG_MODEL = Kind(
@@ -59,8 +74,8 @@ NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; loo
 INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
 
 KINDS = (
-    INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, NOT_FOUND, TOO_LARGE, BAD_RANGE, BUSY,
-    WRONG_MODEL, NOT_READY, INTERNAL,
+    UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, BAD_RANGE, INVALID_REQUEST,
+    UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, INTERNAL, WRONG_MODEL, NOT_READY,
 )  # fmt: skip
 
 _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
@@ -95,16 +110,19 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(default=None, description="For invalid-request: each field.")
 
 
-class ProblemError(Exception):
-    """Raised by a request handler to answer with a problem that has no exception of its own."""
+class ProblemError(HTTPException):
+    """Raised to answer with a problem that has no exception of its own.
 
-    def __init__(self, kind: Kind, detail: str) -> None:
+    FastAPI lets only its own exceptions through while it reads a body.
+    """
+
+    def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> None:
         self.kind = kind
-        super().__init__(detail)
+        super().__init__(kind.status, detail, headers)
 
 
 def problem_response(
-    request: Request,
+    request: HTTPConnection,
     kind: Kind,
     detail: str,
     *,
@@ -116,7 +134,7 @@ def problem_response(
         type=f"/problems#{kind.slug}" if kind.slug else "about:blank",
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=_encodable(detail),
         instance=request.url.path,
         request_id=request_id(request),
         **extensions,
@@ -129,7 +147,7 @@ def problem_response(
     )
 
 
-def request_id(request: Request) -> str:
+def request_id(request: HTTPConnection) -> str:
     """The id that `service.middleware` gave to the request."""
     return str(request.state.request_id)
 
@@ -139,7 +157,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.QuartetError, _quartet_error)
     app.add_exception_handler(ProblemError, _problem_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -163,19 +182,27 @@ async def _quartet_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _problem_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ProblemError)
-    return problem_response(request, error.kind, str(error))
+    return problem_response(request, error.kind, error.detail, headers=error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Nobody is there to read it; 499 is what proxies write into their logs for it."""
+    return Response(status_code=499)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [FieldError(field=".".join(map(str, item["loc"])), detail=_sentence(item)) for item in error.errors()]
+    fields = [
+        FieldError(field=_encodable(".".join(map(str, item["loc"]))), detail=_encodable(_sentence(item)))
+        for item in error.errors()
+    ]
     detail = " ".join(item.detail for item in fields)
     return problem_response(request, INVALID_REQUEST, detail, errors=fields)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     """Errors of the framework: unknown path, wrong method, malformed form."""
-    assert isinstance(error, HTTPException)
+    assert isinstance(error, StarletteHTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}."
     kind = Kind("", error.status_code, phrase, "")
@@ -187,6 +214,11 @@ async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     detail = "The service failed to answer. The log has the cause under this request id."
     LOG.error("%s %s: %s", request_id(request), request.url.path, type(error).__name__)
     return problem_response(request, INTERNAL, detail, headers={"X-Request-ID": request_id(request)})
+
+
+def _encodable(text: str) -> str:
+    """A message that names what was sent may hold half a surrogate pair, which JSON text cannot."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _sentence(item: Mapping[str, Any]) -> str:

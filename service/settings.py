@@ -1,17 +1,24 @@
 """The settings of the service and of the command line: the only reader of the environment.
 
-Every field can be set as `QUARTET_<NAME>`, for example `QUARTET_MODEL=/models/news`.
+Every field can be set as `QUARTET_<NAME>`, for example `QUARTET_MODEL=/models/news` (docs/settings.md).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model.errors import InputError
 from model.prepared import MODELS_FOLDER
+
+MIN_KEY = 16
+"""Characters of the shortest API key that is accepted."""
+
+Folders = Annotated[dict[str, Path], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -26,25 +33,87 @@ class Settings(BaseSettings):
     )
     models: Path = Field(default=MODELS_FOLDER, description="Folder where `quartet prepare` keeps models.")
     device: str = Field(default="auto", description="Device of the model: auto, cpu, cuda or cuda:N.")
-    roots: Annotated[dict[str, Path], NoDecode] = Field(
+    roots: Folders = Field(
         default={}, description="Where named roots of the videos lie here: NAME=PATH, several separated by commas."
     )
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that requests must carry. Needed on any address but loopback."
+    )
+    api_key_file: Path | None = Field(default=None, description="File that holds the key instead.")
+    allow_no_key: bool = Field(default=False, description="Listen on other addresses without a key.")
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Names that the Host header may have, separated by commas. Empty: those of loopback if it "
+        "listens there without a key, else any.",
+    )
+
+    workers: int = Field(default=2, ge=1, le=64, description="Threads that answer batches of queries.")
     batch_size: int = Field(default=32, ge=1, description="Most waiting queries that go into one call of the model.")
     queue_size: int = Field(default=256, ge=1, description="Most waiting queries; more are answered 429.")
     retry_after: float = Field(default=1.0, gt=0, description="Seconds that a 429 asks callers to wait.")
+    query_cache: int = Field(default=1024, ge=0, description="How many encoded sentences are kept.")
+    reload_interval: float = Field(default=0.5, gt=0, description="Seconds between looks for a newer generation.")
+
+    max_body_bytes: int = Field(
+        default=2**20, ge=1, description="Largest body in bytes that is no upload; larger ones are answered 413."
+    )
     max_upload_bytes: int = Field(
         default=256 * 2**20, ge=1, description="Largest upload in bytes; larger ones are answered 413."
     )
+    receive_timeout: float = Field(
+        default=20.0, gt=0, description="Seconds without a byte of a request after which it is given up."
+    )
+    upload_timeout: float = Field(default=600.0, gt=0, description="Seconds that the body of a request may take.")
+    shutdown_grace: float = Field(default=30.0, gt=0, description="Seconds that requests have to finish at the end.")
+
+    job_folders: Folders = Field(
+        default={},
+        description="Folders that jobs may index: NAME=PATH, several separated by commas. Empty: no jobs over folders.",
+    )
+    upload_folder: Path | None = Field(
+        default=None, description="Folder where videos that are uploaded to be indexed are kept. None: no such uploads."
+    )
+    max_jobs: int = Field(default=8, ge=1, description="Most jobs that wait; more are answered 429.")
+
+    log_format: Literal["text", "json"] = Field(default="text", description="Lines for people, or an object a line.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
+
     text_cache: Path = Field(
         default=Path("~/.cache/quartet"), description="Folder where training keeps parsed and encoded captions."
     )
 
-    @field_validator("roots", mode="before")
+    def key(self) -> str | None:
+        """The API key, from the setting or from its file. Raises InputError."""
+        if self.api_key is not None:
+            key = self.api_key.get_secret_value()
+        elif self.api_key_file is not None:
+            try:
+                key = self.api_key_file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(f"The API key cannot be read from {self.api_key_file}: {error}.") from None
+        else:
+            return None
+        if len(key) < MIN_KEY or not key.isascii() or not key.isprintable():
+            raise InputError(
+                f"The API key must have at least {MIN_KEY} printable ASCII characters. "
+                'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
+            )
+        return key
+
+    @field_validator("allowed_hosts", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_names(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("roots", "job_folders", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
         if not all(name and path for name, _, path in pairs):
-            raise ValueError("roots are given as NAME=PATH")
+            raise ValueError("folders are given as NAME=PATH")
         return {name: path for name, _, path in pairs}

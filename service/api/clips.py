@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from service import schemas
-from service.api.deps import EngineDep, problems
-from service.engine import media_url, strip_url, thumbnail_url
-from service.files import file_response, video_type
+from service.api.deps import EngineDep, Limit, Offset, problems
+from service.api.listed import listed_clip
+from service.files import file_response, inside_roots, video_type
+from service.schemas import library as schemas
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
 
 # SQLite's integers have 64 bits; a larger id is a malformed request, not a database error.
 ClipId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+OfVideo = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Only clips of this video.")]
+
+_A_DAY = "private, max-age=86400"
+"""A clip's pictures never change: another file makes other clips."""
+
+
+@router.get("", summary="All clips", responses=problems(422, 503))
+def clips(
+    engine: EngineDep, offset: Offset = 0, limit: Limit = 100, video_id: OfVideo = None
+) -> schemas.Page[schemas.ListedClip]:
+    """The clips of the library, in order of their ids."""
+    catalog = engine.library.catalog
+    items = [listed_clip(clip) for clip in catalog.list_clips(offset, limit, video_id)]
+    return schemas.Page(total=catalog.count_clips(video_id), offset=offset, limit=limit, items=items)
 
 
 @router.get("/{clip_id}", summary="A clip", responses=problems(404, 422, 503))
 def clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
     """A clip and its captions."""
-    found = engine.library.catalog.clip(clip_id)
+    found = listed_clip(engine.library.catalog.clip(clip_id))
     captions = engine.library.catalog.captions_of(clip_id)
     return schemas.Clip(
-        clip_id=found.id,
-        video_id=found.video_id,
-        title=found.title,
-        start=found.start,
-        end=found.end,
-        thumbnail_url=thumbnail_url(found.id),
-        strip_url=strip_url(found.id),
-        media_url=media_url(found.id),
+        **found.model_dump(),
         captions=[schemas.Caption(caption_id=caption.id, text=caption.text) for caption in captions],
     )
 
@@ -43,13 +50,13 @@ def clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
     responses={
         200: {"content": {"image/webp": {}}},
         304: {"description": "Not modified"},
-        **problems(404, 422, 503),
+        **problems(404, 416, 422, 503),
     },
 )
 def thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """A picture of the clip (WebP)."""
     path = engine.library.thumbnail(clip_id)
-    return file_response(request, path, "image/webp", "public, max-age=3600")
+    return file_response(request, path, "image/webp", _A_DAY)
 
 
 @router.get(
@@ -59,13 +66,13 @@ def thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     responses={
         200: {"content": {"image/webp": {}}},
         304: {"description": "Not modified"},
-        **problems(404, 422, 503),
+        **problems(404, 416, 422, 503),
     },
 )
 def strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """Eight frames of the clip side by side, from its beginning to its end (WebP)."""
     path = engine.library.strip(clip_id)
-    return file_response(request, path, "image/webp", "public, max-age=3600")
+    return file_response(request, path, "image/webp", _A_DAY)
 
 
 @router.get(
@@ -74,12 +81,12 @@ def strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     response_class=Response,
     responses={
         200: {"content": {"video/*": {}}},
-        206: {"description": "The byte range asked for"},
+        206: {"description": "The byte range asked for", "content": {"video/*": {}}},
         304: {"description": "Not modified"},
         **problems(404, 416, 422, 503),
     },
 )
 def media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """The video that holds the clip, whole or by byte ranges. Play it from `start` to `end`."""
-    path = engine.library.catalog.clip(clip_id).path
-    return file_response(request, path, video_type(path), "public, max-age=0, must-revalidate")
+    path = inside_roots(engine.library, engine.library.catalog.clip(clip_id).path)
+    return file_response(request, path, video_type(path), "private, max-age=0, must-revalidate")

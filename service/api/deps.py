@@ -1,10 +1,13 @@
-"""What every route needs: the engine, once there is one, and the documentation of its problems."""
+"""What every route needs: the engine, once there is one, answers for clients that wait, documented problems, pages."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
+from starlette.requests import ClientDisconnect
 
 from service.engine import Engine
 from service.openapi import reference
@@ -12,24 +15,56 @@ from service.problems import NOT_READY, Problem, ProblemError
 
 
 def get_engine(request: Request) -> Engine:
-    """The engine of the application. Raises ProblemError (503) while it is not loaded or after it died."""
+    """The engine of the application. Raises ProblemError (503) while it is not loaded or when it is closed."""
     engine: Engine | None = getattr(request.app.state, "engine", None)
     if engine is None:
         raise ProblemError(NOT_READY, "The model and the library are not loaded yet. Try again in a moment.")
     if not engine.alive:
-        raise ProblemError(NOT_READY, "The encoder has stopped. Restart the service; its log has the cause.")
+        raise ProblemError(NOT_READY, "The service is stopping.")
     return engine
 
 
 EngineDep = Annotated[Engine, Depends(get_engine)]
+
+MAX_OFFSET = 2**31 - 1
+Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at most.")]
+
+T = TypeVar("T")
+
+
+async def answered(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is dropped when the client disconnects.
+
+    Its body must have been read. Raises ClientDisconnect, which nobody is there to see.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers with these statuses by problem documents."""
     content = {"application/problem+json": {"schema": reference(Problem)}}
     named = {
+        400: "The body is malformed",
+        401: "The API key is missing or wrong",
         404: "Not found",
-        413: "Upload too large",
+        408: "The request took too long to arrive",
+        409: "Not possible in this state",
+        413: "The body is too large",
         416: "Range outside of the file",
         422: "The request or its input cannot be used",
         429: "Too many requests are waiting; see Retry-After",

@@ -1,17 +1,24 @@
-"""`/v1/search`: clips for a sentence, captions for a clip."""
+"""`/v1/search`: clips for sentences, captions for a clip, clips like a clip."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from service.api.deps import EngineDep, problems
+from service.api.deps import EngineDep, answered, problems
 from service.openapi import reference
-from service.schemas import CaptionAnswer, CaptionSearch, ClipAnswer, ClipSearch
-from service.settings import Settings
+from service.schemas.search import (
+    CaptionAnswer,
+    CaptionSearch,
+    ClipAnswer,
+    ClipAnswers,
+    ClipSearch,
+    SimilarAnswer,
+    SimilarSearch,
+)
 from service.uploads import received_video
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
@@ -19,10 +26,14 @@ router = APIRouter(prefix="/v1/search", tags=["search"])
 _MULTIPART: dict[str, Any] = {
     "type": "object",
     "required": ["file"],
+    "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "A video file."},
         "k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+        "offset": {"type": "integer", "minimum": 0, "maximum": 1000, "default": 0},
         "weights": {"type": "string", "description": "A JSON object.", "examples": ['{"action": 2}']},
+        "min_score": {"type": "number"},
+        "explain": {"type": "boolean", "default": False},
     },
 }
 _CAPTIONS_BODY = {
@@ -36,26 +47,52 @@ _CAPTIONS_BODY = {
 }
 
 
-@router.post("/clips", summary="Clips for a sentence", responses=problems(422, 429, 503))
-async def search_clips(wanted: ClipSearch, engine: EngineDep) -> ClipAnswer:
-    """Find the clips that a sentence describes."""
-    return await engine.search_clips(wanted.query, wanted.k, wanted.weights)
+@router.post(
+    "/clips",
+    summary="Clips for a sentence",
+    response_model=ClipAnswer | ClipAnswers,
+    responses=problems(400, 413, 422, 429, 503),
+)
+async def search_clips(wanted: ClipSearch, request: Request, engine: EngineDep) -> Response:
+    """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
+    texts = [wanted.query] if isinstance(wanted.query, str) else wanted.query
+    answers = await answered(request, engine.search_clips(texts, wanted.wanted()))
+    for one in answers:
+        engine.metrics.answered(one.took_ms)
+    answer: ClipAnswer | ClipAnswers = answers[0]
+    if not isinstance(wanted.query, str):
+        answer = ClipAnswers(answers=answers)
+    # The answer is valid by its making: FastAPI would go through all of it once more.
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+@router.post("/similar", summary="Clips like a clip", responses=problems(400, 404, 413, 422, 429, 503))
+async def search_similar(wanted: SimilarSearch, request: Request, engine: EngineDep) -> SimilarAnswer:
+    """Find the clips that are nearest to a clip of the library, by the cosine of each level."""
+    answer = await answered(request, engine.similar_clips(wanted.clip_id, wanted.wanted()))
+    engine.metrics.answered(answer.took_ms)
+    return answer
 
 
 @router.post(
     "/captions",
     summary="Captions for a clip",
-    responses=problems(404, 413, 422, 429, 503),
+    responses=problems(400, 404, 408, 413, 422, 429, 503),
     openapi_extra=_CAPTIONS_BODY,
 )
 async def search_captions(request: Request, engine: EngineDep) -> CaptionAnswer:
     """Find the captions that describe a clip of the library (JSON) or an uploaded video (multipart form)."""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        settings: Settings = request.app.state.settings
-        async with received_video(request, settings.max_upload_bytes) as (path, fields):
-            return await engine.describe_file(path, fields.k, fields.weights)
+    answer = await _described(request, engine)
+    engine.metrics.answered(answer.took_ms)
+    return answer
+
+
+async def _described(request: Request, engine: EngineDep) -> CaptionAnswer:
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        async with received_video(request) as (path, fields):
+            return await answered(request, engine.describe_file(path, fields.wanted()))
     try:
         wanted = CaptionSearch.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
-    return await engine.describe_clip(wanted.clip_id, wanted.k, wanted.weights)
+    return await answered(request, engine.describe_clip(wanted.clip_id, wanted.wanted()))

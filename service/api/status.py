@@ -1,12 +1,14 @@
-"""`/healthz`, `/readyz` and `/v1/library`: is it up, is it ready, what does it hold."""
+"""`/healthz`, `/readyz`, `/metrics` and `/v1/library`: is it up, is it ready, how does it do, what does it hold."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 
-from service import schemas
 from service.api.deps import EngineDep, problems
 from service.engine import Engine
+from service.metrics import CONTENT_TYPE
+from service.schemas import library as schemas
 
 router = APIRouter(tags=["status"])
 
@@ -26,8 +28,20 @@ def readyz(engine: EngineDep) -> schemas.Ready:
         device=engine.device,
         model=_model(engine),
         generation=engine.generation().name,
+        library_path=str(engine.library.path.resolve()),
         library=_counts(engine),
     )
+
+
+@router.get(
+    "/metrics",
+    summary="Counts and times for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **problems(503)},
+)
+def metrics(engine: EngineDep) -> Response:
+    """Requests, latency by stage, batch sizes, queue, caches, index and generation, in the text format."""
+    return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))

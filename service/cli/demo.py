@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from service.cli.captions import run_add
 from service.cli.common import console, settings_of
 from service.cli.index import run_index
-from service.cli.serve import run_server
+from service.cli.serve import HostOption, PortOption, run_server
 from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def demo(
     seed: SeedOption = SEED,
     once: OnceOption = False,
     render_only: RenderOption = False,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    host: HostOption = None,
+    port: PortOption = None,
 ) -> None:
     """Render a video library, index it, search it both ways and serve it.
 
@@ -69,7 +69,7 @@ def demo(
     _render(folder, clips, seed)
     if render_only:
         return
-    settings = settings_of(library=folder / "library", model="demo")
+    settings = settings_of(library=folder / "library", model="demo", host=host, port=port)
     run_index(settings, [folder / "videos"])
     run_add(settings, folder / CAPTIONS_FILE)
     if (clips, seed) == (CLIPS, SEED):
@@ -83,7 +83,7 @@ def demo(
         if once and not right:
             raise typer.Exit(1)
     if not once:
-        run_server(settings, host, port)
+        run_server(settings)
 
 
 def _render(folder: Path, clips: int, seed: int) -> None:
@@ -100,16 +100,17 @@ def _ask(engine: Engine, folder: Path) -> bool:
     """Ask every question and describe one clip; prints the answers and returns whether all were right."""
     from demo.video import CAPTIONS_FILE
     from model.training.dataset import read_jsonl
+    from service.wanted import Wanted
 
     out = console()
     verdicts = []
     for question in QUESTIONS:
-        answer = asyncio.run(engine.search_clips(question.text, 3, {}))
+        answer = asyncio.run(engine.search_clips([question.text], Wanted(3)))[0]
         verdicts.append(answer.hits[0].title == Path(question.video).stem)
         out.print(f"\n[bold]{question.text}[/]  {_verdict(verdicts[-1])}")
         out.print(clips_table(answer), provenance(answer), sep="\n")
     own = {video.video: video.captions for video in read_jsonl(folder / CAPTIONS_FILE)}[DESCRIBED]
-    described = asyncio.run(engine.describe_file(folder / "videos" / DESCRIBED, 3, {}))
+    described = asyncio.run(engine.describe_file(folder / "videos" / DESCRIBED, Wanted(3)))
     verdicts.append(described.hits[0].text in own)
     out.print(f"\n[bold]What happens in {DESCRIBED}?[/]  {_verdict(verdicts[-1])}")
     out.print(captions_table(described), provenance(described), sep="\n")

@@ -1,4 +1,4 @@
-"""`quartet search` and `quartet describe`: one question, asked without a server."""
+"""`quartet search` and `quartet describe`: one question, to a library here or to a running service."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
     from service.engine import Engine
+    from service.schemas.search import ClipAnswer
+
+ServerOption = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
+]
 
 
 def search(
@@ -36,6 +41,7 @@ def search(
     ] = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the clips that a sentence describes.
@@ -47,20 +53,25 @@ def search(
     [dim]quartet search "two people dance" --library my-library -k 3 --weights action=2,global=0.5[/]
 
     [dim]quartet search "two people dance" --library my-library --tag wedding[/]
+
+    With --server a running service is asked, which has its model loaded already; its key, if it has one, is read
+    from QUARTET_API_KEY or QUARTET_API_KEY_FILE.
+
+    [dim]quartet search "two people dance" --server http://localhost:8000[/]
     """
-    from indexer.filters import ClipFilter
-    from service.schemas import checked_query
+    from service.schemas.search import checked_query
 
     try:
         text = checked_query(query)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="QUERY") from None
-    wanted = ClipFilter(tags=frozenset(tag)) if tag else None
-    engine = _open(library, model, device)
-    try:
-        answer = asyncio.run(engine.search_clips(text, k, weights or {}, wanted))
-    finally:
-        engine.close()
+    tags = tuple(tag or ())
+    if server is None:
+        answer = _search_here(text, k, weights or {}, tags, library, model, device)
+    else:
+        if library or model or device:
+            raise typer.BadParameter("A service has its library and its model already.", param_hint="--server")
+        answer = _search_there(text, k, weights or {}, tags, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
@@ -80,9 +91,11 @@ def describe(
 
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
+    from service.wanted import Wanted
+
     engine = _open(library, model, device)
     try:
-        answer = asyncio.run(engine.describe_file(video, k, weights or {}))
+        answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
     finally:
         engine.close()
     if as_json:
@@ -91,6 +104,35 @@ def describe(
         console().print(captions_table(answer), provenance(answer), sep="\n")
     else:
         typer.echo("This library has no captions. Add some with: quartet captions add FILE --library DIR")
+
+
+def _search_here(
+    text: str,
+    k: int,
+    weights: dict[str, float],
+    tags: tuple[str, ...],
+    library: Path | None,
+    model: str | None,
+    device: str | None,
+) -> ClipAnswer:
+    from indexer.filters import ClipFilter
+    from service.wanted import Wanted
+
+    wanted = Wanted(k, weights=weights, filter=ClipFilter(tags=frozenset(tags)) if tags else None)
+    engine = _open(library, model, device)
+    try:
+        return asyncio.run(engine.search_clips([text], wanted))[0]
+    finally:
+        engine.close()
+
+
+def _search_there(text: str, k: int, weights: dict[str, float], tags: tuple[str, ...], server: str) -> ClipAnswer:
+    from service.client import Client
+    from service.schemas.search import Filter
+
+    wanted = Filter(tags=list(tags)) if tags else None
+    with Client(server, settings_of().key()) as client:
+        return client.search(text, k, weights=weights, filter=wanted)
 
 
 def _open(library: Path | None, model: str | None, device: str | None) -> Engine:

@@ -11,46 +11,78 @@ from service.cli.common import DeviceOption, LibraryOption, ModelOption, RootOpt
 if TYPE_CHECKING:
     from service.settings import Settings
 
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Address to listen on; 0.0.0.0 for all. Default: QUARTET_HOST, else 127.0.0.1.", show_default=False
+    ),
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port to listen on. Default: QUARTET_PORT, else 8000.", show_default=False),
+]
+
 
 def serve(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     root: RootOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    host: HostOption = None,
+    port: PortOption = None,
+    allow_no_key: Annotated[
+        bool, typer.Option("--allow-no-key", help="Listen on other addresses than loopback without an API key.")
+    ] = False,
 ) -> None:
     """Serve the search page and the API of a library.
 
     The page is at /, the API reference at /docs. A library that another model built is refused. The library
     may be indexed again while it is served: the service changes over without failing a request.
 
+    It listens on loopback. On any other address it needs an API key (docs/settings.md).
+
     [dim]quartet serve --library my-library[/]
 
-    [dim]quartet serve --library my-library --host 0.0.0.0 --port 80[/]
+    [dim]QUARTET_API_KEY_FILE=key.txt quartet serve --library my-library --host 0.0.0.0 --port 8080[/]
     """
-    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    settings = settings_of(
+        library=library,
+        model=model,
+        device=device,
+        roots=roots_of(root),
+        host=host,
+        port=port,
+        allow_no_key=allow_no_key or None,
+    )
     library_of(settings)
-    run_server(settings, host, port)
+    run_server(settings)
 
 
-def run_server(settings: Settings, host: str, port: int) -> None:
+def run_server(settings: Settings) -> None:
     """Open the library and the model of `settings` and serve them until interrupted.
 
-    Raises LibraryError, ModelError or FingerprintError before it listens.
+    Raises InputError, LibraryError, ModelError or FingerprintError before it listens.
     """
-    import uvicorn
-
     from service.app import create_app
     from service.engine import Engine
+    from service.logs import configure
+    from service.server import checked, make_server
 
+    settings = checked(settings)
     engine = Engine.open(settings)
-    shown = f"[{host}]" if ":" in host else host
+    configure(settings)
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(
         f"Serving {settings.library} with {engine.spec.name} on {engine.device}: "
-        f"http://{shown}:{port} (API reference: /docs). Ctrl-C stops it."
+        f"http://{shown}:{settings.port} (API reference: /docs). Ctrl-C stops it."
     )
+    server = make_server(create_app(settings, engine=engine), settings)
     try:
-        uvicorn.run(create_app(settings, engine=engine), host=host, port=port, log_level="info")
+        server.run()
+    except KeyboardInterrupt:
+        # uvicorn raises the signal again after it has stopped in good order.
+        pass
     finally:
         engine.close()
+    if not server.started:
+        raise typer.Exit(1)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from indexer.catalog import Failure
-    from service.schemas import Attributes, CaptionAnswer, ClipAnswer, LevelScore
+    from service.schemas.search import Attributes, CaptionAnswer, ClipAnswer, LevelScore
 
 _LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.captions import add_captions
 from indexer.library import Library
 from model.encoder import TextBatch
 from model.errors import FingerprintError, LibraryError
@@ -21,33 +19,14 @@ from service.engine import Engine
 from service.openapi import document
 from service.problems import KINDS
 from service.settings import Settings
+from service.wanted import Sentences, Wanted
+from tests.service.encoders import DyingEncoder, HeldEncoder
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECONDS = 10  # a bound on what would otherwise hang, never reached
-
-
-class HeldEncoder(FakeEncoder):
-    """Holds the first query inside of the encoder until it is released."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entered = threading.Event()
-        self.released = threading.Event()
-
-    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        self.entered.set()
-        assert self.released.wait(SECONDS)
-        return super().encode_texts(texts)
-
-
-class DyingEncoder(FakeEncoder):
-    """Ends its thread, as a library that calls sys.exit would."""
-
-    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        raise SystemExit(3)
 
 
 class BrokenEncoder(FakeEncoder):
@@ -91,17 +70,6 @@ def test_a_library_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> 
             pass
 
 
-def test_a_new_generation_is_served_without_a_restart(world: World, tmp_path: Path) -> None:
-    more = tmp_path / "more.txt"
-    more.write_text("a cat sleeping on a roof\n", encoding="utf-8")
-    with TestClient(create_app(Settings(library=world.library), FakeEncoder())) as client:
-        before = client.post("/v1/search/captions", json={"clip_id": 1}).json()
-        add_captions(world.library, more, FakeEncoder())
-        after = client.post("/v1/search/captions", json={"clip_id": 1}).json()
-    assert after["generation"] > before["generation"]
-    assert len(after["hits"]) == len(before["hits"]) + 1
-
-
 def test_an_empty_library_has_no_hits(built_world: World, tmp_path: Path) -> None:
     Library.create(tmp_path / "empty", FakeEncoder().spec).close()
     video = (built_world.videos / "red.mp4").read_bytes()
@@ -116,13 +84,13 @@ def test_an_empty_library_has_no_hits(built_world: World, tmp_path: Path) -> Non
 
 def test_a_full_queue_answers_429(built_world: World) -> None:
     encoder = HeldEncoder()
-    settings = Settings(library=built_world.library, queue_size=1, retry_after=1.5)
+    settings = Settings(library=built_world.library, workers=1, queue_size=1, retry_after=1.5)
     engine = Engine.open(settings, encoder)
     # A request that fills the line is put there by hand: requests would race for the place.
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "a"})
         assert encoder.entered.wait(SECONDS)
-        engine._encoder._worker.submit("texts", "b")
+        engine._pool.submit("sentences", Sentences(("b",), Wanted()))
         refused = client.post("/v1/search/clips", json={"query": "c"})
         encoder.released.set()
         assert held.result(SECONDS).status_code == 200
@@ -132,14 +100,15 @@ def test_a_full_queue_answers_429(built_world: World) -> None:
     assert refused.json()["type"] == "/problems#busy"
 
 
-def test_a_dead_encoder_fails_its_callers_and_readiness(built_world: World) -> None:
-    with TestClient(create_app(Settings(library=built_world.library), DyingEncoder())) as client:
-        assert client.get("/readyz").status_code == 200
+def test_a_crashed_worker_fails_its_callers_and_is_replaced(built_world: World) -> None:
+    encoder = DyingEncoder()
+    with TestClient(create_app(Settings(library=built_world.library, workers=1), encoder)) as client:
         answer = client.post("/v1/search/clips", json={"query": "a"})
         assert answer.status_code == 503
-        assert "stopped after SystemExit" in answer.json()["detail"]
-        assert client.get("/readyz").status_code == 503
-        assert client.get("/healthz").status_code == 200
+        assert "crashed with SystemExit" in answer.json()["detail"]
+        assert client.get("/readyz").status_code == 200
+        assert client.post("/v1/search/clips", json={"query": "a"}).status_code == 200
+        assert "quartet_worker_restarts_total 1.0" in client.get("/metrics").text
 
 
 def test_a_bug_answers_500_without_its_details(built_world: World) -> None:
@@ -199,8 +168,6 @@ def test_the_reference_names_every_route_problem_and_setting(client: TestClient)
             assert f"`{method.upper()} {path}`" in reference
     for kind in KINDS:
         assert f"| `{kind.slug}` | {kind.status} |" in reference
-    for name in Settings.model_fields:
-        assert f"`QUARTET_{name.upper()}`" in reference
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
 
+from model.errors import InputError
 from model.levels import LEVEL_NAMES
+from service.app import create_app
+from service.engine import Engine
+from service.settings import Settings
+from service.wanted import Sentences, Wanted
+from tests.service.encoders import HeldEncoder
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -23,7 +31,7 @@ def test_clips_for_a_sentence(client: TestClient) -> None:
     assert answer["exact"] is True
     assert answer["model_fingerprint"] == "fake-0-16"
     assert answer["query_attributes"]["actions"] == ["sliding"]
-    assert set(answer["took_ms"]) == {"encode", "search", "hydrate"}
+    assert set(answer["took_ms"]) == {"queue", "encode", "search", "hydrate"}
     assert len(answer["hits"]) == 3
     scores = [hit["score"] for hit in answer["hits"]]
     assert scores == sorted(scores, reverse=True)
@@ -95,9 +103,18 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": "   "}, "body.query"),
         ({"query": "x" * 1001}, "body.query"),
         ({}, "body.query"),
+        ({"query": []}, "body.query"),
+        ({"query": ["a"] * 65}, "body.query"),
+        ({"query": ["a", " "]}, "body.query"),
         ({"query": "a", "k": 0}, "body.k"),
+        ({"query": "a", "offset": -1}, "body.offset"),
+        ({"query": "a", "offset": 1001}, "body.offset"),
+        ({"query": "a", "filter": {"video_ids": [0]}}, "body.filter.video_ids.0"),
+        ({"query": "a", "filter": {"colour": "red"}}, "body.filter.colour"),
         ({"query": "a", "k": 101}, "body.k"),
         ({"query": "a", "weights": {"action": -1}}, "body.weights.action"),
+        ({"query": "a", "weights": {"action": 1e38}}, "body.weights.action"),
+        ({"query": "a", "weights": {"action": 1e-9}}, "body.weights.action"),
         ({"query": "a", "colour": "red"}, "body.colour"),
     ],
 )
@@ -188,3 +205,84 @@ def test_an_unknown_clip(client: TestClient) -> None:
     answer = client.post("/v1/search/captions", json={"clip_id": 4711})
     assert answer.status_code == 404
     assert answer.json()["detail"] == "There is no clip 4711 in this library."
+
+
+def test_several_sentences_get_an_answer_each(client: TestClient, built_world: World) -> None:
+    texts = [*built_world.texts.values(), "a red square sliding", "a red square sliding"]
+    together = client.post("/v1/search/clips", json={"query": texts, "k": 3}).json()["answers"]
+    alone = [client.post("/v1/search/clips", json={"query": text, "k": 3}).json() for text in texts]
+    assert [answer["query"] for answer in together] == texts
+    assert [answer["hits"] for answer in together] == [answer["hits"] for answer in alone]
+
+
+def test_pages_of_hits_are_the_whole_list(client: TestClient) -> None:
+    body = {"query": "a red square sliding"}
+    whole = client.post("/v1/search/clips", json=body).json()["hits"]
+    parts = [client.post("/v1/search/clips", json={**body, "k": 2, "offset": i}).json()["hits"] for i in (0, 2, 4, 6)]
+    assert [len(part) for part in parts] == [2, 2, 1, 0]
+    assert [hit for part in parts for hit in part] == whole
+
+
+def test_hits_below_the_least_score_are_left_out(client: TestClient) -> None:
+    body = {"query": "a red square sliding"}
+    whole = client.post("/v1/search/clips", json=body).json()["hits"]
+    least = whole[2]["score"]
+    assert client.post("/v1/search/clips", json={**body, "min_score": least}).json()["hits"] == whole[:3]
+    assert client.post("/v1/search/clips", json={**body, "min_score": 2}).json()["hits"] == []
+
+
+def test_a_filter_by_video_and_by_time(client: TestClient) -> None:
+    body = {"query": "a red square sliding"}
+    whole = client.post("/v1/search/clips", json=body).json()["hits"]
+    videos = [whole[1]["video_id"], whole[3]["video_id"]]
+    filtered = client.post("/v1/search/clips", json={**body, "filter": {"video_ids": videos}}).json()
+    assert filtered["hits"] == [whole[1], whole[3]] and filtered["exact"]
+    assert client.post("/v1/search/clips", json={**body, "filter": {"start": 60}}).json()["hits"] == []
+    assert len(client.post("/v1/search/clips", json={**body, "filter": {"end": 0.5}}).json()["hits"]) == 5
+    empty = client.post("/v1/search/clips", json={**body, "filter": {"start": 2, "end": 1}})
+    assert empty.status_code == 422 and "is empty" in empty.json()["detail"]
+
+
+def test_an_explained_answer_adds_up(client: TestClient) -> None:
+    body = {"query": "a red square sliding", "weights": {"action": 2}}
+    assert client.post("/v1/search/clips", json=body).json()["explanation"] is None
+    answer = client.post("/v1/search/clips", json={**body, "explain": True}).json()
+    explained = answer["explanation"]
+    assert explained["candidates"] == 5 and explained["certified"] and explained["bound"] is None
+    assert {name: level["weight"] for name, level in explained["levels"].items()} == answer["weights"]
+    top = answer["hits"][0]["levels"]["global"]
+    how = explained["levels"]["global"]
+    assert how["activation"] == "sigmoid"
+    assert top["activation"] == pytest.approx(1 / (1 + math.exp(-(how["scale"] * top["raw"] + how["bias"]))))
+
+
+def test_clips_like_a_clip(client: TestClient) -> None:
+    answer = client.post("/v1/search/similar", json={"clip_id": 2, "k": 10}).json()
+    assert answer["clip_id"] == 2
+    assert sorted(hit["clip_id"] for hit in answer["hits"]) == [1, 3, 4, 5]
+    back = client.post("/v1/search/similar", json={"clip_id": 1, "k": 10}).json()
+    score = {hit["clip_id"]: hit["score"] for hit in answer["hits"]}
+    assert next(hit["score"] for hit in back["hits"] if hit["clip_id"] == 2) == pytest.approx(score[1])
+    second = client.post("/v1/search/similar", json={"clip_id": 2, "k": 1, "offset": 1}).json()
+    assert second["hits"] == answer["hits"][1:2]
+    assert answer["hits"][0]["matched"]["actions"] == ["sliding"]
+    assert client.post("/v1/search/similar", json={"clip_id": 99}).status_code == 404
+
+
+def test_one_bad_request_of_a_batch_fails_alone(built_world: World) -> None:
+    """Two requests share a batch; the weights leave nothing of the sentence of one of them."""
+    encoder = HeldEncoder()
+    settings = Settings(library=built_world.library, workers=1)
+    weights = {"global": 0, "entity": 0, "relation": 0}
+    engine = Engine.open(settings, encoder)
+    with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
+        held = pool.submit(client.post, "/v1/search/clips", json={"query": "first"})
+        assert encoder.entered.wait(10)
+        good = engine._pool.submit("sentences", Sentences(("a cat sliding",), Wanted(weights=weights)))
+        bad = engine._pool.submit("sentences", Sentences(("cat",), Wanted(weights=weights)))
+        encoder.released.set()
+        assert held.result(10).status_code == 200
+        assert good.result(10)[0].hits
+        with pytest.raises(InputError, match="action"):
+            bad.result(10)
+    engine.close()

@@ -1,0 +1,131 @@
+"""From ranked hits to the JSON of an answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from indexer.catalog import Caption, Clip
+from indexer.generation import Generation
+from indexer.search import Hit
+from model.encoder import EncoderSpec
+from model.parse import Attributes
+from service.ranked import Ranked
+from service.schemas import search as schemas
+from service.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the answers of one batch have in common: the generation, the model, its size and its time by stage."""
+
+    generation: Generation
+    spec: EncoderSpec
+    size: int
+    watch: Stopwatch
+
+    def provenance(self, wanted: Wanted, ranked: Ranked) -> dict[str, Any]:
+        """The fields that every answer has."""
+        queue = round(1000 * (self.watch.began - wanted.asked), 3)
+        return {
+            "generation": self.generation.name,
+            "exact": ranked.found.exact,
+            "took_ms": schemas.Took(queue=queue, **self.watch.laps),
+            "model_fingerprint": self.spec.fingerprint,
+            "weights": ranked.weights,
+            "explanation": self._explanation(ranked) if wanted.explain else None,
+        }
+
+    def _explanation(self, ranked: Ranked) -> schemas.Explanation:
+        levels = {
+            level.name: schemas.LevelExplained(
+                activation=level.activation, scale=level.scale, bias=level.bias, weight=ranked.weights[level.name]
+            )
+            for level in self.spec.levels
+        }
+        found = ranked.found
+        return schemas.Explanation(
+            levels=levels,
+            candidates=found.candidates,
+            bound=found.bound,
+            certified=found.certified,
+            search_ms=found.took_ms,
+            batch=self.size,
+        )
+
+
+class Stopwatch:
+    """Milliseconds by stage, in `laps`."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.began = self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = round(1000 * (now - self._last), 3)
+        self._last = now
+
+
+def clip_hits(ranked: Ranked, clips: Mapping[int, Clip], matched: Mapping[int, Attributes]) -> list[schemas.ClipHit]:
+    """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown."""
+    return [
+        schemas.ClipHit(
+            clip_id=hit.id,
+            video_id=clip.video_id,
+            title=clip.title,
+            start=clip.start,
+            end=clip.end,
+            thumbnail_url=thumbnail_url(hit.id),
+            strip_url=strip_url(hit.id),
+            media_url=media_url(hit.id),
+            **_scored(hit, matched[hit.id]),
+        )
+        for hit in ranked.hits
+        if (clip := clips.get(hit.id)) is not None
+    ]
+
+
+def caption_hits(
+    ranked: Ranked, captions: Mapping[int, Caption], matched: Mapping[int, Attributes]
+) -> list[schemas.CaptionHit]:
+    """Hits of captions, those that were removed since left out."""
+    return [
+        schemas.CaptionHit(
+            caption_id=hit.id,
+            text=caption.text,
+            source=caption.source,
+            clip_id=caption.clip_id,
+            **_scored(hit, matched[hit.id]),
+        )
+        for hit in ranked.hits
+        if (caption := captions.get(hit.id)) is not None
+    ]
+
+
+def attributes_json(found: Attributes) -> schemas.Attributes:
+    return schemas.Attributes(entities=found.entity, actions=found.action, relations=found.relation)
+
+
+def thumbnail_url(clip_id: int) -> str:
+    return f"/v1/clips/{clip_id}/thumbnail"
+
+
+def strip_url(clip_id: int) -> str:
+    return f"/v1/clips/{clip_id}/strip"
+
+
+def media_url(clip_id: int) -> str:
+    return f"/v1/clips/{clip_id}/media"
+
+
+def _scored(hit: Hit, matched: Attributes) -> dict[str, Any]:
+    levels = {
+        name: schemas.LevelScore(
+            raw=level.raw, activation=level.activation, weight=level.weight, contribution=level.contribution
+        )
+        for name, level in hit.levels.items()
+    }
+    return {"score": hit.score, "levels": levels, "matched": attributes_json(matched)}

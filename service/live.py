@@ -1,0 +1,97 @@
+"""The generation that answers, and changing over to a newer one without a request noticing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from indexer.gallery import Gallery
+from indexer.generation import KINDS, Generation
+from indexer.library import Library, live_name
+from indexer.search import search
+from model.encoder import EncoderSpec
+from model.errors import FingerprintError, QuartetError
+
+LOG = logging.getLogger(__name__)
+
+
+class LiveGeneration:
+    """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
+
+    Until then the one before answers: nobody waits for files to be read. One that cannot be opened is logged and
+    counted in `failures`, and the one before goes on answering; one that another model has built cannot be searched
+    with ours, so from then on `current` raises FingerprintError.
+    """
+
+    def __init__(
+        self, library: Library, spec: EncoderSpec, every: float, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._library = library
+        self._spec = spec
+        self._changed = changed
+        self._refreshing = threading.Lock()
+        self._stop = threading.Event()
+        self._refused: FingerprintError | None = None
+        self.failures = 0
+        self._adopt(library.current())
+        self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
+        self._thread.start()
+
+    def current(self) -> Generation:
+        """The generation to answer from. A request asks once and keeps it. Raises FingerprintError."""
+        if self._refused is not None:
+            raise self._refused
+        return self._generation
+
+    @property
+    def age(self) -> float:
+        """Seconds since the current generation was taken up."""
+        return time.monotonic() - self._since
+
+    def refresh(self) -> None:
+        """Take up a newer generation now, if there is one. Raises LibraryError if it cannot be opened."""
+        with self._refreshing:
+            if live_name(self._library.path) != self._generation.name:
+                self._adopt(self._library.current())
+                self._changed()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _adopt(self, generation: Generation) -> None:
+        built_by = generation.manifest.model.fingerprint
+        if built_by != self._spec.fingerprint:
+            self._refused = FingerprintError(built_by, self._spec.fingerprint)
+            LOG.error("Generation %s cannot be searched. %s", generation.name, self._refused)
+        else:
+            for kind in KINDS:
+                _warm(generation.gallery(kind))
+            self._refused = None
+            LOG.info("Generation %s answers from now on.", generation.name)
+        self._generation = generation
+        self._since = time.monotonic()
+
+    def _watch(self, every: float) -> None:
+        reported = ""
+        while not self._stop.wait(every):
+            try:
+                self.refresh()
+                reported = ""
+            except (QuartetError, OSError) as error:
+                self.failures += 1
+                if str(error) != reported:
+                    reported = str(error)
+                    LOG.error("The newest generation cannot be opened; the one before goes on answering. %s", error)
+
+
+def _warm(gallery: Gallery) -> None:
+    """Search once, so that what is read or made at the first search is there before somebody waits for it."""
+    if len(gallery):
+        query = {spec.name: np.full((1, spec.dim), spec.dim**-0.5, np.float32) for spec in gallery.levels}
+        weights = {spec.name: spec.weight or 1.0 for spec in gallery.levels}
+        search(gallery, gallery.levels, query, 1, weights)

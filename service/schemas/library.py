@@ -1,0 +1,126 @@
+"""The JSON of what a library holds and of how the service does."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, Field
+
+
+class Caption(BaseModel):
+    """A caption of a clip."""
+
+    caption_id: int
+    text: str
+
+
+class ListedCaption(Caption):
+    """A caption of the library."""
+
+    source: str = Field(description="The file that the caption came from.")
+    clip_id: int | None = Field(description="The clip that the caption was written for, where known.")
+
+
+class ListedClip(BaseModel):
+    """A clip of the library."""
+
+    clip_id: int
+    video_id: int
+    title: str
+    start: float
+    end: float
+    thumbnail_url: str
+    strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
+    media_url: str
+
+
+class Clip(ListedClip):
+    """A clip and its captions."""
+
+    captions: list[Caption]
+
+
+class Video(BaseModel):
+    """A video of the library."""
+
+    video_id: int
+    title: str
+    root: str = Field(description="Name of the folder that it was found in.")
+    path: str = Field(description="Where in that folder.")
+    bytes: int
+    duration: float = Field(description="Seconds.")
+    fps: float
+    width: int
+    height: int
+    clips: int = Field(description="How many clips it was divided into.")
+
+
+class Failure(BaseModel):
+    """A file that was refused."""
+
+    file: str = Field(description="Its name.")
+    reason: str = Field(description="A stable word for the cause.")
+    detail: str
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """Part of a list."""
+
+    total: int = Field(description="How many there are in all.")
+    offset: int
+    limit: int
+    items: list[T]
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class ModelInfo(BaseModel):
+    """The model that answers."""
+
+    name: str
+    fingerprint: str
+    note: str = Field(description="What the model can and cannot know.")
+
+
+class Counts(BaseModel):
+    """What the library holds."""
+
+    videos: int
+    clips: int
+    captions: int
+    failures: int = Field(description="Files that were refused.")
+
+
+class Ready(BaseModel):
+    """Model and library are loaded."""
+
+    status: str = "ready"
+    device: str
+    model: ModelInfo
+    generation: str
+    library_path: str
+    library: Counts
+
+
+class LevelInfo(BaseModel):
+    """A level and the weight that it has where a request names none."""
+
+    name: str
+    weight: float
+
+
+class LibraryInfo(BaseModel):
+    """What a client needs to offer a search."""
+
+    generation: str
+    model: ModelInfo
+    counts: Counts
+    levels: list[LevelInfo]
+    examples: list[str] = Field(description="A few captions of the library, as example queries.")
