@@ -105,6 +105,7 @@ def _infinity(python: Path, texts: Iterator[str], options: argparse.Namespace) -
     port = _free_port()
     command = [str(python.with_name("infinity_emb")), "v2", "--model-id", str(minilm_folder()), "--port", str(port)]
     command += ["--served-model-name", "minilm", "--engine", "torch", "--device", "cpu", "--no-bettertransformer"]
+    command += ["--host", "127.0.0.1"]
     quiet = {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0", "HF_HUB_OFFLINE": "1"}
     with _server(command, f"http://127.0.0.1:{port}/health", quiet):
         for clients in options.clients:
