@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer, SiglipConfig, SiglipModel
+from transformers.utils.logging import disable_progress_bar
 
 from model.backbones import Backbone, BackboneConfig
 from model.clip_model import TwoTower
@@ -46,6 +47,7 @@ class Row:
 
 def encoding(device: torch.device) -> Iterator[Row]:
     """Frames per second of each network, queries of each text tower, and their agreement with the CPU."""
+    disable_progress_bar()
     with tempfile.TemporaryDirectory() as temporary:
         for name, make in TWO_TOWERS.items():
             folder = Path(temporary) / name
@@ -69,7 +71,7 @@ def _two_tower(name: str, folder: Path, device: torch.device) -> Iterator[Row]:
     tower.to(str(device))
     yield Row(f"{name}, frames/s", f"{_rate(tower.features, device):,.0f}", _AT_ONCE)
     for queries in (1, 32):
-        asked = [f"{text} {i}" for i in range(queries) for text in QUERY]
+        asked = [_initials(text) for _ in range(queries) for text in QUERY]
         seconds = _p50(lambda asked=asked: tower.texts(asked), device)
         yield Row(f"{name}, {queries} queries, p50 ms", f"{1000 * seconds:.2f}", f"{len(QUERY)} texts each, unparsed")
     there = tower.features(_clips(1))[0]
@@ -78,6 +80,11 @@ def _two_tower(name: str, folder: Path, device: torch.device) -> Iterator[Row]:
 
 
 _AT_ONCE = f"{CLIPS} clips of {FRAMES} frames of 640x360 at once"
+
+
+def _initials(text: str) -> str:
+    """A text of as many tokens as a published tokenizer would make of it: the one here knows letters only."""
+    return " ".join(word[0] for word in text.split())
 
 
 def _clips(count: int) -> list[Frames]:
@@ -122,7 +129,7 @@ def _clip(folder: Path) -> None:
 
 def _siglip(folder: Path) -> None:
     torch.manual_seed(0)
-    _write(folder, SiglipModel(SiglipConfig()))
+    _write(folder, SiglipModel(SiglipConfig(text_config={"bos_token_id": 1, "eos_token_id": 1})))
 
 
 TWO_TOWERS = {"CLIP ViT-B/32": _clip, "SigLIP base/16": _siglip}

@@ -47,9 +47,11 @@ def _fetch(
     name: str, repository: str, folder: Path, revision: str | None, endpoint: str | None, tell: Callable[[str], None]
 ) -> Record:
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
+
+    # HTTPError is the base of the hub's own errors and of those of its HTTP library.
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]
         GatedRepoError,
-        HTTPError,  # type: ignore[attr-defined]  # the base of its own errors and of those of its HTTP library
+        HTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
