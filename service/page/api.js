@@ -1,13 +1,17 @@
 // The service's API. Every failure is a Problem, whether the service answered or not.
 
+import { askForKey } from "./key.js";
+
 export class Problem extends Error {
-  constructor({ title, detail, request_id: requestId = "", status = 0 }) {
+  constructor({ title, detail, request_id: requestId = "", status = 0, reason = null, type = "" }) {
     super(detail);
-    Object.assign(this, { title, requestId, status });
+    Object.assign(this, { title, requestId, status, reason, type });
   }
 }
 
-async function call(path, options = {}) {
+const TRIES_WHILE_BUSY = 3;
+
+async function call(path, options = {}, tries = TRIES_WHILE_BUSY) {
   let response;
   try {
     response = await fetch(path, options);
@@ -15,26 +19,58 @@ async function call(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ title: "The service cannot be reached", detail: "Check that it is running, then try again." });
   }
+  if (response.status === 401 && path !== "/v1/session" && (await askForKey())) return call(path, options, tries);
+  if (response.status === 429 && tries > 1) {
+    await pause(Number(response.headers.get("Retry-After")) || 1, options.signal);
+    return call(path, options, tries - 1);
+  }
+  if (response.status === 204) return null;
   const body = await response.json().catch(() => null);
   if (response.ok && body) return body;
-  throw new Problem(body ?? { title: `The service answered ${response.status}`, detail: response.statusText });
+  throw new Problem({
+    title: `The service answered ${response.status}`,
+    detail: response.statusText || "There is no more to say about it.",
+    ...body,
+    status: response.status,
+  });
+}
+
+function pause(duration, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, 1000 * duration);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
 }
 
 const post = (path, body, signal) =>
   call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
 
-export const library = () => call("/v1/library");
+export const library = (signal) => call("/v1/library", { signal });
 
 export const clip = (clipId, signal) => call(`/v1/clips/${clipId}`, { signal });
 
-export const searchClips = (query, k, weights, signal) => post("/v1/search/clips", { query, k, weights }, signal);
+export const clipsOf = (videoId, limit, signal) => call(`/v1/clips?video_id=${videoId}&limit=${limit}`, { signal });
 
-export const captionsOfClip = (clipId, k, weights, signal) =>
-  post("/v1/search/captions", { clip_id: clipId, k, weights }, signal);
+export const video = (videoId, signal) => call(`/v1/videos/${videoId}`, { signal });
 
-export function captionsOfFile(file, k, weights, signal) {
+export const videos = (offset, limit, signal) => call(`/v1/videos?offset=${offset}&limit=${limit}`, { signal });
+
+export const failures = (offset, limit, signal) => call(`/v1/failures?offset=${offset}&limit=${limit}`, { signal });
+
+// `wanted`: k, offset, weights, filter, min_score.
+export const searchClips = (query, wanted, signal) => post("/v1/search/clips", { query, ...wanted }, signal);
+
+export const similarClips = (clipId, wanted, signal) => post("/v1/search/similar", { clip_id: clipId, ...wanted }, signal);
+
+export const captionsOfClip = (clipId, wanted, signal) =>
+  post("/v1/search/captions", { clip_id: clipId, ...wanted }, signal);
+
+export function captionsOfFile(file, { weights, ...wanted }, signal) {
   const form = new FormData();
-  form.append("k", k);
+  for (const [name, value] of Object.entries(wanted)) form.append(name, value);
   form.append("weights", JSON.stringify(weights));
   form.append("file", file);
   return call("/v1/search/captions", { method: "POST", body: form, signal });
