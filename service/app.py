@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from model.encoder import Encoder
 from service import problems
 from service.access import Access
-from service.api import browse, clips, search, session, status
+from service.api import browse, clips, jobs, search, session, status
 from service.engine import Engine
+from service.jobs import Jobs
 from service.middleware import LimitedBody, Watched
 from service.openapi import DescribedAPI
 from service.pages import router as pages
@@ -37,8 +38,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.engine = engine or await asyncio.to_thread(Engine.open, settings, encoder)
+        opened = engine or await asyncio.to_thread(Engine.open, settings, encoder)
+        app.state.jobs = Jobs(settings, opened.refresh)
+        app.state.engine = opened
         yield
+        await app.state.jobs.close()
         if engine is None:
             await asyncio.to_thread(app.state.engine.close)
 
@@ -56,7 +60,7 @@ def create_app(
     app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)
     app.add_middleware(Watched)
     problems.install(app)
-    for router in (search.router, clips.router, browse.router, status.router, session.router, pages):
+    for router in (search.router, clips.router, browse.router, jobs.router, status.router, session.router, pages):
         app.include_router(router)
     for path, files in static_files():
         app.mount(path, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from indexer.decode import sample_frames
 from indexer.generation import Generation
 from indexer.library import Library
 from model.encoder import Encoder, EncoderSpec
-from model.errors import LibraryError
+from model.errors import LibraryError, QuartetError
 from model.levels import resolve_weights
 from service.answering import Answering
 from service.batching import WorkerPool
@@ -24,6 +25,8 @@ from service.metrics import Metrics
 from service.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.settings import Settings
 from service.wanted import OfClip, OfFrames, Sentences, Wanted
+
+LOG = logging.getLogger(__name__)
 
 
 class Engine:
@@ -102,6 +105,14 @@ class Engine:
     def generation(self) -> Generation:
         """The generation that answers. Raises FingerprintError if another model has built the newest."""
         return self.live.current()
+
+    def refresh(self) -> None:
+        """Take up a newer generation now rather than at the next look. Not for the event loop."""
+        try:
+            self.live.refresh()
+        except QuartetError as error:
+            # The next look finds it again; until it can be opened, the one before answers.
+            LOG.error("The newest generation cannot be opened. %s", error)
 
     async def search_clips(self, texts: Sequence[str], wanted: Wanted) -> list[ClipAnswer]:
         """Text to video, an answer for each text. Raises InputError, BusyError, ModelError."""

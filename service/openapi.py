@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.problems import Problem
+from service.schemas.jobs import JobRequest
 from service.schemas.search import CaptionSearch
 
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def reference(model: type[Problem] | type[CaptionSearch]) -> dict[str, str]:
+def reference(model: type[BaseModel]) -> dict[str, str]:
     """A reference to one of the schemas that `DescribedAPI` adds."""
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
@@ -30,7 +32,8 @@ class DescribedAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
         schema = super().openapi()
         _, found = models_json_schema(
-            [(Problem, "serialization"), (CaptionSearch, "validation")], ref_template=_REFERENCE
+            [(Problem, "serialization"), (CaptionSearch, "validation"), (JobRequest, "validation")],
+            ref_template=_REFERENCE,
         )
         schema["components"]["schemas"] |= found["$defs"]
         return schema
