@@ -15,7 +15,7 @@ const atLeastNought = (text) => (number(text) >= 0 ? number(text) : null);
 export function parse(search) {
   const given = new URLSearchParams(search);
   const state = {
-    q: given.get("q"),
+    q: given.get("q")?.trim() || null,
     like: id(given.get("like")),
     clip: id(given.get("clip")),
     show: id(given.get("show")),

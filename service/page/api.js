@@ -75,3 +75,32 @@ export function captionsOfFile(file, { weights, ...wanted }, signal) {
   form.append("file", file);
   return call("/v1/search/captions", { method: "POST", body: form, signal });
 }
+
+export const jobs = (signal) => call("/v1/jobs", { signal });
+
+export const indexFolder = (folder, path, signal) => post("/v1/jobs", { folder, path }, signal);
+
+export const cancelJob = (jobId, signal) => call(`/v1/jobs/${jobId}/cancel`, { method: "POST", signal });
+
+// `told(share)` hears which part has been sent, which `fetch` does not say.
+export function uploadVideos(files, told, signal) {
+  const form = new FormData();
+  for (const file of files) form.append("file", file);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (event) => event.lengthComputable && told(event.loaded / event.total));
+    request.addEventListener("load", () => {
+      const { status, response } = request;
+      if (status < 400 && response) resolve(response);
+      else reject(new Problem({ title: `The service answered ${status}`, detail: request.statusText, ...response, status }));
+    });
+    request.addEventListener("error", () => {
+      reject(new Problem({ title: "The upload has ended early", detail: "Check that the service is running, then try again." }));
+    });
+    signal.addEventListener("abort", () => request.abort());
+    request.addEventListener("abort", () => reject(signal.reason));
+    request.open("POST", "/v1/jobs");
+    request.send(form);
+  });
+}

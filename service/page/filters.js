@@ -52,7 +52,11 @@ export class Filters {
     const input = el("input", { type: "number", placeholder: "Any", ariaLabel: label, step: "any", ...limits });
     input.inputMode = "decimal";
     input.addEventListener("input", () => {
-      if (!input.validity.valid) return;
+      // Any number will do, not only those that the arrow keys step to.
+      const { badInput, rangeUnderflow, rangeOverflow } = input.validity;
+      const wrong = badInput || rangeUnderflow || rangeOverflow;
+      input.ariaInvalid = wrong ? "true" : null;
+      if (wrong) return;
       this.changed({ [field]: input.value === "" ? null : input.valueAsNumber });
     });
     return input;
@@ -68,7 +72,19 @@ export class Filters {
       if (document.activeElement !== this[field]) this[field].value = state[field] ?? "";
     }
     await Promise.all(state.videos.map((id) => this.learn(id)));
-    if (this.state === state) this.chosen.replaceChildren(...state.videos.map((id) => this.tag(id)));
+    if (this.state !== state) return;
+    this.chosen.replaceChildren(...state.videos.map((id) => this.tag(id)));
+    this.tellWithin(state);
+  }
+
+  // On the start page, where the filters are not shown, an address may bring some.
+  tellWithin(state) {
+    const titles = state.videos.map((id) => this.titles.get(id));
+    const clear = el("button", { type: "button", className: "plain" }, "Search everywhere");
+    clear.addEventListener("click", () => this.changed(NONE));
+    const what = titles.length ? `Searches only in ${titles.join(", ")}.` : "Filters are on.";
+    byId("within").replaceChildren(el("span", {}, what), clear);
+    byId("within").hidden = filtersIn(state) === 0;
   }
 
   async learn(id) {

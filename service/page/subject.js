@@ -45,7 +45,8 @@ export function showFile(file) {
   clear();
   url = URL.createObjectURL(file);
   const video = el("video", { src: url, controls: true, muted: true, playsInline: true, ariaLabel: file.name });
-  const picture = el("div", { className: "screen" }, video);
+  // A browser complains of an empty film before the service can say that it is empty.
+  const picture = el("div", { className: "screen" }, file.size ? video : null);
   show(picture, el("p", {}, "Captions for"), el("h2", {}, file.name), el("p", {}, bytes(file.size)));
   byId("subject").dataset.shown = file.name;
 }

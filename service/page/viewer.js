@@ -15,25 +15,34 @@ let running = new AbortController();
 // `ranking`: the hits around it, if any; they lead to the next one and say why this one is there.
 export async function show(clipId, ranking) {
   const hit = ranking?.hit(clipId) ?? null;
-  // A hit that arrives later brings its reasons with it.
-  if (clipId === shown?.clipId && (hit === null || shown.hit !== null)) return;
-  const same = clipId === shown?.clipId;
+  if (clipId === shown?.clipId) {
+    // The search may answer after the viewer was opened, which is how a shared address begins.
+    shown = { clipId, hit: hit ?? shown.hit, ranking };
+    place();
+    return;
+  }
   running.abort();
   running = new AbortController();
   const { signal } = running;
-  shown = { clipId, hit };
-  if (same) return why(hit, ranking);
+  shown = { clipId, hit, ranking };
   if (!dialog().open) dialog().showModal();
   try {
     const clip = await api.clip(clipId, signal);
-    draw(clip, ranking);
-    why(hit, ranking);
+    draw(clip);
+    place();
     const video = await api.video(clip.video_id, signal);
     byId("viewer-file").textContent =
       `${video.path} · ${seconds(video.duration)} · ${video.width}×${video.height} · ${bytes(video.bytes)}`;
   } catch (error) {
     if (error.name !== "AbortError") dialog().replaceChildren(closing(), problem(error, () => again(clipId, ranking)));
   }
+}
+
+// What the search says of the clip, as soon as both are there.
+function place() {
+  if (!byId("viewer-why")) return;
+  byId("viewer-why").replaceChildren(...why());
+  byId("viewer-around").replaceChildren(...around());
 }
 
 function again(clipId, ranking) {
@@ -55,7 +64,7 @@ function closing() {
   return button;
 }
 
-function draw(clip, ranking) {
+function draw(clip) {
   const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
   video.src = `${clip.media_url}#t=${clip.start}`;
   video.autoplay = !still.matches;
@@ -90,7 +99,7 @@ function draw(clip, ranking) {
       captions.length ? el("ul", { className: "own" }, ...captions) : null,
       el("p", { className: "file", id: "viewer-file" }),
     ),
-    ...around(clip.clip_id, ranking),
+    el("div", { id: "viewer-around" }),
     closing(),
   );
 }
@@ -103,9 +112,9 @@ function onlyHere(clip) {
   return `/?${parts}`;
 }
 
-function why(hit, ranking) {
-  const place = byId("viewer-why");
-  if (!place || !hit) return;
+function why() {
+  const { hit, ranking } = shown;
+  if (!hit) return [];
   const rows = LEVELS.filter((name) => name in hit.levels).map((name) => {
     const { activation, weight, contribution } = hit.levels[name];
     const cell = (text) => el("td", {}, text);
@@ -122,11 +131,12 @@ function why(hit, ranking) {
     el("tbody", {}, ...rows),
     el("tfoot", {}, total),
   );
-  const matched = words(hit.matched, ranking?.answer.query_attributes ?? null);
-  place.replaceChildren(...[el("h3", {}, "Why it was found"), table, matched].filter(Boolean));
+  const matched = words(hit.matched, ranking?.answer?.query_attributes ?? null);
+  return [el("h3", {}, "Why it was found"), table, matched].filter(Boolean);
 }
 
-function around(clipId, ranking) {
+function around() {
+  const { clipId, ranking } = shown;
   const hits = ranking?.hit(clipId) ? ranking.answer.hits : [];
   const at = hits.findIndex((hit) => hit.clip_id === clipId);
   return [

@@ -12,7 +12,7 @@ export class Weights {
     this.defaults = Object.fromEntries(LEVELS.map((name) => [name, 1]));
     this.inputs = {};
     const labels = LEVELS.map((name) => {
-      const value = el("output", {});
+      const value = el("span", { className: "amount" });
       const input = el("input", { type: "range", min: 0, max: MOST, step: STEP, ariaLabel: `Weight of ${name}` });
       input.addEventListener("input", () => {
         this.draw(name);
@@ -46,7 +46,10 @@ export class Weights {
 
   set(asked) {
     for (const name of LEVELS) {
-      this.inputs[name].input.value = asked[name] ?? this.defaults[name];
+      const { input } = this.inputs[name];
+      const wanted = String(asked[name] ?? this.defaults[name]);
+      // A slider that is being dragged is told what it says itself: it must not be touched.
+      if (input.value !== wanted) input.value = wanted;
       this.draw(name);
     }
   }
@@ -55,7 +58,8 @@ export class Weights {
     const { input, value } = this.inputs[name];
     value.textContent = Number(input.value).toFixed(1);
     input.style.setProperty("--at", `${(100 * input.value) / input.max}%`);
-    this.reset.hidden = !Object.keys(this.get()).length;
+    // It keeps its place: a form that is laid out anew ends the drag of a slider in Chromium.
+    this.reset.classList.toggle("unneeded", !Object.keys(this.get()).length);
   }
 
   // Weights that are not the model's; a slider cannot stand exactly on every weight of a model.

@@ -1,0 +1,138 @@
+// Adding videos: uploads and folders of the service's machine, and how far their indexing is.
+
+import * as api from "./api.js";
+import { count, el, icon, seconds } from "./dom.js";
+import { failureItem } from "./failure.js";
+import { button, say } from "./states.js";
+
+// Milliseconds between two looks at a job.
+const PACE = 700;
+const SHOWN = 5;
+
+const ENDED = ["done", "failed", "cancelled"];
+const WORDS = { queued: "Waiting", running: "Indexing", done: "Done", failed: "Failed", cancelled: "Cancelled" };
+
+// The panel, or null where nothing can be added from here. `changed()` is called when a job has ended.
+export async function showJobs(changed, signal) {
+  const { folders, uploads, jobs } = await api.jobs(signal);
+  if (!folders.length && !uploads && !jobs.length) return null;
+  const list = el("ul", { className: "jobs", ariaLabel: "Indexing" });
+  const wrong = el("p", { className: "wrong", role: "alert" });
+  const watch = watching(list, changed, signal);
+  const begin = async (start) => {
+    wrong.textContent = "";
+    try {
+      await watch(await start());
+    } catch (error) {
+      if (error.name !== "AbortError") wrong.textContent = error.message;
+    }
+  };
+  const ways = [
+    uploads ? uploadWay(begin, signal) : null,
+    folders.length ? folderWay(folders, begin, signal) : null,
+  ];
+  draw(list, jobs, signal);
+  if (jobs.some(isOpen)) watch().catch((error) => (wrong.textContent = error.message));
+  return el("section", { className: "adding", ariaLabel: "Add videos" }, el("h2", {}, "Add videos"), ...ways, wrong, list);
+}
+
+const isOpen = (job) => !ENDED.includes(job.state);
+
+// Looks at the jobs until none is left that may change.
+function watching(list, changed, signal) {
+  let timer = 0;
+  let open = new Set();
+  return async function look(begun = null) {
+    clearTimeout(timer);
+    // It may have ended before it is looked at for the first time.
+    if (begun) open.add(begun.id);
+    if (signal.aborted) return;
+    const { jobs } = await api.jobs(signal);
+    draw(list, jobs, signal);
+    const now = new Set(jobs.filter(isOpen).map((job) => job.id));
+    const ended = jobs.filter((job) => open.has(job.id) && !now.has(job.id));
+    open = now;
+    if (ended.length) {
+      say(`Indexing ${ended[0].source}: ${WORDS[ended[0].state].toLowerCase()}`);
+      changed();
+    }
+    // A look that fails is repeated: the job goes on without being looked at.
+    if (now.size) timer = setTimeout(() => look().catch(() => (timer = setTimeout(look, 5 * PACE))), PACE);
+  };
+}
+
+function uploadWay(begin, signal) {
+  const input = el("input", { type: "file", id: "add", accept: "video/*,.mkv,.avi,.ts,.flv", multiple: true });
+  const sent = el("progress", { max: 1, value: 0, hidden: true, ariaLabel: "Sent" });
+  const label = el("label", { className: "drop takes-files" }, input, icon("drop"));
+  label.append(el("span", {}, el("b", {}, "Choose videos"), " or drop them here"), el("small", {}, "They are kept and indexed."), sent);
+  const send = (files) => {
+    if (!files.length) return;
+    sent.hidden = false;
+    const told = (share) => (sent.value = share);
+    begin(() => api.uploadVideos(files, told, signal).finally(() => (sent.hidden = true)));
+  };
+  input.addEventListener("change", () => {
+    send([...input.files]);
+    input.value = "";
+  });
+  for (const type of ["dragover", "dragleave", "drop"]) {
+    label.addEventListener(type, (event) => {
+      event.preventDefault();
+      label.classList.toggle("over", type === "dragover");
+      if (type === "drop") send([...event.dataTransfer.files]);
+    });
+  }
+  return label;
+}
+
+function folderWay(folders, begin, signal) {
+  const folder = el("select", { ariaLabel: "Folder" }, ...folders.map((name) => el("option", { value: name }, name)));
+  const path = el("input", { type: "text", placeholder: "all of it, or a path in it", ariaLabel: "Path in the folder" });
+  const start = el("button", { type: "submit", className: "primary" }, "Index");
+  const form = el("form", { className: "folder" }, el("span", {}, "Folder"), folder, path, start);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    begin(() => api.indexFolder(folder.value, path.value.trim() || ".", signal));
+  });
+  return form;
+}
+
+function draw(list, jobs, signal) {
+  const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
+  const shown = jobs.slice(0, SHOWN).map((job) => {
+    const row = rows.get(job.id) ?? el("li", { data: { id: job.id } });
+    // A row that says the same keeps its place for who is reading it, and its button the focus.
+    const says = JSON.stringify(job);
+    if (row.said !== says) row.replaceChildren(...parts(job, signal, row));
+    row.said = says;
+    return row;
+  });
+  if (shown.some((row, i) => list.children[i] !== row) || shown.length !== list.children.length) list.replaceChildren(...shown);
+}
+
+function parts(job, signal, row) {
+  const { progress, report, error } = job;
+  const head = el("div", { className: "head" }, el("b", {}, job.source), el("span", { className: `state ${job.state}` }, WORDS[job.state]));
+  const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${job.source}` }) : null;
+  if (bar && progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
+  const stop = isOpen(job) ? button("Cancel", () => api.cancelJob(job.id, signal).catch(() => {})) : null;
+  const refused = report?.refused.length
+    ? el("details", { open: row.querySelector("details")?.open ?? false }, el("summary", {}, `${count(report.refused.length, "file")} refused`), el("ul", { className: "failures" }, ...report.refused.map(failureItem)))
+    : null;
+  return [head, bar, el("p", {}, error ?? told(job)), refused, stop].filter(Boolean);
+}
+
+function told({ state, progress, report }) {
+  if (report) {
+    const { indexed, unchanged, moved, removed } = report;
+    const rest = Object.entries({ unchanged, moved, removed }).filter(([, n]) => n).map(([what, n]) => `${n} ${what}`);
+    return [`${count(indexed, "video")} indexed`, ...rest, `in ${seconds(report.seconds)}`].join(", ");
+  }
+  if (state === "queued") return "Begins when the one before has ended.";
+  if (state === "cancelled") return "Stopped before it began.";
+  if (!progress) return "The model is being loaded.";
+  const { done, total, file, clips_per_second: pace, seconds_left: left } = progress;
+  const parts = [`${done} of ${count(total, "file")}`, pace ? `${pace.toFixed(1)} clips/s` : null];
+  return [...parts, left === null ? null : `${seconds(left)} left`, file].filter(Boolean).join(" · ");
+}
