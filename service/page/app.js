@@ -92,6 +92,7 @@ async function answer(view, state, signal) {
     busy(false);
     say("");
     byId("read").replaceChildren();
+    byId("copy").hidden = true;
     view.ranking?.forget();
     // The same question may be asked again.
     answered = null;

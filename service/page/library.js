@@ -10,7 +10,7 @@ import { preview } from "./preview.js";
 import { busy, command, message, say, show } from "./states.js";
 
 const VIDEOS = 40;
-const FAILURES = 20;
+const FAILURES = 5;
 // Pictures of a video's clips that are shown at first.
 const PICTURES = 8;
 
@@ -22,7 +22,7 @@ export async function answer(state, signal) {
   busy(true);
   const { counts, generation } = await api.library(signal);
   const refresh = () => answer(state, signal).catch((error) => error.name === "AbortError" || say(error.message));
-  const parts = await Promise.all([addition(refresh, signal), videoList(counts, signal), failureList(counts, signal)]);
+  const parts = await Promise.all([addition(refresh, signal), failureList(counts, signal), videoList(counts, signal)]);
   if (signal.aborted) return;
   show(el("div", { className: "library" }, ...parts.filter(Boolean)));
   byId("read").replaceChildren();
@@ -82,8 +82,9 @@ function videoRow(video, look, signal) {
     el("h3", {}, video.title),
     el("p", {}, `${video.root}/${video.path}`),
     el("p", {}, facts.join(" · ")),
+    within,
   );
-  const row = el("li", {}, pictures, about, within);
+  const row = el("li", { className: video.clips > 1 ? "many" : "" }, pictures, about);
   look(row, () => fill(pictures, video, PICTURES, signal).catch(() => pictures.classList.add("none")));
   return row;
 }
@@ -96,12 +97,11 @@ async function fill(pictures, video, limit, signal) {
   const left = video.clips - items.length;
   const rest = el("button", { type: "button", className: "ghost" }, `${left} more`);
   rest.addEventListener("click", () => fill(pictures, video, 1000, signal).catch(() => {}));
-  pictures.classList.toggle("many", items.length > 1);
   pictures.replaceChildren(...links, ...(left > 0 && limit < 1000 ? [rest] : []));
 }
 
 async function failureList(counts, signal) {
-  if (!counts.failures) return section("Refused files", el("p", { className: "soft" }, "None: every file could be read."));
+  if (!counts.failures) return null;
   const load = (offset) => api.failures(offset, FAILURES, signal);
   const list = await paged({ load, draw: failureItem, className: "failures", label: "Refused files" });
   return section("Refused files", el("p", { className: "soft" }, "Each is tried again when it has changed."), list);

@@ -44,9 +44,11 @@ export function showFile(file) {
   if (byId("subject").dataset.shown === file.name && url) return;
   clear();
   url = URL.createObjectURL(file);
-  const video = el("video", { src: url, controls: true, muted: true, playsInline: true, ariaLabel: file.name });
   // A browser complains of an empty film before the service can say that it is empty.
-  const picture = el("div", { className: "screen" }, file.size ? video : null);
+  const video = file.size
+    ? el("video", { src: url, controls: true, muted: true, playsInline: true, ariaLabel: file.name })
+    : null;
+  const picture = el("div", { className: "screen" }, video);
   show(picture, el("p", {}, "Captions for"), el("h2", {}, file.name), el("p", {}, bytes(file.size)));
   byId("subject").dataset.shown = file.name;
 }
