@@ -22,7 +22,8 @@ from service.pages import static_files
 from service.settings import Settings
 
 _DESCRIPTION = """Find video clips from a sentence and sentences from a video clip, matched at four semantic
-levels: global, entity, action and relation. Errors are problem documents (RFC 9457)."""
+levels: global, entity, action and relation. Errors are problem documents (RFC 9457). Where the service has an API key,
+requests carry it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 
 
 def create_app(

@@ -71,11 +71,15 @@ def divide_cores(device: str) -> Callable[[int], None]:
 
     Two batches side by side with half of the cores each take less time than one after the other with all of
     them, while a request that is alone is answered soonest with all of them. No effect on other devices.
+
+    NumPy gets one thread for good: when its others have nothing to do they spin for a while, on those cores.
     """
     if device != "cpu":
         return lambda busy: None
     import torch
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(limits=1, user_api="blas")
     cores = min(torch.get_num_threads(), len(os.sched_getaffinity(0)))
     known = threading.local()
 

@@ -1,4 +1,4 @@
-"""`quartet search` and `quartet describe`: one question, asked without a server."""
+"""`quartet search` and `quartet describe`: one question, to a library here or to a running service."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
     from service.engine import Engine
+    from service.schemas.search import ClipAnswer
+
+ServerOption = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
+]
 
 
 def search(
@@ -32,6 +37,7 @@ def search(
     weights: WeightsOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the clips that a sentence describes.
@@ -41,6 +47,11 @@ def search(
     [dim]quartet search "a dog runs after a ball" --library my-library[/]
 
     [dim]quartet search "two people dance" --library my-library -k 3 --weights action=2,global=0.5[/]
+
+    With --server a running service is asked, which has its model loaded already; its key, if it has one, is read
+    from QUARTET_API_KEY or QUARTET_API_KEY_FILE.
+
+    [dim]quartet search "two people dance" --server http://localhost:8000[/]
     """
     from service.schemas.search import checked_query
 
@@ -48,13 +59,12 @@ def search(
         text = checked_query(query)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="QUERY") from None
-    from service.wanted import Wanted
-
-    engine = _open(library, model, device)
-    try:
-        answer = asyncio.run(engine.search_clips([text], Wanted(k, weights=weights or {})))[0]
-    finally:
-        engine.close()
+    if server is None:
+        answer = _search_here(text, k, weights or {}, library, model, device)
+    else:
+        if library or model or device:
+            raise typer.BadParameter("A service has its library and its model already.", param_hint="--server")
+        answer = _search_there(text, k, weights or {}, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
@@ -87,6 +97,25 @@ def describe(
         console().print(captions_table(answer), provenance(answer), sep="\n")
     else:
         typer.echo("This library has no captions. Add some with: quartet captions add FILE --library DIR")
+
+
+def _search_here(
+    text: str, k: int, weights: dict[str, float], library: Path | None, model: str | None, device: str | None
+) -> ClipAnswer:
+    from service.wanted import Wanted
+
+    engine = _open(library, model, device)
+    try:
+        return asyncio.run(engine.search_clips([text], Wanted(k, weights=weights)))[0]
+    finally:
+        engine.close()
+
+
+def _search_there(text: str, k: int, weights: dict[str, float], server: str) -> ClipAnswer:
+    from service.client import Client
+
+    with Client(server, settings_of().key()) as client:
+        return client.search(text, k, weights=weights)
 
 
 def _open(library: Path | None, model: str | None, device: str | None) -> Engine:

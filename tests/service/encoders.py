@@ -18,8 +18,10 @@ class HeldEncoder(FakeEncoder):
         super().__init__()
         self.entered = threading.Event()
         self.released = threading.Event()
+        self.asked: list[str] = []
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+        self.asked += texts
         self.entered.set()
         assert self.released.wait(SECONDS)
         return super().encode_texts(texts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner, Result
+from uvicorn import Server
 
 from indexer.library import Library
 from model.errors import ModelError
@@ -202,12 +203,26 @@ def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
 
 
 def test_serve_starts_a_server(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    started = {}
-    monkeypatch.setattr("uvicorn.run", lambda app, **options: started.update(options, title=app.title))
+    started = []
+
+    def run_server(server: Server) -> None:
+        server.started = True
+        started.append((server.config.host, server.config.port, server.config.app.title))  # type: ignore[union-attr]
+
+    monkeypatch.setattr("uvicorn.Server.run", run_server)
+    monkeypatch.setattr("service.logs.configure", lambda settings: None)
     result = run("serve", "--library", built_world.library, "--port", "8123")
     assert result.exit_code == 0, result.output
-    assert started == {"title": "Quartet", "host": "127.0.0.1", "port": 8123, "log_level": "info"}
+    assert started == [("127.0.0.1", 8123, "Quartet")]
     assert "http://127.0.0.1:8123" in result.stdout
+
+
+def test_serve_lets_nobody_else_in_without_a_key(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    monkeypatch.setattr("uvicorn.Server.run", started.append)
+    monkeypatch.setattr("service.logs.configure", lambda settings: None)
+    result = run("serve", "--library", built_world.library, "--host", "0.0.0.0")
+    assert result.exit_code == 1 and "QUARTET_API_KEY" in result.stderr and not started
 
 
 def test_doctor_tries_everything(monkeypatch: pytest.MonkeyPatch) -> None:

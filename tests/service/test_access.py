@@ -1,0 +1,149 @@
+"""Who may ask: addresses, keys, names and the pages of other sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi.testclient import TestClient
+
+from model.errors import InputError
+from model.fake import FakeEncoder
+from service.access import COOKIE
+from service.app import create_app
+from service.server import checked
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+KEY = "a-key-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def locked(built_world: World) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(library=built_world.library, api_key=KEY), FakeEncoder())) as client:
+        yield client
+
+
+def test_only_loopback_is_open_without_a_key(tmp_path: Path) -> None:
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert checked(Settings(host=host)).allowed_hosts == ("localhost", "127.0.0.1", "::1")
+    for host in ("0.0.0.0", "::", "192.168.1.7", "example.org"):
+        with pytest.raises(InputError, match="QUARTET_API_KEY"):
+            checked(Settings(host=host))
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n", encoding="utf-8")
+    for opened in (
+        Settings(host="0.0.0.0", api_key=KEY),
+        Settings(host="0.0.0.0", api_key_file=file),
+        Settings(host="0.0.0.0", allow_no_key=True),
+    ):
+        assert checked(opened).allowed_hosts == ()
+    assert Settings(api_key_file=file).key() == KEY
+    assert KEY not in repr(Settings(api_key=KEY))
+
+
+@pytest.mark.parametrize("key", ["", "short", "a key with an ümlaut in it", "a key\nof two lines and more"])
+def test_a_key_that_is_none_is_refused(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(key, encoding="utf-8")
+    for settings in (Settings(api_key=key), Settings(api_key_file=file)):
+        with pytest.raises(InputError, match="at least 16 printable ASCII"):
+            settings.key()
+    with pytest.raises(InputError, match="cannot be read"):
+        Settings(api_key_file=tmp_path / "gone").key()
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": f"Bearer {KEY}"}, {"authorization": f"bearer  {KEY}"}, {"X-API-Key": KEY}]
+)
+def test_the_key_opens(locked: TestClient, headers: dict[str, str]) -> None:
+    assert locked.get("/readyz", headers=headers).status_code == 200
+    assert locked.post("/v1/search/clips", json={"query": "a"}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": f"Basic {KEY}"},
+        {"Authorization": f"Bearer {KEY[:-1]}"},
+        {"X-API-Key": f"{KEY}x"},
+        {"X-API-Key": b"\xff\xfe"},
+        {"Cookie": f"{COOKIE}={KEY}"},
+    ],
+)
+def test_nothing_else_opens(locked: TestClient, headers: dict[str, str]) -> None:
+    for path in ("/readyz", "/metrics", "/v1/library", "/v1/clips/1/media", "/v1/jobs", "/nowhere"):
+        answer = locked.get(path, headers=headers)
+        assert answer.status_code == 401, path
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json()["type"] == "/problems#unauthorized"
+        assert KEY not in answer.text
+
+
+def test_every_route_of_the_api_is_locked(locked: TestClient) -> None:
+    for path, methods in locked.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            status = locked.request(method, path.format(clip_id=1, video_id=1, job_id="x")).status_code
+            assert (status == 401) == (path not in ("/healthz", "/v1/session")), path
+
+
+def test_the_page_logs_in_with_a_cookie(built_world: World) -> None:
+    with TestClient(create_app(Settings(library=built_world.library, api_key=KEY), FakeEncoder())) as client:
+        for path in ("/", "/page/app.js", "/healthz", "/docs", "/problems"):
+            assert client.get(path).status_code == 200
+        assert client.get("/v1/session").json() == {"required": True, "authorized": False}
+        assert client.post("/v1/session", json={"key": "wrong"}).status_code == 401
+        answer = client.post("/v1/session", json={"key": KEY})
+        assert answer.status_code == 204
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie and "samesite=strict" in cookie and KEY not in cookie
+        assert client.get("/v1/session").json() == {"required": True, "authorized": True}
+        assert client.get("/v1/clips/1/thumbnail").status_code == 200
+        client.delete("/v1/session")
+        assert client.get("/v1/clips/1/thumbnail").status_code == 401
+
+
+def test_without_a_key_nothing_has_to_be_shown(client: TestClient) -> None:
+    assert client.get("/v1/session").json() == {"required": False, "authorized": True}
+    assert client.post("/v1/session", json={"key": "any"}).status_code == 204
+
+
+def test_pages_of_other_sites_change_nothing(client: TestClient) -> None:
+    body = {"query": "a"}
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://testserver:81"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ):
+        answer = client.post("/v1/search/clips", json=body, headers=headers)
+        assert answer.status_code == 403, headers
+        assert answer.json()["type"] == "/problems#forbidden"
+    own = {"Origin": "http://testserver", "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/v1/search/clips", json=body, headers=own).status_code == 200
+    assert client.get("/v1/library", headers={"Origin": "https://evil.example"}).status_code == 200
+
+
+def test_only_known_names_are_answered_to(built_world: World) -> None:
+    settings = checked(Settings(library=built_world.library))
+    with TestClient(create_app(settings, FakeEncoder()), base_url="http://127.0.0.1:8000") as client:
+        for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:8000"):
+            assert client.get("/healthz", headers={"Host": host}).status_code == 200
+        for host in ("evil.example", "127.0.0.1.evil.example", "", "[::2]"):
+            assert client.get("/healthz", headers={"Host": host}).status_code == 403
+
+
+def test_every_answer_has_the_security_headers(client: TestClient) -> None:
+    for path in ("/", "/healthz", "/v1/clips/1/media", "/v1/clips/99", "/nowhere", "/page/app.js"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert headers["referrer-policy"] == "same-origin"
+        assert "server" not in headers

@@ -1,0 +1,130 @@
+"""The Python client, against the application itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from model.errors import BusyError, InputError, ModelError, NotFoundError, QuartetError, VideoError
+from model.fake import FakeEncoder
+from service.cli import app
+from service.client import Client
+from service.schemas.search import Filter
+from service.settings import Settings
+from tests.service.running import running
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+KEY = "a-key-of-some-length"
+
+
+@pytest.fixture
+def quartet(client: TestClient) -> Client:
+    return Client("http://testserver", http=client)
+
+
+def test_every_search(quartet: Client, built_world: World) -> None:
+    answer = quartet.search("a red square sliding", 3, weights={"action": 2}, explain=True)
+    assert len(answer.hits) == 3 and answer.weights["action"] == 2 and answer.explanation is not None
+    assert quartet.search("a red square sliding", 2, offset=1, weights={"action": 2}).hits == answer.hits[1:]
+    many = quartet.search_many(["a red square sliding", "a wall"], 5, min_score=answer.hits[0].score)
+    assert [one.query for one in many] == ["a red square sliding", "a wall"]
+    only = quartet.search("a wall", filter=Filter(video_ids=[2], end=100))
+    assert [hit.video_id for hit in only.hits] == [2]
+    assert 1 not in [hit.clip_id for hit in quartet.similar(1).hits]
+    assert {hit.text for hit in quartet.captions_of(1).hits} == set(built_world.texts.values())
+    assert len(quartet.describe(built_world.videos / "red.mp4", 2).hits) == 2
+
+
+def test_what_the_library_holds(quartet: Client, built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.client._PAGE", 2)
+    assert sorted(video.title for video in quartet.videos()) == sorted(built_world.texts)
+    assert [clip.clip_id for clip in quartet.clips()] == [1, 2, 3, 4, 5]
+    assert [clip.video_id for clip in quartet.clips(video_id=3)] == [3]
+    assert {caption.text for caption in quartet.captions()} == set(built_world.texts.values())
+    assert quartet.clip(1).captions and quartet.ready().device == "cpu"
+    assert quartet.library().counts.clips == 5 and quartet.jobs().jobs == []
+
+
+def test_problems_are_exceptions(quartet: Client, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no clip 99"):
+        quartet.clip(99)
+    with pytest.raises(InputError, match="Unknown level"):
+        quartet.search("a", weights={"colour": 1})
+    with pytest.raises(InputError, match="query is empty"):
+        quartet.search(" ")
+    with pytest.raises(InputError, match="cannot be read"):
+        quartet.describe(tmp_path / "gone.mp4")
+    (tmp_path / "words.mp4").write_text("words " * 50, encoding="utf-8")
+    with pytest.raises(VideoError) as caught:
+        quartet.describe(tmp_path / "words.mp4")
+    assert (caught.value.reason, caught.value.path.name) == ("not-a-video", "words.mp4")
+
+
+def scripted(*answers: httpx2.Response | Exception) -> Client:
+    """A client of a service that answers so, in turn."""
+    left = iter(answers)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        given = next(left)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    return Client("http://quartet", http=httpx2.Client(transport=httpx2.MockTransport(answer)))
+
+
+def problem(status: int, kind: str, **headers: str) -> httpx2.Response:
+    body = {"type": f"/problems#{kind}", "detail": "It says so.", "request_id": "abc"}
+    return httpx2.Response(status, json=body, headers=headers)
+
+
+def test_a_busy_service_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("service.client.time.sleep", waited.append)
+    busy = {"retry-after": "2"}
+    jobs = httpx2.Response(200, json={"folders": [], "uploads": False, "jobs": []})
+    assert scripted(problem(429, "busy", **busy), problem(429, "busy", **busy), jobs).jobs().folders == []
+    assert waited == [2, 2]
+    with pytest.raises(BusyError) as caught:
+        scripted(*[problem(429, "busy", **busy)] * 4).jobs()
+    assert caught.value.retry_after == 2 and len(waited) == 5
+
+
+def test_what_is_no_answer_of_quartet() -> None:
+    with pytest.raises(QuartetError, match="cannot be reached"):
+        scripted(httpx2.ConnectError("refused")).ready()
+    with pytest.raises(QuartetError, match="no problem document"):
+        scripted(httpx2.Response(502, text="<html>")).ready()
+    with pytest.raises(QuartetError, match="is not what Quartet answers"):
+        scripted(httpx2.Response(200, json={"hello": "world"})).ready()
+    with pytest.raises(QuartetError, match=r"It says so\. \(request abc\)"):
+        scripted(problem(500, "internal")).ready()
+    with pytest.raises(ModelError):
+        scripted(problem(503, "wrong-model")).ready()
+
+
+def test_the_command_line_asks_a_server(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    settings = Settings(library=built_world.library, api_key=KEY)
+    with running(settings, FakeEncoder()) as service:
+        there = ["search", "a red square sliding", "--server", service.url, "-k", "2"]
+        refused = CliRunner().invoke(app, there)
+        assert refused.exit_code == 1 and "API key" in refused.stderr
+        monkeypatch.setenv("QUARTET_API_KEY", KEY)
+        shown = CliRunner().invoke(app, there)
+        assert shown.exit_code == 0, shown.output
+        assert "generation 000002" in shown.stdout
+        answer = json.loads(CliRunner().invoke(app, [*there, "--json"]).stdout)
+        assert len(answer["hits"]) == 2
+        both = CliRunner().invoke(app, [*there, "--library", str(built_world.library)])
+        assert both.exit_code == 2
+    gone = CliRunner().invoke(app, there)
+    assert gone.exit_code == 1 and "cannot be reached" in gone.stderr

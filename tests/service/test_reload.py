@@ -1,0 +1,98 @@
+"""Changing over to new generations while the service is asked: nothing fails, and no answer mixes two of them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi.testclient import TestClient
+
+from indexer.captions import add_captions
+from indexer.library import Library
+from indexer.manage import remove_videos
+from model.fake import FakeEncoder
+from service.app import create_app
+from service.client import Client
+from service.settings import Settings
+from tests.service.running import running
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+SWAPS = 20
+
+
+def test_twenty_swaps_under_load(world: World, tmp_path: Path) -> None:
+    """Every swap adds a caption, so the answer of a generation has exactly as many hits as it has captions."""
+    with Library.open(world.library) as library:
+        first = int(library.current().name)
+    expected = {f"{first + i:06d}": 5 + i for i in range(SWAPS + 1)}
+    seen: list[tuple[str, int, frozenset[str]]] = []
+    stop = threading.Event()
+    settings = Settings(library=world.library, reload_interval=0.01)
+    with running(settings, FakeEncoder()) as service:
+
+        def load(clip_id: int) -> None:
+            with Client(service.url, retries=0) as client:
+                while not stop.is_set():
+                    answer = client.captions_of(clip_id, 100)
+                    both = client.search_many(["a red square sliding", "a grey wall"], 3)
+                    assert {hit.title for hit in both[0].hits} <= set(world.texts)
+                    assert both[0].generation == both[1].generation
+                    seen.append((answer.generation, len(answer.hits), frozenset(hit.text for hit in answer.hits)))
+
+        with ThreadPoolExecutor() as pool:
+            asking = [pool.submit(load, clip_id) for clip_id in (1, 2, 3, 4)]
+            for i in range(SWAPS):
+                more = tmp_path / f"{i}.txt"
+                more.write_text(f"thing number {i} jumping\n", encoding="utf-8")
+                name = add_captions(world.library, more, FakeEncoder()).generation
+                service.engine.refresh()
+                assert service.engine.generation().name == name
+                # The load has to have met this generation before the next one comes.
+                while not any(generation == name for generation, _, _ in seen[-50:]):
+                    assert not any(future.done() for future in asking), [f.exception() for f in asking if f.done()]
+            stop.set()
+            for future in asking:
+                future.result(30)
+    assert len({generation for generation, _, _ in seen}) > SWAPS
+    for generation, hits, texts in seen:
+        assert hits == expected[generation] == len(texts)
+        assert ("thing number 0 jumping" in texts) == (int(generation) > first)
+
+
+def test_clips_that_leave_are_not_hits_of_the_next_generation(world: World) -> None:
+    with TestClient(create_app(Settings(library=world.library, reload_interval=60), FakeEncoder())) as client:
+        body = {"query": "a red square sliding"}
+        before = client.post("/v1/search/clips", json=body).json()
+        remove_videos(world.library, [world.videos / "red.mp4"])
+        still = client.post("/v1/search/clips", json=body).json()
+        assert still["generation"] == before["generation"] and still["hits"] == before["hits"]
+        client.app.state.engine.refresh()  # type: ignore[attr-defined]
+        after = client.post("/v1/search/clips", json=body).json()
+    assert after["generation"] > before["generation"]
+    assert [hit for hit in before["hits"] if hit["title"] != "red"] == after["hits"]
+
+
+def test_a_generation_that_cannot_be_opened_leaves_the_one_before(world: World) -> None:
+    with TestClient(create_app(Settings(library=world.library, reload_interval=60), FakeEncoder())) as client:
+        engine = client.app.state.engine  # type: ignore[attr-defined]
+        (world.library / "CURRENT").write_text("000099\n", encoding="ascii")
+        engine.refresh()
+        assert client.post("/v1/search/clips", json={"query": "a"}).status_code == 200
+
+
+def test_a_generation_of_another_model_cannot_be_searched(world: World, tmp_path: Path) -> None:
+    with TestClient(create_app(Settings(library=world.library, reload_interval=60), FakeEncoder())) as client:
+        engine = client.app.state.engine  # type: ignore[attr-defined]
+        Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
+        shutil.copytree(tmp_path / "other" / "generations" / "000001", world.library / "generations" / "000099")
+        (world.library / "CURRENT").write_text("000099\n", encoding="ascii")
+        engine.refresh()
+        answer = client.post("/v1/search/clips", json={"query": "a"})
+        assert answer.status_code == 503 and answer.json()["type"] == "/problems#wrong-model"
+        assert client.get("/readyz").status_code == 503
+        assert 'quartet_index_items{gallery="clips"} 0.0' in client.get("/metrics").text
