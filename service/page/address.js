@@ -94,6 +94,8 @@ export function listen(callback) {
     if (!link || !plain || event.defaultPrevented || link.origin !== location.origin || link.pathname !== "/") return;
     if (link.hash) return;
     event.preventDefault();
-    go(parse(link.search));
+    const next = parse(link.search);
+    go(next);
+    if (next.show === null) scrollTo(0, 0);
   });
 }

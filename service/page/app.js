@@ -47,8 +47,13 @@ function render(state, { delay }) {
     else if (delay) timer = setTimeout(() => answer(view, state, signal), delay);
     else answer(view, state, signal);
   }
-  if (state.show === null) viewer.hide();
-  else viewer.show(state.show, state.tab === "clips" ? clips.ranking : null);
+  look(state);
+}
+
+// The viewer, as the address says.
+function look({ show, tab }) {
+  if (show === null) viewer.hide();
+  else viewer.show(show, tab === "clips" ? clips.ranking : null);
 }
 
 // All but the results.
@@ -84,9 +89,13 @@ function clear() {
 async function answer(view, state, signal) {
   if (state.q !== null || state.tab === "library") subject.clear();
   if (state.q === null) byId("read").replaceChildren();
+  const held = document.activeElement;
   try {
     await view.answer(state, signal);
-    if (state.show !== null && !signal.aborted) viewer.show(state.show, view.ranking);
+    if (signal.aborted) return;
+    look(asked());
+    // A link that led here may have gone with the results before: the keyboard goes on from the new ones.
+    if (held !== document.body && !held.isConnected) byId("results").focus({ preventScroll: true });
   } catch (error) {
     if (signal.aborted) return;
     busy(false);
@@ -153,4 +162,6 @@ listen();
 if (asked().q === null && asked().tab === "clips" && byId("query").value.trim()) {
   go({ ...asked(), q: byId("query").value.trim() }, { replace: true });
 } else render(asked(), { delay: 0 });
+// There is but one thing to do on the start page. A phone would cover it with its keyboard.
+if (location.search === "" && matchMedia("(hover: hover)").matches) byId("query").focus();
 showLibrary().catch((error) => byId("note").replaceChildren(error.message));

@@ -35,16 +35,16 @@ export class Weights {
 
   // The model's own weights, once they are known.
   use(levels) {
-    const asked = this.get();
     for (const { name, weight } of levels) {
       if (!(name in this.inputs)) continue;
       this.defaults[name] = weight;
       this.inputs[name].input.max = Math.max(MOST, Math.ceil(2 * weight));
     }
-    this.set(asked);
+    this.set(this.asked);
   }
 
   set(asked) {
+    this.asked = asked;
     for (const name of LEVELS) {
       const { input } = this.inputs[name];
       const wanted = String(asked[name] ?? this.defaults[name]);

@@ -77,6 +77,10 @@ def test_a_hit_opens_at_its_second(any_page: Page) -> None:
     film.get_by_role("link", name="Open film at 0:04").click()
     viewer = page.get_by_role("dialog")
     expect(viewer.get_by_role("heading", name="film")).to_be_visible()
+    # Whole and above its title, not below it.
+    film_box, title_box = viewer.locator("video").bounding_box(), viewer.get_by_role("heading", name="film").bounding_box()
+    assert film_box["y"] >= 0
+    assert film_box["y"] + film_box["height"] <= title_box["y"] or film_box["x"] + film_box["width"] <= title_box["x"]
     expect(viewer).to_contain_text("0:04 to 0:06, 2.0 s")
     expect(viewer.locator("#viewer-file")).to_contain_text("film.mp4 \N{MIDDLE DOT} 6.0 s")
     page.wait_for_function(f"() => document.querySelector('#viewer video')?.currentTime >= {2 * PART}")
@@ -119,6 +123,9 @@ def test_more_like_a_hit(any_page: Page) -> None:
     expect(cards(page)).to_have_count(7)
     expect(cards(page).filter(has=page.get_by_role("heading", name="green"))).to_have_count(0)
     expect(page).to_have_url(re.compile(r"/\?like=\d+$"))
+    # The link has gone with its card; the keyboard goes on from what took its place, at the top of the page.
+    expect(page.locator("#results")).to_be_focused()
+    assert page.evaluate("scrollY") == 0
     # From there, the film alone.
     cards(page).filter(has=page.get_by_role("heading", name=FILM)).first.locator(".screen").click()
     page.get_by_role("dialog").get_by_role("link", name="Only this video").click()

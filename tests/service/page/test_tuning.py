@@ -30,7 +30,7 @@ def test_sliders_rank_again_at_once(any_page: Page) -> None:
     opened(page)
     held: list[Route] = []
     page.route("**/v1/search/clips", lambda route: held.append(route))
-    with page.expect_request("**/v1/search/clips"):
+    with page.expect_request(lambda request: len((request.post_data_json or {}).get("weights", ())) == 3):
         for level in ("entity", "action", "relation"):
             slide(page, level, 0)
     # The service has not answered yet: the hits that are here are ranked by their global scores already.
@@ -127,3 +127,26 @@ def test_a_phone_says_how_much_is_tuned(visit: Visit) -> None:
     tuned: Locator = page.locator("#tuned")
     expect(tuned).to_have_text("2")
     expect(page.get_by_role("slider")).to_have_count(0)
+
+
+def test_the_sliders_stay_in_sight(page: Page) -> None:
+    page.goto(f"/?q={QUERY}")
+    expect(cards(page)).to_have_count(8)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(page.get_by_role("slider", name="Weight of global")).to_be_in_viewport()
+
+
+def test_a_weight_of_one_in_the_address_is_not_taken_for_the_models(page: Page) -> None:
+    def other_weights(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["levels"][1]["weight"] = 2.0
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/v1/library", other_weights)
+    page.goto(f"/?q={QUERY}&w=entity%3D1")
+    entity = page.get_by_role("slider", name="Weight of entity")
+    expect(page.locator("#library")).not_to_be_empty()
+    expect(entity).to_have_value("1")
+    page.get_by_role("button", name="Reset weights").click()
+    expect(entity).to_have_value("2")
