@@ -151,18 +151,19 @@ class Jobs:
             job.state, job.started = "running", datetime.now(UTC)
             LOG.info("Job %s begins: %s.", job.id, job.source)
             try:
-                await self._run(job)
+                outcome = await self._run(job)
             except asyncio.CancelledError:
                 _finish(job, "cancelled")
                 raise
             except Exception as error:
                 LOG.exception("Job %s could not be run.", job.id)
-                job.error = f"The indexer could not be run: {error}."
-                _finish(job, "failed")
+                job.error, outcome = f"The indexer could not be run: {error}.", "failed"
+            # A job has ended when what it published is searched.
             await asyncio.to_thread(self._done)
+            _finish(job, outcome)
             LOG.info("Job %s is %s.", job.id, job.state)
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: Job) -> State:
         settings = self._settings
         command = [sys.executable, "-m", "service", "index", "--json", "--wait", "--library", str(settings.library)]
         command += ["--model", settings.model, "--device", settings.device, "--", *map(str, job.inputs)]
@@ -190,14 +191,13 @@ class Jobs:
             self._process = None
             errors = (await said).decode("utf-8", "replace").strip()
         if job.cancelling:
-            _finish(job, "cancelled")
-        elif job.report is not None:
-            _finish(job, "done")
-        else:
-            last = errors.splitlines()[-1] if errors else f"it ended with status {code} and said nothing"
-            job.error = last.removeprefix("Error: ")
-            LOG.error("Job %s has failed: %s", job.id, errors or last)
-            _finish(job, "failed")
+            return "cancelled"
+        if job.report is not None:
+            return "done"
+        last = errors.splitlines()[-1] if errors else f"it ended with status {code} and said nothing"
+        job.error = last.removeprefix("Error: ")
+        LOG.error("Job %s has failed: %s", job.id, errors or last)
+        return "failed"
 
     def _interrupt(self) -> None:
         """Ask the running process to stop, and end it if it has not stopped in time."""

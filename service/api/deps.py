@@ -59,6 +59,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers with these statuses by problem documents."""
     content = {"application/problem+json": {"schema": reference(Problem)}}
     named = {
+        400: "The body is malformed",
         401: "The API key is missing or wrong",
         404: "Not found",
         408: "The request took too long to arrive",

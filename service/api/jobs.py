@@ -56,7 +56,7 @@ JobsDep = Annotated[Jobs, Depends(get_jobs)]
     status_code=202,
     responses={
         202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}},
-        **problems(408, 413, 422, 429, 503),
+        **problems(400, 408, 413, 422, 429, 503),
     },
     openapi_extra=_BODY,
 )

@@ -51,7 +51,7 @@ _CAPTIONS_BODY = {
     "/clips",
     summary="Clips for a sentence",
     response_model=ClipAnswer | ClipAnswers,
-    responses=problems(413, 422, 429, 503),
+    responses=problems(400, 413, 422, 429, 503),
 )
 async def search_clips(wanted: ClipSearch, request: Request, engine: EngineDep) -> Response:
     """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
@@ -64,7 +64,7 @@ async def search_clips(wanted: ClipSearch, request: Request, engine: EngineDep) 
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-@router.post("/similar", summary="Clips like a clip", responses=problems(404, 413, 422, 429, 503))
+@router.post("/similar", summary="Clips like a clip", responses=problems(400, 404, 413, 422, 429, 503))
 async def search_similar(wanted: SimilarSearch, request: Request, engine: EngineDep) -> SimilarAnswer:
     """Find the clips that are nearest to a clip of the library, by the cosine of each level."""
     answer = await answered(request, engine.similar_clips(wanted.clip_id, wanted.wanted()))
@@ -75,7 +75,7 @@ async def search_similar(wanted: SimilarSearch, request: Request, engine: Engine
 @router.post(
     "/captions",
     summary="Captions for a clip",
-    responses=problems(404, 408, 413, 422, 429, 503),
+    responses=problems(400, 404, 408, 413, 422, 429, 503),
     openapi_extra=_CAPTIONS_BODY,
 )
 async def search_captions(request: Request, engine: EngineDep) -> CaptionAnswer:

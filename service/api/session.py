@@ -37,7 +37,7 @@ def session(request: Request) -> Session:
     return Session(required=key is not None, authorized=key is None or authorized(request, key))
 
 
-@router.post("", summary="Log in", status_code=204, responses=problems(401, 413, 422))
+@router.post("", summary="Log in", status_code=204, responses=problems(400, 401, 413, 422))
 def log_in(given: Login, request: Request) -> Response:
     """Set a cookie that stands for the key until the browser is closed. Scripts cannot read it."""
     key = _key(request)

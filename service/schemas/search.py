@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from indexer.filters import ClipFilter
+from model.levels import LEVEL_NAMES
 from service.wanted import Wanted
 
 MAX_QUERY = 1000
@@ -45,8 +46,12 @@ Queries = Annotated[
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_WEIGHT = {"type": "number", "minimum": 0}
 Weights = Annotated[
     dict[str, Weight],
+    WithJsonSchema(
+        {"type": "object", "properties": dict.fromkeys(LEVEL_NAMES, _WEIGHT), "additionalProperties": False}
+    ),
     Field(description="Weight of each level; levels that are left out keep the weight of the model."),
 ]
 

@@ -121,7 +121,7 @@ def test_the_command_line_asks_a_server(built_world: World, monkeypatch: pytest.
         monkeypatch.setenv("QUARTET_API_KEY", KEY)
         shown = CliRunner().invoke(app, there)
         assert shown.exit_code == 0, shown.output
-        assert "generation 000002" in shown.stdout
+        assert "generation 000003" in shown.stdout
         answer = json.loads(CliRunner().invoke(app, [*there, "--json"]).stdout)
         assert len(answer["hits"]) == 2
         both = CliRunner().invoke(app, [*there, "--library", str(built_world.library)])

@@ -133,7 +133,7 @@ def test_a_job_that_cannot_run_says_why(client: TestClient, tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "library" / "generations")
     made = client.post("/v1/jobs", json={"folder": "films"})
     job = ended(client, made.headers["location"])
-    assert job["state"] == "failed" and "damaged" in job["error"]
+    assert job["state"] == "failed" and "cannot be read" in job["error"]
 
 
 def test_without_folders_there_are_no_jobs(built_world: World) -> None:

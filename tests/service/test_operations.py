@@ -77,7 +77,7 @@ def test_the_counts_follow_the_requests(built_world: World) -> None:
 def test_readiness_says_what_is_served(client: TestClient, built_world: World) -> None:
     ready = client.get("/readyz").json()
     assert ready["library_path"] == str(built_world.library.resolve())
-    assert (ready["device"], ready["generation"], ready["model"]["name"]) == ("cpu", "000002", "fake-0")
+    assert (ready["device"], ready["generation"], ready["model"]["name"]) == ("cpu", "000003", "fake-0")
 
 
 def test_a_line_of_the_log_has_the_id_of_its_request(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,13 @@ import pytest
 import schemathesis
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from benchmarks.fuzz import random_uploads
 from model.fake import FakeEncoder
@@ -26,6 +33,13 @@ if TYPE_CHECKING:
 PROBLEM = "application/problem+json"
 SEED = 7
 SEARCH = b"POST /v1/search/clips HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
 BOUNDED = hypothesis.settings(
     max_examples=25,
     deadline=None,
@@ -56,7 +70,7 @@ def test_requests_made_from_the_description(app: FastAPI, method: str, path: str
     @BOUNDED
     @hypothesis.given(case=operation.as_strategy())
     def conforms(case: Any) -> None:
-        case.call_and_validate()
+        case.call_and_validate(checks=CHECKS)
 
     conforms()
 
