@@ -33,7 +33,9 @@ export function parse(search) {
 function weightsOf(text) {
   const pairs = text.split(",").map((pair) => pair.split("="));
   return Object.fromEntries(
-    pairs.filter(([level, w]) => LEVELS.includes(level) && atLeastNought(w ?? null) !== null).map(([l, w]) => [l, Number(w)]),
+    pairs
+      .filter(([level, weight]) => LEVELS.includes(level) && atLeastNought(weight ?? null) !== null)
+      .map(([level, weight]) => [level, Number(weight)]),
   );
 }
 

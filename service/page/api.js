@@ -63,7 +63,8 @@ export const failures = (offset, limit, signal) => call(`/v1/failures?offset=${o
 // `wanted`: k, offset, weights, filter, min_score.
 export const searchClips = (query, wanted, signal) => post("/v1/search/clips", { query, ...wanted }, signal);
 
-export const similarClips = (clipId, wanted, signal) => post("/v1/search/similar", { clip_id: clipId, ...wanted }, signal);
+export const similarClips = (clipId, wanted, signal) =>
+  post("/v1/search/similar", { clip_id: clipId, ...wanted }, signal);
 
 export const captionsOfClip = (clipId, wanted, signal) =>
   post("/v1/search/captions", { clip_id: clipId, ...wanted }, signal);
@@ -93,10 +94,14 @@ export function uploadVideos(files, told, signal) {
     request.addEventListener("load", () => {
       const { status, response } = request;
       if (status < 400 && response) resolve(response);
-      else reject(new Problem({ title: `The service answered ${status}`, detail: request.statusText, ...response, status }));
+      else {
+        const title = `The service answered ${status}`;
+        reject(new Problem({ title, detail: request.statusText, ...response, status }));
+      }
     });
     request.addEventListener("error", () => {
-      reject(new Problem({ title: "The upload has ended early", detail: "Check that the service is running, then try again." }));
+      const detail = "Check that the service is running, then try again.";
+      reject(new Problem({ title: "The upload has ended early", detail }));
     });
     signal.addEventListener("abort", () => request.abort());
     request.addEventListener("abort", () => reject(signal.reason));

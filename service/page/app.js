@@ -111,7 +111,8 @@ async function answer(view, state, signal) {
 
 function listen() {
   const query = byId("query");
-  const type = () => go({ ...asked(), tab: "clips", q: query.value.trim() || null, like: null, show: null }, { live: true, delay: TYPING });
+  const typed = () => ({ ...asked(), tab: "clips", q: query.value.trim() || null, like: null, show: null });
+  const type = () => go(typed(), { live: true, delay: TYPING });
   query.addEventListener("input", (event) => event.isComposing || type());
   query.addEventListener("compositionend", type);
   query.addEventListener("change", settle);
@@ -119,7 +120,7 @@ function listen() {
     event.preventDefault();
     clearTimeout(timer);
     answered = null;
-    go({ ...asked(), tab: "clips", q: query.value.trim() || null, like: null, show: null });
+    go(typed());
     // On a phone the keyboard would cover the results.
     if (matchMedia("(hover: none)").matches) query.blur();
   });
@@ -149,7 +150,8 @@ async function copy() {
 
 async function showLibrary() {
   const { counts, model, levels, examples } = await api.library();
-  byId("library").textContent = `${count(counts.clips, "clip")} of ${count(counts.videos, "video")} · ${count(counts.captions, "caption")}`;
+  const held = `${count(counts.clips, "clip")} of ${count(counts.videos, "video")}`;
+  byId("library").textContent = `${held} · ${count(counts.captions, "caption")}`;
   byId("note").textContent = `Model: ${model.name}. ${model.note}`;
   weights.use(levels);
   byId("examples").replaceChildren(

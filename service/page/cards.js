@@ -33,7 +33,8 @@ class Cards {
       node.remove();
       this.known.delete(id);
     }
-    cards.forEach(({ node }, i) => this.node.children[i] !== node && this.node.insertBefore(node, this.node.children[i] ?? null));
+    const places = this.node.children;
+    cards.forEach(({ node }, i) => places[i] !== node && this.node.insertBefore(node, places[i] ?? null));
     if (before.size && !still.matches) this.glide(before);
   }
 

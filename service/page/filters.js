@@ -27,7 +27,8 @@ export class Filters {
     this.titles = new Map();
     this.chosen = el("ul", { className: "chosen", ariaLabel: "Chosen videos" });
     this.options = el("datalist", { id: "videos" });
-    this.video = el("input", { type: "text", placeholder: "Any", autocomplete: "off", ariaLabel: "Only in this video" });
+    this.video = el("input", { type: "text", placeholder: "Any", ariaLabel: "Only in this video" });
+    this.video.autocomplete = "off";
     this.video.setAttribute("list", "videos");
     this.video.addEventListener("focus", () => this.offer(), { once: true });
     this.video.addEventListener("input", () => this.choose());
@@ -99,7 +100,9 @@ export class Filters {
   tag(id) {
     const title = this.titles.get(id);
     const remove = el("button", { type: "button", ariaLabel: `Search in other videos than ${title} too` }, icon("close"));
-    remove.addEventListener("click", () => this.changed({ videos: this.state.videos.filter((other) => other !== id) }));
+    remove.addEventListener("click", () => {
+      this.changed({ videos: this.state.videos.filter((other) => other !== id) });
+    });
     return el("li", {}, el("span", {}, title), remove);
   }
 

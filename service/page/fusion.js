@@ -16,7 +16,8 @@ export function reranked(answer, weights) {
 }
 
 function weighed(hit, wanted) {
-  const here = Object.entries(hit.levels).map(([name, level]) => [name, level, level.weight === 0 ? 0 : wanted(name)]);
+  const weightOf = (name, level) => (level.weight === 0 ? 0 : wanted(name));
+  const here = Object.entries(hit.levels).map(([name, level]) => [name, level, weightOf(name, level)]);
   const total = here.reduce((sum, [, , weight]) => sum + weight, 0);
   if (total === 0) return null;
   const levels = Object.fromEntries(

@@ -8,6 +8,7 @@ import { button, say } from "./states.js";
 // Milliseconds between two looks at a job.
 const PACE = 700;
 const SHOWN = 5;
+const NAMES = 3;
 
 const ENDED = ["done", "failed", "cancelled"];
 const WORDS = { queued: "Waiting", running: "Indexing", done: "Done", failed: "Failed", cancelled: "Cancelled" };
@@ -33,7 +34,8 @@ export async function showJobs(changed, signal) {
   ];
   draw(list, jobs, signal);
   if (jobs.some(isOpen)) watch().catch((error) => (wrong.textContent = error.message));
-  return el("section", { className: "adding", ariaLabel: "Add videos" }, el("h2", {}, "Add videos"), ...ways, wrong, list);
+  const title = el("h2", {}, "Add videos");
+  return el("section", { className: "adding", ariaLabel: "Add videos" }, title, ...ways, wrong, list);
 }
 
 const isOpen = (job) => !ENDED.includes(job.state);
@@ -53,7 +55,7 @@ function watching(list, changed, signal) {
     const ended = jobs.filter((job) => open.has(job.id) && !now.has(job.id));
     open = now;
     if (ended.length) {
-      say(`Indexing ${ended[0].source}: ${WORDS[ended[0].state].toLowerCase()}`);
+      say(`Indexing ${named(ended[0].source)}: ${WORDS[ended[0].state].toLowerCase()}`);
       changed();
     }
     // A look that fails is repeated: the job goes on without being looked at.
@@ -65,7 +67,8 @@ function uploadWay(begin, signal) {
   const input = el("input", { type: "file", id: "add", accept: "video/*,.mkv,.avi,.ts,.flv", multiple: true });
   const sent = el("progress", { max: 1, value: 0, hidden: true, ariaLabel: "Sent" });
   const label = el("label", { className: "drop takes-files" }, input, icon("drop"));
-  label.append(el("span", {}, el("b", {}, "Choose videos"), " or drop them here"), el("small", {}, "They are kept and indexed."), sent);
+  const invitation = el("span", {}, el("b", {}, "Choose videos"), " or drop them here");
+  label.append(invitation, el("small", {}, "They are kept and indexed."), sent);
   const send = (files) => {
     if (!files.length) return;
     sent.hidden = false;
@@ -88,7 +91,8 @@ function uploadWay(begin, signal) {
 
 function folderWay(folders, begin, signal) {
   const folder = el("select", { ariaLabel: "Folder" }, ...folders.map((name) => el("option", { value: name }, name)));
-  const path = el("input", { type: "text", placeholder: "all of it, or a path in it", ariaLabel: "Path in the folder" });
+  const path = el("input", { type: "text", ariaLabel: "Path in the folder" });
+  path.placeholder = "all of it, or a path in it";
   const start = el("button", { type: "submit", className: "primary" }, "Index");
   const form = el("form", { className: "folder" }, el("span", {}, "Folder"), folder, path, start);
   form.addEventListener("submit", (event) => {
@@ -108,25 +112,42 @@ function draw(list, jobs, signal) {
     row.said = says;
     return row;
   });
-  if (shown.some((row, i) => list.children[i] !== row) || shown.length !== list.children.length) list.replaceChildren(...shown);
+  const others = shown.length !== list.children.length || shown.some((row, i) => list.children[i] !== row);
+  if (others) list.replaceChildren(...shown);
 }
+
+// What a job indexes, for people: uploads are kept under names that begin with twelve hexadecimal digits.
+function named(source) {
+  if (!source.startsWith("upload: ")) return source;
+  const files = source.slice("upload: ".length).split(", ").map(plainName);
+  const rest = files.length - NAMES;
+  return rest > 0 ? `${files.slice(0, NAMES).join(", ")} and ${rest} more` : files.join(", ");
+}
+
+const plainName = (file) => file.replace(/^[0-9a-f]{12}-/, "");
 
 function parts(job, signal, row) {
   const { progress, report, error } = job;
-  const head = el("div", { className: "head" }, el("b", {}, job.source), el("span", { className: `state ${job.state}` }, WORDS[job.state]));
-  const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${job.source}` }) : null;
+  const state = el("span", { className: `state ${job.state}` }, WORDS[job.state]);
+  const head = el("div", { className: "head" }, el("b", {}, named(job.source)), state);
+  const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${named(job.source)}` }) : null;
   if (bar && progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
   const stop = isOpen(job) ? button("Cancel", () => api.cancelJob(job.id, signal).catch(() => {})) : null;
-  const refused = report?.refused.length
-    ? el("details", { open: row.querySelector("details")?.open ?? false }, el("summary", {}, `${count(report.refused.length, "file")} refused`), el("ul", { className: "failures" }, ...report.refused.map(failureItem)))
-    : null;
+  const refused = report?.refused.length ? refusedOf(report, row.querySelector("details")?.open ?? false) : null;
   return [head, bar, el("p", {}, error ?? told(job)), refused, stop].filter(Boolean);
+}
+
+function refusedOf({ refused }, open) {
+  const items = refused.map((one) => failureItem({ ...one, file: plainName(one.file) }));
+  const summary = el("summary", {}, `${count(items.length, "file")} refused`);
+  return el("details", { open }, summary, el("ul", { className: "failures" }, ...items));
 }
 
 function told({ state, progress, report }) {
   if (report) {
     const { indexed, unchanged, moved, removed } = report;
-    const rest = Object.entries({ unchanged, moved, removed }).filter(([, n]) => n).map(([what, n]) => `${n} ${what}`);
+    const others = Object.entries({ unchanged, moved, removed }).filter(([, n]) => n > 0);
+    const rest = others.map(([what, n]) => `${n} ${what}`);
     return [`${count(indexed, "video")} indexed`, ...rest, `in ${seconds(report.seconds)}`].join(", ");
   }
   if (state === "queued") return "Begins when the one before has ended.";
@@ -134,5 +155,5 @@ function told({ state, progress, report }) {
   if (!progress) return "The model is being loaded.";
   const { done, total, file, clips_per_second: pace, seconds_left: left } = progress;
   const parts = [`${done} of ${count(total, "file")}`, pace ? `${pace.toFixed(1)} clips/s` : null];
-  return [...parts, left === null ? null : `${seconds(left)} left`, file].filter(Boolean).join(" · ");
+  return [...parts, left === null ? null : `${seconds(left)} left`, file && plainName(file)].filter(Boolean).join(" · ");
 }

@@ -27,10 +27,12 @@ export function makeBars() {
   const rows = LEVELS.map((name) => {
     const fill = el("span", { className: "fill" });
     const value = el("span", { className: "value" });
-    const row = el("li", { data: { level: name } }, el("span", {}, name), el("span", { className: "track" }, fill), value);
+    const track = el("span", { className: "track" }, fill);
+    const row = el("li", { data: { level: name } }, el("span", {}, name), track, value);
     return { name, row, fill, value };
   });
-  const node = el("ul", { className: "bars", ariaLabel: "What each level gave to the score" }, ...rows.map((r) => r.row));
+  const node = el("ul", { className: "bars", ariaLabel: "What each level gave to the score" });
+  node.append(...rows.map(({ row }) => row));
   const update = (levels, longest) => {
     for (const { name, row, fill, value } of rows) {
       const level = levels[name];
@@ -67,7 +69,10 @@ function chip(level, word, shown) {
 
 // What the parser read off a sentence, as a line.
 export function readAs(asked) {
-  const chips = WORDS.flatMap(([level, field]) => asked[field].map((word) => el("li", { data: { level }, title: level }, word)));
+  const chips = WORDS.flatMap(([level, field]) =>
+    asked[field].map((word) => el("li", { data: { level }, title: level }, word)),
+  );
   if (!chips.length) return [];
-  return [el("span", {}, "Read as"), el("ul", { className: "chips", ariaLabel: "What was read off the sentence" }, ...chips)];
+  const list = el("ul", { className: "chips", ariaLabel: "What was read off the sentence" }, ...chips);
+  return [el("span", {}, "Read as"), list];
 }

@@ -27,7 +27,8 @@ export async function answer(state, signal) {
   show(el("div", { className: "library" }, ...parts.filter(Boolean)));
   byId("read").replaceChildren();
   const refused = counts.failures ? `, ${count(counts.failures, "refused file")}` : "";
-  say(`${count(counts.videos, "video")}, ${count(counts.clips, "clip")}, ${count(counts.captions, "caption")}${refused}. Generation ${generation}.`);
+  const held = [count(counts.videos, "video"), count(counts.clips, "clip"), count(counts.captions, "caption")];
+  say(`${held.join(", ")}${refused}. Generation ${generation}.`);
   busy(false);
 }
 
@@ -73,8 +74,10 @@ function watcher() {
 
 function videoRow(video, look, signal) {
   const pictures = el("div", { className: "pictures" });
-  const facts = [seconds(video.duration), `${video.width}×${video.height}`, bytes(video.bytes), count(video.clips, "clip")];
-  const within = el("a", { className: "action", href: href({ videos: [video.video_id] }) }, icon("search"), "Search in it");
+  const size = `${video.width}×${video.height}`;
+  const facts = [seconds(video.duration), size, bytes(video.bytes), count(video.clips, "clip")];
+  const there = href({ videos: [video.video_id] });
+  const within = el("a", { className: "action", href: there }, icon("search"), "Search in it");
   within.ariaLabel = `Search in ${video.title}`;
   const about = el(
     "div",

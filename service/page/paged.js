@@ -16,7 +16,8 @@ export async function paged({ load, draw, className, label }) {
     foot.replaceChildren(...(left > 0 && items.length ? [button(`${left.toLocaleString("en")} more`, next)] : []));
     if (at) list.children[at]?.querySelector("a, button")?.focus({ preventScroll: true });
   };
-  const next = () => extend().catch((error) => error.name !== "AbortError" && foot.replaceChildren(problem(error, next)));
+  const failed = (error) => error.name !== "AbortError" && foot.replaceChildren(problem(error, next));
+  const next = () => extend().catch(failed);
   await extend();
   return node;
 }

@@ -33,7 +33,7 @@ export function preview(clip, address, label) {
     moving = null;
   };
   link.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && begin());
-  link.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && !link.matches(":focus-visible") && end());
+  link.addEventListener("pointerleave", () => link.matches(":focus-visible") || end());
   link.addEventListener("focus", () => link.matches(":focus-visible") && begin());
   link.addEventListener("blur", end);
   return link;

@@ -89,6 +89,7 @@ export class Ranking {
   told() {
     const { exact, took_ms: took, hits } = this.answer;
     const total = took.encode + took.search + took.hydrate;
-    return `Best ${count(hits.length, this.word)} in ${total < 10 ? total.toFixed(1) : total.toFixed(0)} ms, ${exact ? "exact" : "approximate"}`;
+    const time = `${total.toFixed(total < 10 ? 1 : 0)} ms`;
+    return `Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`;
   }
 }

@@ -70,7 +70,8 @@ function draw(clip) {
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
-  const unplayable = el("p", { className: "unplayable", role: "alert", hidden: true }, "This browser cannot play the file.");
+  const unplayable = el("p", { className: "unplayable", role: "alert", hidden: true });
+  unplayable.textContent = "This browser cannot play the file.";
   video.addEventListener("error", () => (unplayable.hidden = false));
   const rewind = el("button", { type: "button", className: "ghost" }, "Play the clip");
   rewind.addEventListener("click", () => {
@@ -120,10 +121,12 @@ function why() {
     const cell = (text) => el("td", {}, text);
     const head = el("th", { scope: "row", data: { level: name } }, name, el("small", {}, HINTS[name]));
     if (weight === 0) return el("tr", { className: "silent" }, head, cell("–"), cell("0"), cell("–"));
-    return el("tr", {}, head, cell(signed(activation)), cell(`× ${Number(weight.toFixed(2))}`), cell(signed(contribution)));
+    const counted = cell(`× ${Number(weight.toFixed(2))}`);
+    return el("tr", {}, head, cell(signed(activation)), counted, cell(signed(contribution)));
   });
   const heads = ["Level", "Score", "Weight", "Gives"].map((text) => el("th", { scope: "col" }, text));
-  const total = el("tr", {}, el("th", { scope: "row", colSpan: 3 }, "Score of the clip"), el("td", {}, signed(hit.score)));
+  const sum = el("th", { scope: "row", colSpan: 3 }, "Score of the clip");
+  const total = el("tr", {}, sum, el("td", {}, signed(hit.score)));
   const table = el(
     "table",
     {},

@@ -117,7 +117,9 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
     """
     with ExitStack() as closing:
 
-        def make(size: str = "desk", at: str = address, expected: str = "ERR_CONNECTION_REFUSED", **options: object) -> Page:
+        def make(
+            size: str = "desk", at: str = address, expected: str = "ERR_CONNECTION_REFUSED", **options: object
+        ) -> Page:
             width, height = SIZES[size]
             phone = size == "phone"
             context = browser.new_context(

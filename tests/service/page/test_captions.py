@@ -35,7 +35,9 @@ def test_describes_a_hit(any_page: Page) -> None:
     expect(cards(page)).to_have_count(5)
     assert cards(page).first.locator(".bars li").count() == 4
     expect(page.locator("#subject")).to_contain_text("a red square sliding past a wall")
-    expect(page.get_by_role("navigation").get_by_role("link", name="Describe")).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Describe")).to_have_attribute(
+        "aria-current", "page"
+    )
     expect(page).to_have_url(re.compile(r"/\?clip=\d+$"))
     # From a sentence back to clips.
     text = cards(page).first.locator("p").first.inner_text()

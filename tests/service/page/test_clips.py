@@ -46,7 +46,7 @@ def test_a_part_of_a_film_plays_from_its_second(page: Page) -> None:
 
 def test_a_hit_is_leafed_through_until_it_plays(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/media", lambda route: held.append(route))
+    page.route("**/media", held.append)
     page.goto(f"/?q={QUERY}")
     first = cards(page).locator(".screen").first
     first.hover()
@@ -78,7 +78,10 @@ def test_a_hit_opens_at_its_second(any_page: Page) -> None:
     viewer = page.get_by_role("dialog")
     expect(viewer.get_by_role("heading", name="film")).to_be_visible()
     # Whole and above its title, not below it.
-    film_box, title_box = viewer.locator("video").bounding_box(), viewer.get_by_role("heading", name="film").bounding_box()
+    film_box, title_box = (
+        viewer.locator("video").bounding_box(),
+        viewer.get_by_role("heading", name="film").bounding_box(),
+    )
     assert film_box["y"] >= 0
     assert film_box["y"] + film_box["height"] <= title_box["y"] or film_box["x"] + film_box["width"] <= title_box["x"]
     expect(viewer).to_contain_text("0:04 to 0:06, 2.0 s")

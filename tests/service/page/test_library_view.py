@@ -106,7 +106,9 @@ def test_a_job_shows_how_far_it_is(page: Page) -> None:
     now[0] = JOB | {"state": "running"}
     expect(job).to_contain_text("The model is being loaded.")
     now[0] = JOB | {"state": "running", "progress": PROGRESS}
-    expect(job).to_contain_text("3 of 12 files \N{MIDDLE DOT} 4.5 clips/s \N{MIDDLE DOT} 2.0 s left \N{MIDDLE DOT} c.mp4")
+    expect(job).to_contain_text(
+        "3 of 12 files \N{MIDDLE DOT} 4.5 clips/s \N{MIDDLE DOT} 2.0 s left \N{MIDDLE DOT} c.mp4"
+    )
     bar = job.get_by_role("progressbar")
     assert bar.evaluate("(bar) => [bar.value, bar.max]") == [3, 12]
     now[0] = JOB | {"state": "done", "progress": PROGRESS | {"done": 12}, "report": REPORT}
@@ -125,7 +127,9 @@ def open_house(world: World, tmp_path: Path) -> Settings:
     )
 
 
-def test_uploaded_videos_are_indexed_and_appear(visit: Visit, open_house: Settings, films: World, tmp_path: Path) -> None:
+def test_uploaded_videos_are_indexed_and_appear(
+    visit: Visit, open_house: Settings, films: World, tmp_path: Path
+) -> None:
     film = tmp_path / "holiday.mp4"
     film.write_bytes(next(films.library.parent.glob("films/film.mp4")).read_bytes())
     with running(open_house) as address:
@@ -135,6 +139,9 @@ def test_uploaded_videos_are_indexed_and_appear(visit: Visit, open_house: Settin
         expect(videos).to_have_count(5)
         page.get_by_label("Choose videos").set_input_files([film])
         expect(page.get_by_role("list", name="Indexing")).to_contain_text("1 video indexed", timeout=60_000)
+        expect(page.get_by_role("list", name="Indexing").locator(".head")).to_have_text(
+            re.compile("^holiday.mp4(Indexing|Done)$")
+        )
         expect(videos).to_have_count(6)
         expect(page.get_by_role("status")).to_contain_text("6 videos, 6 clips")
         # What is wrong with a job is told beside it.

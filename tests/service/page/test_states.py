@@ -107,7 +107,7 @@ def test_can_be_read_in_the_light_and_in_the_dark(visit: Visit) -> None:
         page = visit(color_scheme=scheme)
         for place in ("/", f"/?q={QUERY}", "/?clip=1", "/?tab=captions", "/?tab=library"):
             page.goto(place)
-            if place != "/" and place != "/?tab=captions":
+            if place not in {"/", "/?tab=captions"}:
                 expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
                 expect(page.locator("#results")).not_to_have_css("opacity", "0.6")
             else:

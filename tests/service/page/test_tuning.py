@@ -29,7 +29,7 @@ def test_sliders_rank_again_at_once(any_page: Page) -> None:
     before = page.evaluate(ORDER)
     opened(page)
     held: list[Route] = []
-    page.route("**/v1/search/clips", lambda route: held.append(route))
+    page.route("**/v1/search/clips", held.append)
     with page.expect_request(lambda request: len((request.post_data_json or {}).get("weights", ())) == 3):
         for level in ("entity", "action", "relation"):
             slide(page, level, 0)
