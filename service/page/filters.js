@@ -99,7 +99,8 @@ export class Filters {
 
   tag(id) {
     const title = this.titles.get(id);
-    const remove = el("button", { type: "button", ariaLabel: `Search in other videos than ${title} too` }, icon("close"));
+    const remove = el("button", { type: "button" }, icon("close"));
+    remove.ariaLabel = `Search in other videos than ${title} too`;
     remove.addEventListener("click", () => {
       this.changed({ videos: this.state.videos.filter((other) => other !== id) });
     });

@@ -21,7 +21,10 @@ function weighed(hit, wanted) {
   const total = here.reduce((sum, [, , weight]) => sum + weight, 0);
   if (total === 0) return null;
   const levels = Object.fromEntries(
-    here.map(([name, level, weight]) => [name, { ...level, weight, contribution: (weight * level.activation) / total }]),
+    here.map(([name, level, weight]) => {
+      const contribution = (weight * level.activation) / total;
+      return [name, { ...level, weight, contribution }];
+    }),
   );
   const score = Object.values(levels).reduce((sum, level) => sum + level.contribution, 0);
   return { ...hit, levels, score };

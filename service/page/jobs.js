@@ -154,6 +154,11 @@ function told({ state, progress, report }) {
   if (state === "cancelled") return "Stopped before it began.";
   if (!progress) return "The model is being loaded.";
   const { done, total, file, clips_per_second: pace, seconds_left: left } = progress;
-  const parts = [`${done} of ${count(total, "file")}`, pace ? `${pace.toFixed(1)} clips/s` : null];
-  return [...parts, left === null ? null : `${seconds(left)} left`, file && plainName(file)].filter(Boolean).join(" · ");
+  const facts = [
+    `${done} of ${count(total, "file")}`,
+    pace ? `${pace.toFixed(1)} clips/s` : null,
+    left === null ? null : `${seconds(left)} left`,
+    file && plainName(file),
+  ];
+  return facts.filter(Boolean).join(" · ");
 }

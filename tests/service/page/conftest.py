@@ -1,4 +1,4 @@
-"""The page in a real browser, over a small library with a film of several clips, at the width of a phone and of a desk."""
+"""The page in a real browser, as wide as a phone and as a desk, over a small library with a film of several clips."""
 
 from __future__ import annotations
 

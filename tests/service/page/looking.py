@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, Route
 
 QUERY = "a red square sliding"
 
@@ -19,3 +21,12 @@ def type_query(page: Page, text: str = QUERY) -> None:
 
 def on_phone(page: Page) -> bool:
     return page.evaluate("matchMedia('(hover: none)').matches")
+
+
+def keep_in(held: list[Route]) -> Callable[[Route], None]:
+    """A handler that leaves requests without an answer and keeps them. (Playwright does not take `held.append`.)"""
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    return keep

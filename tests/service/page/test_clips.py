@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.service.page.conftest import PART, Visit
-from tests.service.page.looking import QUERY, cards
+from tests.service.page.looking import QUERY, cards, keep_in
 
 MOVES = "(link) => link.querySelector('video.on')?.currentTime > {}"
 FILM = re.compile("film")
@@ -46,7 +46,7 @@ def test_a_part_of_a_film_plays_from_its_second(page: Page) -> None:
 
 def test_a_hit_is_leafed_through_until_it_plays(page: Page) -> None:
     held: list[Route] = []
-    page.route("**/media", held.append)
+    page.route("**/media", keep_in(held))
     page.goto(f"/?q={QUERY}")
     first = cards(page).locator(".screen").first
     first.hover()

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.service.page.looking import QUERY, cards, type_query
+from tests.service.page.looking import QUERY, cards, keep_in, type_query
 
 CLIPS = 8
 
@@ -123,7 +123,7 @@ def test_an_address_that_makes_no_sense_is_the_start_page(page: Page) -> None:
 
 def test_typing_does_not_wait_for_the_library(page: Page) -> None:
     asked: list[Route] = []
-    page.route("**/v1/library", asked.append)
+    page.route("**/v1/library", keep_in(asked))
     with page.expect_request("**/v1/library"):
         page.goto("/")
     page.get_by_label("Describe a clip").fill("a red square")

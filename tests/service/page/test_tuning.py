@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.service.page.conftest import Visit
-from tests.service.page.looking import QUERY, cards, on_phone
+from tests.service.page.looking import QUERY, cards, keep_in, on_phone
 
 ORDER = "[...document.querySelectorAll('#results .card')].map((card) => card.dataset.id)"
 
@@ -29,7 +29,7 @@ def test_sliders_rank_again_at_once(any_page: Page) -> None:
     before = page.evaluate(ORDER)
     opened(page)
     held: list[Route] = []
-    page.route("**/v1/search/clips", held.append)
+    page.route("**/v1/search/clips", keep_in(held))
     with page.expect_request(lambda request: len((request.post_data_json or {}).get("weights", ())) == 3):
         for level in ("entity", "action", "relation"):
             slide(page, level, 0)
