@@ -133,7 +133,7 @@ def problem_response(
         type=f"/problems#{kind.slug}" if kind.slug else "about:blank",
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=_encodable(detail),
         instance=request.url.path,
         request_id=request_id(request),
         **extensions,
@@ -191,7 +191,10 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [FieldError(field=".".join(map(str, item["loc"])), detail=_sentence(item)) for item in error.errors()]
+    fields = [
+        FieldError(field=_encodable(".".join(map(str, item["loc"]))), detail=_encodable(_sentence(item)))
+        for item in error.errors()
+    ]
     detail = " ".join(item.detail for item in fields)
     return problem_response(request, INVALID_REQUEST, detail, errors=fields)
 
@@ -210,6 +213,11 @@ async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     detail = "The service failed to answer. The log has the cause under this request id."
     LOG.error("%s %s: %s", request_id(request), request.url.path, type(error).__name__)
     return problem_response(request, INTERNAL, detail, headers={"X-Request-ID": request_id(request)})
+
+
+def _encodable(text: str) -> str:
+    """A message that names what was sent may hold half a surrogate pair, which JSON text cannot."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _sentence(item: Mapping[str, Any]) -> str:

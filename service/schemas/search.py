@@ -15,11 +15,15 @@ MAX_QUERIES = 64
 MAX_K = 100
 MAX_OFFSET = 1000
 MAX_FILTER_IDS = 1000
+MIN_WEIGHT, MAX_WEIGHT = 1e-3, 1e3
+"""Of levels that count."""
 
 
 def checked_query(text: str) -> str:
-    """`text` without the blanks around it. Raises ValueError if it is empty or too long."""
+    """`text` without the blanks around it. Raises ValueError if it is empty, too long or no text."""
     text = text.strip()
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("The query holds half of a surrogate pair, which stands for no character.")
     if not text:
         raise ValueError("The query is empty. Describe a clip in a sentence.")
     if len(text) > MAX_QUERY:
@@ -45,8 +49,17 @@ Queries = Annotated[
 # SQLite's integers have 64 bits; a larger id is a malformed request, not a database error.
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_WEIGHT = {"type": "number", "minimum": 0}
+
+
+def checked_weight(weight: float) -> float:
+    """Raises ValueError for a weight that single precision might lose beside the others."""
+    if 0 < weight < MIN_WEIGHT:
+        raise ValueError(f"A weight must be 0 or between {MIN_WEIGHT:g} and {MAX_WEIGHT:g}, not {weight:g}.")
+    return weight
+
+
+Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False), AfterValidator(checked_weight)]
+_WEIGHT = {"type": "number", "minimum": 0, "maximum": MAX_WEIGHT}
 Weights = Annotated[
     dict[str, Weight],
     WithJsonSchema(

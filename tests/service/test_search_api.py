@@ -113,6 +113,8 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": "a", "filter": {"colour": "red"}}, "body.filter.colour"),
         ({"query": "a", "k": 101}, "body.k"),
         ({"query": "a", "weights": {"action": -1}}, "body.weights.action"),
+        ({"query": "a", "weights": {"action": 1e38}}, "body.weights.action"),
+        ({"query": "a", "weights": {"action": 1e-9}}, "body.weights.action"),
         ({"query": "a", "colour": "red"}, "body.colour"),
     ],
 )
