@@ -50,4 +50,8 @@ export const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? 
 // A minus sign is as wide as a plus; a hyphen is not.
 export const signed = (value, digits = 3) => value.toFixed(digits).replace("-", "\u2212");
 
+// Plays, if it can. Playing is refused where it is stopped before it has begun, which leaving a card does, and where
+// the browser cannot play the file, which the video's own error event tells.
+export const play = (video) => video.play().catch((error) => console.debug(error.message));
+
 export const still = matchMedia("(prefers-reduced-motion: reduce)");

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { count, el, icon, seconds } from "./dom.js";
-import { failureItem } from "./failure.js";
+import { failureItem, plainName } from "./failure.js";
 import { button, say } from "./states.js";
 
 // Milliseconds between two looks at a job.
@@ -19,7 +19,9 @@ export async function showJobs(changed, signal) {
   if (!folders.length && !uploads && !jobs.length) return null;
   const list = el("ul", { className: "jobs", ariaLabel: "Indexing" });
   const wrong = el("p", { className: "wrong", role: "alert" });
-  const watch = watching(list, changed, signal);
+  const cancel = (job) => begin(() => api.cancelJob(job.id, signal));
+  const show = (jobs) => draw(list, jobs, cancel);
+  const watch = watching(show, changed, signal);
   const begin = async (start) => {
     wrong.textContent = "";
     try {
@@ -32,7 +34,7 @@ export async function showJobs(changed, signal) {
     uploads ? uploadWay(begin, signal) : null,
     folders.length ? folderWay(folders, begin, signal) : null,
   ];
-  draw(list, jobs, signal);
+  show(jobs);
   if (jobs.some(isOpen)) watch().catch((error) => (wrong.textContent = error.message));
   const title = el("h2", {}, "Add videos");
   return el("section", { className: "adding", ariaLabel: "Add videos" }, title, ...ways, wrong, list);
@@ -41,7 +43,7 @@ export async function showJobs(changed, signal) {
 const isOpen = (job) => !ENDED.includes(job.state);
 
 // Looks at the jobs until none is left that may change.
-function watching(list, changed, signal) {
+function watching(show, changed, signal) {
   let timer = 0;
   let open = new Set();
   return async function look(begun = null) {
@@ -50,7 +52,7 @@ function watching(list, changed, signal) {
     if (begun) open.add(begun.id);
     if (signal.aborted) return;
     const { jobs } = await api.jobs(signal);
-    draw(list, jobs, signal);
+    show(jobs);
     const now = new Set(jobs.filter(isOpen).map((job) => job.id));
     const ended = jobs.filter((job) => open.has(job.id) && !now.has(job.id));
     open = now;
@@ -102,13 +104,13 @@ function folderWay(folders, begin, signal) {
   return form;
 }
 
-function draw(list, jobs, signal) {
+function draw(list, jobs, cancel) {
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
   const shown = jobs.slice(0, SHOWN).map((job) => {
     const row = rows.get(job.id) ?? el("li", { data: { id: job.id } });
     // A row that says the same keeps its place for who is reading it, and its button the focus.
     const says = JSON.stringify(job);
-    if (row.said !== says) row.replaceChildren(...parts(job, signal, row));
+    if (row.said !== says) row.replaceChildren(...parts(job, cancel, row));
     row.said = says;
     return row;
   });
@@ -116,7 +118,7 @@ function draw(list, jobs, signal) {
   if (others) list.replaceChildren(...shown);
 }
 
-// What a job indexes, for people: uploads are kept under names that begin with twelve hexadecimal digits.
+// What a job indexes, for people.
 function named(source) {
   if (!source.startsWith("upload: ")) return source;
   const files = source.slice("upload: ".length).split(", ").map(plainName);
@@ -124,21 +126,19 @@ function named(source) {
   return rest > 0 ? `${files.slice(0, NAMES).join(", ")} and ${rest} more` : files.join(", ");
 }
 
-const plainName = (file) => file.replace(/^[0-9a-f]{12}-/, "");
-
-function parts(job, signal, row) {
+function parts(job, cancel, row) {
   const { progress, report, error } = job;
   const state = el("span", { className: `state ${job.state}` }, WORDS[job.state]);
   const head = el("div", { className: "head" }, el("b", {}, named(job.source)), state);
   const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${named(job.source)}` }) : null;
   if (bar && progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
-  const stop = isOpen(job) ? button("Cancel", () => api.cancelJob(job.id, signal).catch(() => {})) : null;
+  const stop = isOpen(job) ? button("Cancel", () => cancel(job)) : null;
   const refused = report?.refused.length ? refusedOf(report, row.querySelector("details")?.open ?? false) : null;
   return [head, bar, el("p", {}, error ?? told(job)), refused, stop].filter(Boolean);
 }
 
 function refusedOf({ refused }, open) {
-  const items = refused.map((one) => failureItem({ ...one, file: plainName(one.file) }));
+  const items = refused.map(failureItem);
   const summary = el("summary", {}, `${count(items.length, "file")} refused`);
   return el("details", { open }, summary, el("ul", { className: "failures" }, ...items));
 }

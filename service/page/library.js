@@ -88,18 +88,25 @@ function videoRow(video, look, signal) {
     within,
   );
   const row = el("li", { className: video.clips > 1 ? "many" : "" }, pictures, about);
-  look(row, () => fill(pictures, video, PICTURES, signal).catch(() => pictures.classList.add("none")));
+  look(row, () => fill(pictures, video, PICTURES, signal));
   return row;
 }
 
+// Never rejects: what went wrong stands in the place of the pictures.
 async function fill(pictures, video, limit, signal) {
-  const { items } = await api.clipsOf(video.video_id, limit, signal);
+  let items;
+  try {
+    ({ items } = await api.clipsOf(video.video_id, limit, signal));
+  } catch (error) {
+    if (error.name !== "AbortError") pictures.replaceChildren(el("small", { className: "wrong" }, error.message));
+    return;
+  }
   const links = items.map((clip) =>
     preview(clip, href({ tab: "library", show: clip.clip_id }), `Open ${clip.title} at ${clock(clip.start)}`),
   );
   const left = video.clips - items.length;
   const rest = el("button", { type: "button", className: "ghost" }, `${left} more`);
-  rest.addEventListener("click", () => fill(pictures, video, 1000, signal).catch(() => {}));
+  rest.addEventListener("click", () => fill(pictures, video, 1000, signal));
   pictures.replaceChildren(...links, ...(left > 0 && limit < 1000 ? [rest] : []));
 }
 

@@ -1,7 +1,7 @@
 // A picture of a clip that plays, without sound, while it is pointed at or has the focus. Until its video has come, its
 // contact strip is leafed through. Nothing is fetched before it is wanted.
 
-import { el, seconds, still } from "./dom.js";
+import { el, play, seconds, still } from "./dom.js";
 
 // Frames in a contact strip (indexer/thumbnails.py).
 const LEAVES = 8;
@@ -47,7 +47,7 @@ function motion({ start, end, media_url: mediaUrl, strip_url: stripUrl }) {
   // The clip may be a part of its file: it is repeated within its times.
   const again = () => {
     video.currentTime = start;
-    video.play().catch(() => {});
+    play(video);
   };
   video.addEventListener("timeupdate", () => video.currentTime >= end - 0.02 && again());
   video.addEventListener("ended", again);
@@ -55,7 +55,7 @@ function motion({ start, end, media_url: mediaUrl, strip_url: stripUrl }) {
   return {
     nodes: [strip, video],
     // Where the browser cannot play the file, the strip goes on.
-    play: () => video.play().catch(() => {}),
+    play: () => play(video),
     stop: () => {
       video.pause();
       // Else the browser goes on loading what nobody sees.

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { asked, closeViewer, go } from "./address.js";
 import { action } from "./cards.js";
-import { byId, bytes, clock, count, el, icon, seconds, signed, still } from "./dom.js";
+import { byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "./dom.js";
 import { HINTS, LEVELS, words } from "./levels.js";
 import { problem } from "./states.js";
 
@@ -76,7 +76,7 @@ function draw(clip) {
   const rewind = el("button", { type: "button", className: "ghost" }, "Play the clip");
   rewind.addEventListener("click", () => {
     video.currentTime = clip.start;
-    video.play().catch(() => {});
+    play(video);
   });
   const only = el("a", { className: "action", href: onlyHere(clip) }, icon("film"), "Only this video");
   const captions = clip.captions.map(({ text }) => el("li", {}, text));

@@ -118,6 +118,21 @@ def test_a_job_shows_how_far_it_is(page: Page) -> None:
     expect(job).to_contain_text("It ends early.")
 
 
+def test_a_job_can_be_cancelled(page: Page) -> None:
+    now = [JOB | {"state": "running", "progress": PROGRESS}]
+
+    def cancel(route: Route) -> None:
+        now[0] = JOB | {"state": "cancelled"}
+        route.fulfill(json=now[0])
+
+    page.route("**/v1/jobs", lambda route: route.fulfill(json={"folders": [], "uploads": False, "jobs": now}))
+    page.route("**/v1/jobs/j1/cancel", cancel)
+    page.goto("/?tab=library")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("list", name="Indexing")).to_contain_text("Stopped before it began.")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
 @pytest.fixture
 def open_house(world: World, tmp_path: Path) -> Settings:
     """Settings of a service that takes uploads and a folder."""
