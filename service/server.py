@@ -38,13 +38,14 @@ def checked(settings: Settings) -> Settings:
             f"Listening on {settings.host} would let others in, and no API key is set. Set QUARTET_API_KEY or "
             "QUARTET_API_KEY_FILE, or allow it with QUARTET_ALLOW_NO_KEY=1."
         )
-    if key is None:
-        LOG.warning("Listening on %s without an API key: whoever reaches it may use it.", settings.host)
     return settings
 
 
 def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """A server for `app`. SIGINT and SIGTERM let requests finish, for `shutdown_grace` seconds at most."""
+
+    if settings.host not in LOOPBACK and settings.key() is None:
+        LOG.warning("Listening on %s without an API key: whoever reaches it may use it.", settings.host)
 
     class Protocol(_ImpatientProtocol):
         patience = settings.receive_timeout

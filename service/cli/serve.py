@@ -68,9 +68,9 @@ def run_server(settings: Settings) -> None:
     from service.logs import configure
     from service.server import checked, make_server
 
-    configure(settings)
     settings = checked(settings)
     engine = Engine.open(settings)
+    configure(settings)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(
         f"Serving {settings.library} with {engine.spec.name} on {engine.device}: "
