@@ -1,186 +1,169 @@
-// The page: its state is the address (?q=, ?clip=, &w=), so that every answer can be shared.
+// The page: puts the parts together. Its state is the address (address.js).
 
 import * as api from "./api.js";
+import { asked, go, href, listen as listenToAddress, settle } from "./address.js";
+import * as captions from "./captions.js";
+import * as clips from "./clips.js";
 import { byId, count, el } from "./dom.js";
-import { Weights } from "./levels.js";
-import * as results from "./results.js";
-import { screen } from "./screen.js";
+import { Filters, filtersIn } from "./filters.js";
+import { listen as listenToKeys } from "./keys.js";
+import * as library from "./library.js";
+import { busy, problem, say, show } from "./states.js";
+import * as subject from "./subject.js";
+import * as viewer from "./viewer.js";
+import { Weights } from "./weights.js";
 
-const K_CLIPS = 12;
-const K_CAPTIONS = 10;
+// Milliseconds without another letter, or another step of a slider, after which the service is asked.
+const TYPING = 220;
+const SLIDING = 60;
 
-const weights = new Weights(() => go(asked()));
+const views = { clips, captions, library };
+
+const weights = new Weights({
+  moved: (moved) => {
+    views[asked().tab].ranking?.preview(weights.all());
+    go({ ...asked(), weights: moved }, { live: true, delay: SLIDING });
+  },
+  rested: settle,
+});
+const filters = new Filters((patch) => go({ ...asked(), ...patch }, { live: true, delay: TYPING }));
+
 let running = new AbortController();
-let file = null;
-let lastQuery = null;
+let timer = 0;
+let answered = null;
 
-// What is asked for: {q} or {clip} or {tab: "captions"} or nothing; with `file`, the chosen video.
-function asked() {
-  const parameters = new URLSearchParams(location.search);
-  return { q: parameters.get("q"), clip: parameters.get("clip"), tab: parameters.get("tab") };
+function render(state, { delay }) {
+  const view = views[state.tab];
+  const asks = view.asks(state);
+  frame(state, asks);
+  const key = href({ ...state, show: null });
+  if (key !== answered) {
+    running.abort();
+    running = new AbortController();
+    clearTimeout(timer);
+    answered = key;
+    const { signal } = running;
+    if (!asks) clear();
+    else if (delay) timer = setTimeout(() => answer(view, state, signal), delay);
+    else answer(view, state, signal);
+  }
+  look(state);
 }
 
-function go({ q = null, clip = null, tab = null }) {
-  const parameters = new URLSearchParams();
-  if (q !== null) parameters.set("q", q);
-  if (clip !== null) parameters.set("clip", clip);
-  if (tab !== null) parameters.set("tab", tab);
-  const w = weights.write();
-  if (w) parameters.set("w", w);
-  const address = parameters.size ? `?${parameters}` : "/";
-  if (address !== (location.search || "/")) history.pushState(null, "", address);
-  return answer();
+// The viewer, as the address says.
+function look({ show, tab }) {
+  if (show === null) viewer.hide();
+  else viewer.show(show, tab === "clips" ? clips.ranking : null);
 }
 
-async function answer() {
-  running.abort();
-  running = new AbortController();
-  const { signal } = running;
-  const { q, clip, tab } = asked();
-  const captions = clip !== null || tab === "captions";
-  selectTab(captions ? "captions" : "clips");
-  // Without a query the box keeps what is being typed.
-  if (q !== null) byId("query").value = lastQuery = q;
-  document.title = q ? `${q} · Quartet` : "Quartet";
-  const working = q !== null || clip !== null || (captions && file !== null);
-  document.body.classList.toggle("answered", working);
-  document.body.classList.remove("failed");
-  results.clear();
-  byId("subject").hidden = clip === null && file === null;
-  if (!working) return;
+// All but the results.
+function frame(state, asks) {
+  document.body.dataset.tab = state.tab;
+  document.body.classList.toggle("answered", asks);
+  for (const link of document.querySelectorAll(".tabs a")) {
+    link.ariaCurrent = link.dataset.tab === state.tab ? "page" : null;
+  }
+  for (const tab of ["clips", "captions"]) byId(`ask-${tab}`).hidden = tab !== state.tab;
+  byId("tune").hidden = !asks || state.tab === "library";
+  const tuned = Object.keys(state.weights).length + filtersIn(state);
+  byId("tuned").hidden = tuned === 0;
+  byId("tuned").textContent = tuned;
+  byId("copy").hidden = !asks || state.tab === "library" || view(state).shareable?.(state) === false;
+  document.title = asks ? `${view(state).titleOf(state)} · Quartet` : "Quartet";
+  // The blanks of what is being typed are left alone.
+  if (state.tab === "clips" && byId("query").value.trim() !== (state.q ?? "")) byId("query").value = state.q ?? "";
+  weights.set(state.weights);
+  filters.set(state, { places: state.tab === "clips" });
+}
+
+const view = (state) => views[state.tab];
+
+function clear() {
+  show();
+  say("");
+  busy(false);
+  byId("read").replaceChildren();
+  subject.clear();
+}
+
+async function answer(view, state, signal) {
+  if (state.q !== null || state.tab === "library") subject.clear();
+  if (state.q === null) byId("read").replaceChildren();
+  const held = document.activeElement;
   try {
-    byId("results").ariaBusy = "true";
-    results.say("Searching…");
-    if (q !== null && !captions) await answerClips(q, signal);
-    else if (clip !== null) await answerStored(clip, signal);
-    else await answerFile(signal);
+    await view.answer(state, signal);
+    if (signal.aborted) return;
+    look(asked());
+    // A link that led here may have gone with the results before: the keyboard goes on from the new ones.
+    if (held !== document.body && !held.isConnected) byId("results").focus({ preventScroll: true });
   } catch (error) {
-    if (error.name === "AbortError") return;
-    document.body.classList.replace("answered", "failed");
-    results.problem(error);
-  }
-  if (!signal.aborted) byId("results").ariaBusy = "false";
-}
-
-async function answerClips(query, signal) {
-  results.waiting("grid");
-  const found = await api.searchClips(query, K_CLIPS, weights.get(), signal);
-  if (!found.hits.length) {
-    results.say("");
-    results.message("This library has no clips yet", "Add some with: quartet index PATHS --library DIR");
-    return;
-  }
-  results.clips(found.hits, (clipId) => go({ clip: String(clipId) }));
-  results.say(told(found, count(found.hits.length, "clip")));
-}
-
-async function answerStored(clipId, signal) {
-  results.waiting("sentences");
-  const clip = await api.clip(clipId, signal);
-  document.title = `${clip.title} · Quartet`;
-  const { title, media_url: mediaUrl, thumbnail_url: thumbnailUrl, strip_url: stripUrl, start, end } = clip;
-  const own = clip.captions[0] ? `Its own caption: “${clip.captions[0].text}”` : "It came without a caption.";
-  showSubject(title, own, { title, mediaUrl, thumbnailUrl, stripUrl, start, end });
-  showCaptions(await api.captionsOfClip(clip.clip_id, K_CAPTIONS, weights.get(), signal));
-}
-
-async function answerFile(signal) {
-  results.waiting("sentences");
-  showSubject(file.name, `${(file.size / 2 ** 20).toFixed(1)} MiB`, { title: file.name, mediaUrl: fileUrl() });
-  showCaptions(await api.captionsOfFile(file, K_CAPTIONS, weights.get(), signal));
-}
-
-function showCaptions(found) {
-  if (!found.hits.length) {
-    results.say("");
-    results.message("This library has no captions", "Add some with: quartet captions add FILE --library DIR");
-    return;
-  }
-  results.captions(found.hits);
-  results.say(told(found, count(found.hits.length, "caption")));
-}
-
-function showSubject(title, line, shown) {
-  const about = el("div", {}, el("h2", {}, title), el("p", {}, line));
-  byId("subject").replaceChildren(screen(shown), about);
-}
-
-function told({ exact, took_ms: took }, what) {
-  const total = took.encode + took.search + took.hydrate;
-  return `Best ${what} in ${total.toFixed(0)} ms, ${exact ? "exact" : "approximate"}`;
-}
-
-let url = null;
-function fileUrl() {
-  if (url) URL.revokeObjectURL(url);
-  url = URL.createObjectURL(file);
-  return url;
-}
-
-function choose(chosen) {
-  if (!chosen) return;
-  file = chosen;
-  go({ tab: "captions" });
-}
-
-function selectTab(name) {
-  for (const tab of ["clips", "captions"]) {
-    const selected = tab === name;
-    byId(`tab-${tab}`).ariaSelected = String(selected);
-    byId(`tab-${tab}`).tabIndex = selected ? 0 : -1;
-    byId(`panel-${tab}`).hidden = !selected;
+    if (signal.aborted) return;
+    busy(false);
+    say("");
+    byId("read").replaceChildren();
+    byId("copy").hidden = true;
+    view.ranking?.forget();
+    // The same question may be asked again.
+    answered = null;
+    show(problem(error, () => render(asked(), { delay: 0 })));
   }
 }
 
 function listen() {
+  const query = byId("query");
+  const typed = () => ({ ...asked(), tab: "clips", q: query.value.trim() || null, like: null, show: null });
+  const type = () => go(typed(), { live: true, delay: TYPING });
+  query.addEventListener("input", (event) => event.isComposing || type());
+  query.addEventListener("compositionend", type);
+  query.addEventListener("change", settle);
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
-    byId("query").blur();
-    go({ q: byId("query").value.trim() });
+    clearTimeout(timer);
+    answered = null;
+    go(typed());
+    // On a phone the keyboard would cover the results.
+    if (matchMedia("(hover: none)").matches) query.blur();
   });
-  byId("tab-clips").addEventListener("click", () => go({ q: lastQuery }));
-  byId("tab-captions").addEventListener("click", () => go({ tab: "captions" }));
-  document.querySelector(".tabs").addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const other = byId(byId("tab-clips").ariaSelected === "true" ? "tab-captions" : "tab-clips");
-    other.click();
-    other.focus();
-  });
-  byId("file").addEventListener("change", (event) => {
-    choose(event.target.files[0]);
-    // Else choosing the same file again would be no change.
-    event.target.value = "";
-  });
-  const drop = byId("drop");
-  for (const type of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(type, (event) => {
-      event.preventDefault();
-      drop.classList.toggle("over", type === "dragover");
-      if (type === "drop") choose(event.dataTransfer.files[0]);
-    });
-  }
-  addEventListener("popstate", start);
+  byId("tune-form").addEventListener("submit", (event) => event.preventDefault());
+  byId("tune-form").addEventListener("change", settle);
+  byId("copy").addEventListener("click", copy);
+  const wide = matchMedia("(min-width: 60rem)");
+  const open = () => (byId("tuning").open = wide.matches);
+  wide.addEventListener("change", open);
+  open();
+  captions.listen(() => (answered = null));
+  viewer.listen();
+  listenToKeys();
+  listenToAddress(render);
+}
+
+async function copy() {
+  const label = byId("copy").querySelector("span");
+  // Without HTTPS, browsers keep the clipboard to themselves.
+  const done = await (navigator.clipboard?.writeText(location.href) ?? Promise.reject()).then(
+    () => "Copied",
+    () => "Copy it from the address bar",
+  );
+  label.textContent = done;
+  setTimeout(() => (label.textContent = "Copy link"), 2000);
 }
 
 async function showLibrary() {
   const { counts, model, levels, examples } = await api.library();
-  byId("library").textContent = `${count(counts.clips, "clip")} · ${count(counts.captions, "caption")}`;
+  const held = `${count(counts.clips, "clip")} of ${count(counts.videos, "video")}`;
+  byId("library").textContent = `${held} · ${count(counts.captions, "caption")}`;
   byId("note").textContent = `Model: ${model.name}. ${model.note}`;
   weights.use(levels);
   byId("examples").replaceChildren(
-    ...examples.map((text) => {
-      const button = el("button", { type: "button" }, text);
-      button.addEventListener("click", () => go({ q: text }));
-      return el("li", {}, button);
-    }),
+    ...examples.map((text) => el("li", {}, el("a", { href: href({ q: text }) }, text))),
   );
 }
 
-function start() {
-  weights.read(new URLSearchParams(location.search).get("w") ?? "");
-  return answer();
-}
-
 listen();
-start();
-showLibrary().catch(results.problem);
+// What was typed before this script came is a question too.
+if (asked().q === null && asked().tab === "clips" && byId("query").value.trim()) {
+  go({ ...asked(), q: byId("query").value.trim() }, { replace: true });
+} else render(asked(), { delay: 0 });
+// There is but one thing to do on the start page. A phone would cover it with its keyboard.
+if (location.search === "" && matchMedia("(hover: hover)").matches) byId("query").focus();
+showLibrary().catch((error) => byId("note").replaceChildren(error.message));

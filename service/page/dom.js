@@ -1,4 +1,4 @@
-// Making elements. Text always goes in as text, never as HTML.
+// Making elements, and writing numbers. Text always goes in as text, never as HTML.
 
 export function el(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
@@ -13,9 +13,45 @@ export function el(tag, properties = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+const SVG = "http://www.w3.org/2000/svg";
+
+// A symbol of index.html.
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+// "4.2 s", and "1:04" or "1:02:03" from a minute on.
 export function seconds(value) {
-  const whole = Math.round(value);
-  return whole < 60 ? `${value.toFixed(1)} s` : `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  return value < 59.95 ? `${value.toFixed(1)} s` : clock(value);
+}
+
+// "0:07", as players write a moment.
+export function clock(value) {
+  const whole = Math.floor(value);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (n) => String(n).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function bytes(value) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = value < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
+  const scaled = value / 1024 ** power;
+  return `${scaled.toFixed(power && scaled < 10 ? 1 : 0)} ${units[power]}`;
 }
 
 export const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+
+// A minus sign is as wide as a plus; a hyphen is not.
+export const signed = (value, digits = 3) => value.toFixed(digits).replace("-", "\u2212");
+
+// Plays, if it can. Playing is refused where it is stopped before it has begun, which leaving a card does, and where
+// the browser cannot play the file, which the video's own error event tells.
+export const play = (video) => video.play().catch((error) => console.debug(error.message));
+
+export const still = matchMedia("(prefers-reduced-motion: reduce)");

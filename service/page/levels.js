@@ -1,17 +1,18 @@
-// The four levels: bars, chips, and the sliders for their weights.
+// The four levels: their names, what they mean, and how a score is drawn as bars and words.
 
-import { byId, el } from "./dom.js";
+import { el, signed } from "./dom.js";
 
 export const LEVELS = ["global", "entity", "action", "relation"];
 
-const HINTS = {
+export const HINTS = {
   global: "the clip as a whole",
   entity: "the things in it",
   action: "what happens",
   relation: "who does what to whom",
 };
 
-const CHIPS = [
+// The level that each kind of words belongs to.
+const WORDS = [
   ["entity", "entities"],
   ["action", "actions"],
   ["relation", "relations"],
@@ -21,98 +22,57 @@ const CHIPS = [
 export const longestBar = (hits) =>
   Math.max(1e-6, ...hits.flatMap((hit) => Object.values(hit.levels).map((level) => Math.abs(level.contribution))));
 
-export function bars(levels, longest) {
-  const rows = LEVELS.filter((name) => name in levels).map((name) => {
-    const { raw, activation, weight, contribution } = levels[name];
-    const silent = weight === 0;
+// Four bars that `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
+export function makeBars() {
+  const rows = LEVELS.map((name) => {
     const fill = el("span", { className: "fill" });
-    fill.style.width = silent ? "0" : `${(100 * Math.abs(contribution)) / longest}%`;
-    return el(
-      "li",
-      {
-        className: silent ? "silent" : contribution < 0 ? "against" : "",
-        data: { level: name },
-        title: silent
-          ? `${name}: ${HINTS[name]}. Does not count here.`
-          : `${name}: ${HINTS[name]}. Score ${activation.toFixed(3)} (inner product ${raw.toFixed(3)}), weight ${Number(weight.toFixed(2))}.`,
-      },
-      el("span", {}, name),
-      el("span", { className: "track" }, fill),
-      el("span", { className: "value" }, silent ? "–" : contribution.toFixed(3).replace("-", "−")),
-    );
+    const value = el("span", { className: "value" });
+    const track = el("span", { className: "track" }, fill);
+    const row = el("li", { data: { level: name } }, el("span", {}, name), track, value);
+    return { name, row, fill, value };
   });
-  return el("ul", { className: "bars", ariaLabel: "What each level gave to the score" }, ...rows);
+  const node = el("ul", { className: "bars", ariaLabel: "What each level gave to the score" });
+  node.append(...rows.map(({ row }) => row));
+  const update = (levels, longest) => {
+    for (const { name, row, fill, value } of rows) {
+      const level = levels[name];
+      const silent = !level || level.weight === 0;
+      row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
+      row.title = `${name}: ${HINTS[name]}. ${silent ? "Does not count here." : explained(level)}`;
+      fill.style.width = silent ? "0" : `${(100 * Math.abs(level.contribution)) / longest}%`;
+      value.textContent = silent ? "–" : signed(level.contribution);
+    }
+  };
+  return { node, update };
 }
 
-export function chips(matched) {
-  const words = CHIPS.flatMap(([level, field]) =>
-    matched[field].map((word) => el("li", { data: { level }, title: `${level} that the model sees` }, word)),
+export const explained = ({ raw, activation, weight }) =>
+  `Score ${signed(activation)} (inner product ${signed(raw)}), weight ${Number(weight.toFixed(2))}.`;
+
+// Words by level: those that the hit shows, then those that were asked for and that it does not show.
+export function words(matched, asked = null) {
+  const chips = WORDS.flatMap(([level, field]) => {
+    const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word));
+    return [
+      ...matched[field].map((word) => chip(level, word, true)),
+      ...missing.map((word) => chip(level, word, false)),
+    ];
+  });
+  return chips.length ? el("ul", { className: "chips", ariaLabel: "Words that matched" }, ...chips) : null;
+}
+
+function chip(level, word, shown) {
+  const title = shown ? `${level}: the model sees it here` : `${level}: asked for, not seen here`;
+  const hint = shown ? null : el("span", { className: "hidden" }, " (not seen)");
+  return el("li", { data: { level }, className: shown ? "" : "missing", title }, word, hint);
+}
+
+// What the parser read off a sentence, as a line.
+export function readAs(asked) {
+  const chips = WORDS.flatMap(([level, field]) =>
+    asked[field].map((word) => el("li", { data: { level }, title: level }, word)),
   );
-  return words.length ? el("ul", { className: "chips", ariaLabel: "Matched words" }, ...words) : null;
-}
-
-// Sliders for the weights. `changed` is called when one was moved. Only weights that differ from the
-// model's are sent and kept in the address.
-export class Weights {
-  constructor(changed) {
-    this.changed = changed;
-    this.defaults = Object.fromEntries(LEVELS.map((name) => [name, 1]));
-    this.inputs = {};
-    const labels = LEVELS.map((name) => {
-      const value = el("span", {});
-      const input = el("input", { type: "range", min: 0, max: 3, step: 0.1, ariaLabel: `Weight of ${name}` });
-      input.addEventListener("input", () => this.draw(name));
-      input.addEventListener("change", () => this.changed());
-      this.inputs[name] = { input, value };
-      return el("label", { data: { level: name }, title: HINTS[name] }, el("span", {}, name), value, input);
-    });
-    const reset = el("button", { type: "button" }, "Reset");
-    reset.addEventListener("click", () => {
-      this.set({});
-      this.changed();
-    });
-    byId("sliders").append(...labels, reset);
-    this.set({});
-  }
-
-  use(levels) {
-    const asked = this.get();
-    for (const { name, weight } of levels) {
-      this.defaults[name] = weight;
-      this.inputs[name].input.max = Math.max(3, Math.ceil(2 * weight));
-    }
-    this.set(asked);
-  }
-
-  set(asked) {
-    for (const name of LEVELS) {
-      this.inputs[name].input.value = asked[name] ?? this.defaults[name];
-      this.draw(name);
-    }
-  }
-
-  draw(name) {
-    const { input, value } = this.inputs[name];
-    value.textContent = input.value;
-    input.style.setProperty("--at", `${(100 * input.value) / input.max}%`);
-  }
-
-  get() {
-    const moved = LEVELS.map((name) => [name, Number(this.inputs[name].input.value)]);
-    return Object.fromEntries(moved.filter(([name, value]) => Math.abs(value - this.defaults[name]) > 0.05));
-  }
-
-  // "entity=2,action=0.5", as the command line writes it.
-  read(text) {
-    const pairs = text.split(",").map((part) => part.split("="));
-    const known = pairs.filter(([name, value]) => LEVELS.includes(name) && Number(value) >= 0);
-    this.set(Object.fromEntries(known));
-    if (known.length) byId("weights").open = true;
-  }
-
-  write() {
-    return Object.entries(this.get())
-      .map(([name, value]) => `${name}=${value}`)
-      .join(",");
-  }
+  if (!chips.length) return [];
+  const list = el("ul", { className: "chips", ariaLabel: "What was read off the sentence" }, ...chips);
+  return [el("span", {}, "Read as"), list];
 }

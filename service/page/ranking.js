@@ -1,0 +1,95 @@
+// A ranked list on the page: asks for it, shows it, asks for more of it, and reorders it while weights move.
+
+import { count, el } from "./dom.js";
+import { reranked } from "./fusion.js";
+import { busy, button, problem, say, show, waiting } from "./states.js";
+
+// The service counts no further (service/schemas/search.py).
+const DEEPEST = 1000;
+
+export class Ranking {
+  // `makeCards()`: an empty list of cards; `word`: what a hit is called; `size`: how many to ask for at a time.
+  constructor(makeCards, word, size) {
+    Object.assign(this, { makeCards, word, size });
+    this.forget();
+  }
+
+  forget() {
+    this.answer = null;
+    this.cards = this.makeCards();
+  }
+
+  // `page(wanted, signal)` asks the service; `context` is handed to the cards; `empty()` is what to say of no hits.
+  async ask({ page, context, empty }, signal) {
+    this.page = page;
+    this.signal = signal;
+    busy(true);
+    if (!this.cards.node.isConnected) {
+      this.forget();
+      show(waiting(this.cards.node.className));
+      say("Searching…");
+    }
+    const answer = await page({ k: this.size, offset: 0 }, signal);
+    this.answer = answer;
+    this.context = { ...context, read: answer.query_attributes ?? null };
+    this.complete = answer.hits.length < this.size;
+    busy(false);
+    if (!answer.hits.length) {
+      this.cards = this.makeCards();
+      show(empty());
+      say(`No ${this.word} found`);
+      return answer;
+    }
+    this.draw(answer.hits);
+    say(this.told());
+    return answer;
+  }
+
+  draw(hits) {
+    this.cards.show(hits, this.context);
+    if (!this.cards.node.isConnected || !this.foot?.isConnected) {
+      this.foot = el("div", { className: "row more" });
+      show(this.cards.node, this.foot);
+    }
+    const more = button(`More ${this.word}s`, () => this.more(), "ghost more");
+    this.foot.replaceChildren(...(this.complete || this.answer.hits.length + this.size > DEEPEST ? [] : [more]));
+  }
+
+  async more() {
+    const [button] = this.foot.children;
+    button.disabled = true;
+    const { answer, signal } = this;
+    try {
+      const next = await this.page({ k: this.size, offset: answer.hits.length }, signal);
+      if (answer !== this.answer) return;
+      // A new generation between the two answers can bring a hit again.
+      const known = new Set(answer.hits.map(this.cards.idOf));
+      const fresh = next.hits.filter((hit) => !known.has(this.cards.idOf(hit)));
+      this.complete = next.hits.length < this.size;
+      this.answer = { ...answer, hits: [...answer.hits, ...fresh] };
+      this.draw(this.answer.hits);
+      say(this.told());
+      this.cards.node.children[answer.hits.length]?.querySelector("a")?.focus({ preventScroll: true });
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.foot.replaceChildren(problem(error, () => this.more()));
+    }
+  }
+
+  // The hits that are here, in the order that `weights` give them; the answer of the service follows.
+  preview(weights) {
+    const hits = this.answer?.hits.length && this.cards.node.isConnected ? reranked(this.answer, weights) : null;
+    if (hits) this.cards.show(hits, this.context);
+  }
+
+  hit(id) {
+    return this.answer?.hits.find((hit) => this.cards.idOf(hit) === id) ?? null;
+  }
+
+  told() {
+    const { exact, took_ms: took, hits } = this.answer;
+    const total = took.encode + took.search + took.hydrate;
+    const time = `${total.toFixed(total < 10 ? 1 : 0)} ms`;
+    return `Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`;
+  }
+}

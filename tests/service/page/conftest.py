@@ -1,0 +1,160 @@
+"""The page in a real browser, as wide as a phone and as a desk, over a small library with a film of several clips."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from indexer.build import index_videos
+from indexer.spans import Segmentation
+from model.fake import FakeEncoder
+from service.app import create_app
+from service.settings import Settings
+from tests.service.conftest import COLOURS
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+PART = 2.0
+"""Seconds of each clip of the film."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests of this folder where there is no browser."""
+    if CHROMIUM is None:
+        here = Path(__file__).parent
+        for item in items:
+            if here in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="no Chromium on PATH"))
+
+
+def write_film(path: Path) -> None:
+    """Three scenes of `PART` seconds, each of another colour, a frame every eighth of a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8, options={"g": "8"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for colour in ("red", "green", "blue"):
+            for i in range(int(8 * PART)):
+                picture = np.full((120, 160, 3), 30, np.uint8)
+                picture[30:90, 4 * i : 4 * i + 60] = COLOURS[colour]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture(scope="session")
+def films(built_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The library of `built_world` and, in it, a film of three clips."""
+    folder = tmp_path_factory.mktemp("films")
+    library, videos = folder / "library", folder / "films"
+    shutil.copytree(built_world.library, library)
+    videos.mkdir()
+    write_film(videos / "film.mp4")
+    index_videos(library, [videos], FakeEncoder(), segmentation=Segmentation("window", window=PART, overlap=0))
+    return replace(built_world, library=library)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    """A service, at the address that is given. The system picks the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings, FakeEncoder()), log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    # Connections wait in the listener's queue until the server takes them, so nothing polls for its start.
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def address(films: World) -> Iterator[str]:
+    with running(Settings(library=films.library)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """Opens a page: `visit(size="desk", at=address)`. It must not complain and must not scroll sideways.
+
+    The browser itself reports refusals, which some tests provoke, and connections that a test cuts.
+    """
+    with ExitStack() as closing:
+
+        def make(
+            size: str = "desk", at: str = address, expected: str = "ERR_CONNECTION_REFUSED", **options: object
+        ) -> Page:
+            width, height = SIZES[size]
+            phone = size == "phone"
+            context = browser.new_context(
+                base_url=at, viewport={"width": width, "height": height}, has_touch=phone, is_mobile=phone, **options
+            )
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            complaints: list[str] = []
+
+            def heard(message: ConsoleMessage) -> None:
+                if message.type in ("error", "warning") and expected not in message.text:
+                    complaints.append(message.text)
+
+            page.on("console", heard)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("request", lambda asked: asked.url.startswith((at, "blob:")) or complaints.append(asked.url))
+
+            def check() -> None:
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+                assert complaints == []
+                context.close()
+
+            closing.callback(check)
+            return page
+
+        yield make
+
+
+@pytest.fixture
+def page(visit: Visit) -> Page:
+    """At a desk."""
+    return visit()
+
+
+@pytest.fixture(params=SIZES)
+def any_page(request: pytest.FixtureRequest, visit: Visit) -> Page:
+    """On a phone and at a desk."""
+    return visit(request.param)

@@ -1,0 +1,32 @@
+"""What the tests of the page look for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, Route
+
+QUERY = "a red square sliding"
+
+
+def cards(page: Page) -> Locator:
+    return page.locator("#results .card:not(.waiting)")
+
+
+def type_query(page: Page, text: str = QUERY) -> None:
+    """Types into the box of the start page and does nothing else."""
+    page.goto("/")
+    page.get_by_label("Describe a clip").press_sequentially(text)
+
+
+def on_phone(page: Page) -> bool:
+    return page.evaluate("matchMedia('(hover: none)').matches")
+
+
+def keep_in(held: list[Route]) -> Callable[[Route], None]:
+    """A handler that leaves requests without an answer and keeps them. (Playwright does not take `held.append`.)"""
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    return keep

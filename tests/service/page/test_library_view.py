@@ -1,0 +1,165 @@
+"""The library: its videos, the files that were refused, and adding to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from service.settings import Settings
+from tests.service.page.conftest import Visit, running
+from tests.service.page.looking import cards
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+JOB: dict[str, Any] = {
+    "id": "j1",
+    "state": "queued",
+    "source": "films/2026",
+    "created": "2026-01-01T00:00:00Z",
+    "started": None,
+    "finished": None,
+    "progress": None,
+    "report": None,
+    "error": None,
+}
+PROGRESS = {
+    "done": 3, "total": 12, "file": "c.mp4", "clips": 3, "clips_per_second": 4.5, "video_hours_per_hour": 30.0,
+    "seconds": 0.7, "seconds_left": 2.0, "bottleneck": "decode", "busy": {"decode": 0.9},
+}  # fmt: skip
+REPORT = {
+    "indexed": 11, "unchanged": 0, "moved": 0, "removed": 0, "missing": 0, "clips_total": 19, "generation": "000009",
+    "interrupted": False, "refused": [{"file": "d.mp4", "reason": "truncated", "detail": "It ends early."}],
+    "seconds": 2.5,
+}  # fmt: skip
+
+
+def test_shows_videos_with_their_clips_and_refused_files(any_page: Page) -> None:
+    page = any_page
+    page.goto("/")
+    page.get_by_role("navigation").get_by_role("link", name="Library").click()
+    videos = page.get_by_role("list", name="Videos").locator("> li")
+    expect(videos).to_have_count(6)
+    expect(page.get_by_role("status")).to_contain_text("6 videos, 8 clips, 5 captions, 2 refused files")
+    film = videos.filter(has=page.get_by_role("heading", name="film"))
+    film.scroll_into_view_if_needed()
+    expect(film).to_contain_text("6.0 s \N{MIDDLE DOT} 160\N{MULTIPLICATION SIGN}120")
+    expect(film.locator(".screen")).to_have_count(3)
+    refused = page.get_by_role("list", name="Refused files").get_by_role("listitem")
+    expect(refused).to_have_count(2)
+    expect(refused.first).to_contain_text(re.compile(r"empty\.mp4\s*empty file"))
+    expect(refused.last).to_contain_text("no [b]markup.mp4")
+    film.get_by_role("link", name="Open film at 0:02").click()
+    page.wait_for_function("() => document.querySelector('#viewer video')?.currentTime >= 2")
+    page.get_by_role("button", name="Close").click()
+    expect(page).to_have_url(re.compile(r"/\?tab=library$"))
+    # A service that takes no jobs offers none.
+    expect(page.get_by_text("Add videos")).to_have_count(0)
+
+
+def test_searches_in_a_video(page: Page) -> None:
+    page.goto("/?tab=library")
+    page.get_by_role("link", name="Search in film").click()
+    expect(page.locator("#within")).to_contain_text("Searches only in film.")
+    page.get_by_label("Describe a clip").fill("a red square")
+    expect(cards(page)).to_have_count(3)
+    assert re.search(r"\?q=a\+red\+square&video=\d+$", page.url)
+
+
+def test_a_long_list_has_more(page: Page) -> None:
+    def many(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        offset = int(re.search(r"offset=(\d+)", route.request.url)[1])
+        one = body["items"][0] if body["items"] else {}
+        items = [{**one, "file": f"{offset + i}.mp4"} for i in range(min(5, 45 - offset))]
+        route.fulfill(response=answer, json={**body, "total": 45, "items": items or body["items"]})
+
+    page.route("**/v1/failures?offset=0*", many)
+    page.goto("/?tab=library")
+    refused = page.get_by_role("list", name="Refused files").get_by_role("listitem")
+    expect(refused).to_have_count(5)
+    expect(page.get_by_role("button", name="40 more")).to_be_visible()
+
+
+def test_a_job_shows_how_far_it_is(page: Page) -> None:
+    now: list[dict[str, Any]] = []
+
+    def tell(route: Route) -> None:
+        if route.request.method == "POST":
+            assert route.request.post_data_json == {"folder": "films", "path": "2026"}
+            now.append(JOB)
+            route.fulfill(status=202, json=JOB)
+        else:
+            route.fulfill(json={"folders": ["films"], "uploads": False, "jobs": now})
+
+    page.route("**/v1/jobs", tell)
+    page.goto("/?tab=library")
+    page.get_by_label("Path in the folder").fill("2026")
+    page.get_by_role("button", name="Index", exact=True).click()
+    job = page.get_by_role("list", name="Indexing").locator("> li")
+    expect(job).to_contain_text("Begins when the one before has ended.")
+    now[0] = JOB | {"state": "running"}
+    expect(job).to_contain_text("The model is being loaded.")
+    now[0] = JOB | {"state": "running", "progress": PROGRESS}
+    expect(job).to_contain_text(
+        "3 of 12 files \N{MIDDLE DOT} 4.5 clips/s \N{MIDDLE DOT} 2.0 s left \N{MIDDLE DOT} c.mp4"
+    )
+    bar = job.get_by_role("progressbar")
+    assert bar.evaluate("(bar) => [bar.value, bar.max]") == [3, 12]
+    now[0] = JOB | {"state": "done", "progress": PROGRESS | {"done": 12}, "report": REPORT}
+    expect(job).to_contain_text("11 videos indexed, in 2.5 s")
+    expect(job.get_by_role("progressbar")).to_have_count(0)
+    job.get_by_text("1 file refused").click()
+    expect(job).to_contain_text("It ends early.")
+
+
+def test_a_job_can_be_cancelled(page: Page) -> None:
+    now = [JOB | {"state": "running", "progress": PROGRESS}]
+
+    def cancel(route: Route) -> None:
+        now[0] = JOB | {"state": "cancelled"}
+        route.fulfill(json=now[0])
+
+    page.route("**/v1/jobs", lambda route: route.fulfill(json={"folders": [], "uploads": False, "jobs": now}))
+    page.route("**/v1/jobs/j1/cancel", cancel)
+    page.goto("/?tab=library")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("list", name="Indexing")).to_contain_text("Stopped before it began.")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+@pytest.fixture
+def open_house(world: World, tmp_path: Path) -> Settings:
+    """Settings of a service that takes uploads and a folder."""
+    (tmp_path / "uploads").mkdir()
+    return Settings(
+        library=world.library, model="fake", upload_folder=tmp_path / "uploads", job_folders={"videos": world.videos}
+    )
+
+
+def test_uploaded_videos_are_indexed_and_appear(
+    visit: Visit, open_house: Settings, films: World, tmp_path: Path
+) -> None:
+    film = tmp_path / "holiday.mp4"
+    film.write_bytes(next(films.library.parent.glob("films/film.mp4")).read_bytes())
+    with running(open_house) as address:
+        page = visit(at=address, expected="status of 422")
+        page.goto("/?tab=library")
+        videos = page.get_by_role("list", name="Videos").locator("> li")
+        expect(videos).to_have_count(5)
+        page.get_by_label("Choose videos").set_input_files([film])
+        expect(page.get_by_role("list", name="Indexing")).to_contain_text("1 video indexed", timeout=60_000)
+        expect(page.get_by_role("list", name="Indexing").locator(".head")).to_have_text(
+            re.compile("^holiday.mp4(Indexing|Done)$")
+        )
+        expect(videos).to_have_count(6)
+        expect(page.get_by_role("status")).to_contain_text("6 videos, 6 clips")
+        # What is wrong with a job is told beside it.
+        page.get_by_label("Path in the folder").fill("../..")
+        page.get_by_role("button", name="Index", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("relative to that folder")

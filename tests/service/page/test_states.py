@@ -1,0 +1,138 @@
+"""What the page says when things go wrong, who may use it, and that it can be read by all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import Page, Route, expect
+
+from indexer.library import Library
+from model.fake import FakeEncoder
+from service.settings import Settings
+from tests.service.page.conftest import Visit, running
+from tests.service.page.looking import QUERY, cards, type_query
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.service.conftest import World
+
+KEY = "a key of enough characters"
+CONTRAST = """() => {
+  const channel = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const paint = (colours) => {
+    canvas.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255);
+  };
+  const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const grounds = (node) => node ? [...grounds(node.parentElement), getComputedStyle(node).backgroundColor] : [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const weak = [];
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    const seen = texts.currentNode.data.trim() && node.checkVisibility({ visibilityProperty: true });
+    if (!seen || node.closest(".screen, .hidden, .skip, svg, script, [aria-hidden=true]")) continue;
+    const under = grounds(node);
+    const [a, b] = [luminance(paint([...under, getComputedStyle(node).color])), luminance(paint(under))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) weak.push(`${texts.currentNode.data.trim()} (${node.className}): ${ratio.toFixed(2)}`);
+  }
+  return weak;
+}"""
+
+
+def test_a_service_that_is_gone_is_told_and_can_be_tried_again(page: Page) -> None:
+    page.route("**/v1/search/**", lambda route: route.abort("connectionrefused"))
+    type_query(page)
+    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached")
+    page.unroute("**/v1/search/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(cards(page)).to_have_count(8)
+
+
+def test_a_busy_service_is_asked_again(visit: Visit) -> None:
+    page = visit(expected="status of 429")
+    asked: list[Route] = []
+
+    def busy_once(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.fulfill(status=429, headers={"Retry-After": "0.05"}, json={"title": "Busy", "detail": "Wait."})
+        else:
+            route.continue_()
+
+    page.route("**/v1/search/clips", busy_once)
+    page.goto(f"/?q={QUERY}")
+    expect(cards(page)).to_have_count(8)
+    assert len(asked) == 2
+
+
+def test_an_empty_library_says_how_to_fill_it(visit: Visit, tmp_path: Path) -> None:
+    Library.create(tmp_path / "empty", FakeEncoder().spec).close()
+    with running(Settings(library=tmp_path / "empty")) as address:
+        page = visit(at=address)
+        page.goto(f"/?q={QUERY}")
+        expect(page.locator("#results")).to_contain_text("quartet index PATHS --library DIR")
+        page.get_by_role("link", name="See the library").click()
+        expect(page.locator("#results")).to_contain_text("No videos yet")
+        expect(page.get_by_text("Refused files")).to_have_count(0)
+
+
+def test_asks_for_the_key_and_keeps_it(visit: Visit, films: World) -> None:
+    with running(Settings(library=films.library, api_key=KEY)) as address:
+        page = visit(at=address, expected="status of 401")
+        page.goto(f"/?q={QUERY}")
+        ask = page.get_by_role("dialog")
+        expect(ask).to_contain_text("This service asks for a key")
+        ask.get_by_label("API key").fill("a wrong key of enough characters")
+        ask.get_by_role("button", name="Continue").click()
+        expect(ask.get_by_role("alert")).to_contain_text("This is not the API key of the service.")
+        ask.get_by_label("API key").fill(KEY)
+        ask.get_by_role("button", name="Continue").click()
+        expect(cards(page)).to_have_count(8)
+        # Pictures carry it too.
+        page.wait_for_function("() => [...document.querySelectorAll('.card img')].some((image) => image.naturalWidth)")
+        page.reload()
+        expect(cards(page)).to_have_count(8)
+        page.context.clear_cookies()
+        page.get_by_label("Describe a clip").fill("blue")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("alert").filter(has_text="The API key is missing or wrong")).to_be_visible()
+
+
+def test_can_be_read_in_the_light_and_in_the_dark(visit: Visit) -> None:
+    for scheme in ("light", "dark"):
+        page = visit(color_scheme=scheme)
+        for place in ("/", f"/?q={QUERY}", "/?clip=1", "/?tab=captions", "/?tab=library"):
+            page.goto(place)
+            if place not in {"/", "/?tab=captions"}:
+                expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+                expect(page.locator("#results")).not_to_have_css("opacity", "0.6")
+            else:
+                expect(page.locator("#examples li").first).to_be_attached()
+            assert page.evaluate(CONTRAST) == []
+
+
+def test_the_colours_can_be_chosen_and_are_kept(page: Page) -> None:
+    paper = "getComputedStyle(document.body).backgroundColor"
+    page.goto("/")
+    light = page.evaluate(paper)
+    page.get_by_role("button", name="Change between light and dark").click()
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(paper) == dark
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    for place in ("/", f"/?q={QUERY}&show=1", "/?clip=1", "/?tab=library"):
+        page.goto(place)
+        if place != "/":
+            expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+        tree = page.locator("body").aria_snapshot()
+        controls = [line.strip("- :") for line in tree.splitlines()]
+        assert controls
+        nameless = {"button", "link", "textbox", "searchbox", "slider", "spinbutton", "combobox", "progressbar"}
+        assert not nameless & set(controls)
