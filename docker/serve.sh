@@ -14,13 +14,18 @@ case "${QUARTET_PUBLISH:-}" in
     ;;
 esac
 
+# A library is made empty, as generation 000001; the first run of the indexer that ends publishes 000002.
+indexed() {
+    [ -e "$QUARTET_LIBRARY/CURRENT" ] && [ "$(cat "$QUARTET_LIBRARY/CURRENT")" != 000001 ]
+}
+
 stopped=
-if [ ! -e "$QUARTET_LIBRARY/CURRENT" ]; then
+if ! indexed; then
     echo "Nothing is indexed in $QUARTET_LIBRARY yet. This is the demo library."
     QUARTET_LIBRARY=/demo/library QUARTET_MODEL=demo quartet serve --host 0.0.0.0 --port 8000 &
     demo=$!
     trap 'stopped=yes; kill -TERM $demo 2>/dev/null || true' INT TERM
-    while [ ! -e "$QUARTET_LIBRARY/CURRENT" ] && kill -0 $demo 2>/dev/null; do
+    while ! indexed && kill -0 $demo 2>/dev/null; do
         sleep 1 &
         wait $! || true
     done

@@ -18,7 +18,7 @@ echo "library=$QUARTET_LIBRARY model=${QUARTET_MODEL:-} arguments=$* no_key=${QU
 echo "hosts=${QUARTET_ALLOWED_HOSTS:-}" >> "$LOG"
 case "$QUARTET_LIBRARY" in
 /demo/*)
-    [ -z "${INDEXED:-}" ] || touch "$INDEXED"
+    [ -z "${INDEXED:-}" ] || echo 000002 > "$INDEXED"
     trap 'echo stopped >> "$LOG"; exit 0' TERM
     [ -z "${READY:-}" ] || echo ready > "$READY"
     while :; do sleep 0.05; done
@@ -53,7 +53,7 @@ def serve(root: Path, environment: dict[str, str]) -> list[str]:
 
 
 def test_it_serves_a_library_that_is_there(root: Path, environment: dict[str, str], library: Path) -> None:
-    (library / "CURRENT").write_text("000001\n")
+    (library / "CURRENT").write_text("000002\n")
     log = serve(root, environment)
     assert log[0] == f"library={library} model= arguments=serve --host 0.0.0.0 --port 8000 no_key="
 
@@ -67,7 +67,8 @@ def test_it_changes_over_from_the_demo_when_something_is_indexed(
     assert log[3].startswith(f"library={library} model= arguments=serve")
 
 
-def test_stopping_the_demo_ends_it(root: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_stopping_the_demo_ends_it(root: Path, environment: dict[str, str], library: Path, tmp_path: Path) -> None:
+    (library / "CURRENT").write_text("000001\n")  # made, with nothing in it yet
     ready = tmp_path / "ready"
     os.mkfifo(ready)
     process = subprocess.Popen(
@@ -92,7 +93,7 @@ def test_stopping_the_demo_ends_it(root: Path, environment: dict[str, str], tmp_
 def test_no_key_is_needed_only_where_nobody_else_reaches_it(
     root: Path, environment: dict[str, str], library: Path, given: dict[str, str], no_key: str, hosts: str
 ) -> None:
-    (library / "CURRENT").write_text("000001\n")
+    (library / "CURRENT").write_text("000002\n")
     log = serve(root, environment | given)
     assert log[0].endswith(f" no_key={no_key}")
     assert log[1] == f"hosts={hosts}"
