@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Connection, Table, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+
+# Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from indexer.decode import VideoInfo
 from indexer.gallery import Rows
