@@ -1,4 +1,4 @@
-"""Print what a variant of the package depends on, a line each: `requirements.py pyproject.toml cpu`.
+"""Print what the package and some of its extras depend on, a line each: `requirements.py pyproject.toml cpu`.
 
 The dependencies are a layer of the image of their own, which a change of the code leaves as it is.
 """
@@ -10,11 +10,12 @@ import tomllib
 from pathlib import Path
 
 
-def requirements(pyproject: Path, variant: str) -> list[str]:
-    """The requirements of the package and of its extra `variant`. Raises KeyError if there is no such extra."""
+def requirements(pyproject: Path, extras: list[str]) -> list[str]:
+    """The requirements of the package and of `extras`. Raises KeyError if there is no such extra."""
     project = tomllib.loads(pyproject.read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"][variant]]
+    optional = project["optional-dependencies"]
+    return [*project["dependencies"], *(requirement for extra in extras for requirement in optional[extra])]
 
 
 if __name__ == "__main__":
-    print(*requirements(Path(sys.argv[1]), sys.argv[2]), sep="\n")
+    print(*requirements(Path(sys.argv[1]), sys.argv[2:]), sep="\n")

@@ -117,10 +117,12 @@ def test_the_base_is_pinned(dockerfile: str) -> None:
 
 
 @pytest.mark.parametrize("variant", ["cpu", "gpu"])
-def test_the_pinned_versions_suit_the_package(root: Path, variant: str) -> None:
+def test_the_pinned_versions_suit_the_package(root: Path, dockerfile: str, variant: str) -> None:
     pins = [Requirement(line) for line in (root / "docker" / "constraints.txt").read_text().splitlines()]
     versions = {pin.name.lower().replace("_", "-"): next(iter(pin.specifier)).version for pin in pins}
-    command = [sys.executable, root / "docker" / "requirements.py", root / "pyproject.toml", variant]
+    for name, version in re.findall(r"(torch|torchvision)==([\d.]+)", dockerfile):
+        assert versions[name] == version
+    command = [sys.executable, root / "docker" / "requirements.py", root / "pyproject.toml", variant, "postgres"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     wanted = [Requirement(line) for line in printed]
     assert f"faiss-{variant}" in {requirement.name for requirement in wanted}
