@@ -138,6 +138,22 @@ ask /v1/search/clips "{\"query\": \"$first\", \"k\": 3}" >"$WORK/after.json"
 is "the same answer as before" "$(field 'answer["hits"]' <"$WORK/before.json" | sha256sum | cut -c 1-12)" \
     "$(field 'answer["hits"]' <"$WORK/after.json" | sha256sum | cut -c 1-12)"
 
+step "an indexer that watches"
+watching() { podman logs quartet-alone 2>&1 | grep --quiet 'Waiting for changes'; }
+podman run --detach --name quartet-alone --read-only --tmpfs /tmp --network none --volume "${PROJECT}_library:/library" \
+    --volume "$QUARTET_VIDEOS:/videos:ro" quartet-indexer:cpu watch /videos --model demo >/dev/null
+until_true 120 watching >/dev/null || fail "the indexer does not come to rest"
+podman healthcheck run quartet-alone >/dev/null || fail "its health check"
+ok "healthy"
+rm "$QUARTET_VIDEOS/test-0023.mp4"
+took=$(until_true 60 serves 23) || fail "the service still has the video"
+ok "the service lacks a deleted video after $took s"
+start=$SECONDS
+podman stop --time 60 quartet-alone >/dev/null
+is "exit code when it is stopped" 0 "$(podman inspect quartet-alone --format '{{.State.ExitCode}}')"
+ok "stopped in $((SECONDS - start)) s"
+podman rm quartet-alone >/dev/null
+
 step "users, volumes, rights"
 is "user of the service" 10001:10001 "$(inside sh -c 'echo $(id -u):$(id -g)')"
 is "capabilities" 0000000000000000 "$(inside sed -n 's/^CapEff:\t//p' /proc/1/status)"
