@@ -29,14 +29,15 @@ if ! indexed; then
         sleep 1 &
         wait $! || true
     done
-    if [ -z "$stopped" ] && kill -0 $demo 2>/dev/null; then
-        echo "$QUARTET_LIBRARY has been indexed and is served from now on."
-        kill -TERM $demo
+    if [ -n "$stopped" ]; then
         wait $demo || true
-    else
-        wait $demo
+        exit 0
     fi
-    if [ -n "$stopped" ]; then exit 0; fi
+    # Unless it has ended by itself: then with its exit code.
+    kill -0 $demo 2>/dev/null || wait $demo
+    echo "$QUARTET_LIBRARY has been indexed and is served from now on."
+    kill -TERM $demo 2>/dev/null || true
+    wait $demo || true
     trap - INT TERM
 fi
 exec quartet serve --host 0.0.0.0 --port 8000

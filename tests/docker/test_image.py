@@ -19,7 +19,8 @@ echo "hosts=${QUARTET_ALLOWED_HOSTS:-}" >> "$LOG"
 case "$QUARTET_LIBRARY" in
 /demo/*)
     [ -z "${INDEXED:-}" ] || echo 000002 > "$INDEXED"
-    trap 'echo stopped >> "$LOG"; exit 0' TERM
+    trap 'echo stopped >> "$LOG"; exit 143' TERM
+    [ -z "${BROKEN:-}" ] || exit 3
     [ -z "${READY:-}" ] || echo ready > "$READY"
     while :; do sleep 0.05; done
     ;;
@@ -65,6 +66,11 @@ def test_it_changes_over_from_the_demo_when_something_is_indexed(
     assert log[0].startswith("library=/demo/library model=demo arguments=serve")
     assert log[2] == "stopped"
     assert log[3].startswith(f"library={library} model= arguments=serve")
+
+
+def test_a_demo_that_fails_ends_it(root: Path, environment: dict[str, str]) -> None:
+    failed = subprocess.run([root / "docker" / "serve.sh"], env=environment | {"BROKEN": "1"}, timeout=60, check=False)
+    assert failed.returncode == 3
 
 
 def test_stopping_the_demo_ends_it(root: Path, environment: dict[str, str], library: Path, tmp_path: Path) -> None:
