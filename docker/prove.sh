@@ -4,7 +4,7 @@
 #
 #   sudo docker/prove.sh 2>&1 | tee proof.txt
 #
-# Needs root, debootstrap, podman, runc or crun, podman-compose and about 30 GB of disk. It leaves the images
+# Needs root, debootstrap, podman, runc or crun, podman-compose and about 40 GB of disk. It leaves the images
 # quartet-service:cpu and quartet-indexer:cpu, the base image, and nothing else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
