@@ -67,6 +67,7 @@ def index_videos(
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     wait: bool = False,
+    catalog: str | None = None,
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -80,6 +81,7 @@ def index_videos(
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
     wait          wait for another writer to finish, instead of refusing
+    catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
 
     Raises InputError for a path that does not exist or a folder that looks unmounted, FingerprintError for
     another model's library, LibraryError for one that is damaged, held by another writer or cannot be written.
@@ -87,7 +89,9 @@ def index_videos(
     began = time.monotonic()
     sources = resolve_inputs(inputs)
     with writing(library_path):
-        opened = Library.open(library_path) if exists(library_path) else Library.create(library_path, encoder.spec)
+        if not exists(library_path):
+            Library.create(library_path, encoder.spec, catalog).close()
+        opened = Library.open(library_path)
         with opened as library:
             library.check_encoder(encoder.spec)
             with (

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+
+# Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from indexer.decode import VideoInfo
 from indexer.gallery import Rows

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,12 @@ def writing(library: Path) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            said = " ".join(str(error.orig).split())
+            raise LibraryError(
+                f"The catalogue of the library {library} does not answer: {said} What was complete is safe. Run the "
+                "same command again when the database server does."
+            ) from error
         raise LibraryError(_cannot_be_written(library, str(error.orig), "readonly" in str(error.orig))) from error
     except OSError as error:
         if error.errno not in _FULL | _CLOSED:

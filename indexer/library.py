@@ -19,6 +19,7 @@ from indexer.generation import KINDS, Generation, empty_rows, open_generation, w
 from indexer.lock import writer_lock
 from indexer.manifest import Manifest, ModelInfo
 from indexer.schema import metadata, open_database, upgrade
+from indexer.server_catalog import URL_FILE, checked_url, require_empty, server_url, unreachable
 from indexer.train_lists import ListSettings
 from model.encoder import EncoderSpec
 from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
@@ -26,7 +27,7 @@ from model.errors import FingerprintError, InputError, LibraryError, NotFoundErr
 _KEPT_GENERATIONS = 2
 """The live generation and the one before, for readers between reading CURRENT and opening its folder."""
 
-_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", "generations", "thumbnails")
+_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", URL_FILE, "generations", "thumbnails")
 
 
 class Library:
@@ -41,11 +42,15 @@ class Library:
         self._clip_table: tuple[str, ClipTable] | None = None
 
     @classmethod
-    def create(cls, path: Path, spec: EncoderSpec) -> Library:
+    def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None) -> Library:
         """Make an empty library for the vectors of one model.
 
-        Raises LibraryError if the folder exists and is not empty, or cannot be written.
+        catalog  URL of a database for its catalogue (`indexer.server_catalog`), if not a file in the folder
+
+        Raises LibraryError if the folder exists and is not empty, or cannot be written, or if the database holds
+        another library's catalogue, InputError for a URL that cannot be used.
         """
+        url = checked_url(catalog) if catalog else None
         if path.exists() and not path.is_dir():
             raise LibraryError(f"No library can be made at {path}: it is a file. Name an empty or a new folder.")
         try:
@@ -64,6 +69,9 @@ class Library:
             shutil.rmtree(path / "generations", ignore_errors=True)
             (path / "generations").mkdir()
             (path / "thumbnails").mkdir(exist_ok=True)
+            if url is not None:
+                require_empty(url)
+                replace_file(path / URL_FILE, f"{url}\n".encode())
             engine = open_database(path / "catalog.sqlite")
             metadata.create_all(engine)
             engine.dispose()
@@ -81,7 +89,8 @@ class Library:
         if not exists(path):
             raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
         generation = _open_live(path, device)
-        if not (path / "catalog.sqlite").is_file():
+        server = server_url(path)
+        if server is None and not (path / "catalog.sqlite").is_file():
             raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
         catalog = Catalog(path / "catalog.sqlite")
         try:
@@ -90,6 +99,8 @@ class Library:
             catalog.counts()
         except DatabaseError as error:
             catalog.close()
+            if server is not None:
+                raise unreachable(server, error) from error
             raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
         except InputError:
             catalog.close()

@@ -1,16 +1,15 @@
-"""The tables of catalog.sqlite and how it is opened (docs/library-format.md explains each column)."""
+"""The tables of the catalogue and how it is opened (docs/library-format.md explains each column)."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Engine,
@@ -24,9 +23,13 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    inspect,
+    text,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
+
+from indexer.server_catalog import open_server, server_url
 
 metadata = MetaData()
 
@@ -45,7 +48,7 @@ videos = Table(
     Column("root_id", ForeignKey("roots.id"), nullable=False),
     Column("relpath", String, nullable=False),
     Column("title", String, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("mtime", Float, nullable=False),
     Column("sha256", String(64), nullable=False, index=True),
     Column("duration", Float, nullable=False),
@@ -82,7 +85,9 @@ captions = Table(
     "captions",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("text", String, nullable=False, unique=True),
+    Column("text", String, nullable=False),
+    # The writer keeps them distinct. PostgreSQL cannot: it indexes no text of more than 2.7 kB.
+    UniqueConstraint("text").ddl_if(dialect="sqlite"),
     sqlite_autoincrement=True,
 )
 
@@ -104,7 +109,7 @@ failures = Table(
     Column("id", Integer, primary_key=True),
     Column("root_id", ForeignKey("roots.id"), nullable=False),
     Column("relpath", String, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("mtime", Float, nullable=False),
     Column("reason", String, nullable=False),
     Column("detail", String, nullable=False),
@@ -140,8 +145,11 @@ staged = Table(
 def open_database(path: Path) -> Engine:
     """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on.
 
-    In a folder that cannot be written it reads what is there.
+    In a folder that cannot be written it reads what is there. If the library has its catalogue on a server instead
+    (`indexer.server_catalog`), the engine is on that.
     """
+    if (url := server_url(path.parent)) is not None:
+        return open_server(url)
     if path.exists() and not all(os.access(place, os.W_OK) for place in (path, path.parent)):
         return _open_closed(path)
     engine = create_engine(URL.create("sqlite", database=str(path)))
@@ -167,24 +175,29 @@ def _open_closed(path: Path) -> Engine:
 
 def upgrade(engine: Engine) -> None:
     """Give a catalogue that an earlier version made the tables and columns that have come since."""
-    if not _lacking(engine.connect):
-        return
+    with engine.connect() as connection:
+        if not _lacking(connection):
+            return
     with engine.begin() as connection:
         # So that of two processes that open it at once, the second sees what the first has done.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('quartet upgrade'))"))
         metadata.create_all(connection)
-        for table, column in _lacking(lambda: nullcontext(connection)):
+        for table, column in _lacking(connection):
             kind = column.type.compile(engine.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}')
 
 
-def _lacking(connect: Callable[[], AbstractContextManager[Connection]]) -> list[tuple[str, Column]]:
+def _lacking(connection: Connection) -> list[tuple[str, Column]]:
     """(table, column) of everything that a catalogue does not have yet."""
-    with connect() as connection:
-        found = {
-            table.name: {row.name for row in connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')}
-            for table in metadata.sorted_tables
-        }
+    inspector = inspect(connection)
+    there = set(inspector.get_table_names())
+    found = {name: {column["name"] for column in inspector.get_columns(name)} for name in there & set(metadata.tables)}
     return [
-        (t.name, column) for t in metadata.sorted_tables for column in t.columns if column.name not in found[t.name]
+        (t.name, column)
+        for t in metadata.sorted_tables
+        for column in t.columns
+        if column.name not in found.get(t.name, set())
     ]

@@ -55,7 +55,9 @@ def _catalogue(library: Library) -> Iterator[Problem]:
         "captions": (select(captions.c.id), captions.c.id.is_not(None)),
     }
     with library.catalog.engine.connect() as connection:
-        for pragma in ("integrity_check", "foreign_key_check"):
+        # A server checks its own pages; the pragmas are SQLite's.
+        pragmas = ("integrity_check", "foreign_key_check") if connection.dialect.name == "sqlite" else ()
+        for pragma in pragmas:
             for row in connection.exec_driver_sql(f"PRAGMA {pragma}"):
                 if row[0] != "ok":
                     yield Problem("catalogue", f"SQLite's {pragma} says: {', '.join(str(value) for value in row)}.")

@@ -32,6 +32,7 @@ def watch_videos(
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
+    catalog: str | None = None,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
 
@@ -74,6 +75,7 @@ def watch_videos(
                     keep_missing=keep_missing,
                     roots=roots,
                     wait=True,
+                    catalog=catalog,
                 )
             except InputError as error:
                 yield error

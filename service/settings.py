@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QUARTET_", frozen=True)
 
     library: Path | None = Field(default=None, description="Folder of the library to serve.")
+    catalog: str | None = Field(
+        default=None, description="Database for the catalogue of a library that is made: postgresql://USER@HOST/NAME."
+    )
     model: str | None = Field(
         default=None,
         description="Name of a model, or the folder of a checkpoint. Without one, that which built the library.",

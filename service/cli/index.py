@@ -178,6 +178,7 @@ def run_index(
             keep_missing=keep_missing,
             roots=settings.roots,
             wait=wait,
+            catalog=settings.catalog,
         )
     if as_json:
         typer.echo(json_report(report))

@@ -77,6 +77,7 @@ def watch(
             segmentation=segmentation_of(segment, window, overlap, cut),
             keep_missing=keep_missing,
             roots=settings.roots,
+            catalog=settings.catalog,
         ):
             if isinstance(report, InputError):
                 console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)

@@ -1,0 +1,85 @@
+"""A catalogue on a database server instead of in the library's folder (docs/scale.md).
+
+`catalog.url` in the library's folder names the database, one per library. The password is not in it: libpq, the
+server's own client, takes it from PGPASSWORD, PGPASSFILE or ~/.pgpass.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, inspect, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+
+from model.errors import InputError, LibraryError
+
+URL_FILE = "catalog.url"
+_SERVERS = {"postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
+
+
+def checked_url(text: str) -> URL:
+    """The URL of a database, for SQLAlchemy. Raises InputError."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        # Not shown: it may hold a password.
+        raise InputError(
+            "The catalogue's URL cannot be read. It has the form postgresql://USER@HOST:PORT/DATABASE."
+        ) from None
+    if url.drivername not in _SERVERS:
+        raise InputError(f"A catalogue on {url.drivername!r} is not known. Give a URL that begins with postgresql://.")
+    if url.password is not None:
+        raise InputError(
+            "The catalogue's URL holds a password, and the library would keep it for all to read. Leave it out and "
+            "set PGPASSWORD, or put it into ~/.pgpass."
+        )
+    return url.set(drivername=_SERVERS[url.drivername])
+
+
+def server_url(library: Path) -> URL | None:
+    """The database that a library's catalogue is in; None if it is in the folder. Raises LibraryError."""
+    try:
+        text = (library / URL_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LibraryError(f"{library / URL_FILE} cannot be read: {error}.") from error
+    try:
+        return checked_url(text)
+    except InputError as error:
+        raise LibraryError(f"{library / URL_FILE} cannot be used. {error}") from error
+
+
+def open_server(url: URL) -> Engine:
+    """An engine on a database server. It connects at first use. Raises LibraryError without the driver."""
+    try:
+        # A connection that the server has closed meanwhile is noticed and replaced.
+        return create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise LibraryError("A catalogue on PostgreSQL needs psycopg: pip install 'quartet[postgres]'.") from error
+
+
+def require_empty(url: URL) -> None:
+    """Raises LibraryError unless a new library may have this database: no other's videos or captions are in it."""
+    from indexer.schema import captions, videos
+
+    engine = open_server(url)
+    try:
+        with engine.connect() as connection:
+            there = set(inspect(connection).get_table_names())
+            for table in (videos, captions):
+                if table.name in there and connection.execute(select(table.c.id).limit(1)).first() is not None:
+                    raise LibraryError(
+                        f"The database {url} holds the catalogue of a library already. Give each its own."
+                    )
+    except DatabaseError as error:
+        raise unreachable(url, error) from error
+    finally:
+        engine.dispose()
+
+
+def unreachable(url: URL, error: DatabaseError) -> LibraryError:
+    """The error for a server that does not answer, or not as it should."""
+    said = " ".join(str(error.orig).split())
+    return LibraryError(f"The catalogue on {url} cannot be used: {said}")
