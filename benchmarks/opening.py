@@ -34,8 +34,9 @@ def main() -> None:
     ready = [_ask(child) for child in children]
     print("| process | clips | open s | mapped MB | its share MB | of it in no other process MB | anonymous MB |")
     print("|---|---|---|---|---|---|---|")
-    for number, (child, opened) in enumerate(zip(children, ready, strict=True), 1):
-        memory = _ask(child)
+    # All report before the first one ends, whose pages would then count as the others' own.
+    memories = [_ask(child) for child in children]
+    for number, (opened, memory) in enumerate(zip(ready, memories, strict=True), 1):
         print(
             f"| {number} | {opened['clips']:,} | {opened['seconds']:.2f} | {memory['Rss']:,.0f} | {memory['Pss']:,.0f} "
             f"| {memory['Private_Clean'] + memory['Private_Dirty']:,.0f} | {memory['anonymous']:,.0f} |"
@@ -73,6 +74,7 @@ def _open_and_wait(path: Path) -> None:
         print(json.dumps({"seconds": seconds, "clips": len(clips)}), flush=True)
         sys.stdin.readline()
         print(json.dumps({**_mapped(path.resolve()), "anonymous": _anonymous() - anonymous}), flush=True)
+        sys.stdin.readline()
 
 
 def _mapped(folder: Path) -> dict[str, float]:

@@ -34,7 +34,7 @@ def _settings(n: int) -> Any:
     """Lists at every size that is measured, to compare; the default is to scan up to 200,000."""
     from indexer.train_lists import ListSettings
 
-    return ListSettings(approximate_from=min(n, 200_000), recall=0.995)
+    return ListSettings(approximate_from=min(n, 200_000))
 
 
 def quartet(data: Path, work: Path, exact: bool, device: str = "cpu") -> Ask:
