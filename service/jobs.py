@@ -166,7 +166,9 @@ class Jobs:
     async def _run(self, job: Job) -> State:
         settings = self._settings
         command = [sys.executable, "-m", "service", "index", "--json", "--wait", "--library", str(settings.library)]
-        command += ["--model", settings.model, "--device", settings.device, "--", *map(str, job.inputs)]
+        if settings.model:
+            command += ["--model", settings.model]
+        command += ["--device", settings.device, "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
