@@ -16,7 +16,9 @@ from torch.nn import functional as fn
 from model.layers import masked_mean
 from model.training.dataset import VideoText
 
-RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+RATES = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""Half at least: a network learns more by heart than the regression does. Where that asks for 0.1, 0.5 still did better."""
+
 MAX_VIDEOS = 4000
 
 
