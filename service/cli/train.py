@@ -73,8 +73,8 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="paper, plus, clip, or demo: the bundled model, on the generated world.",
-            show_default="paper; with --model clip",
+            help="plus, paper (to the letter), clip, or demo: the bundled model, on the generated world.",
+            show_default="plus; with --model clip",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
@@ -104,7 +104,7 @@ def train(
     """
     from model.presets import preset as preset_of
 
-    preset = preset or ("clip" if model else "paper")
+    preset = preset or ("clip" if model else "plus")
     chosen = preset_of(preset)
     try:
         import lightning  # noqa: F401
