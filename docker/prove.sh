@@ -101,8 +101,8 @@ is "a purple cat carrying a fish" test-0066 \
     "$(ask /v1/search/clips '{"query": "a purple cat carrying a fish"}' | field 'answer["hits"][0]["title"]')"
 
 step "docker compose run indexer index /videos"
-podman run --rm --network none --user 0 --volume "$WORK:/work" quartet-indexer:cpu \
-    demo --folder /work/mine --clips 24 --seed 7 --render-only >/dev/null
+podman run --rm --network none --user 0 --volume "$WORK:/made" quartet-indexer:cpu \
+    demo --folder /made/mine --clips 24 --seed 7 --render-only >/dev/null
 cp "$WORK"/mine/videos/*.mp4 "$QUARTET_VIDEOS"
 compose run --rm -T indexer index /videos --model demo
 compose run --rm -T --volume "$WORK/mine:/texts:ro" indexer captions add /texts/captions.jsonl --model demo
