@@ -10,11 +10,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from model.bert import BertOnCpu
 from model.errors import ModelError
 from model.levels import FloatArray
 from model.parse import ParsedCaption
@@ -91,6 +93,8 @@ class SentenceEncoder:
         disable_progress_bar()  # loading takes a moment, its bar would only disturb tables and JSON
         self.model = SentenceTransformer(str(minilm_folder()), device=device, local_files_only=True).eval()
         self.tokenizer = self.model.tokenizer
+        bert: Any = self.model[0].auto_model
+        self._bert = BertOnCpu(bert) if BertOnCpu.supports(bert) else None
 
     def encode(self, captions: Sequence[ParsedCaption], batch_size: int = 64) -> list[EncodedText]:
         """Vectors of captions, in their order."""
@@ -122,7 +126,7 @@ class SentenceEncoder:
         return [encoded[i] for i in range(len(encoded))]
 
     def _forward(self, batch: TokenBatch) -> list[EncodedText]:
-        output = self.model({name: value.to(self.model.device) for name, value in batch.tokens.items()})
+        output = self._network({name: value.to(self.model.device) for name, value in batch.tokens.items()})
         sentences = torch.nn.functional.normalize(output["sentence_embedding"], dim=-1).float().cpu().numpy()
         pieces = output["token_embeddings"].float().cpu().numpy()  # (B, L, d_w)
         return [
@@ -130,12 +134,22 @@ class SentenceEncoder:
             for i, caption in enumerate(batch.captions)
         ]
 
+    def _network(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if self._bert is None:
+            output: dict[str, torch.Tensor] = self.model(tokens)
+            return output
+        output = {**tokens, "token_embeddings": self._bert(tokens["input_ids"], tokens["attention_mask"])}
+        for module in list(self.model)[1:]:
+            output = module(output)
+        return output
+
 
 def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
     """A word is the mean of its word pieces; a word past the encoder's limit gets the mean of all pieces."""
-    real = offsets[:, 1] > offsets[:, 0]
-    words = np.empty((len(caption.words), pieces.shape[1]), np.float16)
-    for w, (start, end) in enumerate(caption.spans):
-        own = real & (offsets[:, 0] < end) & (offsets[:, 1] > start)
-        words[w] = pieces[own if own.any() else real].mean(0)
-    return words
+    starts, ends = offsets[:, 0], offsets[:, 1]
+    real = ends > starts
+    spans = np.array(caption.spans, np.int64).reshape(-1, 2)
+    own = real & (starts < spans[:, 1:]) & (ends > spans[:, :1])  # (M, L): which pieces a word has
+    own[~own.any(1)] = real
+    words = own.astype(np.float32) @ pieces / np.maximum(own.sum(1, keepdims=True), 1)
+    return words.astype(np.float16)

@@ -17,6 +17,7 @@ from model.errors import NotFoundError, QuartetError
 from model.levels import Vectors
 from model.parse import Attributes
 from service.answers import Batch, Stopwatch, attributes_json, caption_hits, clip_hits
+from service.encoder_processes import EncoderProcesses
 from service.encoding import SharedEncoder
 from service.live import LiveGeneration
 from service.ranked import Asked, Ranked, as_cosines, contains, rank_all, vectors_of
@@ -36,7 +37,9 @@ class EncodedText:
 class Answering:
     """See the module. `recent` and `read` keep encoded sentences and the attributes of captions."""
 
-    def __init__(self, library: Library, encoder: SharedEncoder, live: LiveGeneration, kept: int) -> None:
+    def __init__(
+        self, library: Library, encoder: SharedEncoder | EncoderProcesses, live: LiveGeneration, kept: int
+    ) -> None:
         self._library = library
         self._encoder = encoder
         self._live = live

@@ -16,6 +16,7 @@ from service.api import browse, clips, jobs, search, session, status
 from service.engine import Engine
 from service.jobs import Jobs
 from service.middleware import LimitedBody, Watched
+from service.models import serving_encoder
 from service.openapi import DescribedAPI
 from service.pages import router as pages
 from service.pages import static_files
@@ -39,7 +40,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = await asyncio.to_thread(Engine.open, settings, encoder) if engine is None else engine
+        opened = await asyncio.to_thread(Engine.open, settings, encoder, serving_encoder) if engine is None else engine
         app.state.jobs = Jobs(settings, opened.refresh)
         app.state.engine = opened
         yield

@@ -48,7 +48,6 @@ class WorkerPool:
     max_batch    most items in one call; a job has `size` items
     max_waiting  most items that wait
     retry_after  seconds that a refused caller is told to wait
-    begin        called in the worker before every batch with the number of workers that are busy, itself included
     """
 
     def __init__(
@@ -59,14 +58,12 @@ class WorkerPool:
         max_batch: int,
         max_waiting: int,
         retry_after: float,
-        begin: Callable[[int], None] = lambda busy: None,
         observer: Observer | None = None,
     ) -> None:
         self._handlers = dict(handlers)
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._retry_after = retry_after
-        self._begin = begin
         self._observer = observer
         self._waiting: deque[_Job] = deque()
         self._running: dict[threading.Thread, int] = {}
@@ -166,9 +163,7 @@ class WorkerPool:
             self._running[me] = sum(job.size for job in taken)
             if self._waiting:
                 self._changed.notify()
-            busy = len(self._running)
-        self._begin(busy)
-        return taken
+            return taken
 
     def _share(self) -> list[_Job]:
         """Jobs of the kind at the head of the line: an equal share of what waits and runs, at most `max_batch`."""

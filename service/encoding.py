@@ -1,4 +1,4 @@
-"""One encoder, shared by several worker threads: who has to wait for whom.
+"""One encoder in this process, shared by several worker threads: who has to wait for whom.
 
 A `StagedEncoder` has parser and tokenizer, which one thread uses at a time, apart from its networks, which any
 number may run: while one worker parses, another encodes. Any other encoder is used by one thread at a time.
@@ -6,9 +6,8 @@ number may run: while one worker parses, another encodes. Any other encoder is u
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
@@ -64,29 +63,3 @@ class SharedEncoder:
             return []
         with self._networks:
             return self._encoder.concepts(vectors, candidates)
-
-
-def divide_cores(device: str) -> Callable[[int], None]:
-    """For a model on the CPU: what tells PyTorch before a batch to leave the other busy workers their cores.
-
-    Two batches side by side with half of the cores each take less time than one after the other with all of
-    them, while a request that is alone is answered soonest with all of them. No effect on other devices.
-
-    NumPy gets one thread for good: when its others have nothing to do they spin for a while, on those cores.
-    """
-    if device != "cpu":
-        return lambda busy: None
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(limits=1, user_api="blas")
-    cores = min(torch.get_num_threads(), len(os.sched_getaffinity(0)))
-    known = threading.local()
-
-    def divide(busy: int) -> None:
-        threads = max(1, cores // busy)
-        if getattr(known, "threads", None) != threads:
-            torch.set_num_threads(threads)
-            known.threads = threads
-
-    return divide

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,11 @@ from model.errors import LibraryError, QuartetError
 from model.levels import resolve_weights
 from service.answering import Answering
 from service.batching import WorkerPool
-from service.encoding import SharedEncoder, divide_cores
+from service.encoder_processes import EncoderProcesses
+from service.encoding import SharedEncoder
 from service.live import LiveGeneration
 from service.metrics import Metrics
+from service.models import open_encoder
 from service.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.settings import Settings
 from service.wanted import OfClip, OfFrames, Sentences, Wanted
@@ -32,11 +34,13 @@ LOG = logging.getLogger(__name__)
 class Engine:
     """See the module. Raises FingerprintError when the encoder is not the one that built the library."""
 
-    def __init__(self, library: Library, encoder: Encoder, settings: Settings) -> None:
+    def __init__(self, library: Library, encoder: Encoder | EncoderProcesses, settings: Settings) -> None:
         library.check_encoder(encoder.spec)
         self.library = library
         self.metrics = Metrics()
-        self._encoder = SharedEncoder(encoder)
+        self._encoder = encoder if isinstance(encoder, EncoderProcesses) else SharedEncoder(encoder)
+        if isinstance(encoder, EncoderProcesses):
+            encoder.restarted = self.metrics.worker_restarted
         self.live = LiveGeneration(library, encoder.spec, settings.reload_interval, self.metrics.reloaded)
         self._answering = Answering(library, self._encoder, self.live, settings.query_cache)
         self._pool = WorkerPool(
@@ -50,14 +54,18 @@ class Engine:
             max_batch=settings.batch_size,
             max_waiting=settings.queue_size,
             retry_after=settings.retry_after,
-            begin=divide_cores(encoder.device),
             observer=self.metrics,
         )
         self.metrics.watch(self)
 
     @classmethod
-    def open(cls, settings: Settings, encoder: Encoder | None = None) -> Self:
-        """Open the library of `settings`; without an `encoder`, load the model of `settings` too.
+    def open(
+        cls,
+        settings: Settings,
+        encoder: Encoder | None = None,
+        load: Callable[[Settings], Encoder | EncoderProcesses] = open_encoder,
+    ) -> Self:
+        """Open the library of `settings`; without an `encoder`, `load` the model of `settings` too.
 
         Raises LibraryError, ModelError or FingerprintError.
         """
@@ -69,11 +77,10 @@ class Engine:
             # What a GPU scans lies in its memory, on the device that encodes.
             device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
             library = on_failure.enter_context(Library.open(settings.library, device, settings.roots))
-            if encoder is None:
-                from service.models import open_encoder
-
-                encoder = open_encoder(settings)
-            engine = cls(library, encoder, settings)
+            used = load(settings) if encoder is None else encoder
+            if isinstance(used, EncoderProcesses):
+                on_failure.callback(used.close)
+            engine = cls(library, used, settings)
             on_failure.pop_all()
         return engine
 
@@ -102,6 +109,8 @@ class Engine:
 
     def close(self) -> None:
         """Stop the workers and close the library. Idempotent."""
+        if isinstance(self._encoder, EncoderProcesses):
+            self._encoder.close()
         self._pool.close()
         self.live.close()
         self.library.close()

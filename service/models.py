@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from model.encoder import Encoder
 from model.errors import InputError
 from model.prepared import DEFAULT_MODEL, prepared_names
+from service.encoder_processes import EncoderProcesses
 from service.settings import Settings
+
+
+def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
+    """As `open_encoder`, for many requests at a time: on a CPU in processes of its own, one for each worker."""
+    from threadpoolctl import threadpool_limits
+
+    from model.registry import load_encoder, resolve_device
+
+    if resolve_device(settings.device) != "cpu":
+        return open_encoder(settings)
+    # Threads of NumPy's products that wait for work spin for a while, on the cores of the encoders.
+    threadpool_limits(limits=1, user_api="blas")
+    load = partial(load_encoder, chosen_model(settings), device="cpu", models=settings.models)
+    return EncoderProcesses(load, settings.workers)
 
 
 def open_encoder(settings: Settings) -> Encoder:

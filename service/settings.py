@@ -53,7 +53,12 @@ class Settings(BaseSettings):
         "listens there without a key, else any.",
     )
 
-    workers: int = Field(default=2, ge=1, le=64, description="Threads that answer batches of queries.")
+    workers: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Batches of queries that are answered at a time. On a CPU each has a process with the model.",
+    )
     batch_size: int = Field(default=32, ge=1, description="Most waiting queries that go into one call of the model.")
     queue_size: int = Field(default=256, ge=1, description="Most waiting queries; more are answered 429.")
     retry_after: float = Field(default=1.0, gt=0, description="Seconds that a 429 asks callers to wait.")

@@ -14,8 +14,11 @@ from service.openapi import reference
 from service.problems import NOT_READY, Problem, ProblemError
 
 
-def get_engine(request: Request) -> Engine:
-    """The engine of the application. Raises ProblemError (503) while it is not loaded or when it is closed."""
+async def get_engine(request: Request) -> Engine:
+    """The engine of the application. Raises ProblemError (503) while it is not loaded or when it is closed.
+
+    A coroutine, though it waits for nothing: FastAPI would hand a plain function to a thread and wait for that.
+    """
     engine: Engine | None = getattr(request.app.state, "engine", None)
     if engine is None:
         raise ProblemError(NOT_READY, "The model and the library are not loaded yet. Try again in a moment.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,19 +66,17 @@ def run_server(settings: Settings) -> None:
     from service.app import create_app
     from service.engine import Engine
     from service.logs import configure
+    from service.models import serving_encoder
     from service.server import checked, make_server
 
     settings = checked(settings)
-    engine = Engine.open(settings)
+    engine = Engine.open(settings, load=serving_encoder)
     configure(settings)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(
         f"Serving {settings.library} with {engine.spec.name} on {engine.device}: "
         f"http://{shown}:{settings.port} (API reference: /docs). Ctrl-C stops it."
     )
-    # Workers hold the interpreter for long: with Python's 5 ms a turn, the event loop waits for each of its many
-    # short ones. On two cores this made 181 answers a second of 163 (docs/service.md).
-    sys.setswitchinterval(0.0005)
     server = make_server(create_app(settings, engine=engine), settings)
     try:
         server.run()

@@ -182,16 +182,6 @@ def test_a_crash_fails_its_batch_at_once_and_another_worker_goes_on(
     assert watcher.sizes == [1, 1, 1]
 
 
-def test_every_batch_begins_with_the_number_of_busy_workers(make: Callable[..., WorkerPool], gate: Gate) -> None:
-    busy: list[int] = []
-    pool = make(workers=2, begin=busy.append)
-    hold(pool, gate)
-    hold(pool, gate, "second")
-    gate.opened.set()
-    assert pool.submit("text", "c").result(SECONDS) == "C"
-    assert busy[:2] == [1, 2]
-
-
 def test_closing_fails_what_still_waits(pool: WorkerPool, gate: Gate) -> None:
     first = hold(pool, gate)
     waiting = pool.submit("text", "b")

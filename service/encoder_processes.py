@@ -1,0 +1,211 @@
+"""The encoder in processes of its own, where it runs on the CPU.
+
+Python runs one thread at a time. In one process with the connections of 32 clients, the parser and the hundreds of
+small calls of a network would wait for their turn among everything else, and everything else for theirs. And what
+crashes a network, or the C code below it, ends its process: here that is not the service.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from model.encoder import Encoder, EncoderSpec, Frames, TextBatch
+from model.errors import ModelError, QuartetError
+from model.levels import Vectors
+from model.parse import Attributes
+
+LOG = logging.getLogger(__name__)
+
+Load = Callable[[], Encoder]
+"""Loads the encoder, in the process that will use it: a function that can be pickled."""
+
+
+class EncoderProcesses:
+    """`count` processes with an encoder each, behind the methods of `Encoder`, for any thread at any time.
+
+    A call goes to a process that has nothing to do, and waits for one. Where a process dies, the call that it had
+    raises ModelError and another process starts, after which `restarted` is called; calls go on with the others.
+
+    Raises what `load` raises, and ModelError if a process ends before it is ready.
+    """
+
+    def __init__(self, load: Load, count: int) -> None:
+        self.restarted: Callable[[], None] = lambda: None
+        self._load = load
+        self._count = count
+        self._idle: queue.SimpleQueue[_Process | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        starting = [_Process(load, count) for _ in range(count)]
+        self._all = set(starting)
+        try:
+            specs = [process.ready() for process in starting]
+        except BaseException:
+            self.close()
+            raise
+        self.spec, self.device = specs[0]
+        for process in starting:
+            self._idle.put(process)
+
+    spec: EncoderSpec
+    device: str
+
+    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+        result: TextBatch = self._call("encode_texts", list(texts))
+        return result
+
+    def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        result: Vectors = self._call("encode_clips", list(clips))
+        return result
+
+    def attributes(self, texts: Sequence[str]) -> list[Attributes]:
+        result: list[Attributes] = self._call("attributes", list(texts)) if texts else []
+        return result
+
+    def text_queries(self, vectors: Vectors) -> Vectors:
+        result: Vectors = self._call("text_queries", vectors)
+        return result
+
+    def clip_queries(self, vectors: Vectors) -> Vectors:
+        result: Vectors = self._call("clip_queries", vectors)
+        return result
+
+    def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
+        # Vectors of every hit go through a pipe: only those that are needed. The global level has no concepts.
+        needed = {level: rows for level, rows in vectors.items() if level != "global"}
+        result: list[Attributes] = self._call("concepts", needed, list(candidates)) if candidates else []
+        return result
+
+    def close(self) -> None:
+        """Stop the processes. A call that is under way raises ModelError. Idempotent."""
+        self._closing.set()
+        for process in list(self._all):
+            process.stop()
+        self._idle.put(None)
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        process = self._idle.get()
+        if process is None:
+            self._idle.put(None)
+            raise ModelError("The service is stopping and takes no more work.")
+        try:
+            answer = process.call(method, arguments)
+        except _Died as death:
+            self._all.discard(process)
+            if not self._closing.is_set():
+                LOG.error("%s", death)
+                threading.Thread(target=self._replace, args=(process,), daemon=True).start()
+            raise ModelError(f"{death} Another takes its place: ask again.") from None
+        self._idle.put(process)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _replace(self, dead: _Process) -> None:
+        try:
+            process = _Process(self._load, self._count)
+            self._all.add(process)
+            if self._closing.is_set():
+                process.stop()
+                return
+            process.ready()
+        except (QuartetError, OSError) as error:
+            # The next call that gets the dead one fails at once, and is another try to replace it.
+            LOG.error("A process for the encoder cannot be started again. %s", error)
+            self._idle.put(dead)
+            return
+        self.restarted()
+        self._idle.put(process)
+
+
+class _Died(Exception):
+    """The process of a call has ended."""
+
+
+class _Process:
+    """One process with an encoder."""
+
+    def __init__(self, load: Load, count: int) -> None:
+        # Spawned, not forked: a fork would share the locks of this process's threads as they happen to be.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, load, count), name="quartet-encode", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ready(self) -> tuple[EncoderSpec, str]:
+        """Wait until the encoder is loaded."""
+        try:
+            answer = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            raise ModelError(f"{self._end()} It was still loading the model.") from None
+        if isinstance(answer, Exception):
+            self.stop()
+            raise answer
+        spec, device = answer
+        return spec, device
+
+    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        try:
+            self._pipe.send((method, arguments))
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            raise _Died(self._end()) from None
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def _end(self) -> str:
+        self._process.join()
+        code = self._process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+        return f"The process that encodes has ended with {how}."
+
+
+def _serve(pipe: Connection, load: Load, count: int) -> None:
+    """Load the encoder, then answer calls until the other end of the pipe is closed."""
+    # Ctrl-C reaches the whole group, but what it means is for the service to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        encoder = _loaded(load, count)
+        pipe.send((encoder.spec, encoder.device))
+        while True:
+            method, arguments = pipe.recv()
+            pipe.send(_answer(encoder, method, arguments))
+    except QuartetError as error:
+        pipe.send(error)
+    except (EOFError, ConnectionError):
+        # The service has closed its end or died.
+        return
+
+
+def _loaded(load: Load, count: int) -> Encoder:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    # Threads that wait for work spin for a while: more of them than cores, over all processes, slow each other down.
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
+    threadpool_limits(limits=1, user_api="blas")
+    return load()
+
+
+def _answer(encoder: Encoder, method: str, arguments: tuple[Any, ...]) -> Any:
+    """The result of a call, or the error that it raised as one that can be sent."""
+    try:
+        return getattr(encoder, method)(*arguments)
+    except Exception as error:
+        LOG.exception("The encoder failed.")
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            return ModelError(f"{type(error).__name__}: {error}")
+        return error
