@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from model.errors import InputError
-from service.cli.common import console, settings_of
+from service.cli.common import console, patient_threads, settings_of
 from service.cli.features import TwoTowerOption, load_network, stage_bar
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def train(
     """
     from model.presets import preset as preset_of
 
+    patient_threads()
     preset = preset or ("clip" if model else "plus")
     chosen = preset_of(preset)
     try:
