@@ -125,9 +125,7 @@ class SentenceEncoder:
 
 
 @torch.inference_mode()
-def encoded(
-    batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, Tensor]]
-) -> list[EncodedText]:
+def encoded(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, Tensor]]) -> list[EncodedText]:
     """Vectors of tokenized captions, in the order that they had before they were put into batches.
 
     forward  sentence vectors (B, d_s) of any length and vectors of the pieces (B, L, d_w) of a batch

@@ -91,6 +91,15 @@ def index(
     overlap: OverlapOption = None,
     cut: CutOption = None,
     as_json: LinesOption = False,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--base",
+            help="Folder that the paths lie in and that their videos are named from. Default: each folder itself, and "
+            "the folder of each file.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Index videos at four levels, into a library.
 
@@ -119,6 +128,7 @@ def index(
         keep_missing=keep_missing,
         wait=wait,
         as_json=as_json,
+        base=base,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -153,6 +163,7 @@ def run_index(
     keep_missing: bool = False,
     wait: bool = False,
     as_json: bool = False,
+    base: Path | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
@@ -177,6 +188,7 @@ def run_index(
             segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
+            base=base,
             wait=wait,
             catalog=settings.catalog,
         )
