@@ -44,16 +44,19 @@ _MAGIC = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", type=Path, required=True, help="the library to search")
-    parser.add_argument("--count", type=int, default=10_000, help="uploads, and queries")
+    parser.add_argument("--parts", nargs="+", choices=("queries", "uploads"), default=("queries", "uploads"))
+    parser.add_argument("--count", type=int, default=10_000, help="of each")
     parser.add_argument("--clients", type=int, default=4, help="how many send at the same time")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(f"{_machine()}, seed {options.seed}", flush=True)
     with running_service(options.library) as url, httpx2.Client(base_url=url, timeout=300) as client:
-        queries = list(random_queries(options.seed, options.count))
-        print(f"{len(set(''.join(queries)))} different characters in the queries", flush=True)
-        _run("queries", _asker(client), iter(queries), options.clients)
-        _run("uploads", _sender(client), random_uploads(options.seed, options.count), options.clients)
+        if "queries" in options.parts:
+            queries = list(random_queries(options.seed, options.count))
+            print(f"{len(set(''.join(queries)))} different characters in the queries", flush=True)
+            _run("queries", _asker(client), iter(queries), options.clients)
+        if "uploads" in options.parts:
+            _run("uploads", _sender(client), random_uploads(options.seed, options.count), options.clients)
         client.get("/readyz").raise_for_status()
 
 
