@@ -33,6 +33,15 @@ PathsArgument = Annotated[
     list[Path], typer.Argument(metavar="PATHS", help="Video files, and folders to look through for videos.")
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Files that are decoded at the same time.")]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--base",
+        help="Folder that the paths lie in and that their videos are named from. Default: each folder itself, and the "
+        "folder of each file.",
+        show_default=False,
+    ),
+]
 KeepOption = Annotated[
     bool, typer.Option("--keep-missing", help="Keep the videos whose files have gone, instead of taking them out.")
 ]
@@ -82,6 +91,7 @@ def index(
     model: ModelOption = None,
     device: DeviceOption = None,
     root: RootOption = None,
+    base: BaseOption = None,
     keep_missing: KeepOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
@@ -91,15 +101,6 @@ def index(
     overlap: OverlapOption = None,
     cut: CutOption = None,
     as_json: LinesOption = False,
-    base: Annotated[
-        Path | None,
-        typer.Option(
-            "--base",
-            help="Folder that the paths lie in and that their videos are named from. Default: each folder itself, and "
-            "the folder of each file.",
-            show_default=False,
-        ),
-    ] = None,
 ) -> None:
     """Index videos at four levels, into a library.
 

@@ -47,6 +47,7 @@ export class Filters {
       nameOf: (tag) => tag,
       without: (tag) => `Search in videos without the tag ${tag} too`,
     });
+    this.tag.node.hidden = true;
     this.from = this.numeric("Only from this second on", "from", { min: 0 });
     this.to = this.numeric("Only before this second", "to", { min: 0 });
     this.min = this.numeric("Least score", "min", { min: -1, max: 1, step: 0.05 });
