@@ -22,7 +22,8 @@ def videos(
     engine: EngineDep, offset: Offset = 0, limit: Limit = 100, q: Words = "", first_clips: FirstClips = 0
 ) -> schemas.Page[schemas.Video]:
     """The videos of the library, in order of their ids. All clips of one: `/v1/clips?video_id=`."""
-    catalog, words = engine.library.catalog, q.split()
+    # No title has a null character, and PostgreSQL takes no text with one.
+    catalog, words = engine.library.catalog, q.replace("\0", " ").split()
     items = listed_videos(catalog, catalog.list_videos(offset, limit, words), first_clips)
     return schemas.Page(total=catalog.count_videos(words), offset=offset, limit=limit, items=items)
 

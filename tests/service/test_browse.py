@@ -32,6 +32,7 @@ def test_videos_by_their_titles(client: TestClient) -> None:
 
     assert found("RE") == (3, ["green", "grey", "red"])
     assert found("e y") == (2, ["grey", "yellow"])
+    assert found("gre\0en")[1] == ["green"]
     # No pattern of SQL.
     assert found("%") == found("_") == (0, [])
     one = client.get("/v1/videos", params={"q": "re", "limit": 1, "offset": 1}).json()
