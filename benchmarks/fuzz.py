@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(f"{_machine()}, seed {options.seed}", flush=True)
-    with running_service(options.library) as url, httpx2.Client(base_url=url, timeout=300) as client:
+    with running_service(options.library) as url, httpx2.Client(base_url=url, timeout=3600) as client:
         if "queries" in options.parts:
             queries = list(random_queries(options.seed, options.count))
             print(f"{len(set(''.join(queries)))} different characters in the queries", flush=True)
@@ -109,7 +109,7 @@ def _run(what: str, send: Callable[[T], str], items: Iterator[T], clients: int) 
     began = time.perf_counter()
     outcomes: Counter[str] = Counter()
     with ThreadPoolExecutor(clients) as pool:
-        while chunk := list(itertools.islice(items, 500)):
+        while chunk := list(itertools.islice(items, 100)):
             outcomes.update(pool.map(send, chunk))
             seconds = time.perf_counter() - began
             print(f"{outcomes.total()} {what} in {seconds:.0f} s: {dict(outcomes.most_common())}", flush=True)
