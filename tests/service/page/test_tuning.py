@@ -38,13 +38,13 @@ def test_sliders_rank_again_at_once(any_page: Page) -> None:
     expect(cards(page).first.locator(".bars .silent")).to_have_count(3)
     at_once = page.evaluate(ORDER)
     assert at_once != before
-    shown = cards(page).first.locator(".score").inner_text()
+    shown = cards(page).first.locator(".score").text_content()
     expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
     held[-1].continue_()
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
     # What the service says is what was shown: the page fuses as the service does.
     assert page.evaluate(ORDER) == at_once
-    assert cards(page).first.locator(".score").inner_text() == shown
+    assert cards(page).first.locator(".score").text_content() == shown
     assert "entity%3D0%2Caction%3D0%2Crelation%3D0" in page.url
 
 
