@@ -30,6 +30,7 @@ from indexer.scan import Plan, make_plan, require_mounted, resolve_inputs
 from indexer.spans import Segmentation
 from indexer.thumbnails import save_thumbnail
 from model.encoder import Encoder
+from model.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def index_videos(
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
+    base: Path | None = None,
     wait: bool = False,
     catalog: str | None = None,
 ) -> IndexReport:
@@ -80,6 +82,8 @@ def index_videos(
                   `indexer.cuts.Cuts`
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
+    base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.
+                  None: from each folder itself, and the folder of each file
     wait          wait for another writer to finish, instead of refusing
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
 
@@ -88,6 +92,10 @@ def index_videos(
     """
     began = time.monotonic()
     sources = resolve_inputs(inputs)
+    if base is not None:
+        (base,) = resolve_inputs([base])
+        if outside := [source for source in sources if not source.is_relative_to(base)]:
+            raise InputError(f"{outside[0]} does not lie in {base}. Name paths in that folder.")
     with writing(library_path):
         if not exists(library_path):
             Library.create(library_path, encoder.spec, catalog).close()
@@ -100,7 +108,7 @@ def index_videos(
             ):
                 library.catalog.relocate(roots or {})
                 run = _Run(library, writer, encoder, on_progress or (lambda progress: None), workers, segmentation)
-                interrupted = run.go(sources, keep_missing)
+                interrupted = run.go(sources, base, keep_missing)
                 generation = publish_changes(library, writer)
                 failures = library.catalog.failures()
             return IndexReport(
@@ -143,15 +151,15 @@ class _Run:
         self._meter = Meter(workers)
         self._next = next_number(library.path)
 
-    def go(self, sources: Sequence[Path], keep_missing: bool) -> bool:
-        """Deal with every file; returns whether it was interrupted."""
+    def go(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
+        """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
             known = self.library.catalog.list_videos(limit=None)
             if not keep_missing:
                 require_mounted(sources, [video.path for video in known])
             for source in sources:
-                self.writer.add_root(source if source.is_dir() else source.parent)
-            cuts, finder = Cuts(self.segmentation, sources, known), ContentFinder(known)
+                self.writer.add_root(base or (source if source.is_dir() else source.parent))
+            cuts, finder = Cuts(self.segmentation, sources if base is None else [base], known), ContentFinder(known)
             plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.stands)
             self._begin(plan)
             left = {path for path, _, _ in self.writer.kept_clips() if any(map(path.is_relative_to, sources))}

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     upload_folder: Path | None = Field(
         default=None, description="Folder where videos that are uploaded to be indexed are kept. None: no such uploads."
     )
+    upload_quota_bytes: int = Field(
+        default=10 * 2**30, ge=0, description="Bytes that uploads in that folder may take; more are answered 507."
+    )
     max_jobs: int = Field(default=8, ge=1, description="Most jobs that wait; more are answered 429.")
 
     log_format: Literal["text", "json"] = Field(default="text", description="Lines for people, or an object a line.")

@@ -33,6 +33,15 @@ PathsArgument = Annotated[
     list[Path], typer.Argument(metavar="PATHS", help="Video files, and folders to look through for videos.")
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Files that are decoded at the same time.")]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--base",
+        help="Folder that the paths lie in and that their videos are named from. Default: each folder itself, and the "
+        "folder of each file.",
+        show_default=False,
+    ),
+]
 KeepOption = Annotated[
     bool, typer.Option("--keep-missing", help="Keep the videos whose files have gone, instead of taking them out.")
 ]
@@ -82,6 +91,7 @@ def index(
     model: ModelOption = None,
     device: DeviceOption = None,
     root: RootOption = None,
+    base: BaseOption = None,
     keep_missing: KeepOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
@@ -119,6 +129,7 @@ def index(
         keep_missing=keep_missing,
         wait=wait,
         as_json=as_json,
+        base=base,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -153,6 +164,7 @@ def run_index(
     keep_missing: bool = False,
     wait: bool = False,
     as_json: bool = False,
+    base: Path | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
@@ -177,6 +189,7 @@ def run_index(
             segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
+            base=base,
             wait=wait,
             catalog=settings.catalog,
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from indexer.decode import sample_frames
+from indexer.decode import read_clips
+from indexer.spans import WHOLE, Segmentation
+from indexer.thumbnails import strip, thumbnail
 from indexer.workers import DecodedClip, DecodePool
 from model.fake import FakeEncoder
 
@@ -60,8 +62,11 @@ def make_video() -> MakeVideo:
 class PoolWithoutProcesses(DecodePool):
     """Decodes in its threads."""
 
-    def decode(self, path: Path, count: int) -> DecodedClip:
-        return DecodedClip(sample_frames(path, count), b"a picture")
+    def clips(
+        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0
+    ) -> Generator[DecodedClip, None, None]:
+        for clip in read_clips(path, count, segmentation, skip=skip):
+            yield DecodedClip(clip, thumbnail(clip.frames), strip(clip.frames))
 
 
 @pytest.fixture
