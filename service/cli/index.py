@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,6 +74,16 @@ CutOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Decode and encode on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for one of this machine. "
+        "--workers is then for each of its workers.",
+        show_default=False,
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -86,6 +97,7 @@ def index(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
+    ray: RayOption = None,
     segment: SegmentOption = None,
     window: WindowOption = None,
     overlap: OverlapOption = None,
@@ -108,6 +120,8 @@ def index(
     [dim]quartet index ~/Lectures --library my-library --segment window --window 20 --overlap 5[/]
 
     [dim]quartet index a.mp4 b.mkv --library my-library --model runs/news --strict[/]
+
+    [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     library_of(settings)
@@ -115,6 +129,7 @@ def index(
         settings,
         paths,
         workers,
+        ray=ray,
         segmentation=segmentation_of(segment, window, overlap, cut),
         keep_missing=keep_missing,
         wait=wait,
@@ -149,6 +164,7 @@ def run_index(
     paths: Sequence[Path],
     workers: int = 1,
     *,
+    ray: str | None = None,
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     wait: bool = False,
@@ -157,23 +173,23 @@ def run_index(
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
     from indexer.scan import resolve_inputs
-    from service.models import open_encoder
+    from service.pipelines import open_pipeline
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     out = console()
     if as_json:
-        encoder = open_encoder(settings)
+        encoder, pipeline = open_pipeline(settings, workers, ray)
     else:
         with out.status("Loading the model"):
-            encoder = open_encoder(settings)
-    with json_lines() if as_json else progress_bar() as show:
+            encoder, pipeline = open_pipeline(settings, workers, ray)
+    with closing(pipeline), json_lines() if as_json else progress_bar() as show:
         report = index_videos(
             folder,
             paths,
             encoder,
             on_progress=show,
-            workers=workers,
+            pipeline=pipeline,
             segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
