@@ -32,9 +32,6 @@ _BLOCK = 16
 _BLOCKS_EACH = 4
 """Blocks per worker that a small run is divided into, so that all end at about the same time."""
 
-_TRIES_AGAIN = 3
-"""How often a block is repeated whose worker has died: one that kills every worker must not go round for ever."""
-
 
 class RayPipeline:
     """A `Pipeline` on the Ray cluster at `address`, until it is closed.
@@ -112,7 +109,6 @@ class RayPipeline:
                 ),
                 num_cpus=self._shares.cpus,
                 num_gpus=self._shares.gpus,
-                max_task_retries=_TRIES_AGAIN,
             )
 
     def close(self) -> None:

@@ -31,7 +31,6 @@ from model.registry import load_encoder
 from service.cli import app
 from tests.indexer.ray_encoders import killed_in_a_long_file, killed_once
 
-ray = pytest.importorskip("ray")
 # What Ray says of its own settings when it makes them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
@@ -45,10 +44,11 @@ def cluster() -> Iterator[None]:
     """A Ray with four cores to count on: two workers, each with one core to decode and one to encode."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # A token of its own, or Ray puts one into the home folder.
+        # A token of its own, or Ray puts one into the home folder. It looks for it when it is imported.
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
         patch.setenv("PYTHONPATH", str(ROOT))
+        ray = pytest.importorskip("ray")
         ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         yield
         ray.shutdown()
