@@ -76,7 +76,7 @@ def contents(path: Path) -> dict[str, object]:
 
 def test_a_killed_worker_leaves_no_trace_in_the_library(tmp_path: Path, cluster: None) -> None:
     videos, mark = tmp_path / "videos", tmp_path / "killed"
-    for _ in write_videos(videos, "test", 12, seed=5, workers=1):
+    for _ in write_videos(tmp_path, "test", 12, seed=5, workers=1):
         pass
     encoder = load_encoder("demo", "cpu")
     report = on_ray(tmp_path / "ray", videos, partial(killed_once, "demo", mark, 3), encoder)
