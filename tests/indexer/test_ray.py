@@ -87,8 +87,15 @@ def test_a_killed_worker_leaves_no_trace_in_the_library(tmp_path: Path, cluster:
 
 
 def test_a_worker_that_dies_in_a_long_file_and_files_that_cannot_be_used(
-    tmp_path: Path, cluster: None, videos: Path, make_video: MakeVideo, colours: Sequence[tuple[int, int, int]]
+    tmp_path: Path,
+    cluster: None,
+    videos: Path,
+    make_video: MakeVideo,
+    colours: Sequence[tuple[int, int, int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Each report is sent by itself, so that parts have arrived when the worker dies.
+    monkeypatch.setattr("indexer.ray_pipeline._TOGETHER", 1)
     make_video(videos / "b-long.mp4", [colour for colour in colours[:12] for _ in range(2)])
     (videos / "c-bad.mp4").write_bytes(b"")
     (videos / "d-cut.mp4").write_bytes((videos / "a.mp4").read_bytes()[:300])
