@@ -11,9 +11,11 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from indexer.ledger import Ledger
 from indexer.outcomes import Outcome
@@ -32,6 +34,9 @@ _BLOCK = 16
 _TOGETHER = 2**17
 """Bytes of reports that a worker sends together, about those of eight clips: each sending costs some hundredths of a
 second, and what has not been sent yet is lost with the worker."""
+
+_PATIENCE = 10.0
+"""Seconds for a cluster to take a connection."""
 
 _BLOCKS_EACH = 4
 """Blocks per worker that a small run is divided into, so that all end at about the same time."""
@@ -168,6 +173,7 @@ def _connect(address: str) -> bool:
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
     if ray.is_initialized():
         return False
+    _require_answer(address)
     own = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -177,6 +183,28 @@ def _connect(address: str) -> bool:
             "`ray start --head`, give the HOST:PORT that it prints, or use `local`."
         ) from error
     return True
+
+
+def _require_answer(address: str) -> None:
+    """Raises InputError if nobody listens at an address: Ray would try for minutes."""
+    if address in ("auto", "local"):
+        return
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = parts.hostname, parts.port
+        if parts.scheme not in ("", "ray") or not host or not port:
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            f"{address!r} is no address of a Ray cluster. Give auto, local, HOST:PORT or ray://HOST:PORT."
+        ) from None
+    try:
+        socket.create_connection((host, port), timeout=_PATIENCE).close()
+    except OSError as error:
+        raise InputError(
+            f"Nothing answers at {address}: {error.strerror or error}. Give the HOST:PORT that `ray start --head` "
+            "has printed, and see to it that this machine may reach it."
+        ) from error
 
 
 def checked_outcome(report: Report) -> Outcome:

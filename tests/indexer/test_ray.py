@@ -181,6 +181,16 @@ def test_a_cluster_without_cores_is_refused() -> None:
         shares([machine(cpu=0), machine(gpu=1)], 1, True)
 
 
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [("127.0.0.1:1", "Nothing answers at 127.0.0.1:1"), ("ray://127.0.0.1:1", "Nothing answers")]
+    + [(address, "is no address of a Ray cluster") for address in ("", "cluster", "host:port", "http://127.0.0.1:1")],
+)
+def test_an_address_without_a_cluster_is_refused_at_once(address: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        RayPipeline(address, FakeEncoder, "x")
+
+
 def test_without_ray_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'quartet\[ray\]'"):
