@@ -71,7 +71,7 @@ class RayPipeline:
 
     @property
     def lanes(self) -> Mapping[str, int]:
-        return {"decode": self._shares.count * self._workers, "encode": self._shares.count}
+        return {"decode": self._shares.number * self._workers, "encode": self._shares.number}
 
     def outcomes(self, jobs: Sequence[Job], meter: Meter) -> Generator[Outcome, None, None]:
         from ray.exceptions import RayError
@@ -104,7 +104,7 @@ class RayPipeline:
         context.execution_options.preserve_order = True
         context.target_max_block_size = _TOGETHER
         context.enable_progress_bars = False
-        files = max(1, min(_BLOCK, len(jobs) // (_BLOCKS_EACH * self._shares.count)))
+        files = max(1, min(_BLOCK, len(jobs) // (_BLOCKS_EACH * self._shares.number)))
         with DataContext.current(context):
             rows = [{JOB: pickle.dumps(job)} for job in jobs]
             blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // files))
@@ -113,7 +113,7 @@ class RayPipeline:
                 fn_constructor_kwargs=self._given,
                 batch_size=None,
                 compute=ActorPoolStrategy(
-                    min_size=1, max_size=self._shares.count, initial_size=min(self._shares.count, blocks.num_blocks())
+                    min_size=1, max_size=self._shares.number, initial_size=min(self._shares.number, blocks.num_blocks())
                 ),
                 num_cpus=self._shares.cpus,
                 num_gpus=self._shares.gpus,
@@ -131,7 +131,7 @@ class RayPipeline:
 class Shares(NamedTuple):
     """How a cluster is divided: the number of workers, and what each has."""
 
-    count: int
+    number: int
     cpus: int
     gpus: int
 
@@ -174,9 +174,9 @@ def _connect(address: str) -> bool:
     if ray.is_initialized():
         return False
     _require_answer(address)
-    own = {"include_dashboard": False} if address == "local" else {}
+    dashboard = False if address == "local" else None
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
             f"There is no Ray cluster at {address!r} that can be reached: {_last_line(error)}. Start one with "

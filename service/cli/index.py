@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -183,7 +184,12 @@ def run_index(
     else:
         with out.status("Loading the model"):
             encoder, pipeline = open_pipeline(settings, workers, ray)
-    with closing(pipeline), json_lines() if as_json else progress_bar() as show:
+    with ExitStack() as stack:
+        show = stack.enter_context(json_lines() if as_json else progress_bar())
+        if as_json:
+            # Ray prints what befalls its workers, and that is no JSON.
+            stack.enter_context(redirect_stdout(sys.stderr))
+        stack.enter_context(closing(pipeline))
         report = index_videos(
             folder,
             paths,
