@@ -171,9 +171,9 @@ def _connect(address: str) -> bool:
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     # It warns that its progress bars are off: this project shows its own.
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
+    _require_answer(address)
     if ray.is_initialized():
         return False
-    _require_answer(address)
     dashboard = False if address == "local" else None
     try:
         ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
