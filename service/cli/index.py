@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, closing, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,6 +84,16 @@ CutOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Decode and encode on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for one of this machine. "
+        "--workers is then for each of its workers.",
+        show_default=False,
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -96,6 +108,7 @@ def index(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
+    ray: RayOption = None,
     segment: SegmentOption = None,
     window: WindowOption = None,
     overlap: OverlapOption = None,
@@ -118,6 +131,8 @@ def index(
     [dim]quartet index ~/Lectures --library my-library --segment window --window 20 --overlap 5[/]
 
     [dim]quartet index a.mp4 b.mkv --library my-library --model runs/news --strict[/]
+
+    [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     library_of(settings)
@@ -125,6 +140,7 @@ def index(
         settings,
         paths,
         workers,
+        ray=ray,
         segmentation=segmentation_of(segment, window, overlap, cut),
         keep_missing=keep_missing,
         wait=wait,
@@ -160,6 +176,7 @@ def run_index(
     paths: Sequence[Path],
     workers: int = 1,
     *,
+    ray: str | None = None,
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     wait: bool = False,
@@ -169,23 +186,28 @@ def run_index(
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
     from indexer.scan import resolve_inputs
-    from service.models import open_encoder
+    from service.pipelines import open_pipeline
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     out = console()
     if as_json:
-        encoder = open_encoder(settings)
+        encoder, pipeline = open_pipeline(settings, workers, ray)
     else:
         with out.status("Loading the model"):
-            encoder = open_encoder(settings)
-    with json_lines() if as_json else progress_bar() as show:
+            encoder, pipeline = open_pipeline(settings, workers, ray)
+    with ExitStack() as stack:
+        show = stack.enter_context(json_lines() if as_json else progress_bar())
+        if as_json:
+            # Ray prints what befalls its workers, and that is no JSON.
+            stack.enter_context(redirect_stdout(sys.stderr))
+        stack.enter_context(closing(pipeline))
         report = index_videos(
             folder,
             paths,
             encoder,
             on_progress=show,
-            workers=workers,
+            pipeline=pipeline,
             segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
