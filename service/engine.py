@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from indexer.generation import Generation
 from indexer.library import Library
+from indexer.served import Served
 from indexer.untrusted import decode_untrusted
 from model.encoder import Encoder, EncoderSpec
 from model.errors import LibraryError, QuartetError
@@ -106,7 +106,7 @@ class Engine:
         self.live.close()
         self.library.close()
 
-    def generation(self) -> Generation:
+    def generation(self) -> Served:
         """The generation that answers. Raises FingerprintError if another model has built the newest."""
         return self.live.current()
 
