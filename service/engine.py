@@ -68,7 +68,13 @@ class Engine:
 
             # What a GPU scans lies in its memory, on the device that encodes.
             device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
-            library = on_failure.enter_context(Library.open(settings.library, device, settings.roots))
+            elsewhere = None
+            if settings.milvus is not None:
+                from indexer.milvus.store import MilvusStore
+
+                elsewhere = MilvusStore.open(settings.library, settings.milvus, settings.token())
+                on_failure.callback(elsewhere.close)
+            library = on_failure.enter_context(Library.open(settings.library, device, settings.roots, elsewhere))
             if encoder is None:
                 from service.models import open_encoder
 

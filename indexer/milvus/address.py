@@ -77,10 +77,11 @@ def parse_address(text: str) -> Address:
     return Address(f"{_SCHEMES[parts.scheme]}://{shown}:{port}", name, text)
 
 
-def connect(address: Address, token: str | None = None) -> MilvusClient:
+def connect(address: Address, token: str | None = None, make: bool = False) -> MilvusClient:
     """A client of the Milvus at `address`, for any number of threads.
 
     token  USER:PASSWORD or an API key
+    make   make a file of Milvus Lite that is not there
     Raises LibraryError if pymilvus is not installed, the server does not answer, or a file is in use.
     """
     try:
@@ -92,18 +93,20 @@ def connect(address: Address, token: str | None = None) -> MilvusClient:
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
     if address.is_file:
-        _check_file(address)
+        _check_file(address, make)
     with answers(address):
         return MilvusClient(address.uri, token=token or "", timeout=CONNECT_TIMEOUT)
 
 
-def _check_file(address: Address) -> None:
+def _check_file(address: Address, make: bool) -> None:
     """Raises LibraryError for what pymilvus only calls `Open local milvus failed`."""
     if find_spec("milvus_lite") is None:
         raise LibraryError(f"{address} is a file of Milvus Lite, which is not installed: {_INSTALL}.")
-    folder = Path(address.uri).parent
-    if not folder.is_dir():
-        raise LibraryError(f"{address} cannot be opened: there is no folder {folder}.")
+    file = Path(address.uri)
+    if not file.parent.is_dir():
+        raise LibraryError(f"{address} cannot be opened: there is no folder {file.parent}.")
+    if not make and not file.exists():
+        raise LibraryError(f"There is no library at {address}. Run: quartet export --to {address}")
 
 
 @contextmanager

@@ -54,12 +54,12 @@ def export_library(
     Raises InputError for what is no address, LibraryError if Milvus or the library cannot be used.
     """
     where = parse_address(to)
-    identity = ensure_identity(library)
     with Library.open(library) as opened:
         generation = opened.current()
         table = opened.catalog.clip_table()
+    identity = ensure_identity(library)
     counts = {kind: len(generation.gallery(kind)) for kind in KINDS}
-    client = connect(where, token)
+    client = connect(where, token, make=True)
     try:
         about = About(
             identity,

@@ -40,7 +40,7 @@ class MilvusLite:
 
     def __init__(self, file: Path) -> None:
         self.address = Address(str(file), "tests", f"milvus://{file}")
-        self.client = connect(self.address)
+        self.client = connect(self.address, make=True)
         self._numbers = itertools.count()
         self._last: str | None = None
 
