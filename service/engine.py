@@ -69,7 +69,7 @@ class Engine:
             # What a GPU scans lies in its memory, on the device that encodes.
             device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
             elsewhere = None
-            if settings.milvus is not None:
+            if settings.milvus:
                 from indexer.milvus.store import MilvusStore
 
                 elsewhere = MilvusStore.open(settings.library, settings.milvus, settings.token())

@@ -101,7 +101,7 @@ def connect(address: Address, token: str | None = None, make: bool = False) -> M
 def _check_file(address: Address, make: bool) -> None:
     """Raises LibraryError for what pymilvus only calls `Open local milvus failed`."""
     if find_spec("milvus_lite") is None:
-        raise LibraryError(f"{address} is a file of Milvus Lite, which is not installed: {_INSTALL}.")
+        raise LibraryError(f"{address} is a file of Milvus Lite, which is not installed: pip install milvus-lite.")
     file = Path(address.uri)
     if not file.parent.is_dir():
         raise LibraryError(f"{address} cannot be opened: there is no folder {file.parent}.")

@@ -44,7 +44,7 @@ def export(
     """
     settings = settings_of(library=library, milvus=to)
     folder = library_of(settings)
-    if settings.milvus is None:
+    if not settings.milvus:
         raise typer.BadParameter("Name the Milvus, here or as QUARTET_MILVUS.", param_hint="--to")
 
     from indexer.milvus.export import export_library

@@ -86,7 +86,7 @@ def status_json(library: Library) -> dict[str, Any]:
 
 def milvus_json(settings: Settings) -> dict[str, Any] | None:
     """Where in Milvus the library lies and which generation of it; None if it lies in none."""
-    if settings.library is None or settings.milvus is None:
+    if settings.library is None or not settings.milvus:
         return None
     from indexer.milvus.store import MilvusStore
 

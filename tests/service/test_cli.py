@@ -38,6 +38,7 @@ COMMANDS = (
     ["verify"],
     ["relocate"],
     ["tune"],
+    ["export"],
     ["features"],
     ["train"],
     ["evaluate"],
