@@ -189,9 +189,9 @@ def _condition(filter: Ids | ClipFilter | None) -> str | None:
     if filter.video_ids is not None:
         if not filter.video_ids:
             return None
-        parts.append(f"video in {sorted(filter.video_ids)}")
+        parts.append(f"video in {sorted(map(int, filter.video_ids))}")
     if filter.start is not None:
-        parts.append(f"end > {filter.start!r}")
+        parts.append(f"end > {float(filter.start)!r}")
     if filter.end is not None:
-        parts.append(f"start < {filter.end!r}")
+        parts.append(f"start < {float(filter.end)!r}")
     return " and ".join(parts)

@@ -193,7 +193,7 @@ def test_an_export_that_loses_items_is_not_read(library: Path, address: str, mon
     monkeypatch.setattr(MilvusClient, "insert", lambda self, name, rows: insert(self, name, rows[1:]))
     with pytest.raises(LibraryError, match="has 14 of 15 items"):
         export_library(library, address)
-    with pytest.raises(LibraryError, match="no library at .* Run: quartet export --to"):
+    with pytest.raises(LibraryError, match=r"no library at .* Run: quartet export --to"):
         opened(library, address)
 
 
@@ -202,7 +202,7 @@ def test_another_library_is_refused(library: Path, address: str, tmp_path: Path,
     Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
     with pytest.raises(LibraryError, match="holds another library than this one"):
         opened(tmp_path / "other", address)
-    with pytest.raises(LibraryError, match="another library, of the model 'fake'.*--replace"):
+    with pytest.raises(LibraryError, match=r"another library, of the model 'fake'.*--replace"):
         export_library(tmp_path / "other", address)
     with opened(library, address) as there:
         assert len(there.served().clips) == 15
@@ -226,7 +226,7 @@ def test_the_vectors_need_not_be_where_milvus_is_asked(library: Path, address: s
 
 
 def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LibraryError, match="Milvus at milvus://127.0.0.1:1/a cannot be used: Fail connecting"):
+    with pytest.raises(LibraryError, match=r"Milvus at milvus://127\.0\.0\.1:1/a cannot be used: Fail connecting"):
         export_library(library, "milvus://127.0.0.1:1/a")
     with pytest.raises(LibraryError, match="There is no library at milvus://"):
         MilvusStore.open(library, f"milvus://{tmp_path}/none.db")

@@ -51,7 +51,7 @@ def test_it_answers_as_from_the_librarys_own_files(world: World, client: TestCli
         ("/v1/search/clips", {"query": "a red square sliding", "k": 3, "weights": {"action": 2}}),
         ("/v1/search/clips", {"query": "a grey wall", "filter": {"video_ids": [2, 4], "end": 0.5}}),
         ("/v1/search/clips", {"query": "a wall", "filter": {"tags": ["none"]}}),
-        ("/v1/search/clips", {"queries": ["red", "a blue square"], "offset": 1, "min_score": 0.1}),
+        ("/v1/search/clips", {"query": ["red", "a blue square"], "offset": 1, "min_score": 0.1}),
         ("/v1/search/captions", {"clip_id": 2, "k": 4}),
         ("/v1/search/captions", {"clip_id": 77}),
         ("/v1/search/similar", {"clip_id": 3}),
