@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -50,8 +51,12 @@ class MilvusStore:
         Raises InputError for what is no address, LibraryError if there is nothing of this library at it.
         """
         where = parse_address(address)
-        store = cls(connect(where, token), where, identity_of(library))
-        store.current()
+        with ExitStack() as on_failure:
+            client = connect(where, token)
+            on_failure.callback(client.close)
+            store = cls(client, where, identity_of(library))
+            store.current()
+            on_failure.pop_all()
         return store
 
     def close(self) -> None:
