@@ -13,7 +13,7 @@ import numpy as np
 from indexer.durable import file_sha256, sync_folder, sync_tree
 from indexer.gallery import Change, Gallery, Rows, SegmentBounds, open_gallery, segment_name, write_gallery
 from indexer.lists import tuning_of
-from indexer.manifest import Manifest, model_info
+from indexer.manifest import Manifest, ModelInfo, model_info
 from indexer.train_lists import ListSettings, add_fit, make_lists, tune
 from model.encoder import EncoderSpec
 from model.errors import LibraryError
@@ -33,6 +33,11 @@ class Generation:
     manifest: Manifest
     clips: Gallery
     captions: Gallery
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that built it."""
+        return self.manifest.model
 
     def gallery(self, kind: str) -> Gallery:
         return {"clips": self.clips, "captions": self.captions}[kind]

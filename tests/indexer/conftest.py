@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -14,6 +14,7 @@ from indexer.spans import WHOLE, Segmentation
 from indexer.thumbnails import strip, thumbnail
 from indexer.workers import DecodedClip, DecodePool
 from model.fake import FakeEncoder
+from tests.indexer.engines import FILES, Engine, MilvusLite
 
 Colour = tuple[int, int, int]
 MakeVideo = Callable[..., Path]
@@ -57,6 +58,26 @@ def make_video() -> MakeVideo:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
+    """One for all tests of galleries in it: it takes a while to start."""
+    pytest.importorskip("milvus_lite")
+    lite = MilvusLite(tmp_path_factory.mktemp("milvus") / "galleries.db")
+    yield lite
+    lite.close()
+
+
+@pytest.fixture(scope="session")
+def milvus(milvus_lite: MilvusLite) -> Engine:
+    return Engine("milvus", milvus_lite.make, scans=False)
+
+
+@pytest.fixture(scope="session", params=["files", "milvus"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Every engine that answers questions, one after the other."""
+    return FILES if request.param == "files" else request.getfixturevalue("milvus")
 
 
 class PoolWithoutProcesses(DecodePool):
