@@ -101,7 +101,7 @@ def index_videos(
                 library.catalog.relocate(roots or {})
                 run = _Run(library, writer, encoder, on_progress or (lambda progress: None), workers, segmentation)
                 interrupted = run.go(sources, keep_missing)
-                generation = publish_changes(library, writer)
+                generation = publish_changes(library, writer, encoder)
                 failures = library.catalog.failures()
             return IndexReport(
                 indexed=run.indexed,

@@ -25,7 +25,8 @@ class Tuning:
     """How a gallery's lists are searched, how good that is, and what they were trained on.
 
     nprobe   lists looked into per level; depth: rows taken per level
-    target   recall@10 asked for; recall: reached on held-out items of the library as queries, with `queries` of them
+    target   recall@10 asked for; recall: reached with `queries` questions
+    by       what these were: items of the other gallery ("clips", "captions"), or, empty, of the gallery itself
     rows     how many the lists held when they were trained
     errors   per level, the most that an inner product with a unit query is off by the 8-bit codes
     fit      per level, the mean cosine between a row and the centroid of its list, when they were trained
@@ -43,6 +44,7 @@ class Tuning:
     fit: dict[str, float]
     since: dict[str, float] = field(default_factory=dict)
     later: int = 0
+    by: str = ""
 
     @property
     def retraining_due(self) -> str | None:
@@ -63,7 +65,8 @@ class Tuning:
         return asdict(self)
 
     def describe(self) -> str:
-        return f"{self.type}, {self.nprobe} lists and {self.depth} items per level: recall@10 {self.recall:.3f}"
+        way = f"{self.type}, {self.nprobe} lists and {self.depth} items per level"
+        return f"{way}: recall@10 {self.recall:.3f} for {self.by or 'its own items'} as questions"
 
 
 _DRIFT = 1.25
