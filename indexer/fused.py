@@ -34,8 +34,8 @@ _LARGE = 10_000
 _PATIENCE = 3
 """Scans of a large gallery after which a process is taken for one that keeps asking."""
 
-_ENOUGH = 1 << 22
-"""Multiplications that are worth another thread: a tenth of a millisecond."""
+_ENOUGH = 1 << 24
+"""Multiplications that are worth another thread: half a millisecond."""
 
 _searches = itertools.count(1)
 _log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class _Scan:
 
     def take(self, pieces: deque[Piece]) -> list[Kept]:
         """Scan pieces until there are none left; what is kept for each query."""
-        room = max(4 * self._kernel.BLOCK, 4 * self._k)
+        room = max(16 * self._kernel.BLOCK, 4 * self._k)
         kept, scores = np.empty((self._size, room), np.int64), np.empty((self._size, room), np.float32)
         counts = np.zeros(self._size, np.int64)
         least = np.full(self._size, np.finfo(np.float32).min, np.float32)
