@@ -12,7 +12,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -60,8 +60,11 @@ def compiled(rows: int, wait: bool = False) -> ModuleType | None:
 
 @cache
 def _compilation() -> Future[ModuleType]:
-    future = threads().submit(importlib.import_module, "indexer.kernel")
+    # A thread of its own: no search may wait for it.
+    compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
+    future = compiler.submit(importlib.import_module, "indexer.kernel")
     future.add_done_callback(_report)
+    compiler.shutdown(wait=False)
     return future
 
 
@@ -96,7 +99,9 @@ def scan_codes(
         for first in range(0, len(segment), size)
     )
     helpers = [threads().submit(scan.take, pieces) for _ in range(shares - 1)]
-    found = [scan.take(pieces), *(helper.result() for helper in helpers)]
+    found = [scan.take(pieces)]
+    # Where other searches keep the threads busy, a helper that has not begun has nothing left to do.
+    found += [helper.result() for helper in helpers if not helper.cancel()]
     return [_within_reach([share[i] for share in found], k, scan.error[i]) for i in range(len(question))]
 
 

@@ -40,7 +40,7 @@ def _products_of(queries: int) -> Any:
     loops in Python LLVM makes those for one query, but plain multiplications, at a third of the speed, for several.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def products(context: Any, row: Any, query: Any, stride: Any, dim: Any) -> Any:
         """(address of the row, address of the first query, bytes from one to the next, d): int32 products."""
 
@@ -110,7 +110,7 @@ def _halves_added(builder: Any, first: Any, second: Any, width: int) -> Any:
 _one, _group = _products_of(1), _products_of(GROUP)
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _multiply(
     codes: Any, begin: int, size: int, used: Any, queries: Any, dims: Any, query: int, single: bool, out: Any
 ) -> None:
@@ -130,14 +130,14 @@ def _multiply(
                     )
 
 
-@njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, error_model="numpy")
 def _sigmoid(values: Any, size: int) -> None:
     one = np.float32(1)
     for i in range(size):
         values[i] = one / (one + np.exp(-values[i]))
 
 
-@njit(nogil=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True)
 def _add(
     values: Any, weight: float, complete: bool, present: Any, begin: int, size: int, total: Any, norm: Any
 ) -> None:
@@ -153,7 +153,7 @@ def _add(
             norm[i] += share
 
 
-@njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, error_model="numpy")
 def _keep(
     total: Any, norm: Any, size: int, start: int, allowed: Any, least: float, kept: Any, scores: Any, count: int
 ) -> int:
@@ -194,7 +194,7 @@ _SIGNATURE = types.int64(
 )
 
 
-@njit(_SIGNATURE, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(_SIGNATURE, nogil=True, error_model="numpy")
 def scan_rows(
     codes: Any,
     scales: Any,
