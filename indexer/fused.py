@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import encode_queries
+from indexer.codes import code_errors, encode_queries
 from indexer.question import Floats, Question, fused_error
 from indexer.threads import threads
 from model.levels import FloatArray
@@ -86,7 +86,8 @@ def scan_codes(
     if not parts:
         return [np.zeros(0, dtype=np.int64)] * len(question)
     errors = [
-        fused_error(question, *gallery.resident.errors(place, question), gallery.complete) for place, _, _ in parts
+        fused_error(question, *code_errors(question, segment.bounds, encode_queries), gallery.complete)
+        for _, _, segment in parts
     ]
     scan = _Scan(kernel, gallery, question, k, np.max(errors, axis=0), allowed)
     rows = sum(len(segment) for _, _, segment in parts)
