@@ -23,7 +23,7 @@ from indexer.schema import metadata, open_database, upgrade
 from indexer.served import AnyGallery, Served, ServedElsewhere
 from indexer.server_catalog import URL_FILE, checked_url, require_empty, server_url, unreachable
 from indexer.train_lists import ListSettings
-from model.encoder import EncoderSpec
+from model.encoder import Encoder, EncoderSpec
 from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
 _KEPT_GENERATIONS = 2
@@ -229,17 +229,18 @@ def publish(
     changes: Mapping[str, Change | Rows],
     live: Generation | None = None,
     settings: ListSettings | None = None,
+    encoder: Encoder | None = None,
 ) -> str:
     """Write the next generation, make it live and remove those that nobody can be about to open.
 
-    changes   per gallery all of its rows, or what changes against `live`
-    settings  see `write_generation`
+    changes            per gallery all of its rows, or what changes against `live`
+    settings, encoder  see `write_generation`
     The caller holds the writer's lock (or is making the library). Returns the new generation's name.
     """
     folder = path / "generations"
     name = f"{next_number(path):06d}"
     complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
-    write_generation(folder / name, spec, complete, live, settings)
+    write_generation(folder / name, spec, complete, live, settings, encoder)
     replace_file(path / "CURRENT", f"{name}\n".encode())
     for number in sorted(_numbers(folder))[:-_KEPT_GENERATIONS]:
         # Readers that have it open keep it: unlinked files live on until they are unmapped.
