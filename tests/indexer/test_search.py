@@ -20,6 +20,11 @@ from tests.indexer.engines import FILES, Engine
 DIM = 4
 
 
+def sigmoid(z: float) -> float:
+    # Of a large number exp overflows, on either side.
+    return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+
+
 def slow_search(
     specs: tuple[LevelSpec, ...], ids: list[int], vectors: Vectors, query: Vectors, k: int, weights: dict[str, float]
 ) -> list[tuple[int, float]]:
@@ -33,7 +38,7 @@ def slow_search(
             if not any(v) or not any(q) or weight == 0:
                 continue
             z = spec.scale * math.fsum(a * b for a, b in zip(v, q, strict=True)) + spec.bias
-            total += weight * (1 / (1 + math.exp(-z)) if spec.activation == "sigmoid" else z)
+            total += weight * (sigmoid(z) if spec.activation == "sigmoid" else z)
             norm += weight
         if norm:
             scored.append((item, total / norm))
