@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -51,13 +51,16 @@ class TwoTowerSentences:
         return [encoded[i] for i in range(len(encoded))]
 
     def _forward(self, batch: TokenBatch) -> list[EncodedText]:
-        output = self.tower.net.get_text_features(**batch.tokens)
-        sentences = fn.normalize(output.pooler_output.float(), dim=-1).cpu().numpy()
-        states = self._project(output.last_hidden_state).float().cpu().numpy()  # (B, L, d)
+        sentences, states = (vectors.cpu().numpy() for vectors in self.vectors(batch.tokens))
         return [
             EncodedText(sentences[i], word_vectors(caption, states[i], batch.offsets[i]))
             for i, caption in enumerate(batch.captions)
         ]
+
+    def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Unit vectors of B sentences, (B, dim), and the states of their tokens, (B, L, dim), with gradients."""
+        output = self.tower.read(tokens)
+        return fn.normalize(output.pooler_output.float(), dim=-1), self._project(output.last_hidden_state).float()
 
     def _project(self, states: Tensor) -> Tensor:
         """Token states in the common space. SigLIP's lie there already."""

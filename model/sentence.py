@@ -144,12 +144,18 @@ class SentenceEncoder:
         return output
 
 
-def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
-    """A word is the mean of its word pieces; a word past the encoder's limit gets the mean of all pieces."""
+def word_pieces(caption: ParsedCaption, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """(M, L) which of the L word pieces each word has; one past the encoder's limit has all of them."""
     starts, ends = offsets[:, 0], offsets[:, 1]
     real = ends > starts
     spans = np.array(caption.spans, np.int64).reshape(-1, 2)
-    own = real & (starts < spans[:, 1:]) & (ends > spans[:, :1])  # (M, L): which pieces a word has
+    own = real & (starts < spans[:, 1:]) & (ends > spans[:, :1])
     own[~own.any(1)] = real
+    return own
+
+
+def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+    """(M, d_w) from pieces (L, d_w): a word is the mean of its word pieces."""
+    own = word_pieces(caption, offsets)
     words = own.astype(np.float32) @ pieces / np.maximum(own.sum(1, keepdims=True), 1)
     return words.astype(np.float16)

@@ -120,11 +120,17 @@ def train_on_features(
         words = initial_words(glove, (text.parse for text in sets[0].texts), seed)
         preset = replace(preset, model=replace(preset.model, words="glove", word_dim=words.dim))
         tell(f"{glove} has {words.given} of the words of the training captions; {len(words.vocabulary)} are trained.")
-    model, vocabularies, history = fit(preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words)
+    unfrozen = featurizer.sentences if preset.unfreeze_text else None
+    assert unfrozen is None or isinstance(unfrozen, TwoTowerSentences)
+    model, vocabularies, history = fit(
+        preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words, sentences=unfrozen
+    )
     if first:
-        note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions."
+        note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions"
+        note += "." if unfrozen is None else ", and the text tower with it."
         names = (featurizer.parser.name, featurizer.sentences.name)
-        save_checkpoint(folder, Checkpoint(folder.name, note, model, backbone, vocabularies, *names))
+        made = Checkpoint(folder.name, note, model, backbone, vocabularies, *names, unfrozen=unfrozen is not None)
+        save_checkpoint(folder, made)
         run.finish(history)
     return history
 
