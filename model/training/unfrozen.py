@@ -25,6 +25,9 @@ from model.training.dataset import VideoText
 from model.training.matcher import Encoded, Measured
 from model.training.objective import MCSANMatcher
 
+TOGETHER = 32
+"""Captions in one pass of the text tower. They are of similar length, which wastes little padding."""
+
 
 @dataclass
 class TokenTensors(TextTensors):
@@ -32,10 +35,12 @@ class TokenTensors(TextTensors):
 
     inputs   its input by name, (B, L) each
     pieces   (B, M, L) bool, which tokens each word has
+    lengths  how many tokens each caption has
     """
 
     inputs: dict[str, Tensor]
     pieces: Tensor
+    lengths: list[int]
 
     def to(self, device: torch.device | str) -> Self:
         inputs = {name: value.to(device) for name, value in self.inputs.items()}
@@ -73,7 +78,8 @@ class UnfrozenMatcher(MCSANMatcher):
     def collate_text(self, texts: Sequence[TextFeatures]) -> TokenTensors:
         padded = collate(texts)
         captions = [self._tokens(text.parse) for text in texts]
-        shape = len(captions), max(caption.pieces.shape[1] for caption in captions)
+        lengths = [caption.pieces.shape[1] for caption in captions]
+        shape = len(captions), max(lengths)
         padding = {"input_ids": self._sentences.tower.tokenizer.pad_token_id}
         inputs = {name: torch.full(shape, padding.get(name, 0)) for name in captions[0].inputs}
         pieces = torch.zeros(*padded.word_mask.shape, shape[1], dtype=torch.bool)
@@ -82,7 +88,8 @@ class UnfrozenMatcher(MCSANMatcher):
             pieces[i, :words, :length] = torch.from_numpy(caption.pieces)
             for name, values in caption.inputs.items():
                 inputs[name][i, :length] = torch.from_numpy(values)
-        return TokenTensors(**{f.name: getattr(padded, f.name) for f in fields(padded)}, inputs=inputs, pieces=pieces)
+        own = {field.name: getattr(padded, field.name) for field in fields(padded)}
+        return TokenTensors(**own, inputs=inputs, pieces=pieces, lengths=lengths)
 
     def _tokens(self, caption: ParsedCaption) -> _Tokens:
         """A caption is tokenized once and by itself, so that it has no padding but what the model always reads."""
@@ -94,10 +101,18 @@ class UnfrozenMatcher(MCSANMatcher):
 
     def encode_text(self, text: TextTensors) -> Encoded:
         assert isinstance(text, TokenTensors)
-        sentence, states = self._sentences.vectors(text.inputs)
-        count = text.pieces.sum(2, keepdim=True).clamp(min=1)
-        words = text.pieces.to(states.dtype) @ states / count  # (B, M, d_w)
+        order = np.argsort(text.lengths, kind="stable")
+        parts = [self._read(text, order[start : start + TOGETHER]) for start in range(0, len(order), TOGETHER)]
+        back = torch.from_numpy(np.argsort(order)).to(text.pieces.device)
+        sentence, words = (torch.cat(part)[back] for part in zip(*parts, strict=True))
         return super().encode_text(replace(text, sentence=sentence, words=words))
+
+    def _read(self, text: TokenTensors, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Vectors of some captions (b, d_s), and of their words (b, M, d_w): the mean of a word's tokens."""
+        longest = text.lengths[rows[-1]]
+        sentence, states = self._sentences.vectors({name: value[rows, :longest] for name, value in text.inputs.items()})
+        pieces = text.pieces[rows, :, :longest]
+        return sentence, pieces.to(states.dtype) @ states / pieces.sum(2, keepdim=True).clamp(min=1)
 
     def measure(self, data: VideoText) -> Measured:
         """Captions are read anew by the text tower as it is now, in the way in which queries will be."""
