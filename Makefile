@@ -33,12 +33,10 @@ TREEBANK ?= ../shared/ud-english-ewt
 parser: $(STAMP)
 	$(BIN)/python training/parser/build.py $(TREEBANK)
 
-## On a machine with a GPU: encoding as a table, the tests that use it, and the search benchmark there.
+## On a machine with a GPU: encoding and exact search there as one table, and the tests that use it.
 gpu-check: $(STAMP)
-	$(BIN)/python -c 'import torch; assert torch.cuda.is_available(), "No GPU is visible to PyTorch."; print(torch.cuda.get_device_name())'
-	$(BIN)/python -m benchmarks.gpu_check
+	$(BIN)/python -m benchmarks.gpu_check --device cuda
 	$(BIN)/python -m pytest tests/indexer/test_exact.py -k cuda
-	$(BIN)/python -m benchmarks.search --sizes 100000 1000000 --systems "quartet, exact" "quartet, GPU"
 
 ## Search beside its peers (docs/performance.md). Takes an hour and 20 GB of disk at a million clips.
 benchmark: $(STAMP)

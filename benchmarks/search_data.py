@@ -11,6 +11,7 @@ from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 
 DIM = 256
 QUERIES = 256
+K = 10
 
 _BLOCK = 1 << 16
 _LATENT = 32
@@ -86,6 +87,21 @@ def library_data(folder: Path, library: Path, seed: int) -> int:
             np.save(folder / f"{name}.npy", vectors[name][whole])
             np.save(folder / f"queries-{name}.npy", np.resize(queries[name], (QUERIES, queries[name].shape[1])))
     return len(load(folder)["global"])
+
+
+def truth(data: Path) -> np.ndarray:
+    """Row numbers of the first K items for every query, in float64, a block of items at a time."""
+    vectors, queries = load(data), load_queries(data)
+    n = len(vectors["global"])
+    scores, ids = np.full((QUERIES, K), -np.inf), np.zeros((QUERIES, K), np.int64)
+    for start in range(0, n, 1 << 14):
+        block = slice(start, min(start + (1 << 14), n))
+        own = sum(queries[name].astype(np.float64) @ vectors[name][block].T.astype(np.float64) for name in LEVEL_NAMES)
+        numbers = np.broadcast_to(np.arange(block.start, block.stop), own.shape)
+        both, names = np.concatenate([scores, own], axis=1), np.concatenate([ids, numbers], axis=1)
+        top = np.argsort(-both, axis=1, kind="stable")[:, :K]
+        scores, ids = np.take_along_axis(both, top, axis=1), np.take_along_axis(names, top, axis=1)
+    return ids
 
 
 def _seen(items: FloatArray, projection: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search_data import load, spec_of
+from benchmarks.search_data import K, load, spec_of
 from model.levels import LEVEL_NAMES, FloatArray, Vectors
 
-K = 10
 Answer = list[list[int]]
 """Row numbers of the first K items, per query."""
 

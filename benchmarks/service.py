@@ -87,9 +87,8 @@ def _called_in_a_loop(texts: Iterator[str], seconds: float) -> None:
 
 
 def _service(library: Path, texts: Iterator[str], options: argparse.Namespace) -> None:
-    port = _free_port()
-    command = [sys.executable, "-m", "service", "serve", "--library", str(library), "--port", str(port)]
-    with _server(command, f"http://127.0.0.1:{port}/readyz", {"QUARTET_LOG_LEVEL": "warning"}):
+    with running_service(library) as url:
+        port = int(url.rpartition(":")[2])
         asked = ("/v1/search/clips", lambda text: {"query": text})
         loads = {}
         if "service" in options.parts:
@@ -130,6 +129,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(library: Path) -> Iterator[str]:
+    """`quartet serve` over a library, at the address that is given."""
+    port = _free_port()
+    command = [sys.executable, "-m", "service", "serve", "--library", str(library), "--port", str(port)]
+    with _server(command, f"http://127.0.0.1:{port}/readyz", {"QUARTET_LOG_LEVEL": "warning"}):
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager

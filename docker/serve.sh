@@ -22,7 +22,7 @@ indexed() {
 stopped=
 if ! indexed; then
     echo "Nothing is indexed in $QUARTET_LIBRARY yet. This is the demo library."
-    QUARTET_LIBRARY=/demo/library QUARTET_MODEL=demo quartet serve --host 0.0.0.0 --port 8000 &
+    QUARTET_LIBRARY=/demo/library QUARTET_MODEL=demo QUARTET_MILVUS='' quartet serve --host 0.0.0.0 --port 8000 &
     demo=$!
     trap 'stopped=yes; kill -TERM $demo 2>/dev/null || true' INT TERM
     while ! indexed && kill -0 $demo 2>/dev/null; do

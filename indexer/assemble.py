@@ -13,7 +13,7 @@ from indexer.generation import KINDS, Generation
 from indexer.library import Library, next_number, publish, strip_path, thumbnail_path
 from indexer.lock import writer_lock
 from indexer.train_lists import ListSettings
-from model.encoder import EncoderSpec
+from model.encoder import Encoder, EncoderSpec
 from model.errors import LibraryError
 
 _LARGE = 10_000
@@ -22,22 +22,28 @@ _LARGE = 10_000
 _MOST_SEGMENTS = 16
 
 
-def retrain(path: Path, settings: ListSettings) -> Generation:
+def retrain(path: Path, settings: ListSettings, encoder: Encoder | None = None) -> Generation:
     """Write every gallery of a library anew, with lists as `settings` ask; returns the new live generation.
 
-    Raises LibraryError if the library is missing, damaged or held by another writer.
+    encoder  the model of the library, where the items of one gallery shall be asked for with those of the other
+    Raises LibraryError if the library is missing, damaged or held by another writer, or another model's.
     """
     with Library.open(path) as library, writer_lock(path):
+        if encoder is not None:
+            library.check_encoder(encoder.spec)
         levels = library.current().manifest.levels
         with closing(CatalogWriter(library.catalog.path, levels)) as writer:
-            publish_changes(library, writer, settings)
+            publish_changes(library, writer, encoder, settings)
         return library.current()
 
 
-def publish_changes(library: Library, writer: CatalogWriter, settings: ListSettings | None = None) -> str:
+def publish_changes(
+    library: Library, writer: CatalogWriter, encoder: Encoder | None = None, settings: ListSettings | None = None
+) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
     Nothing is written if the live one holds exactly that, and `settings` for its lists are not given.
+    encoder  makes questions of the items of one gallery to the other, with which lists are tuned
     The caller holds the writer's lock.
     """
     live = library.current()
@@ -50,7 +56,7 @@ def publish_changes(library: Library, writer: CatalogWriter, settings: ListSetti
             kind: _change(wanted[kind], live.gallery(kind), writer.staged_rows(kind, spec), spec, settings is not None)
             for kind in KINDS
         }
-        name = publish(library.path, spec, changes, live, settings)
+        name = publish(library.path, spec, changes, live, settings, encoder)
         for clip_id in writer.settle(number):
             thumbnail_path(library.path, clip_id).unlink(missing_ok=True)
             strip_path(library.path, clip_id).unlink(missing_ok=True)

@@ -23,13 +23,15 @@ from indexer.cuts import Cuts
 from indexer.durable import writing
 from indexer.library import Library, exists, next_number, strip_path, thumbnail_path
 from indexer.lock import writer_lock
-from indexer.outcomes import Cut, Encoded, Known, Part, Refused
-from indexer.pipeline import outcomes
+from indexer.outcomes import Encoded, Known, Part, Refused
+from indexer.pipeline import LocalPipeline
 from indexer.progress import Meter, Progress
 from indexer.scan import Plan, make_plan, require_mounted, resolve_inputs
 from indexer.spans import Segmentation
 from indexer.thumbnails import save_thumbnail
+from indexer.work import Job, Pipeline
 from model.encoder import Encoder
+from model.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,11 @@ def index_videos(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     workers: int = 1,
+    pipeline: Pipeline | None = None,
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
+    base: Path | None = None,
     wait: bool = False,
     catalog: str | None = None,
 ) -> IndexReport:
@@ -75,11 +79,14 @@ def index_videos(
     encoded again, and videos under `inputs` whose files have gone leave the library. Ctrl-C publishes what is
     complete.
 
-    workers       files that are decoded at the same time
+    workers       files that are decoded at the same time, where no `pipeline` is given
+    pipeline      who decodes and encodes, with the model of `encoder`, instead of this process
     segmentation  how files are divided into clips; those that were divided otherwise are divided again. None: see
                   `indexer.cuts.Cuts`
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
+    base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.
+                  None: from each folder itself, and the folder of each file
     wait          wait for another writer to finish, instead of refusing
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
 
@@ -88,7 +95,12 @@ def index_videos(
     """
     began = time.monotonic()
     sources = resolve_inputs(inputs)
-    with writing(library_path):
+    if base is not None:
+        (base,) = resolve_inputs([base])
+        if outside := [source for source in sources if not source.is_relative_to(base)]:
+            raise InputError(f"{outside[0]} does not lie in {base}. Name paths in that folder.")
+    own = LocalPipeline(encoder, workers)
+    with writing(library_path), closing(own):
         if not exists(library_path):
             Library.create(library_path, encoder.spec, catalog).close()
         opened = Library.open(library_path)
@@ -99,9 +111,9 @@ def index_videos(
                 closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots)) as writer,
             ):
                 library.catalog.relocate(roots or {})
-                run = _Run(library, writer, encoder, on_progress or (lambda progress: None), workers, segmentation)
-                interrupted = run.go(sources, keep_missing)
-                generation = publish_changes(library, writer)
+                run = _Run(library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation)
+                interrupted = run.go(sources, base, keep_missing)
+                generation = publish_changes(library, writer, encoder)
                 failures = library.catalog.failures()
             return IndexReport(
                 indexed=run.indexed,
@@ -126,32 +138,30 @@ class _Run:
         self,
         library: Library,
         writer: CatalogWriter,
-        encoder: Encoder,
+        pipeline: Pipeline,
         on_progress: Callable[[Progress], None],
-        workers: int,
         segmentation: Segmentation | None,
     ) -> None:
         self.library = library
         self.writer = writer
-        self.encoder = encoder
+        self.pipeline = pipeline
         self.on_progress = on_progress
-        self.workers = workers
         self.segmentation = segmentation
         self.indexed = self.recut = self.unchanged = self.moved = self.removed = self.missing = 0
         self._done = self._total = self._worked = self._clips = 0
         self._video_seconds = 0.0
-        self._meter = Meter(workers)
+        self._meter = Meter(pipeline.lanes)
         self._next = next_number(library.path)
 
-    def go(self, sources: Sequence[Path], keep_missing: bool) -> bool:
-        """Deal with every file; returns whether it was interrupted."""
+    def go(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
+        """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
             known = self.library.catalog.list_videos(limit=None)
             if not keep_missing:
                 require_mounted(sources, [video.path for video in known])
             for source in sources:
-                self.writer.add_root(source if source.is_dir() else source.parent)
-            cuts, finder = Cuts(self.segmentation, sources, known), ContentFinder(known)
+                self.writer.add_root(base or (source if source.is_dir() else source.parent))
+            cuts, finder = Cuts(self.segmentation, sources if base is None else [base], known), ContentFinder(known)
             plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.stands)
             self._begin(plan)
             left = {path for path, _, _ in self.writer.kept_clips() if any(map(path.is_relative_to, sources))}
@@ -190,16 +200,27 @@ class _Run:
             self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"It cannot be looked into: {problem}.")
 
     def _work_off(self, plan: Plan, finder: ContentFinder, cuts: Cuts) -> None:
-        kept = self.writer.kept_clips()
+        work = plan.work
+        while work:
+            settled = self._round(self._jobs(work, finder, cuts), finder, cuts)
+            # Left are files that changed while they were read, and those whose video another copy has claimed.
+            work = [file for file in work if file.path not in settled]
 
-        def decide(file: FileState) -> Video | Cut:
-            video = finder.claim(file)
-            if video is not None and cuts.stands(video):
-                return video
+    def _jobs(self, files: Sequence[FileState], finder: ContentFinder, cuts: Cuts) -> list[Job]:
+        kept: dict[tuple[Path, str], dict[str, int]] = {}
+        for (path, sha256, text), count in self.writer.kept_clips().items():
+            kept.setdefault((path, text), {})[sha256] = count
+        jobs = []
+        for file in files:
             segmentation = cuts.of(file.path)
-            return Cut(segmentation, kept.get((file.path, file.sha256, segmentation.text), 0), video)
+            known = frozenset(video.sha256 for video in finder.candidates(file) if cuts.stands(video))
+            jobs.append(Job(file, segmentation, known, kept.get((file.path, segmentation.text), {})))
+        return jobs
 
-        with closing(outcomes(plan.work, decide, self.encoder, self.workers, self._meter)) as results:
+    def _round(self, jobs: Sequence[Job], finder: ContentFinder, cuts: Cuts) -> set[Path]:
+        """Returns the files that need no other round."""
+        settled = set()
+        with closing(self.pipeline.outcomes(jobs, self._meter)) as results:
             for outcome in results:
                 with self._meter.working("write"):
                     match outcome:
@@ -207,24 +228,30 @@ class _Run:
                             self._add_part(outcome)
                             continue
                         case Encoded():
-                            self._add(outcome)
+                            self._add(outcome, finder.claim(outcome.file))
                         case Known():
-                            self._keep(outcome)
+                            video = finder.claim(outcome.file, cuts.stands)
+                            if video is None:
+                                continue
+                            self._keep(outcome.file, video)
                         case Refused():
                             self._refuse(outcome, finder)
+                settled.add(outcome.file.path)
                 self._done += 1
                 self._worked += 1
                 self.on_progress(self.progress(outcome.file.path))
+        return settled
 
     def _add_part(self, part: Part) -> None:
         self.writer.keep_clips(part.file, part.cut.segmentation.text, part.first, part.clips)
         self._count(part)
         self.on_progress(self.progress(part.file.path))
 
-    def _add(self, new: Encoded) -> None:
-        if new.cut.video is not None:
+    def _add(self, new: Encoded, before: Video | None) -> None:
+        """Add a video; `before` is what the library has of the same content, divided otherwise."""
+        if before is not None:
             # It may have moved too: its captions go with it.
-            self.writer.move_video(new.cut.video.id, new.file, self._next)
+            self.writer.move_video(before.id, new.file, self._next)
             self.recut += 1
         segmentation = new.cut.segmentation.text
         self.writer.add_video(
@@ -241,9 +268,9 @@ class _Run:
         save_thumbnail(thumbnail_path(self.library.path, clip_id), picture)
         save_thumbnail(strip_path(self.library.path, clip_id), strip)
 
-    def _keep(self, known: Known) -> None:
-        self.writer.move_video(known.video.id, known.file, self._next)
-        if known.video.path == known.file.path:
+    def _keep(self, file: FileState, video: Video) -> None:
+        self.writer.move_video(video.id, file, self._next)
+        if video.path == file.path:
             self.unchanged += 1
         else:
             self.moved += 1
@@ -251,5 +278,5 @@ class _Run:
     def _refuse(self, refused: Refused, finder: ContentFinder) -> None:
         """List a file as refused; if it was a good video before, its clips leave the library."""
         self.writer.add_failure(refused.file, refused.error.reason, refused.error.detail)
-        before = {video.id for video in (finder.at(refused.file.path), refused.video) if video is not None}
+        before = {video.id for video in (finder.at(refused.file.path), finder.claim(refused.file)) if video is not None}
         self.writer.remove_videos(sorted(before), self._next)

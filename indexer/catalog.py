@@ -169,11 +169,24 @@ class Catalog:
             raise NotFoundError(f"There is no video {video_id} in this library.")
         return self._video(found[0])
 
-    def list_videos(self, offset: int = 0, limit: int | None = 100) -> list[Video]:
-        """Videos in order of id; a limit of None lists all."""
-        live = select(clips.c.video_id).where(_live())
-        query = _videos().where(videos.c.id.in_(live)).order_by(videos.c.id).offset(offset).limit(limit)
+    def first_clips(self, video_ids: Collection[int], most: int) -> dict[int, list[Clip]]:
+        """The first `most` clips of each of these videos, in order of id; those without any are left out."""
+        place = func.row_number().over(partition_by=clips.c.video_id, order_by=clips.c.id)
+        ranked = select(clips.c.id, place.label("place")).where(_live(), clips.c.video_id.in_(video_ids)).subquery()
+        query = _clips().join(ranked, ranked.c.id == clips.c.id).where(ranked.c.place <= most).order_by(clips.c.id)
+        found: dict[int, list[Clip]] = {}
+        for row in self._rows(query):
+            found.setdefault(row.video_id, []).append(self._clip(row))
+        return found
+
+    def list_videos(self, offset: int = 0, limit: int | None = 100, words: Sequence[str] = ()) -> list[Video]:
+        """Videos in order of id, those with all of `words` in their titles; a limit of None lists all."""
+        query = _videos().where(*_titled(words)).order_by(videos.c.id).offset(offset).limit(limit)
         return [self._video(row) for row in self._rows(query)]
+
+    def count_videos(self, words: Sequence[str] = ()) -> int:
+        """How many videos `list_videos` has of these words."""
+        return int(self._rows(select(func.count()).select_from(videos).where(*_titled(words)))[0][0])
 
     def tags(self) -> dict[str, int]:
         """How many videos have each tag, in order of the tags."""
@@ -288,6 +301,12 @@ class Catalog:
 def _live(video_id: int | None = None) -> ColumnElement[bool]:
     live = clips.c.removed.is_(None)
     return live if video_id is None else live & (clips.c.video_id == video_id)
+
+
+def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Videos with live clips, whose titles have all of these words in them, in any case of letters."""
+    live = videos.c.id.in_(select(clips.c.video_id).where(_live()))
+    return [live, *(videos.c.title.icontains(word, autoescape=True) for word in words)]
 
 
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:

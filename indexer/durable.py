@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy.exc import OperationalError
 
 from model.errors import LibraryError
 
@@ -30,6 +29,8 @@ def writing(library: Path) -> Iterator[None]:
 
     Raises LibraryError, in place of what the system and SQLite raise, if there is no room or no right to write.
     """
+    from sqlalchemy.exc import OperationalError
+
     try:
         yield
     except OperationalError as error:

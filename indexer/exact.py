@@ -1,7 +1,8 @@
 """Exhaustive search: one pass over the compact rows of all levels that a query uses (`indexer.resident`).
 
 Scores of compact rows are off by a bounded amount, so every item that may be among the first k is kept for a
-second look in float32; all others provably are not. Runs on any torch device.
+second look in float32; all others provably are not. Here in PyTorch, on any device; on the CPU `indexer.fused` takes
+over once it is compiled.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from indexer.fused import compiled, scan_codes
 from indexer.gallery import Gallery
 from indexer.question import Question, fused_error
-from indexer.resident import Resident
+from indexer.resident import MappedCodes, Resident
 
 if TYPE_CHECKING:
     import torch
@@ -37,9 +39,11 @@ def scan(
     allowed  bool (N,): rows that may be in the answer; None for all
     skip     segments, from the first on, that are left out
     """
+    resident = gallery.resident
+    if isinstance(resident, MappedCodes) and (kernel := compiled(len(gallery.row_ids))):
+        return scan_codes(kernel, gallery, question, k, allowed, skip)
     import torch
 
-    resident = gallery.resident
     survivors = _Survivors(len(question), k)
     with torch.inference_mode():
         for place, start, segment in gallery.parts():

@@ -84,6 +84,10 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __contains__(self, item: int) -> bool:
+        place = int(np.searchsorted(self.ids, item))
+        return place < len(self.ids) and int(self.ids[place]) == item
+
     @cached_property
     def resident(self) -> Resident:
         """Compact rows for the scan, on `device`. The same for every reader, made when first needed."""

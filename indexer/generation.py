@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import numpy as np
 from indexer.durable import file_sha256, sync_folder, sync_tree
 from indexer.gallery import Change, Gallery, Rows, SegmentBounds, open_gallery, segment_name, write_gallery
 from indexer.lists import tuning_of
-from indexer.manifest import Manifest, model_info
-from indexer.train_lists import ListSettings, add_fit, make_lists, tune
-from model.encoder import EncoderSpec
+from indexer.manifest import Manifest, ModelInfo, model_info
+from indexer.train_lists import ListSettings, add_fit, make_lists
+from indexer.tune_lists import Questions, questions_of, tune
+from model.encoder import Encoder, EncoderSpec
 from model.errors import LibraryError
 
 KINDS = ("clips", "captions")
@@ -33,6 +34,11 @@ class Generation:
     manifest: Manifest
     clips: Gallery
     captions: Gallery
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that built it."""
+        return self.manifest.model
 
     def gallery(self, kind: str) -> Gallery:
         return {"clips": self.clips, "captions": self.captions}[kind]
@@ -81,18 +87,20 @@ def write_generation(
     changes: Mapping[str, Change],
     live: Generation | None = None,
     settings: ListSettings | None = None,
+    encoder: Encoder | None = None,
 ) -> None:
     """Write a complete generation to `folder`, flushed to disk before it appears under that name.
 
     live      the generation before: segments that `changes` keep are its segments, and its lists, where it has
               any, lend their centroids to new ones
     settings  when to make lists and how good; given, they are trained anew. None: those of `live`, or defaults
+    encoder   given, the lists of one gallery are tuned with questions that it makes of the items of the other
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        _write_files(temporary, spec, changes, live, settings)
+        _write_files(temporary, spec, changes, live, settings, encoder)
         sync_tree(temporary)
         temporary.rename(folder)
     except BaseException:
@@ -108,30 +116,29 @@ def _write_files(
     changes: Mapping[str, Change],
     live: Generation | None,
     settings: ListSettings | None,
+    encoder: Encoder | None,
 ) -> None:
     bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
     wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
-    tuning = {
-        kind: _lists(
-            temporary / kind,
-            spec,
-            changes[kind],
-            bounds[kind],
-            wanted,
-            live.gallery(kind) if live and not settings else None,
-        )
-        for kind in KINDS
-    }
+    tuning = {}
+    for kind, other in zip(KINDS, reversed(KINDS), strict=True):
+
+        def asking(other: str = other) -> Questions | None:
+            gallery = open_gallery(temporary / other, spec.levels, bounds[other])
+            return None if encoder is None else questions_of(gallery, other, encoder)
+
+        known = live.gallery(kind) if live and not settings else None
+        tuning[kind] = _lists(temporary / kind, spec, changes[kind], bounds[kind], wanted, known, asking)
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
-    known = {} if live is None else _known_checksums(live, changes)
+    checksums = {} if live is None else _known_checksums(live, changes)
     Manifest(
         model=model_info(spec),
         levels=spec.levels,
         counts={kind: changes[kind].count for kind in KINDS},
         bounds=bounds,
         sizes=sizes,
-        checksums={name: known.get(name) or file_sha256(temporary / name) for name in sizes},
+        checksums={name: checksums.get(name) or file_sha256(temporary / name) for name in sizes},
         tuning=tuning,
         index=asdict(wanted),
     ).write(temporary / "manifest.json")
@@ -144,8 +151,12 @@ def _lists(
     bounds: list[SegmentBounds],
     settings: ListSettings,
     live: Gallery | None,
+    asking: Callable[[], Questions | None],
 ) -> dict[str, Any]:
-    """Make the lists of a large gallery whose files are in `folder`; returns how to search them, {} without."""
+    """Make the lists of a large gallery whose files are in `folder`; returns how to search them, {} without.
+
+    asking  gives what to tune them with; None: items of their own
+    """
     old = None if live is None else tuning_of(live)
     if change.kept is not None:
         return {} if old is None else add_fit(old, change.kept, change.added[1]).to_json()
@@ -159,7 +170,7 @@ def _lists(
         untuned = replace(untuned, type=old.type, rows=old.rows, fit=old.fit, since=seen.since, later=seen.later)
     else:
         untuned = make_lists(gallery.segments[0], spec.levels, settings)
-    return tune(open_gallery(folder, spec.levels, bounds), untuned).to_json()
+    return tune(open_gallery(folder, spec.levels, bounds), untuned, asking()).to_json()
 
 
 def _known_checksums(live: Generation, changes: Mapping[str, Change]) -> dict[str, str]:

@@ -14,30 +14,40 @@ from sqlalchemy.exc import DatabaseError
 from indexer.catalog import Catalog
 from indexer.durable import replace_file
 from indexer.filters import ClipFilter, ClipTable
-from indexer.gallery import Change, Rows
+from indexer.gallery import Change, Gallery, Rows
 from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
+from indexer.identity import IDENTITY_FILE
 from indexer.lock import writer_lock
 from indexer.manifest import Manifest, ModelInfo
 from indexer.schema import metadata, open_database, upgrade
+from indexer.served import AnyGallery, Served, ServedElsewhere
 from indexer.server_catalog import URL_FILE, checked_url, require_empty, server_url, unreachable
 from indexer.train_lists import ListSettings
-from model.encoder import EncoderSpec
+from model.encoder import Encoder, EncoderSpec
 from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
 _KEPT_GENERATIONS = 2
 """The live generation and the one before, for readers between reading CURRENT and opening its folder."""
 
-_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", URL_FILE, "generations", "thumbnails")
+_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", URL_FILE, IDENTITY_FILE, "generations", "thumbnails")
 
 
 class Library:
     """An open library. Safe to read from many threads; one process at a time writes (`indexer.lock`)."""
 
-    def __init__(self, path: Path, catalog: Catalog, generation: Generation, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        path: Path,
+        catalog: Catalog,
+        generation: Generation | None,
+        device: str = "cpu",
+        elsewhere: ServedElsewhere | None = None,
+    ) -> None:
         self.path = path
         self.device = device
         self.catalog = catalog
         self._generation = generation
+        self._elsewhere = elsewhere
         self._swap = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
 
@@ -79,16 +89,24 @@ class Library:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path, device: str = "cpu", roots: Mapping[str, Path] | None = None) -> Library:
+    def open(
+        cls,
+        path: Path,
+        device: str = "cpu",
+        roots: Mapping[str, Path] | None = None,
+        elsewhere: ServedElsewhere | None = None,
+    ) -> Library:
         """Open a library for reading; exhaustive searches run on the torch device `device`.
 
-        roots  where named roots of its videos lie here, if not where the catalogue says
+        roots      where named roots of its videos lie here, if not where the catalogue says
+        elsewhere  another engine that has its vectors (`indexer.milvus`): its own are then not opened, and need not be
+                   there. It is closed with the library
 
         Raises LibraryError if it is missing, damaged or of another format, InputError for a root that it has not.
         """
         if not exists(path):
             raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
-        generation = _open_live(path, device)
+        generation = _open_live(path, device) if elsewhere is None else None
         server = server_url(path)
         if server is None and not (path / "catalog.sqlite").is_file():
             raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
@@ -105,10 +123,12 @@ class Library:
         except InputError:
             catalog.close()
             raise
-        return cls(path, catalog, generation, device)
+        return cls(path, catalog, generation, device, elsewhere)
 
     def close(self) -> None:
         self.catalog.close()
+        if self._elsewhere is not None:
+            self._elsewhere.close()
 
     def __enter__(self) -> Library:
         return self
@@ -117,25 +137,44 @@ class Library:
         self.close()
 
     def current(self) -> Generation:
-        """The live generation. Costs one small read unless a newer one has been published."""
-        if live_name(self.path) != self._generation.name:
+        """The live generation of its own files. Costs one small read unless a newer one has been published."""
+        known = self._generation
+        if known is None or live_name(self.path) != known.name:
             with self._swap:
-                if live_name(self.path) != self._generation.name:
-                    self._generation = _open_live(self.path, self.device)
-        return self._generation
+                known = self._generation
+                if known is None or live_name(self.path) != known.name:
+                    known = self._generation = _open_live(self.path, self.device)
+        return known
+
+    def served(self) -> Served:
+        """The generation that answers questions, the same object until another does."""
+        return self.current() if self._elsewhere is None else self._elsewhere.current()
 
     def check_encoder(self, spec: EncoderSpec) -> None:
         """Raises FingerprintError unless `spec` belongs to the model that built this library."""
-        built_by = self.current().manifest.model.fingerprint
+        built_by = self.served().model.fingerprint
         if built_by != spec.fingerprint:
             raise FingerprintError(built_by, spec.fingerprint)
+
+    def allowed(self, gallery: AnyGallery, wanted: ClipFilter | None) -> npt.NDArray[np.int64] | ClipFilter | None:
+        """What makes a search of clips in `gallery` keep to a filter: their ids, or what another engine looks for."""
+        if wanted is None:
+            return None
+        if isinstance(gallery, Gallery):
+            return self.select_clips(wanted)
+        if not wanted.tags:
+            return wanted
+        # The catalogue is asked at every call: a change of tags holds at once.
+        tagged = frozenset(self.catalog.tagged_videos(wanted.tags))
+        videos = tagged if wanted.video_ids is None else tagged & wanted.video_ids
+        return ClipFilter(videos, wanted.start, wanted.end)
 
     def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
         """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue.
 
         Tags are looked up at every call: a change of them holds at once.
         """
-        name, known = self.current().name, self._clip_table
+        name, known = live_name(self.path), self._clip_table
         if known is None or known[0] != name:
             known = self._clip_table = (name, self.catalog.clip_table())
         tagged = self.catalog.tagged_videos(wanted.tags) if wanted.tags else None
@@ -190,17 +229,18 @@ def publish(
     changes: Mapping[str, Change | Rows],
     live: Generation | None = None,
     settings: ListSettings | None = None,
+    encoder: Encoder | None = None,
 ) -> str:
     """Write the next generation, make it live and remove those that nobody can be about to open.
 
-    changes   per gallery all of its rows, or what changes against `live`
-    settings  see `write_generation`
+    changes            per gallery all of its rows, or what changes against `live`
+    settings, encoder  see `write_generation`
     The caller holds the writer's lock (or is making the library). Returns the new generation's name.
     """
     folder = path / "generations"
     name = f"{next_number(path):06d}"
     complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
-    write_generation(folder / name, spec, complete, live, settings)
+    write_generation(folder / name, spec, complete, live, settings, encoder)
     replace_file(path / "CURRENT", f"{name}\n".encode())
     for number in sorted(_numbers(folder))[:-_KEPT_GENERATIONS]:
         # Readers that have it open keep it: unlinked files live on until they are unmapped.

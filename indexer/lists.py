@@ -7,11 +7,8 @@ scores their union on all levels, so that no partial score is ever compared with
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,7 @@ import numpy.typing as npt
 
 from indexer.gallery import Gallery
 from indexer.question import Question
+from indexer.threads import threads
 from model.levels import FloatArray, LevelSpec
 
 
@@ -27,7 +25,8 @@ class Tuning:
     """How a gallery's lists are searched, how good that is, and what they were trained on.
 
     nprobe   lists looked into per level; depth: rows taken per level
-    target   recall@10 asked for; recall: reached on held-out items of the library as queries, with `queries` of them
+    target   recall@10 asked for; recall: reached with `queries` questions
+    by       what these were: items of the other gallery ("clips", "captions"), or, empty, of the gallery itself
     rows     how many the lists held when they were trained
     errors   per level, the most that an inner product with a unit query is off by the 8-bit codes
     fit      per level, the mean cosine between a row and the centroid of its list, when they were trained
@@ -45,6 +44,7 @@ class Tuning:
     fit: dict[str, float]
     since: dict[str, float] = field(default_factory=dict)
     later: int = 0
+    by: str = ""
 
     @property
     def retraining_due(self) -> str | None:
@@ -65,7 +65,8 @@ class Tuning:
         return asdict(self)
 
     def describe(self) -> str:
-        return f"{self.type}, {self.nprobe} lists and {self.depth} items per level: recall@10 {self.recall:.3f}"
+        way = f"{self.type}, {self.nprobe} lists and {self.depth} items per level"
+        return f"{way}: recall@10 {self.recall:.3f} for {self.by or 'its own items'} as questions"
 
 
 _DRIFT = 1.25
@@ -105,7 +106,7 @@ def candidates(
     found: list[list[npt.NDArray[np.int64]]] = [[] for _ in range(len(question))]
     lowest: list[dict[int, float]] = [{} for _ in range(len(question))]
     # FAISS gives every core its share of a batch, but one query a single core: then its levels go side by side.
-    answers = (_threads().map if len(question) == 1 else map)(look_up, question.used)
+    answers = (threads().map if len(question) == 1 else map)(look_up, question.used)
     for (column, spec), (asking, scores, rows) in zip(question.used, answers, strict=True):
         lengths = np.linalg.norm(question.rows[spec.name][asking].astype(np.float64), axis=1)
         for i, own_scores, own_rows, length in zip(asking, scores, rows, lengths, strict=True):
@@ -116,16 +117,6 @@ def candidates(
         Candidates(np.unique(np.concatenate(rows)), _threshold(gallery, one, last))
         for one, rows, last in zip(question, found, lowest, strict=True)
     ]
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """For the levels of one query. Made once: a search must not wait for threads to start."""
-    return ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="lists")
-
-
-# A forked process has none of these threads.
-os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _threshold(gallery: Gallery, question: Question, lowest: Mapping[int, float]) -> float | None:

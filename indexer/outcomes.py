@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from indexer.catalog import Video
 from indexer.catalog_writer import FileState, NewClip
 from indexer.decode import VideoInfo
 from indexer.spans import Segmentation
@@ -13,15 +12,10 @@ from model.errors import VideoError
 
 @dataclass(frozen=True)
 class Cut:
-    """How to make clips of a file.
-
-    kept   how many of them an earlier run has encoded; the others are wanted
-    video  the video with this content that the library holds, but divided otherwise
-    """
+    """How to make clips of a file, `kept` of which an earlier run has encoded: the others are wanted."""
 
     segmentation: Segmentation
     kept: int = 0
-    video: Video | None = None
 
 
 @dataclass(frozen=True)
@@ -55,16 +49,14 @@ class Known:
     """A file with the content of a video that the library holds."""
 
     file: FileState
-    video: Video
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that cannot be used; `video` as in `Cut`."""
+    """A file that cannot be used. It has a hash if that much of it could be read."""
 
     file: FileState
     error: VideoError
-    video: Video | None = None
 
 
 Outcome = Part | Encoded | Known | Refused

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any
 
-from indexer.catalog import Video
 from indexer.catalog_writer import FileState, NewClip
 from indexer.durable import file_sha256
 from indexer.outcomes import Cut, Gathering, Known, Outcome, Refused
 from indexer.progress import Meter
+from indexer.work import Job
 from indexer.workers import DecodedClip, DecodePool
 from model.encoder import Encoder
 from model.errors import VideoError
@@ -66,39 +66,47 @@ _Item = _Begun | DecodedClip | _Complete | Known | Refused
 """What decoding gives of a file: its beginning, clips and completion, or one of the others, perhaps after clips."""
 
 
-def outcomes(
-    work: Sequence[FileState],
-    decide: Callable[[FileState], Video | Cut],
-    encoder: Encoder,
-    workers: int,
-    meter: Meter,
-) -> Generator[Outcome, None, None]:
-    """What has become of each file of `work`, in that order: perhaps parts, and one of the others.
+class LocalPipeline:
+    """A `Pipeline` of this process and `workers` that decode, which it starts when they are first needed."""
 
-    decide  called in the decoding threads with a file and its hash: the video that it is, or how to make clips of it
-    Closing the generator early stops every stage. An error of the encoder is raised here.
-    """
-    return _Pipeline(decide, encoder, workers, meter).run(work)
-
-
-class _Pipeline:
-    def __init__(
-        self,
-        decide: Callable[[FileState], Video | Cut],
-        encoder: Encoder,
-        workers: int,
-        meter: Meter,
-    ) -> None:
-        self._decide = decide
+    def __init__(self, encoder: Encoder, workers: int = 1) -> None:
         self._encoder = encoder
         self._workers = workers
+        self._pool: DecodePool | None = None
+
+    @property
+    def lanes(self) -> Mapping[str, int]:
+        return {"decode": self._workers, "encode": 1}
+
+    def outcomes(self, jobs: Sequence[Job], meter: Meter) -> Generator[Outcome, None, None]:
+        self._pool = self._pool or DecodePool(self._workers)
+        try:
+            yield from _Stages(self._encoder, self._pool, self._workers, meter).run(jobs)
+        except BaseException:
+            # They may be in the middle of a file.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+class _Stages:
+    """One run through the stages."""
+
+    def __init__(self, encoder: Encoder, pool: DecodePool, workers: int, meter: Meter) -> None:
+        self._encoder = encoder
+        self._pool = pool
+        self._workers = workers
         self._meter = meter
-        self._pool = DecodePool(workers)
         self._results: Queue[Outcome | BaseException | None] = Queue(_UNWRITTEN)
         self._stopped = threading.Event()
 
-    def run(self, work: Sequence[FileState]) -> Generator[Outcome, None, None]:
-        thread = threading.Thread(target=self._encode_all, args=(work,), name="encode")
+    def run(self, jobs: Sequence[Job]) -> Generator[Outcome, None, None]:
+        thread = threading.Thread(target=self._encode_all, args=(jobs,), name="encode")
         thread.start()
         try:
             while (result := self._results.get()) is not None:
@@ -107,13 +115,12 @@ class _Pipeline:
                 yield result
         finally:
             self._stopped.set()
-            self._pool.close()
             thread.join()
 
-    def _encode_all(self, work: Sequence[FileState]) -> None:
+    def _encode_all(self, jobs: Sequence[Job]) -> None:
         """The body of the encoding thread: it gives outcomes, then None or what went wrong."""
         try:
-            for batch in self._batches(work):
+            for batch in self._batches(jobs):
                 encoded = self._encode([item for item in batch if isinstance(item, DecodedClip)])
                 for item in batch:
                     match item:
@@ -142,10 +149,10 @@ class _Pipeline:
                 own = {level: rows[row] for level, rows in vectors.items()}
                 yield NewClip(*item.clip.span, own, item.picture, item.strip)
 
-    def _batches(self, work: Sequence[FileState]) -> Iterator[list[_Item]]:
-        """What is ready, in the order of `work`: with at least one item and at most BATCH clips."""
+    def _batches(self, jobs: Sequence[Job]) -> Iterator[list[_Item]]:
+        """What is ready, in the order of `jobs`: with at least one item and at most BATCH clips."""
         batch: list[_Item] = []
-        for item in self._items(work):
+        for item in self._items(jobs):
             if item is not None:
                 batch.append(item)
             if batch and (item is None or sum(isinstance(each, DecodedClip) for each in batch) == BATCH):
@@ -154,10 +161,10 @@ class _Pipeline:
         if batch:
             yield batch
 
-    def _items(self, work: Sequence[FileState]) -> Iterator[_Item | None]:
-        """Items in the order of `work`, and None whenever the next one is still to be waited for."""
-        jobs = (self._begin(file) for file in work)
-        waiting = deque(islice(jobs, BATCH + _AHEAD * self._workers))
+    def _items(self, jobs: Sequence[Job]) -> Iterator[_Item | None]:
+        """Items in the order of `jobs`, and None whenever the next one is still to be waited for."""
+        begun = (self._begin(job) for job in jobs)
+        waiting = deque(islice(begun, BATCH + _AHEAD * self._workers))
         while waiting:
             if waiting[0].empty():
                 yield None
@@ -166,30 +173,30 @@ class _Pipeline:
                 raise item
             if not isinstance(item, _Begun | DecodedClip):
                 waiting.popleft()
-                waiting.extend(islice(jobs, 1))
+                waiting.extend(islice(begun, 1))
             yield item
 
-    def _begin(self, file: FileState) -> Queue[_Item | BaseException]:
-        """Have a worker decode `file`; returns where it puts what it gets."""
+    def _begin(self, job: Job) -> Queue[_Item | BaseException]:
+        """Have a worker decode a file; returns where it puts what it gets."""
         items: Queue[_Item | BaseException] = Queue(_CLIPS_AHEAD)
-        self._pool.submit(partial(self._decode, file, items))
+        self._pool.submit(partial(self._decode, job, items))
         return items
 
-    def _decode(self, file: FileState, items: Queue[_Item | BaseException]) -> None:
-        found: Video | Cut | None = None
+    def _decode(self, job: Job, items: Queue[_Item | BaseException]) -> None:
+        file = job.file
         try:
             with self._meter.working("decode"):
                 _require_unicode(file.path)
                 file = replace(file, sha256=file_sha256(file.path))
-                found = self._decide(file)
-            if isinstance(found, Video):
-                self._put(items, Known(file, found))
+            cut = job.cut(file.sha256)
+            if cut is None:
+                self._put(items, Known(file))
                 return
-            self._put(items, _Begun(file, found))
-            self._decode_clips(file, found, items)
+            self._put(items, _Begun(file, cut))
+            self._decode_clips(file, cut, items)
             self._put(items, _Complete())
         except VideoError as error:
-            self._put(items, Refused(file, error, found.video if isinstance(found, Cut) else None))
+            self._put(items, Refused(file, error))
         except OSError as error:
             detail = f"The file cannot be read: {error.strerror}."
             self._put(items, Refused(file, VideoError(file.path, "unreadable", detail)))

@@ -69,11 +69,11 @@ class Progress:
 
 
 class Meter:
-    """Counts the seconds that each stage works. `workers` threads share the decoding."""
+    """Counts the seconds that each stage works. `lanes` are how many share its work, if it is more than one."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, lanes: Mapping[str, int]) -> None:
         self._began = time.monotonic()
-        self._threads = dict.fromkeys(STAGES, 1) | {"decode": workers}
+        self._lanes = dict.fromkeys(STAGES, 1) | dict(lanes)
         self._worked = dict.fromkeys(STAGES, 0.0)
         self._lock = threading.Lock()
 
@@ -83,8 +83,16 @@ class Meter:
         try:
             yield
         finally:
-            with self._lock:
-                self._worked[stage] += time.monotonic() - began
+            self.add(stage, time.monotonic() - began)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Count work that was done elsewhere."""
+        with self._lock:
+            self._worked[stage] += seconds
+
+    def worked(self, stage: str) -> float:
+        """Seconds so far, of all lanes together."""
+        return self._worked[stage]
 
     @property
     def seconds(self) -> float:
@@ -93,4 +101,4 @@ class Meter:
     def busy(self) -> dict[str, float]:
         """Per stage, the part of the time so far in which it worked."""
         total = max(self.seconds, 1e-9)
-        return {stage: min(1.0, self._worked[stage] / total / self._threads[stage]) for stage in STAGES}
+        return {stage: min(1.0, self._worked[stage] / total / self._lanes[stage]) for stage in STAGES}

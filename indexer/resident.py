@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from indexer.codes import CodeProducts, code_errors
+from indexer.codes import CodeProducts, code_errors, encode
 from indexer.halves import HalfProducts, half_errors, half_rows
 from indexer.question import Floats, Question
 from indexer.segment import Segment
@@ -59,7 +59,7 @@ class MappedCodes:
         return CodeProducts(spec, question.rows[spec.name], codes, scales)
 
     def errors(self, place: int, question: Question) -> tuple[Floats, Floats]:
-        return code_errors(question, self._bounds[place])
+        return code_errors(question, self._bounds[place], encode)
 
 
 class Halves:

@@ -156,6 +156,7 @@ def open_database(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: object) -> None:
+        _know_letters(connection)
         # auto_vacuum first: it can only be chosen while the file has no tables. Staged vectors come and go.
         for pragma in ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -170,7 +171,14 @@ def _open_closed(path: Path) -> Engine:
     resting = not log.exists() or log.stat().st_size == 0
     uri = f"file:{quote(str(path.resolve()))}?{'immutable=1' if resting else 'mode=ro'}"
     # A new connection each time: one that takes the file to be resting never looks for what has changed.
-    return create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
+    event.listen(engine, "connect", lambda connection, record: _know_letters(connection))
+    return engine
+
+
+def _know_letters(connection: Any) -> None:
+    """SQLite's own `lower` knows the letters of ASCII alone."""
+    connection.create_function("lower", 1, lambda text: None if text is None else text.lower(), deterministic=True)
 
 
 def upgrade(engine: Engine) -> None:

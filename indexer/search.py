@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.exact import scan
+from indexer.filters import ClipFilter
 from indexer.gallery import Gallery
 from indexer.lists import Tuning, candidates, tuning_of
 from indexer.question import Question, ask
 from indexer.ranking import rank
 from indexer.result import Hit, LevelScore, SearchResult
+from indexer.served import AnyGallery
 from model.errors import InputError
 from model.levels import LevelSpec, Vectors
 
@@ -35,12 +37,12 @@ _FILTERED = 10
 
 
 def search(
-    gallery: Gallery,
+    gallery: AnyGallery,
     specs: Sequence[LevelSpec],
     query: Vectors,
     k: int,
     weights: Mapping[str, float],
-    filter: npt.NDArray[np.int64] | None = None,
+    filter: npt.NDArray[np.int64] | ClipFilter | None = None,
     exact: bool = False,
 ) -> SearchResult:
     """The k items of `gallery` with the highest fused score for `query`, ties by lower id.
@@ -48,7 +50,8 @@ def search(
     query    one row per level, {level: (1, d_l)}; a row of zeros means that the query lacks the level
     weights  overrides of the levels' default weights; levels that are missing on a side drop out and the rest
              renormalise, so an item that shares no weighted level with the query is never a hit
-    filter   ids of the items that may be hits; ids that the gallery lacks are ignored. None: all
+    filter   ids of the items that may be hits; ids that the gallery lacks are ignored. None: all. What
+             `Library.allowed` gives also fits a gallery that another engine has
     exact    scan even where the gallery has inverted lists
     Raises InputError for k < 1, wrong shapes, a query that is not finite, or no level left with a weight.
     """
@@ -60,18 +63,21 @@ def search(
 
 
 def search_batch(
-    gallery: Gallery,
+    gallery: AnyGallery,
     specs: Sequence[LevelSpec],
     queries: Vectors,
     k: int,
     weights: Mapping[str, float],
-    filter: npt.NDArray[np.int64] | None = None,
+    filter: npt.NDArray[np.int64] | ClipFilter | None = None,
     exact: bool = False,
 ) -> list[SearchResult]:
     """`search` for B queries at once, {level: (B, d_l)}: one result each, in less time than one by one."""
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}.")
     question = ask(specs, queries, weights)
+    if not isinstance(gallery, Gallery):
+        return gallery.answer(question, k, filter, exact)
+    assert not isinstance(filter, ClipFilter), "Only another engine has the columns of the catalogue."
     watch = _Watch()
     allowed, count = gallery.alive, len(gallery)
     if filter is not None:

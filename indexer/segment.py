@@ -30,6 +30,9 @@ _BLOCK = 1 << 16
 _FEW = 2048
 """So many rows are read one by one rather than through the mapped file, of which every row would pull in 64 kB."""
 
+_SMALL = 1 << 24
+"""Bytes of a mapped file up to which that does not matter: 16,000 rows of 256 numbers."""
+
 
 class Segment:
     """The files of a segment, opened. Safe to read from many threads.
@@ -75,7 +78,7 @@ class Segment:
 
         index = self._raw[level]
         out = np.empty((len(positions), index.d), dtype=np.float32)
-        if len(positions) > _FEW:
+        if len(positions) > _FEW or 4 * index.ntotal * index.d <= _SMALL:
             # A FAISS file's header leaves the mapped rows unaligned; as bytes they are copied row by row.
             mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
             out.view(np.uint8)[:] = mapped.reshape(index.ntotal, 4 * index.d)[positions]

@@ -1,4 +1,4 @@
-"""Making inverted lists for a large segment, and choosing how to search them."""
+"""Making inverted lists for a large segment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from indexer.durable import write_index
 from indexer.gallery import Gallery
 from indexer.lists import Tuning
 from indexer.segment import Segment
-from model.levels import FloatArray, LevelSpec, Vectors
+from model.levels import FloatArray, LevelSpec
 
 _PER_LIST = 40
 """Rows per list that k-means is trained on: FAISS asks for 39 at least."""
@@ -24,8 +24,6 @@ _BLOCK = 1 << 16
 _SAMPLE = 10_000
 """Rows on which the fit of the lists is measured."""
 
-_QUERIES = 200
-_K = 10
 _SEED = 20220914
 
 
@@ -53,7 +51,7 @@ def make_lists(
             block = rows[start : start + _BLOCK]
             index.add_with_ids(segment.rows(spec.name, block), block)
         errors[spec.name] = _code_error(index, segment, spec)
-        fit[spec.name] = fit_of(index, segment.rows(spec.name, _sample(rows, _SAMPLE)))
+        fit[spec.name] = fit_of(index, segment.rows(spec.name, sample(rows, _SAMPLE)))
         write_index(index, _path(segment, spec))
     name = f"IVF{nlist},SQ8"
     return Tuning(name, nlist, len(segment), settings.recall, 0.0, 0, len(segment), errors, fit)
@@ -62,49 +60,6 @@ def make_lists(
 def list_count(rows: int) -> int:
     """About twice the square root of the number of rows, a power of two: 2048 for a million."""
     return max(1, 1 << int(np.round(np.log2(2 * np.sqrt(max(rows, 1))))))
-
-
-def tune(gallery: Gallery, untuned: Tuning) -> Tuning:
-    """Choose the cheapest nprobe and depth that reach the target on held-out items of the gallery as queries.
-
-    An item is its own best answer, which any lists find; it is taken out of both answers before they are
-    compared. If nothing reaches the target, the best is chosen, and `retraining_due` will say so.
-    """
-    from indexer.search import approximate_batch, search_batch
-
-    ids = _sample(gallery.ids, _QUERIES)
-    queries: Vectors = gallery.vectors(ids)
-    useful = np.any([queries[s.name].any(axis=1) for s in gallery.levels if s.weight > 0], axis=0)
-    ids, queries = ids[useful], {name: rows[useful] for name, rows in queries.items()}
-    truth = [
-        [hit.id for hit in result.hits if hit.id != item][:_K]
-        for item, result in zip(
-            ids, search_batch(gallery, gallery.levels, queries, _K + 1, {}, exact=True), strict=True
-        )
-    ]
-    best = replace(untuned, queries=len(ids))
-    for nprobe, depth in _settings(gallery, int(untuned.type[3:].split(",")[0])):
-        tried = replace(best, nprobe=nprobe, depth=depth)
-        found = approximate_batch(gallery, gallery.levels, queries, _K + 1, {}, tried)
-        overlap = [
-            len({hit.id for hit in result.hits} & set(wanted)) / max(len(wanted), 1)
-            for wanted, result in zip(truth, found, strict=True)
-        ]
-        tried = replace(tried, recall=float(np.mean(overlap)))
-        if tried.recall > best.recall:
-            best = tried
-        if best.recall >= best.target:
-            break
-    return best
-
-
-def _settings(gallery: Gallery, nlist: int) -> list[tuple[int, int]]:
-    """(nprobe, depth), the cheapest first, by the number of codes and rows that they read."""
-    per_list = len(gallery) / nlist
-    probes = [p for p in (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256) if p <= nlist]
-    pairs = [(nprobe, depth) for nprobe in probes for depth in (32, 64, 128, 256, 512)]
-    # A row that is scored again is read from elsewhere, at every level: it costs as much as some 30 codes.
-    return sorted(pairs, key=lambda pair: pair[0] * per_list + 30 * pair[1])
 
 
 def fit_of(index: Any, rows: FloatArray) -> float:
@@ -125,7 +80,7 @@ def add_fit(tuning: Tuning, gallery: Gallery, rows: Mapping[str, FloatArray]) ->
     since = {}
     for spec in gallery.levels:
         own = rows[spec.name][rows[spec.name].any(axis=1)]
-        fit = fit_of(gallery.segments[0].lists[spec.name], _sample(own, _SAMPLE))
+        fit = fit_of(gallery.segments[0].lists[spec.name], sample(own, _SAMPLE))
         since[spec.name] = (tuning.since.get(spec.name, 0.0) * tuning.later + fit * count) / (tuning.later + count)
     return replace(tuning, since=since, later=tuning.later + count)
 
@@ -133,12 +88,12 @@ def add_fit(tuning: Tuning, gallery: Gallery, rows: Mapping[str, FloatArray]) ->
 def _trained(segment: Segment, spec: LevelSpec, rows: np.ndarray, nlist: int) -> Any:
     import faiss
 
-    sample = segment.rows(spec.name, _sample(rows, _PER_LIST * nlist))
+    seen = segment.rows(spec.name, sample(rows, _PER_LIST * nlist))
     # Fewer rows than lists: every row is a centroid of its own.
-    name = f"IVF{min(nlist, max(len(sample), 1))},SQ8"
+    name = f"IVF{min(nlist, max(len(seen), 1))},SQ8"
     index: Any = faiss.index_factory(spec.dim, name, faiss.METRIC_INNER_PRODUCT)
     index.cp.seed, index.cp.min_points_per_centroid = _SEED, 1
-    index.train(sample if len(sample) else np.zeros((1, spec.dim), dtype=np.float32))
+    index.train(seen if len(seen) else np.zeros((1, spec.dim), dtype=np.float32))
     return index
 
 
@@ -174,7 +129,7 @@ def _code_error(index: Any, segment: Segment, spec: LevelSpec) -> float:
     return largest * 1.001 + 1e-6
 
 
-def _sample(rows: np.ndarray, size: int) -> np.ndarray:
+def sample(rows: np.ndarray, size: int) -> np.ndarray:
     """`size` of `rows`, in their order; all, if there are no more."""
     if len(rows) <= size:
         return rows

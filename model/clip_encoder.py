@@ -24,6 +24,7 @@ from torch.nn import functional as fn
 from model.clip_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.clip_model import TwoTower
 from model.clip_phrases import Prompts, participle, phrases, with_article
+from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.holographic import HolographicHead
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
@@ -78,8 +79,11 @@ class ClipEncoder:
         parts = (_CODE, self.tower.config.sha256, self.parser.name, self.prompts, THINGS, ACTIONS, FRAMES, WINDOW)
         return hashlib.sha256(repr((*parts, BEST_FRAMES, BEST_WINDOWS, SHARPNESS)).encode()).hexdigest()[:16]
 
-    @torch.inference_mode()
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        return in_one_batch_or_apart(self._encode_clips, clips, self.device)
+
+    @torch.inference_mode()
+    def _encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         rows: dict[str, list[Tensor]] = {name: [] for name in LEVEL_NAMES}
         for frames in self.tower.features(clips):
             mean = frames.mean(0)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn import functional as fn
 
 from model.clip_model import TEXTS, TwoTower
 from model.parse import ParsedCaption
-from model.sentence import EncodedText, TokenBatch, by_length, word_vectors
+from model.sentence import EncodedText, TokenBatch, by_length, encoded
 
 PREFIX = "two-tower "
 """How the names of these encoders begin, in checkpoints and caches."""
@@ -42,25 +40,14 @@ class TwoTowerSentences:
             batches.append(TokenBatch(places, chosen, tokens, self._offsets(texts, tokens["input_ids"].shape[1])))
         return batches
 
-    @torch.inference_mode()
     def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
         """Vectors of what `tokenize` made, in the order of the captions that it was given."""
-        encoded: dict[int, EncodedText] = {}
-        for batch in batches:
-            encoded |= zip(batch.places, self._forward(batch), strict=True)
-        return [encoded[i] for i in range(len(encoded))]
-
-    def _forward(self, batch: TokenBatch) -> list[EncodedText]:
-        sentences, states = (vectors.cpu().numpy() for vectors in self.vectors(batch.tokens))
-        return [
-            EncodedText(sentences[i], word_vectors(caption, states[i], batch.offsets[i]))
-            for i, caption in enumerate(batch.captions)
-        ]
+        return encoded(batches, lambda batch: self.vectors(batch.tokens))
 
     def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Unit vectors of B sentences, (B, dim), and the states of their tokens, (B, L, dim), with gradients."""
+        """Vectors (B, dim) of sentences, of any length, and (B, L, dim) of their tokens, with gradients."""
         output = self.tower.read(tokens)
-        return fn.normalize(output.pooler_output.float(), dim=-1), self._project(output.last_hidden_state).float()
+        return output.pooler_output, self._project(output.last_hidden_state)
 
     def _project(self, states: Tensor) -> Tensor:
         """Token states in the common space. SigLIP's lie there already."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from model.encoder import Frames
+from model.levels import Vectors
 
 BATCH = {"cpu": 64, "cuda": 512}
 """Images in the first batch that is tried, by kind of device."""
@@ -28,6 +32,20 @@ def in_half_precision(
         return result if bool(result.isfinite().all()) else function(rows)
 
     return call
+
+
+def in_one_batch_or_apart(
+    encode: Callable[[Sequence[Frames]], Vectors], clips: Sequence[Frames], device: str
+) -> Vectors:
+    """`encode` of clips in one call on a GPU, and of one clip after the other on a CPU.
+
+    The last digits of a matrix product depend on how many rows it has. A CPU gains little by larger batches, and apart
+    a clip has the same vectors, bit for bit, whatever else is encoded and wherever: libraries can be compared.
+    """
+    if not device.startswith("cpu"):
+        return encode(clips)
+    alone = [encode([frames]) for frames in clips]
+    return {level: np.concatenate([each[level] for each in alone]) for level in alone[0]}
 
 
 def upload(images: Tensor, device: torch.device) -> Tensor:

@@ -64,7 +64,10 @@ class Encoder(Protocol):
     device: str
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
-        """Gallery vectors of clips given by their sampled frames: {level: (B, d_l)}."""
+        """Gallery vectors of clips given by their sampled frames: {level: (B, d_l)}.
+
+        On a CPU they are the same, bit for bit, in whatever company a clip is encoded.
+        """
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:

@@ -39,6 +39,10 @@ class VideoError(InputError):
         self.detail = detail
         super().__init__(f"{self.path.name}: {detail}")
 
+    def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str, str]]:
+        # By default an exception is made anew from its message: this one travels between processes whole.
+        return type(self), (self.path, self.reason, self.detail)
+
 
 class NotFoundError(QuartetError):
     """A named thing is not in this library."""

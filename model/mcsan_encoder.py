@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from model.checkpoint import load_checkpoint
+from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.errors import ModelError
 from model.frame_networks import recorded_sentences
@@ -65,8 +66,11 @@ class McsanEncoder:
             level: {word: i for i, word in enumerate(words)} for level, words in checkpoint.vocabularies.items()
         }
 
-    @torch.inference_mode()
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        return in_one_batch_or_apart(self._encode_clips, clips, self.device)
+
+    @torch.inference_mode()
+    def _encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         features, mask = pad_features(self.backbone.features(clips))
         return self._numpy(unit(self.model.video(features.to(self.device), mask.to(self.device))))
 

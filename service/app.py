@@ -15,6 +15,7 @@ from service.access import Access
 from service.api import browse, clips, jobs, search, session, status
 from service.engine import Engine
 from service.jobs import Jobs
+from service.kept import KeptUploads
 from service.middleware import LimitedBody, Watched
 from service.models import serving_encoder
 from service.openapi import DescribedAPI
@@ -56,7 +57,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings, app.state.key = settings, settings.key()
+    app.state.settings, app.state.key, app.state.kept = settings, settings.key(), KeptUploads(settings)
     # The last one added is the first to see a request.
     app.add_middleware(LimitedBody, settings=settings)
     app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from model import errors
 from service.schemas.jobs import Job, JobList
-from service.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Video
+from service.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
 from service.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer
 
 T = TypeVar("T", bound=BaseModel)
@@ -148,9 +148,13 @@ class Client:
         """All clips, of one video or of the library, fetched a page at a time."""
         return self._pages(Page[ListedClip], "/v1/clips", {} if video_id is None else {"video_id": video_id})
 
-    def videos(self) -> Iterator[Video]:
-        """All videos, fetched a page at a time."""
-        return self._pages(Page[Video], "/v1/videos", {})
+    def videos(self, title: str = "") -> Iterator[Video]:
+        """All videos, or those with the words of `title` in theirs, fetched a page at a time."""
+        return self._pages(Page[Video], "/v1/videos", {"q": title} if title else {})
+
+    def tags(self) -> Iterator[Tag]:
+        """All tags, each with the number of its videos."""
+        return self._pages(Page[Tag], "/v1/tags", {})
 
     def captions(self) -> Iterator[ListedCaption]:
         """All captions, fetched a page at a time."""
@@ -172,7 +176,7 @@ class Client:
         """Stop an indexing job. What it has done so far is published."""
         return self._call(Job, "POST", f"/v1/jobs/{job_id}/cancel")
 
-    def _pages(self, page: Any, path: str, given: Mapping[str, int]) -> Iterator[Any]:
+    def _pages(self, page: Any, path: str, given: Mapping[str, int | str]) -> Iterator[Any]:
         offset = 0
         while True:
             got = self._call(page, "GET", path, params={**given, "offset": offset, "limit": _PAGE})

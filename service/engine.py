@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from indexer.generation import Generation
 from indexer.library import Library
+from indexer.served import Served
 from indexer.untrusted import decode_untrusted
 from model.encoder import Encoder, EncoderSpec
 from model.errors import LibraryError, QuartetError
@@ -76,7 +76,13 @@ class Engine:
 
             # What a GPU scans lies in its memory, on the device that encodes.
             device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
-            library = on_failure.enter_context(Library.open(settings.library, device, settings.roots))
+            elsewhere = None
+            if settings.milvus:
+                from indexer.milvus.store import MilvusStore
+
+                elsewhere = MilvusStore.open(settings.library, settings.milvus, settings.token())
+                on_failure.callback(elsewhere.close)
+            library = on_failure.enter_context(Library.open(settings.library, device, settings.roots, elsewhere))
             used = load(settings) if encoder is None else encoder
             if isinstance(used, EncoderProcesses):
                 on_failure.callback(used.close)
@@ -115,7 +121,7 @@ class Engine:
         self.live.close()
         self.library.close()
 
-    def generation(self) -> Generation:
+    def generation(self) -> Served:
         """The generation that answers. Raises FingerprintError if another model has built the newest."""
         return self.live.current()
 

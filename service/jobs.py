@@ -42,10 +42,15 @@ _LINE = 2**24
 
 @dataclass
 class Job:
-    """One run of the indexer. `inputs` are files and folders, `base` is the folder that they are named from."""
+    """One run of the indexer over files and folders.
+
+    base  the folder that files are named from in what the job says
+    root  the folder that they are named from in the library, if it is new there
+    """
 
     inputs: tuple[Path, ...]
     base: Path
+    root: Path
     source: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = "queued"
@@ -99,11 +104,11 @@ class Jobs:
             raise InputError(f"There is no {path!r} in the folder {name!r}. Give a path relative to that folder.")
         return wanted, base
 
-    def add(self, inputs: Sequence[Path], base: Path, source: str) -> Job:
+    def add(self, inputs: Sequence[Path], base: Path, source: str, root: Path) -> Job:
         """Queue a job. Raises BusyError if too many wait."""
         if self.waiting >= self._settings.max_jobs:
             raise BusyError(_RETRY_AFTER)
-        job = Job(tuple(inputs), base, source)
+        job = Job(tuple(inputs), base, root, source)
         self._jobs[job.id] = job
         finished = [known.id for known in self._jobs.values() if known.finished is not None]
         for job_id in finished[: max(0, len(self._jobs) - _KEPT)]:
@@ -168,7 +173,7 @@ class Jobs:
         command = [sys.executable, "-m", "service", "index", "--json", "--wait", "--library", str(settings.library)]
         if settings.model:
             command += ["--model", settings.model]
-        command += ["--device", settings.device, "--", *map(str, job.inputs)]
+        command += ["--device", settings.device, "--base", str(job.root), "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,

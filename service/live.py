@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from indexer.gallery import Gallery
-from indexer.generation import KINDS, Generation
-from indexer.library import Library, live_name
+from indexer.generation import KINDS
+from indexer.library import Library
 from indexer.search import search
+from indexer.served import AnyGallery, Served
 from model.encoder import EncoderSpec
 from model.errors import FingerprintError, QuartetError
 
@@ -37,11 +37,11 @@ class LiveGeneration:
         self._stop = threading.Event()
         self._refused: FingerprintError | None = None
         self.failures = 0
-        self._adopt(library.current())
+        self._adopt(library.served())
         self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
         self._thread.start()
 
-    def current(self) -> Generation:
+    def current(self) -> Served:
         """The generation to answer from. A request asks once and keeps it. Raises FingerprintError."""
         if self._refused is not None:
             raise self._refused
@@ -55,16 +55,17 @@ class LiveGeneration:
     def refresh(self) -> None:
         """Take up a newer generation now, if there is one. Raises LibraryError if it cannot be opened."""
         with self._refreshing:
-            if live_name(self._library.path) != self._generation.name:
-                self._adopt(self._library.current())
+            newest = self._library.served()
+            if newest is not self._generation:
+                self._adopt(newest)
                 self._changed()
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
 
-    def _adopt(self, generation: Generation) -> None:
-        built_by = generation.manifest.model.fingerprint
+    def _adopt(self, generation: Served) -> None:
+        built_by = generation.model.fingerprint
         if built_by != self._spec.fingerprint:
             self._refused = FingerprintError(built_by, self._spec.fingerprint)
             LOG.error("Generation %s cannot be searched. %s", generation.name, self._refused)
@@ -89,7 +90,7 @@ class LiveGeneration:
                     LOG.error("The newest generation cannot be opened; the one before goes on answering. %s", error)
 
 
-def _warm(gallery: Gallery) -> None:
+def _warm(gallery: AnyGallery) -> None:
     """Search once, so that what is read or made at the first search is there before somebody waits for it."""
     if len(gallery):
         query = {spec.name: np.full((1, spec.dim), spec.dim**-0.5, np.float32) for spec in gallery.levels}

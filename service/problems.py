@@ -71,11 +71,17 @@ WRONG_MODEL = Kind(
     "Start the service with the model that built the library, or index the videos again.",
 )
 NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; look at the service's log.")
+NO_ROOM = Kind(
+    "no-room",
+    507,
+    "There is no room for the upload",
+    "`detail` says how much is taken. Delete uploads that are no longer needed, or raise the limit.",
+)
 INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
 
 KINDS = (
     UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, BAD_RANGE, INVALID_REQUEST,
-    UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, INTERNAL, WRONG_MODEL, NOT_READY,
+    UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, INTERNAL, WRONG_MODEL, NOT_READY, NO_ROOM,
 )  # fmt: skip
 
 _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {

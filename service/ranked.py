@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from indexer.gallery import Gallery
 from indexer.library import Library
 from indexer.search import Hit, SearchResult, search_batch
+from indexer.served import AnyGallery
 from model.errors import QuartetError
 from model.levels import LevelSpec, Vectors, resolve_weights
 from service.wanted import Wanted
@@ -35,7 +35,7 @@ class Ranked:
 
 
 def rank_all(
-    library: Library, gallery: Gallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
+    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
 ) -> list[Ranked | QuartetError]:
     """An answer for every query, or the error that it alone gets."""
     answers: dict[int, Ranked | QuartetError] = {}
@@ -50,12 +50,12 @@ def rank_all(
 
 
 def _rank_alike(
-    library: Library, gallery: Gallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
+    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
 ) -> Sequence[Ranked | QuartetError]:
     first = asked[0]
     try:
         weights = resolve_weights(specs, first.wanted.weights)
-        allowed = None if first.wanted.filter is None else library.select_clips(first.wanted.filter)
+        allowed = library.allowed(gallery, first.wanted.filter)
         depth = first.wanted.depth + (first.without is not None)
         found = search_batch(gallery, specs, _stack([one.query for one in asked]), depth, weights, allowed)
     except QuartetError as error:
@@ -80,16 +80,14 @@ def as_cosines(specs: Sequence[LevelSpec]) -> list[LevelSpec]:
     return [replace(spec, activation="identity", scale=1.0, bias=0.0) for spec in specs]
 
 
-def vectors_of(gallery: Gallery, ids: Sequence[int]) -> Vectors:
+def vectors_of(gallery: AnyGallery, ids: Sequence[int]) -> Vectors:
     """Stored vectors of hits."""
     return gallery.vectors(np.asarray(ids, dtype=np.int64))
 
 
-def contains(gallery: Gallery, item: int) -> bool:
+def contains(gallery: AnyGallery, item: int) -> bool:
     """Whether an item is in this generation."""
-    ids: npt.NDArray[np.int64] = gallery.ids
-    place = int(np.searchsorted(ids, item))
-    return place < len(ids) and int(ids[place]) == item
+    return item in gallery
 
 
 def _stack(parts: Sequence[Mapping[str, npt.NDArray[np.float32]]]) -> Vectors:

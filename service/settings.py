@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     catalog: str | None = Field(
         default=None, description="Database for the catalogue of a library that is made: postgresql://USER@HOST/NAME."
     )
+    milvus: str | None = Field(
+        default=None,
+        description="Milvus that has the library's vectors (`quartet export`): milvus://HOST:PORT/NAME, or "
+        "milvus:///FOLDER/FILE.db. None: the library's own files.",
+    )
+    milvus_token: SecretStr | None = Field(default=None, description="USER:PASSWORD or API key of that Milvus.")
     model: str | None = Field(
         default=None,
         description="Name of a model, or the folder of a checkpoint. Without one, that which built the library.",
@@ -84,6 +90,9 @@ class Settings(BaseSettings):
     upload_folder: Path | None = Field(
         default=None, description="Folder where videos that are uploaded to be indexed are kept. None: no such uploads."
     )
+    upload_quota_bytes: int = Field(
+        default=10 * 2**30, ge=0, description="Bytes that uploads in that folder may take; more are answered 507."
+    )
     max_jobs: int = Field(default=8, ge=1, description="Most jobs that wait; more are answered 429.")
 
     log_format: Literal["text", "json"] = Field(default="text", description="Lines for people, or an object a line.")
@@ -110,6 +119,10 @@ class Settings(BaseSettings):
                 'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
             )
         return key
+
+    def token(self) -> str | None:
+        """The token of Milvus."""
+        return None if self.milvus_token is None else self.milvus_token.get_secret_value()
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

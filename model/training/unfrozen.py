@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from model.clip_sentences import TwoTowerSentences
 from model.config import TrainConfig
@@ -101,18 +102,20 @@ class UnfrozenMatcher(MCSANMatcher):
 
     def encode_text(self, text: TextTensors) -> Encoded:
         assert isinstance(text, TokenTensors)
-        order = np.argsort(text.lengths, kind="stable")
-        parts = [self._read(text, order[start : start + TOGETHER]) for start in range(0, len(order), TOGETHER)]
-        back = torch.from_numpy(np.argsort(order)).to(text.pieces.device)
+        order = torch.tensor(text.lengths).argsort(stable=True)
+        parts = [self._read(text, rows) for rows in order.split(TOGETHER)]
+        back = order.argsort().to(text.pieces.device)
         sentence, words = (torch.cat(part)[back] for part in zip(*parts, strict=True))
         return super().encode_text(replace(text, sentence=sentence, words=words))
 
-    def _read(self, text: TokenTensors, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Vectors of some captions (b, d_s), and of their words (b, M, d_w): the mean of a word's tokens."""
-        longest = text.lengths[rows[-1]]
+    def _read(self, text: TokenTensors, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors (b, d_s) of captions, the longest last, and (b, M, d_w) of their words: the mean of its tokens."""
+        longest = text.lengths[int(rows[-1])]
+        rows = rows.to(text.pieces.device)
         sentence, states = self._sentences.vectors({name: value[rows, :longest] for name, value in text.inputs.items()})
         pieces = text.pieces[rows, :, :longest]
-        return sentence, pieces.to(states.dtype) @ states / pieces.sum(2, keepdim=True).clamp(min=1)
+        words = pieces.to(states.dtype) @ states / pieces.sum(2, keepdim=True).clamp(min=1)  # padding has no token
+        return normalize(sentence.float(), dim=-1), words.float()
 
     def measure(self, data: VideoText) -> Measured:
         """Captions are read anew by the text tower as it is now, in the way in which queries will be."""

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from service.api.deps import EngineDep, Limit, Offset, problems
-from service.api.listed import listed_video
+from service.api.listed import listed_videos
 from service.schemas import library as schemas
 
 router = APIRouter(prefix="/v1", tags=["browse"])
 
 VideoId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Words = Annotated[str, Query(max_length=200, description="Only videos with all of these words in their titles.")]
+FirstClips = Annotated[int, Query(ge=0, le=20, description="How many clips of each video to list with it, at most.")]
 
 
 @router.get("/videos", summary="All videos", responses=problems(422, 503))
-def videos(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Video]:
-    """The videos of the library, in order of their ids. Their clips: `/v1/clips?video_id=`."""
-    catalog = engine.library.catalog
-    found = catalog.list_videos(offset, limit)
-    clips = catalog.clips_per_video([video.id for video in found])
-    items = [listed_video(video, clips.get(video.id, 0)) for video in found]
-    return schemas.Page(total=catalog.counts().videos, offset=offset, limit=limit, items=items)
+def videos(
+    engine: EngineDep, offset: Offset = 0, limit: Limit = 100, q: Words = "", first_clips: FirstClips = 0
+) -> schemas.Page[schemas.Video]:
+    """The videos of the library, in order of their ids. All clips of one: `/v1/clips?video_id=`."""
+    # No title has a null character, and PostgreSQL takes no text with one.
+    catalog, words = engine.library.catalog, q.replace("\0", " ").split()
+    items = listed_videos(catalog, catalog.list_videos(offset, limit, words), first_clips)
+    return schemas.Page(total=catalog.count_videos(words), offset=offset, limit=limit, items=items)
 
 
 @router.get("/videos/{video_id}", summary="A video", responses=problems(404, 422, 503))
 def video(video_id: VideoId, engine: EngineDep) -> schemas.Video:
     """A video."""
     catalog = engine.library.catalog
-    return listed_video(catalog.video(video_id), catalog.count_clips(video_id))
+    (found,) = listed_videos(catalog, [catalog.video(video_id)])
+    return found
+
+
+@router.get("/tags", summary="All tags", responses=problems(422, 503))
+def tags(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Tag]:
+    """The tags of the videos, in alphabetical order. `quartet tag` gives them."""
+    found = engine.library.catalog.tags()
+    items = [schemas.Tag(tag=tag, videos=count) for tag, count in found.items()]
+    return schemas.Page(total=len(items), offset=offset, limit=limit, items=items[offset : offset + limit])
 
 
 @router.get("/captions", summary="All captions", responses=problems(422, 503))

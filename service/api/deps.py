@@ -72,5 +72,6 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "The request or its input cannot be used",
         429: "Too many requests are waiting; see Retry-After",
         503: "Not ready",
+        507: "No room for the upload",
     }
     return {status: {"description": named[status], "content": content} for status in statuses}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,12 +12,15 @@ from pydantic import ValidationError
 
 from service.api.deps import EngineDep, problems
 from service.jobs import Jobs
+from service.kept import MAX_FILES, KeptUploads
 from service.openapi import reference
 from service.schemas.jobs import Job, JobList, JobRequest
 from service.settings import Settings
-from service.uploads import kept_videos
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_NAMES = 3
+"""Files of an upload that its job is named by."""
 
 _FILES: dict[str, Any] = {
     "type": "object",
@@ -25,7 +30,7 @@ _FILES: dict[str, Any] = {
         "file": {
             "type": "array",
             "minItems": 1,
-            "maxItems": 100,
+            "maxItems": MAX_FILES,
             "items": {"type": "string", "format": "binary"},
             "description": "Video files, each a part of its own.",
         }
@@ -56,7 +61,7 @@ JobsDep = Annotated[Jobs, Depends(get_jobs)]
     status_code=202,
     responses={
         202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}},
-        **problems(400, 408, 413, 422, 429, 503),
+        **problems(400, 408, 413, 422, 429, 503, 507),
     },
     openapi_extra=_BODY,
 )
@@ -65,19 +70,27 @@ async def create(request: Request, response: Response, jobs: JobsDep) -> Job:
 
     The work is done in the background. When it has ended, its clips are searched without anything else to do.
     """
-    settings: Settings = request.app.state.settings
+    kept: KeptUploads = request.app.state.kept
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        async with kept_videos(request, settings.upload_folder) as (paths, folder):
-            job = jobs.add(paths, folder, f"upload: {', '.join(path.name for path in paths)}")
+        async with kept.received(request) as paths:
+            home = paths[0].parent
+            job = jobs.add([home], home, _named(paths), root=home.parent)
     else:
         try:
             wanted = JobRequest.model_validate_json(await request.body())
         except ValidationError as error:
             raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
         path, base = jobs.folder(wanted.folder, wanted.path)
-        job = jobs.add([path], base, f"{wanted.folder}/{path.relative_to(base)}".removesuffix("/."))
+        job = jobs.add([path], base, f"{wanted.folder}/{path.relative_to(base)}".removesuffix("/."), root=base)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return Job.model_validate(job)
+
+
+def _named(paths: Sequence[Path]) -> str:
+    """What is uploaded, in a line: the first files, and how many more."""
+    names = ", ".join(path.name for path in paths[:_NAMES])
+    more = len(paths) - _NAMES
+    return f"{names} and {more} more" if more > 0 else names
 
 
 @router.get("", summary="All jobs", responses=problems(503))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from indexer import catalog
 from service.answers import media_url, strip_url, thumbnail_url
 from service.schemas import library as schemas
@@ -20,7 +22,22 @@ def listed_clip(clip: catalog.Clip) -> schemas.ListedClip:
     )
 
 
-def listed_video(video: catalog.Video, clips: int) -> schemas.Video:
+def listed_videos(
+    source: catalog.Catalog, videos: Sequence[catalog.Video], first_clips: int = 0
+) -> list[schemas.Video]:
+    """Videos with their tags, and with the first `first_clips` clips of each."""
+    ids = [video.id for video in videos]
+    counts, tags = source.clips_per_video(ids), source.tags_of(ids)
+    clips = source.first_clips(ids, max(1, first_clips))
+    return [
+        _listed_video(video, counts.get(video.id, 0), tags[video.id], clips.get(video.id, []), first_clips)
+        for video in videos
+    ]
+
+
+def _listed_video(
+    video: catalog.Video, count: int, tags: list[str], clips: list[catalog.Clip], first_clips: int
+) -> schemas.Video:
     return schemas.Video(
         video_id=video.id,
         title=video.title,
@@ -31,5 +48,8 @@ def listed_video(video: catalog.Video, clips: int) -> schemas.Video:
         fps=video.fps,
         width=video.width,
         height=video.height,
-        clips=clips,
+        clips=count,
+        tags=tags,
+        thumbnail_url=thumbnail_url(clips[0].id) if clips else None,
+        first_clips=[listed_clip(clip) for clip in clips[:first_clips]],
     )

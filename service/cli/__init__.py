@@ -20,6 +20,7 @@ from service.cli import (
     demo_dataset,
     doctor,
     evaluate,
+    export,
     features,
     index,
     manage,
@@ -93,6 +94,7 @@ app.command("status")(status.status)
 app.command("tag")(manage.tag)
 app.command("verify")(manage.verify)
 app.command("relocate")(manage.relocate)
+app.command("export")(export.export)
 app.command("features")(features.features)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)

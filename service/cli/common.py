@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,6 +108,15 @@ def library_of(settings: Settings) -> Path:
     if settings.library is None:
         raise typer.BadParameter("Name the library, here or as QUARTET_LIBRARY.", param_hint="--library")
     return settings.library
+
+
+def patient_threads() -> None:
+    """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
+
+    For long work, before PyTorch is imported. By default they spin, which is a little faster on an idle machine and
+    takes twice the time as soon as something else wants one of the cores.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def counted(number: int, thing: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from model.errors import InputError
-from service.cli.common import settings_of
+from service.cli.common import patient_threads, settings_of
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
@@ -48,6 +48,7 @@ def compare(
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
     """
+    patient_threads()
     try:
         from model.training.compare import Plan
         from model.training.compare import compare as run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, closing, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,6 +35,15 @@ PathsArgument = Annotated[
     list[Path], typer.Argument(metavar="PATHS", help="Video files, and folders to look through for videos.")
 ]
 WorkersOption = Annotated[int, typer.Option(min=1, help="Files that are decoded at the same time.")]
+BaseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--base",
+        help="Folder that the paths lie in and that their videos are named from. Default: each folder itself, and the "
+        "folder of each file.",
+        show_default=False,
+    ),
+]
 KeepOption = Annotated[
     bool, typer.Option("--keep-missing", help="Keep the videos whose files have gone, instead of taking them out.")
 ]
@@ -73,6 +84,16 @@ CutOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Decode and encode on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for one of this machine. "
+        "--workers is then for each of its workers.",
+        show_default=False,
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -82,10 +103,12 @@ def index(
     model: ModelOption = None,
     device: DeviceOption = None,
     root: RootOption = None,
+    base: BaseOption = None,
     keep_missing: KeepOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
+    ray: RayOption = None,
     segment: SegmentOption = None,
     window: WindowOption = None,
     overlap: OverlapOption = None,
@@ -108,6 +131,8 @@ def index(
     [dim]quartet index ~/Lectures --library my-library --segment window --window 20 --overlap 5[/]
 
     [dim]quartet index a.mp4 b.mkv --library my-library --model runs/news --strict[/]
+
+    [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     library_of(settings)
@@ -115,10 +140,12 @@ def index(
         settings,
         paths,
         workers,
+        ray=ray,
         segmentation=segmentation_of(segment, window, overlap, cut),
         keep_missing=keep_missing,
         wait=wait,
         as_json=as_json,
+        base=base,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -149,34 +176,42 @@ def run_index(
     paths: Sequence[Path],
     workers: int = 1,
     *,
+    ray: str | None = None,
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     wait: bool = False,
     as_json: bool = False,
+    base: Path | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     from indexer.build import index_videos
     from indexer.scan import resolve_inputs
-    from service.models import open_encoder
+    from service.pipelines import open_pipeline
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     out = console()
     if as_json:
-        encoder = open_encoder(settings)
+        encoder, pipeline = open_pipeline(settings, workers, ray)
     else:
         with out.status("Loading the model"):
-            encoder = open_encoder(settings)
-    with json_lines() if as_json else progress_bar() as show:
+            encoder, pipeline = open_pipeline(settings, workers, ray)
+    with ExitStack() as stack:
+        show = stack.enter_context(json_lines() if as_json else progress_bar())
+        if as_json:
+            # Ray prints what befalls its workers, and that is no JSON.
+            stack.enter_context(redirect_stdout(sys.stderr))
+        stack.enter_context(closing(pipeline))
         report = index_videos(
             folder,
             paths,
             encoder,
             on_progress=show,
-            workers=workers,
+            pipeline=pipeline,
             segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
+            base=base,
             wait=wait,
             catalog=settings.catalog,
         )

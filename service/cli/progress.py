@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,15 +63,15 @@ def _pace(progress: Progress) -> str:
 
 @contextmanager
 def json_lines() -> Iterator[Show]:
-    """Lines with `"event": "progress"`, about one a second."""
-    printed = -_LINE_EVERY
+    """Lines with `"event": "progress"`, about one a second, to what is the standard output now."""
+    printed, out = -_LINE_EVERY, sys.stdout
 
     def show(progress: Progress) -> None:
         nonlocal printed
         now = time.monotonic()
         if now - printed >= _LINE_EVERY or progress.done in (0, progress.total):
             printed = now
-            typer.echo(json.dumps({"event": "progress", **progress.to_json()}))
+            typer.echo(json.dumps({"event": "progress", **progress.to_json()}), file=out)
 
     yield show
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.library import Library
+    from service.settings import Settings
 
 
 def status(
@@ -41,12 +43,12 @@ def status(
     out = console()
     with Library.open(folder, roots=settings.roots) as opened:
         if as_json:
-            typer.echo(json.dumps(status_json(opened)))
+            typer.echo(json.dumps(status_json(opened) | {"milvus": milvus_json(settings)}))
             return
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
-        for name, value in (*_holds(opened), *_searched(opened)):
+        for name, value in (*_holds(opened), *_searched(opened), *_in_milvus(opened, settings)):
             table.add_row(name, value)
         out.print(table, highlight=False)
         if failures := opened.catalog.failures():
@@ -80,6 +82,26 @@ def status_json(library: Library) -> dict[str, Any]:
         },
         "failures": [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in library.catalog.failures()],
     }
+
+
+def milvus_json(settings: Settings) -> dict[str, Any] | None:
+    """Where in Milvus the library lies and which generation of it; None if it lies in none."""
+    if settings.library is None or not settings.milvus:
+        return None
+    from indexer.milvus.store import MilvusStore
+
+    with closing(MilvusStore.open(settings.library, settings.milvus, settings.token())) as store:
+        return {"address": settings.milvus, "generation": store.current().name}
+
+
+def _in_milvus(library: Library, settings: Settings) -> list[tuple[str, str]]:
+    there = milvus_json(settings)
+    if there is None:
+        return []
+    rows = [("answers from", f"{escape(there['address'])}, generation {there['generation']}")]
+    if there["generation"] != library.current().name:
+        rows.append(("", "[yellow]Milvus has another generation.[/] Run `quartet export`."))
+    return rows
 
 
 def _holds(library: Library) -> list[tuple[str, str]]:

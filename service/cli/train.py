@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from model.errors import InputError
-from service.cli.common import console, settings_of
+from service.cli.common import console, patient_threads, settings_of
 from service.cli.features import TwoTowerOption, load_network, stage_bar
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def train(
     """
     from model.presets import preset as preset_of
 
+    patient_threads()
     preset = preset or ("clip" if model else "plus")
     chosen = replace(preset_of(preset), unfreeze_text=unfreeze_text)
     try:

@@ -3,7 +3,8 @@
 //   ?q=TEXT            clips for a sentence             ?like=CLIP   clips like a clip
 //   ?clip=CLIP         captions for a clip              ?tab=captions|library
 //   &w=entity=2        weights that are not the model's &show=CLIP   the viewer is open
-//   &video=1,2&from=3&to=9&min=0.2                      filters
+//   &video=1,2&tag=a,b&from=3&to=9&min=0.2              filters
+//   &title=TEXT        only videos with this title, in the library
 
 import { LEVELS } from "./levels.js";
 
@@ -21,6 +22,8 @@ export function parse(search) {
     show: id(given.get("show")),
     weights: weightsOf(given.get("w") ?? ""),
     videos: (given.get("video") ?? "").split(",").map(id).filter((video) => video !== null),
+    tags: tagsOf(given.get("tag") ?? ""),
+    title: given.get("title")?.trim() || null,
     from: atLeastNought(given.get("from")),
     to: atLeastNought(given.get("to")),
     min: number(given.get("min")),
@@ -28,6 +31,12 @@ export function parse(search) {
   const tab = given.get("tab");
   state.tab = state.clip !== null || tab === "captions" ? "captions" : tab === "library" ? "library" : "clips";
   return state;
+}
+
+// As the service writes tags (indexer/filters.py).
+function tagsOf(text) {
+  const tags = text.split(",").map((tag) => tag.trim().replace(/\s+/g, " ").toLowerCase());
+  return [...new Set(tags)].filter((tag) => /[\p{L}\p{N}]/u.test(tag));
 }
 
 function weightsOf(text) {
@@ -41,7 +50,7 @@ function weightsOf(text) {
 
 // The address of a state; what is not given is left out.
 export function href({ tab = "clips", q = null, like = null, clip = null, show = null, ...tuned }) {
-  const { weights = {}, videos = [], from = null, to = null, min = null } = tuned;
+  const { weights = {}, videos = [], tags = [], from = null, to = null, min = null, title = null } = tuned;
   const parts = new URLSearchParams();
   const put = (name, value) => value !== null && value !== "" && parts.set(name, value);
   if (tab === "clips") {
@@ -51,9 +60,11 @@ export function href({ tab = "clips", q = null, like = null, clip = null, show =
   else put("clip", clip);
   put("w", Object.entries(weights).map(([level, weight]) => `${level}=${weight}`).join(","));
   put("video", videos.join(","));
+  put("tag", tags.join(","));
   put("from", from);
   put("to", to);
   put("min", min);
+  if (tab === "library") put("title", title);
   put("show", show);
   return parts.size ? `/?${parts}` : "/";
 }

@@ -56,7 +56,13 @@ export const clipsOf = (videoId, limit, signal) => call(`/v1/clips?video_id=${vi
 
 export const video = (videoId, signal) => call(`/v1/videos/${videoId}`, { signal });
 
-export const videos = (offset, limit, signal) => call(`/v1/videos?offset=${offset}&limit=${limit}`, { signal });
+// `title`: words that their titles have; `clips`: how many clips of each are wanted with it.
+export function videos({ title = "", offset = 0, limit, clips = 0 }, signal) {
+  const wanted = new URLSearchParams({ q: title.slice(0, 200), offset, limit, first_clips: clips });
+  return call(`/v1/videos?${wanted}`, { signal });
+}
+
+export const tags = (limit, signal) => call(`/v1/tags?limit=${limit}`, { signal });
 
 export const failures = (offset, limit, signal) => call(`/v1/failures?offset=${offset}&limit=${limit}`, { signal });
 

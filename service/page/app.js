@@ -36,7 +36,7 @@ function render(state, { delay }) {
   const view = views[state.tab];
   const asks = view.asks(state);
   frame(state, asks);
-  const key = href({ ...state, show: null });
+  const key = href({ ...state, show: null, title: null });
   if (key !== answered) {
     running.abort();
     running = new AbortController();
@@ -48,6 +48,7 @@ function render(state, { delay }) {
     else answer(view, state, signal);
   }
   look(state);
+  view.find?.(state, { delay });
 }
 
 // The viewer, as the address says.
@@ -72,11 +73,15 @@ function frame(state, asks) {
   document.title = asks ? `${view(state).titleOf(state)} · Quartet` : "Quartet";
   // The blanks of what is being typed are left alone.
   if (state.tab === "clips" && byId("query").value.trim() !== (state.q ?? "")) byId("query").value = state.q ?? "";
+  // Filters that are on stay on.
+  for (const link of byId("examples").querySelectorAll("a")) link.href = example(link.textContent, state);
   weights.set(state.weights);
   filters.set(state, { places: state.tab === "clips" });
 }
 
 const view = (state) => views[state.tab];
+
+const example = (text, state) => href({ ...state, q: text, like: null, show: null });
 
 function clear() {
   show();
@@ -155,7 +160,7 @@ async function showLibrary() {
   byId("note").textContent = `Model: ${model.name}. ${model.note}`;
   weights.use(levels);
   byId("examples").replaceChildren(
-    ...examples.map((text) => el("li", {}, el("a", { href: href({ q: text }) }, text))),
+    ...examples.map((text) => el("li", {}, el("a", { href: example(text, asked()) }, text))),
   );
 }
 

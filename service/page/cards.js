@@ -42,15 +42,18 @@ class Cards {
     return new Map([...this.node.children].map((node) => [node, node.getBoundingClientRect()]));
   }
 
+  // Every place is read before anything is set in motion: else the browser would lay out the page for each card again.
   glide(before) {
-    for (const [node, was] of before) {
-      if (!node.isConnected) continue;
-      const is = node.getBoundingClientRect();
+    for (const [node, is] of this.places()) {
+      const was = before.get(node);
+      if (!was || !(inSight(was) || inSight(is))) continue;
       const [x, y] = [was.left - is.left, was.top - is.top];
       if (x || y) node.animate([{ transform: `translate(${x}px, ${y}px)` }, {}], { duration: 180, easing: "ease-out" });
     }
   }
 }
+
+const inSight = ({ top, bottom }) => bottom > 0 && top < innerHeight;
 
 export const clipCards = () => new Cards("grid", (hit) => hit.clip_id, clipCard);
 
@@ -70,9 +73,16 @@ function clipCard(hit) {
     screen.href = href({ ...state, show: hit.clip_id });
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
-    matched.replaceChildren(...[words(now.matched, read)].filter(Boolean));
+    tell(matched, now.matched, read);
   };
   return { node, update };
+}
+
+// The words of a hit, which no slider changes.
+function tell(place, matched, asked) {
+  const says = JSON.stringify([matched, asked]);
+  if (place.dataset.says !== says) place.replaceChildren(...[words(matched, asked)].filter(Boolean));
+  place.dataset.says = says;
 }
 
 function actions({ clip_id: clip, title }) {
@@ -99,7 +109,7 @@ function captionCard(hit) {
   const update = (now, longest) => {
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
-    matched.replaceChildren(...[words(now.matched)].filter(Boolean));
+    tell(matched, now.matched);
   };
   return { node, update };
 }

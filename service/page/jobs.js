@@ -2,13 +2,12 @@
 
 import * as api from "./api.js";
 import { count, el, icon, seconds } from "./dom.js";
-import { failureItem, plainName } from "./failure.js";
+import { failureItem } from "./failure.js";
 import { button, say } from "./states.js";
 
 // Milliseconds between two looks at a job.
 const PACE = 700;
 const SHOWN = 5;
-const NAMES = 3;
 
 const ENDED = ["done", "failed", "cancelled"];
 const WORDS = { queued: "Waiting", running: "Indexing", done: "Done", failed: "Failed", cancelled: "Cancelled" };
@@ -57,7 +56,7 @@ function watching(show, changed, signal) {
     const ended = jobs.filter((job) => open.has(job.id) && !now.has(job.id));
     open = now;
     if (ended.length) {
-      say(`Indexing ${named(ended[0].source)}: ${WORDS[ended[0].state].toLowerCase()}`);
+      say(`Indexing ${ended[0].source}: ${WORDS[ended[0].state].toLowerCase()}`);
       changed();
     }
     // A look that fails is repeated: the job goes on without being looked at.
@@ -118,19 +117,11 @@ function draw(list, jobs, cancel) {
   if (others) list.replaceChildren(...shown);
 }
 
-// What a job indexes, for people.
-function named(source) {
-  if (!source.startsWith("upload: ")) return source;
-  const files = source.slice("upload: ".length).split(", ").map(plainName);
-  const rest = files.length - NAMES;
-  return rest > 0 ? `${files.slice(0, NAMES).join(", ")} and ${rest} more` : files.join(", ");
-}
-
 function parts(job, cancel, row) {
   const { progress, report, error } = job;
   const state = el("span", { className: `state ${job.state}` }, WORDS[job.state]);
-  const head = el("div", { className: "head" }, el("b", {}, named(job.source)), state);
-  const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${named(job.source)}` }) : null;
+  const head = el("div", { className: "head" }, el("b", {}, job.source), state);
+  const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${job.source}` }) : null;
   if (bar && progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
   const stop = isOpen(job) ? button("Cancel", () => cancel(job)) : null;
   const refused = report?.refused.length ? refusedOf(report, row.querySelector("details")?.open ?? false) : null;
@@ -158,7 +149,7 @@ function told({ state, progress, report }) {
     `${done} of ${count(total, "file")}`,
     pace ? `${pace.toFixed(1)} clips/s` : null,
     left === null ? null : `${seconds(left)} left`,
-    file && plainName(file),
+    file,
   ];
   return facts.filter(Boolean).join(" · ");
 }

@@ -39,7 +39,9 @@ export function makeBars() {
       const silent = !level || level.weight === 0;
       row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
       row.title = `${name}: ${HINTS[name]}. ${silent ? "Does not count here." : explained(level)}`;
-      fill.style.width = silent ? "0" : `${(100 * Math.abs(level.contribution)) / longest}%`;
+      const share = silent ? 0 : Math.abs(level.contribution) / longest;
+      // Not its width: a bar that grows in steps of layout would lay out the whole page in each.
+      fill.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0 round 4px)`;
       value.textContent = silent ? "–" : signed(level.contribution);
     }
   };

@@ -23,7 +23,7 @@ export class Weights {
       const meaning = el("small", {}, HINTS[name]);
       return el("label", { data: { level: name } }, el("span", {}, name), value, input, meaning);
     });
-    this.reset = el("button", { type: "button", className: "plain" }, "Reset weights");
+    this.reset = el("button", { type: "button", className: "plain", ariaLabel: "Reset weights" }, "Reset");
     this.reset.addEventListener("click", () => {
       this.set({});
       moved({});

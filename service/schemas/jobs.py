@@ -65,7 +65,9 @@ class Job(BaseModel):
 
     id: str
     state: State
-    source: str = Field(description="What is indexed.", examples=["films/2026"])
+    source: str = Field(
+        description="What is indexed: a path in a folder, or files that were uploaded.", examples=["films/2026"]
+    )
     created: datetime
     started: datetime | None
     finished: datetime | None

@@ -40,6 +40,13 @@ class Clip(ListedClip):
     captions: list[Caption]
 
 
+class Tag(BaseModel):
+    """A tag of videos, which searches can keep to."""
+
+    tag: str
+    videos: int = Field(description="How many videos have it.")
+
+
 class Video(BaseModel):
     """A video of the library."""
 
@@ -53,6 +60,9 @@ class Video(BaseModel):
     width: int
     height: int
     clips: int = Field(description="How many clips it was divided into.")
+    tags: list[str]
+    thumbnail_url: str | None = Field(description="The picture of its first clip.")
+    first_clips: list[ListedClip] = Field(description="As many of its clips as were asked for.")
 
 
 class Failure(BaseModel):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from indexer.milvus.address import parse_address
 from service.cli import app
 from service.settings import Settings
 
@@ -26,6 +27,7 @@ OF_COMPOSE = {
     "QUARTET_PUBLISH_GRAFANA",
 }
 """Variables of docker-compose.yml that are no settings of the service."""
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
 OURS = ("service", "indexer", "service-gpu", "indexer-gpu")
 
 
@@ -176,6 +178,26 @@ def test_services_wait_for_those_that_they_need(compose: dict[str, Any]) -> None
     assert compose["services"]["prometheus"]["depends_on"] == {"service": {"condition": "service_healthy"}}
     for service in compose["services"].values():
         assert set(service.get("depends_on", {})) <= set(compose["services"])
+
+
+def test_milvus_keeps_its_data_and_is_reached_from_inside_alone(root: Path, compose: dict[str, Any]) -> None:
+    milvus = compose["services"]["milvus"]
+    assert milvus["profiles"] == ["scale"]
+    assert "ports" not in milvus
+    assert re.search(r":v\d+\.\d+\.\d+$", milvus["image"])
+    mounts = dict(volume.removesuffix(":ro").split(":")[::-1] for volume in milvus["volumes"])
+    assert mounts["/var/lib/milvus"] in compose["volumes"]
+    assert milvus["environment"]["ETCD_DATA_DIR"].startswith("/var/lib/milvus/")
+    etcd = yaml.safe_load((root / mounts[milvus["environment"]["ETCD_CONFIG_PATH"]]).read_text())
+    assert etcd["listen-client-urls"] == etcd["advertise-client-urls"] == "http://127.0.0.1:2379"
+
+
+def test_the_address_of_milvus_that_is_shown_is_its_service(root: Path, compose: dict[str, Any]) -> None:
+    shown = re.findall(r"milvus://([\w.-]+):(\d+)/\w+", (root / "docs" / "deployment.md").read_text())
+    assert shown
+    for host, port in shown:
+        assert host in compose["services"] and port == "19530"
+    assert all(parse_address(address) for address in re.findall(r"milvus://\S+:\d+/\w+", EXAMPLE.read_text()))
 
 
 def test_prometheus_and_grafana_find_each_other(root: Path, compose: dict[str, Any]) -> None:

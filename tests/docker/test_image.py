@@ -128,7 +128,14 @@ def test_the_pinned_versions_suit_the_package(root: Path, dockerfile: str, varia
     versions = {pin.name.lower().replace("_", "-"): next(iter(pin.specifier)).version for pin in pins}
     for name, version in re.findall(r"(torch|torchvision)==([\d.]+)", dockerfile):
         assert versions[name] == version
-    command = [sys.executable, root / "docker" / "requirements.py", root / "pyproject.toml", variant, "postgres"]
+    command = [
+        sys.executable,
+        root / "docker" / "requirements.py",
+        root / "pyproject.toml",
+        variant,
+        "postgres",
+        "milvus",
+    ]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     wanted = [Requirement(line) for line in printed]
     assert f"faiss-{variant}" in {requirement.name for requirement in wanted}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from indexer.decode import sample_frames
+from indexer.decode import read_clips
+from indexer.spans import WHOLE, Segmentation
+from indexer.thumbnails import strip, thumbnail
 from indexer.workers import DecodedClip, DecodePool
 from model.fake import FakeEncoder
+from tests.indexer.engines import FILES, Engine, MilvusLite
 
 Colour = tuple[int, int, int]
 MakeVideo = Callable[..., Path]
@@ -57,11 +60,34 @@ def make_video() -> MakeVideo:
     return make
 
 
+@pytest.fixture(scope="session")
+def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
+    """One for all tests of galleries in it: it takes a while to start."""
+    pytest.importorskip("milvus_lite")
+    lite = MilvusLite(tmp_path_factory.mktemp("milvus") / "galleries.db")
+    yield lite
+    lite.close()
+
+
+@pytest.fixture(scope="session")
+def milvus(milvus_lite: MilvusLite) -> Engine:
+    return Engine("milvus", milvus_lite.make, scans=False)
+
+
+@pytest.fixture(scope="session", params=["files", "milvus"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Every engine that answers questions, one after the other."""
+    return FILES if request.param == "files" else request.getfixturevalue("milvus")
+
+
 class PoolWithoutProcesses(DecodePool):
     """Decodes in its threads."""
 
-    def decode(self, path: Path, count: int) -> DecodedClip:
-        return DecodedClip(sample_frames(path, count), b"a picture")
+    def clips(
+        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0
+    ) -> Generator[DecodedClip, None, None]:
+        for clip in read_clips(path, count, segmentation, skip=skip):
+            yield DecodedClip(clip, thumbnail(clip.frames), strip(clip.frames))
 
 
 @pytest.fixture

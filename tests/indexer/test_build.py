@@ -297,3 +297,17 @@ def test_bad_input_changes_nothing(tmp_path: Path, videos: Path, encoder: FakeEn
     with pytest.raises(FingerprintError):
         index_videos(tmp_path / "lib", [videos], FakeEncoder(seed=1))
     assert len(clips_by_name(tmp_path / "lib")) == 5
+
+
+def test_two_copies_of_a_video_that_has_gone_are_the_video_and_a_new_one(tmp_path: Path, videos: Path) -> None:
+    encoder = CountingEncoder()
+    index_videos(tmp_path / "lib", [videos], encoder)
+    before = clips_by_name(tmp_path / "lib")
+    shutil.copy(videos / "a.mp4", videos / "copy.mp4")
+    (videos / "a.mp4").rename(videos / "again.mp4")
+    report = index_videos(tmp_path / "lib", [videos], encoder)
+    assert numbers(report) == (1, 4, 1, 0)
+    assert (encoder.encoded, report.progress.done, report.progress.total) == (6, 6, 6)
+    after = clips_by_name(tmp_path / "lib")
+    assert after["again.mp4"].id == before["a.mp4"].id
+    assert after["copy.mp4"].id not in {clip.id for clip in before.values()}

@@ -19,12 +19,15 @@ MakeVideo = Callable[..., Path]
 ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from indexer.build import index_videos
 from model.fake import FakeEncoder
 
 if __name__ == "__main__":
+    # As in a terminal, also where the tests run in a shell's background, which ignores Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     library, videos = map(Path, sys.argv[1:])
 
     def tell_and_wait(progress):

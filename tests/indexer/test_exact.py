@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+from collections import deque
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from indexer import codes, exact
+from indexer import codes, exact, fused
 from indexer.gallery import Change, Gallery, open_gallery, write_gallery
 from indexer.question import ask
 from indexer.resident import Halves, MappedCodes, make_resident
 from indexer.search import search, search_batch
 from model.errors import InputError
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
+from tests.indexer.engines import Engine
 
 
 def random_specs(rng: np.random.Generator) -> tuple[LevelSpec, ...]:
@@ -53,8 +57,16 @@ def true_scores(specs: tuple[LevelSpec, ...], vectors: Vectors, query: Vectors) 
     return np.where(norm > 0, total / np.where(norm > 0, norm, 1), -np.inf)
 
 
-KINDS = ["codes", "halves", *(["cuda"] if torch.cuda.is_available() else [])]
-"""What is scanned: 8-bit rows, half-precision rows as a GPU has them, and those on one (`make gpu-check`)."""
+KINDS = ["compiled", "codes", "halves", *(["cuda"] if torch.cuda.is_available() else [])]
+"""What is scanned: 8-bit rows in machine code and in PyTorch, half precision as a GPU has it, and on one."""
+
+
+@pytest.fixture(autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scan 8-bit rows in machine code, but in tests whose `kind` says otherwise."""
+    kind = request.node.callspec.params.get("kind") if hasattr(request.node, "callspec") else None
+    kernel = None if kind == "codes" else fused.compiled(0, wait=True)
+    monkeypatch.setattr(exact, "compiled", lambda rows: kernel)
 
 
 def in_memory(folder: Path, specs: tuple[LevelSpec, ...], vectors: Vectors, kind: str = "codes") -> Gallery:
@@ -72,11 +84,12 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, kind: str, mon
     """50 cases per seed, 2000 in all; small blocks, so that every gallery spans many."""
     rng = np.random.default_rng(seed)
     monkeypatch.setattr(exact, "_BLOCK_ROWS", {"cpu": 7, "accelerator": 7})
+    monkeypatch.setattr(fused, "_shares", lambda work: 1 + seed % 3)
     if seed % 4 == 3:
         monkeypatch.setattr(codes, "exact_products", lambda: False)  # a processor without 8-bit products
     for case in range(10):
         specs = random_specs(rng)
-        n = int(rng.choice([0, 1, 2, 30, 90]))
+        n = int(rng.choice([0, 1, 2, 30, 90, 600 if kind == "compiled" else 50]))
         vectors = random_vectors(rng, specs, n)
         gallery = in_memory(tmp_path / str(case), specs, vectors, kind)
         queries = {spec.name: random_vectors(rng, (spec,), 5)[spec.name] for spec in specs}
@@ -98,10 +111,10 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, kind: str, mon
                 assert (scores[survivors] > -np.inf).all()
 
 
-def test_a_batch_answers_as_its_queries_do_one_by_one(tmp_path: Path) -> None:
+def test_a_batch_answers_as_its_queries_do_one_by_one(engine: Engine, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
-    gallery = in_memory(tmp_path / "g", specs, random_vectors(rng, specs, 300))
+    gallery = engine.make(tmp_path, specs, range(300), random_vectors(rng, specs, 300))
     queries = random_vectors(rng, specs, 9)
     queries["entity"][4] = 0
     queries["global"][:, 0] += 1
@@ -127,10 +140,11 @@ def test_the_scan_is_tight(tmp_path: Path) -> None:
     assert len(exact.scan(gallery, ask(specs, query, {}), 10, None)[0]) < 30
 
 
-@pytest.mark.parametrize("kind", ["integers", "widened", "halves"])
+@pytest.mark.parametrize("kind", ["compiled", "integers", "widened", "halves"])
 @pytest.mark.parametrize("d", [1, 31, 256, 2048])
-def test_products_are_as_near_as_the_bound_says(
-    tmp_path: Path, kind: str, d: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("count", [1, 6])
+def test_scores_are_as_near_as_the_bound_says(
+    tmp_path: Path, kind: str, d: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The premise of the bound, on this machine."""
     if kind == "widened":
@@ -141,13 +155,73 @@ def test_products_are_as_near_as_the_bound_says(
     spec = LevelSpec("global", d, scale=3.0)
     rows = (rng.standard_normal((500, d)) / np.sqrt(d) + 0.3).astype(np.float32)
     rows[1], rows[2, :], rows[3] = 0, 1e-42, 1e30 if d == 1 else rows[3]
-    question = ask([spec], {"global": (rng.standard_normal((6, d)) / np.sqrt(d) + 0.3).astype(np.float32)}, {})
+    asked = (rng.standard_normal((count, d)) / np.sqrt(d) + 0.3).astype(np.float32)
+    question = ask([spec], {"global": asked}, {})
     gallery = in_memory(tmp_path / "g", (spec,), {"global": rows}, "halves" if kind == "halves" else "codes")
-    found = gallery.resident.products(0, spec, question)(0, 500).double().numpy() / 3
-    allowed, sizes = gallery.resident.errors(0, question)
+    if kind == "compiled":
+        scan = fused._Scan(fused.compiled(0, wait=True), gallery, question, 500, np.full(count, np.inf), None)
+        kept = scan.take(deque([(0, 0, 0, 500)]))
+        found = np.zeros((count, 500))
+        for i, (places, scores) in enumerate(kept):
+            found[i, places] = scores / 3
+        allowed, sizes = codes.code_errors(question, gallery.segments[0].bounds, codes.encode_queries)
+    else:
+        found = gallery.resident.products(0, spec, question)(0, 500).double().numpy() / 3
+        allowed, sizes = gallery.resident.errors(0, question)
     exactly = question.rows["global"].astype(np.float64) @ rows.astype(np.float64).T
     assert (np.abs(found - exactly) <= allowed + 1e-12).all()
     assert (np.abs(exactly) <= sizes).all()
+
+
+def test_sums_of_products_stay_within_32_bits(tmp_path: Path) -> None:
+    """The largest codes of rows and queries that there are, in every dimension."""
+    for d in (256, 5000):
+        spec = LevelSpec("global", d)
+        rows = np.ones((300, d), np.float32)
+        rows[::2] = -1
+        gallery = in_memory(tmp_path / str(d), (spec,), {"global": rows})
+        hits = search(gallery, (spec,), {"global": np.ones((1, d), np.float32)}, 200, {}).hits
+        assert [hit.id for hit in hits] == [*range(1, 300, 2), *range(0, 100, 2)]
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "equal", "missing"])
+def test_room_for_survivors_grows_and_is_used_again(tmp_path: Path, order: str) -> None:
+    """More rows than there is room for are within reach at one time: all if they are equal, else the best so far."""
+    values = {
+        "rising": np.linspace(1, 2, 6000),
+        "falling": np.linspace(2, 1, 6000),
+        "equal": np.ones(6000),
+        "missing": np.where(np.arange(6000) % 2, 1.0, 0.0),
+    }[order]
+    specs = (LevelSpec("global", 1), LevelSpec("action", 1))
+    rows = values[:, None].astype(np.float32)
+    gallery = in_memory(tmp_path / "g", specs, {"global": rows, "action": rows})
+    queries = {name: np.ones((5, 1), np.float32) for name in ("global", "action")}
+    expected = np.argsort(-values, kind="stable")[:20].tolist()
+    for result in search_batch(gallery, specs, queries, 20, {}):
+        assert [hit.id for hit in result.hits] == expected
+
+
+def test_a_process_that_keeps_asking_compiles(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fused, "_searches", itertools.count(1))
+    fused._compilation.cache_clear()
+    try:
+        assert [fused.compiled(9_999) for _ in range(20)] == [None] * 20
+        assert [fused.compiled(10_000) for _ in range(fused._PATIENCE)] == [None] * fused._PATIENCE
+        fused.compiled(10_000)
+        assert fused._compilation().result().__name__ == "indexer.kernel"
+        assert fused.compiled(1) is not None
+        fused._compilation.cache_clear()
+        monkeypatch.setitem(sys.modules, "indexer.kernel", None)
+        fused.compiled(10_000)
+        with pytest.raises(ImportError):
+            fused._compilation().result()
+        assert fused.compiled(10_000) is None
+        assert "Exact searches go on without machine code" in caplog.text
+    finally:
+        fused._compilation.cache_clear()
 
 
 def test_a_gpu_without_room_leaves_the_scan_to_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,11 +246,11 @@ def test_codes_stand_for_their_rows() -> None:
     assert codes.largest_residual(rows, coded, scales) == np.linalg.norm(rows - decoded, axis=1).max()
 
 
-def test_a_filter_holds_inside_the_search(tmp_path: Path) -> None:
+def test_a_filter_holds_inside_the_search(engine: Engine, tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
     vectors = random_vectors(rng, specs, 2000)
-    gallery = in_memory(tmp_path / "g", specs, vectors)
+    gallery = engine.make(tmp_path, specs, range(2000), vectors)
     query = {name: rng.standard_normal((1, 16)).astype(np.float32) for name in LEVEL_NAMES}
     scores = true_scores(specs, vectors, query)
     wanted = rng.choice(2000, 20, replace=False)
@@ -184,5 +258,6 @@ def test_a_filter_holds_inside_the_search(tmp_path: Path) -> None:
     expected = wanted[np.argsort(-scores[wanted])][:5]
     assert scores[[hit.id for hit in result.hits]] == pytest.approx(scores[expected])
     assert {hit.id for hit in result.hits} <= set(wanted.tolist())
-    assert (result.exact, result.candidates) == (True, 20)
+    assert result.exact
+    assert result.candidates == 20 if engine.scans else 5 <= result.candidates <= 20
     assert search(gallery, specs, query, 5, {}, filter=np.array([], dtype=np.int64)).hits == []

@@ -268,3 +268,45 @@ def test_eight_threads_see_one_generation_each_while_lists_are_swapped(tmp_path:
             finally:
                 done.set()
             assert set.union(*(reader.result() for reader in readers)) == {0, 1}
+
+
+class ShiftedWorld:
+    """Clips and captions of the same topics; captions lie farther from the centres, and so from the lists of clips."""
+
+    spec = SPEC
+
+    def text_queries(self, vectors: Vectors) -> Vectors:
+        # As a holographic head does: what asks is not what is stored.
+        return {**vectors, "global": np.roll(vectors["global"], 1, axis=1)}
+
+    def clip_queries(self, vectors: Vectors) -> Vectors:
+        return {**vectors, "global": np.roll(vectors["global"], -1, axis=1)}
+
+    def captions(self, n: int, seed: int) -> Vectors:
+        rng = np.random.default_rng(seed)
+        vectors = {}
+        for name, rows in clustered(n, seed, missing=0).items():
+            far = rows + 0.5 * rng.standard_normal(rows.shape)
+            far = (far / np.linalg.norm(far, axis=1, keepdims=True)).astype(np.float32)
+            vectors[name] = np.roll(far, -1, axis=1) if name == "global" else far
+        return vectors
+
+
+def test_lists_are_tuned_with_questions_as_people_ask_them(tmp_path: Path) -> None:
+    """Captions ask for clips: tuned with clips the lists promise more than captions get, with captions they keep it."""
+    world = ShiftedWorld()
+    rows = {"clips": rows_of(clustered(4000, 1)), "captions": rows_of(world.captions(300, 2))}
+    asked = world.text_queries(world.captions(200, 3))
+    settings = ListSettings(approximate_from=1000, recall=0.97)
+    reached = {}
+    with Library.create(tmp_path / "lib", SPEC) as library:
+        for encoder in (None, world):
+            publish(library.path, SPEC, rows, settings=settings, encoder=encoder)
+            clips = library.current().clips
+            reached[tuned(clips).by] = recall(clips, asked, {})
+            assert tuned(clips).recall >= 0.97
+        assert reached[""] < 0.96 < reached["captions"]
+        assert "for captions as questions" in tuned(clips).describe()
+        few = {**rows, "captions": rows_of(world.captions(49, 2))}
+        publish(library.path, SPEC, few, settings=settings, encoder=world)
+        assert "for its own items as questions" in tuned(library.current().clips).describe()

@@ -10,6 +10,7 @@ import pytest
 from indexer.build import index_videos
 from indexer.library import Library
 from indexer.manage import move_root
+from indexer.spans import Segmentation
 from indexer.verify import verify_library
 from model.errors import InputError
 from model.fake import FakeEncoder
@@ -60,6 +61,20 @@ def test_copied_videos_with_new_times_are_known_by_their_content(
     )
     with Library.open(tmp_path / "lib") as opened:
         assert [video.root for video in opened.catalog.list_videos()] == ["videos"] * 6
+
+
+def test_paths_are_named_from_a_base(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:
+    windows = Segmentation("window", window=0.2, overlap=0)
+    index_videos(tmp_path / "lib", [videos / "a.mp4"], encoder, base=videos, segmentation=windows)
+    index_videos(tmp_path / "lib", [videos / "more", videos / "b.mp4"], encoder, base=videos)
+    with Library.open(tmp_path / "lib") as opened:
+        assert [(root.name, root.path) for root in opened.catalog.roots()] == [("videos", videos)]
+        found = opened.catalog.list_videos()
+        assert sorted(video.relpath for video in found) == ["a.mp4", "b.mp4", "more/d.mp4", "more/e.mp4"]
+        # What is new is cut like the latest video there.
+        assert {video.segmentation for video in found} == {windows.text}
+    with pytest.raises(InputError, match=r"videos does not lie in .*more\. Name paths in that folder"):
+        index_videos(tmp_path / "lib", [videos], encoder, base=videos / "more")
 
 
 def test_a_new_name_makes_a_root(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:

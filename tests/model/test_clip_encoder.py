@@ -142,6 +142,14 @@ def test_the_levels_of_texts_and_clips(encoder: ClipEncoder) -> None:
     assert batch.attributes[0] == Attributes(["dog", "cat"], ["chase"], ["dog chase cat"])
 
 
+def test_a_clip_has_the_same_bits_in_any_company(encoder: ClipEncoder) -> None:
+    rng = np.random.default_rng(3)
+    clips = [rng.integers(0, 256, (t, 40, 60, 3), dtype=np.uint8) for t in (12, 3, 12, 7)]
+    together = encoder.encode_clips(clips)
+    apart = [encoder.encode_clips([frames]) for frames in clips]
+    assert all(np.array_equal(rows, np.concatenate([each[name] for each in apart])) for name, rows in together.items())
+
+
 def test_the_global_query_is_a_scaled_dot_product(encoder: ClipEncoder) -> None:
     vectors = encoder.encode_texts(["a dog"]).vectors
     for queries in (encoder.text_queries(vectors), encoder.clip_queries(vectors)):

@@ -41,11 +41,11 @@ def test_a_word_is_the_mean_of_its_pieces(encoder: sentence.SentenceEncoder) -> 
 
 
 def test_batches_and_odd_texts(encoder: sentence.SentenceEncoder) -> None:
-    captions = [parsed("word " * 400), parsed(""), parsed("short one")]
-    long, empty, short = encoder.encode(captions, batch_size=2)
+    captions = [parsed("word " * 400), parsed(""), parsed("short one"), parsed("\ue000\U000f8db5 \U0010fffd")]
+    long, empty, short, unseen = encoder.encode(captions, batch_size=2)
     assert long.words.shape == (400, 384) and empty.words.shape == (0, 384)
-    assert all(np.isfinite(e.words).all() and np.isfinite(e.sentence).all() for e in (long, empty, short))
-    np.testing.assert_allclose(short.sentence, encoder.encode(captions[2:])[0].sentence, atol=1e-5)
+    assert all(np.isfinite(e.words).all() and np.isfinite(e.sentence).all() for e in (long, empty, short, unseen))
+    np.testing.assert_allclose(short.sentence, encoder.encode(captions[2:3])[0].sentence, atol=1e-5)
 
 
 def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

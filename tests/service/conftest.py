@@ -15,6 +15,8 @@ from fastapi.testclient import TestClient
 
 from indexer.build import index_videos
 from indexer.captions import add_captions
+from indexer.manage import tag_videos
+from indexer.spans import Segmentation
 from model.fake import FakeEncoder
 from service.app import create_app
 from service.settings import Settings
@@ -26,6 +28,8 @@ COLOURS = {
     "yellow": (220, 200, 40),
     "grey": (120, 120, 120),
 }
+PART = 2.0
+"""Seconds of each clip of the film."""
 TEXTS = {name: f"a {name} square sliding past a wall" for name in COLOURS}
 
 
@@ -39,6 +43,19 @@ def write_video(path: Path, colour: tuple[int, int, int], frames: int = 12, rate
             left = 8 * i
             picture[30:90, left : left + 60] = colour
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_film(path: Path) -> None:
+    """Three scenes of `PART` seconds, each of another colour, a frame every eighth of a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=8, options={"g": "8"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for colour in ("red", "green", "blue"):
+            for i in range(int(8 * PART)):
+                picture = np.full((120, 160, 3), 30, np.uint8)
+                picture[30:90, 4 * i : 4 * i + 60] = COLOURS[colour]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
 
 
@@ -68,6 +85,21 @@ def built_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     index_videos(world.library, [world.videos], encoder)
     add_captions(world.library, world.captions, encoder)
     return world
+
+
+@pytest.fixture(scope="session")
+def films(built_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The library of `built_world` and, in it, a film of three clips. Tags: warm red and yellow, dull grey and film."""
+    folder = tmp_path_factory.mktemp("films")
+    library, videos = folder / "library", folder / "films"
+    shutil.copytree(built_world.library, library)
+    videos.mkdir()
+    write_film(videos / "film.mp4")
+    index_videos(library, [videos], FakeEncoder(), segmentation=Segmentation("window", window=PART, overlap=0))
+    tag_videos(library, [built_world.videos / "red.mp4", built_world.videos / "yellow.mp4"], ["warm"], [])
+    tag_videos(library, [built_world.videos / "grey.mp4", videos], ["dull"], [])
+    tag_videos(library, [videos], ["a film"], [])
+    return replace(built_world, library=library)
 
 
 @pytest.fixture

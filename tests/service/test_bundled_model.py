@@ -57,6 +57,15 @@ def test_it_is_small() -> None:
     assert sum(path.stat().st_size for path in MODELS["demo"].iterdir()) < 20e6
 
 
+def test_a_clip_has_the_same_bits_in_any_company(bundle: Bundle) -> None:
+    rng = np.random.default_rng(3)
+    clips = [rng.integers(0, 256, (t, 96, 128, 3), dtype=np.uint8) for t in (16, 16, 5)]
+    together = bundle.encoder.encode_clips(clips)
+    apart = [bundle.encoder.encode_clips([frames]) for frames in reversed(clips)]
+    for level, rows in together.items():
+        assert np.array_equal(rows[::-1], np.concatenate([each[level] for each in apart]))
+
+
 def test_it_finds_what_it_never_saw(results: dict[str, Retrieval]) -> None:
     assert results["fused"].text_to_video.r1 > 65
     assert results["fused"].video_to_text.r1 > 65

@@ -38,6 +38,7 @@ COMMANDS = (
     ["verify"],
     ["relocate"],
     ["tune"],
+    ["export"],
     ["features"],
     ["train"],
     ["evaluate"],
@@ -82,7 +83,7 @@ def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from service.cli import app; r = CliRunner();"
         "assert r.invoke(app, ['--help']).exit_code == r.invoke(app, ['--version']).exit_code == 0;"
-        "heavy = {'torch', 'spacy', 'faiss', 'numpy', 'fastapi', 'sqlalchemy', 'sentence_transformers'};"
+        "heavy = {'torch', 'spacy', 'faiss', 'numpy', 'fastapi', 'sqlalchemy', 'sentence_transformers', 'pymilvus'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

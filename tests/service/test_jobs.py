@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -10,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.datastructures import UploadFile
 
 from indexer.library import Library
 from indexer.lock import writer_lock
 from model.fake import FakeEncoder
 from service.app import create_app
+from service.kept import file_name
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,10 +92,66 @@ def test_uploaded_videos_are_kept_and_indexed(client: TestClient, films: Path, t
     assert made.status_code == 202
     job = ended(client, made.headers["location"])
     assert job["state"] == "done" and job["report"]["indexed"] >= 1
-    kept = sorted(path.name[13:] for path in (tmp_path / "uploads").iterdir())
-    assert kept == ["a_b.mp4", "hidden"]
+    assert job["source"] == "a b.mp4, hidden"
+    (folder,) = (tmp_path / "uploads").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["a b.mp4", "hidden"]
     clip = client.get("/v1/clips").json()["items"][0]
-    assert client.get(clip["media_url"]).content == video
+    assert clip["title"] == "a b" and client.get(clip["media_url"]).content == video
+    # The next one gets a folder of its own, and both are of one root.
+    other = ended(client, client.post("/v1/jobs", files=[("file", ("a b.mp4", video + b"y"))]).headers["location"])
+    assert other["report"]["indexed"] == 1 and other["progress"]["total"] == 1
+    videos = client.get("/v1/videos").json()["items"]
+    assert {video["root"] for video in videos} == {"uploads"}
+    assert sorted(video["title"] for video in videos if video["title"] != "hidden") == ["a b", "a b"]
+
+
+def test_an_upload_past_the_quota_is_refused(built_world: World, tmp_path: Path) -> None:
+    uploads = tmp_path / "uploads"
+    (uploads / "old").mkdir(parents=True)
+    (uploads / "old" / "one.mp4").write_bytes(bytes(600))
+    settings = Settings(library=built_world.library, upload_folder=uploads, upload_quota_bytes=1000)
+    with TestClient(create_app(settings, FakeEncoder())) as client:
+        full = client.post("/v1/jobs", files=[("file", ("a.mp4", bytes(200))), ("file", ("b.mp4", bytes(201)))])
+        assert client.get("/v1/jobs").json()["jobs"] == []
+    assert full.status_code == 507 and full.json()["type"] == "/problems#no-room"
+    assert "has 401 bytes, and of the 1000" in full.json()["detail"] and "600 are taken" in full.json()["detail"]
+    assert [path.name for path in uploads.rglob("*")] == ["old", "one.mp4"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(upload: UploadFile, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("service.kept.write", full)
+    settings = Settings(library=built_world.library, upload_folder=tmp_path / "uploads")
+    with TestClient(create_app(settings, FakeEncoder())) as client:
+        answer = client.post("/v1/jobs", files={"file": ("a.mp4", b"a")})
+    assert answer.status_code == 507 and "No space left" in answer.json()["detail"]
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Ferien in Ägypten, 2024.mp4", "Ferien in Ägypten, 2024.mp4"),
+        ("A\N{COMBINING DIAERESIS}.mp4", "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}.mp4"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\films\\a.mp4", "a.mp4"),
+        ("..", "video"),
+        ("", "video"),
+        (". .hidden", "hidden"),
+        ("a\0\n\x1b[1m.mp4", "a[1m.mp4"),
+        ("\udcff.mp4", "mp4"),
+        ("A.MP4", "A (3).MP4"),
+        ("ä" * 300 + ".mp4", "ä" * 98 + ".mp4"),
+        ("a." + "x" * 300, "a." + "x" * 198),
+    ],
+)
+def test_names_of_uploads(given: str, name: str) -> None:
+    assert file_name(given, ["a.mp4", "a (2).MP4"] if given == "A.MP4" else []) == name
 
 
 @pytest.mark.parametrize(

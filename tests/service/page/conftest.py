@@ -7,22 +7,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
-import numpy as np
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from indexer.build import index_videos
-from indexer.spans import Segmentation
 from model.fake import FakeEncoder
 from service.app import create_app
 from service.settings import Settings
-from tests.service.conftest import COLOURS
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -38,8 +32,6 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
-PART = 2.0
-"""Seconds of each clip of the film."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,31 +41,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if here in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="no Chromium on PATH"))
-
-
-def write_film(path: Path) -> None:
-    """Three scenes of `PART` seconds, each of another colour, a frame every eighth of a second."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=8, options={"g": "8"})
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        for colour in ("red", "green", "blue"):
-            for i in range(int(8 * PART)):
-                picture = np.full((120, 160, 3), 30, np.uint8)
-                picture[30:90, 4 * i : 4 * i + 60] = COLOURS[colour]
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-
-
-@pytest.fixture(scope="session")
-def films(built_world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The library of `built_world` and, in it, a film of three clips."""
-    folder = tmp_path_factory.mktemp("films")
-    library, videos = folder / "library", folder / "films"
-    shutil.copytree(built_world.library, library)
-    videos.mkdir()
-    write_film(videos / "film.mp4")
-    index_videos(library, [videos], FakeEncoder(), segmentation=Segmentation("window", window=PART, overlap=0))
-    return replace(built_world, library=library)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.service.page.conftest import PART, Visit
+from tests.service.conftest import PART
+from tests.service.page.conftest import Visit
 from tests.service.page.looking import QUERY, cards, keep_in
 
 MOVES = "(link) => link.querySelector('video.on')?.currentTime > {}"

@@ -61,6 +61,43 @@ def test_shows_videos_with_their_clips_and_refused_files(any_page: Page) -> None
     expect(page.get_by_text("Add videos")).to_have_count(0)
 
 
+def test_one_request_shows_many_videos(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/?tab=library")
+    videos = page.get_by_role("list", name="Videos").locator("> li")
+    expect(videos.locator(".screen")).to_have_count(8)
+    assert sum("/v1/videos?" in url for url in asked) == 1 and not any("/v1/clips?" in url for url in asked)
+    videos.filter(has_text="film").first.get_by_role("link", name="Search in videos tagged a film").click()
+    expect(page.locator("#within")).to_contain_text("tagged a film")
+
+
+def test_finds_videos_by_their_titles(any_page: Page) -> None:
+    page = any_page
+    page.goto("/?tab=library")
+    videos = page.get_by_role("list", name="Videos").locator("> li")
+    expect(videos).to_have_count(6)
+    find = page.get_by_label("Find videos by title")
+    find.press_sequentially("RE")
+    expect(videos.get_by_role("heading")).to_have_text(["green", "grey", "red"])
+    expect(find).to_be_focused()
+    expect(page).to_have_url(re.compile(r"/\?tab=library&title=RE$"))
+    # The address is the state, also of what is opened from the list.
+    page.reload()
+    expect(videos).to_have_count(3)
+    expect(find).to_have_value("RE")
+    videos.get_by_role("link", name="Open green").click()
+    page.get_by_role("button", name="Close").click()
+    expect(page).to_have_url(re.compile(r"/\?tab=library&title=RE$"))
+    find.fill("nobody")
+    expect(page.get_by_text("No title has “nobody” in it")).to_be_visible()
+    find.fill("")
+    expect(videos).to_have_count(6)
+    page.go_back()
+    expect(videos).to_have_count(3)
+    expect(find).to_have_value("RE")
+
+
 def test_searches_in_a_video(page: Page) -> None:
     page.goto("/?tab=library")
     page.get_by_role("link", name="Search in film").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -37,13 +38,13 @@ def test_sliders_rank_again_at_once(any_page: Page) -> None:
     expect(cards(page).first.locator(".bars .silent")).to_have_count(3)
     at_once = page.evaluate(ORDER)
     assert at_once != before
-    shown = cards(page).first.locator(".score").inner_text()
+    shown = cards(page).first.locator(".score").text_content()
     expect(page.locator("#results")).to_have_attribute("aria-busy", "true")
     held[-1].continue_()
     expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
     # What the service says is what was shown: the page fuses as the service does.
     assert page.evaluate(ORDER) == at_once
-    assert cards(page).first.locator(".score").inner_text() == shown
+    assert cards(page).first.locator(".score").text_content() == shown
     assert "entity%3D0%2Caction%3D0%2Crelation%3D0" in page.url
 
 
@@ -98,6 +99,58 @@ def test_only_in_one_video(any_page: Page) -> None:
     assert re.search(r"&video=\d+$", page.url)
     page.get_by_role("button", name="Search in other videos than film too").click()
     expect(cards(page)).to_have_count(8)
+
+
+def test_only_in_videos_with_tags(any_page: Page) -> None:
+    page = any_page
+    page.goto(f"/?q={QUERY}")
+    opened(page)
+    tag = page.get_by_label("Only in videos with this tag")
+    tag.focus()
+    expect(page.locator("#tags option")).to_have_count(3)
+    tag.fill("dull")
+    expect(cards(page)).to_have_count(4)
+    expect(tag).to_have_value("")
+    tag.fill("a film")
+    # Videos with all of them.
+    expect(cards(page)).to_have_count(3)
+    assert page.url.endswith("&tag=dull%2Ca+film")
+    expect(page.get_by_role("list", name="Chosen tags").get_by_role("listitem")).to_have_text(["dull", "a film"])
+    page.get_by_role("button", name="Search in videos without the tag a film too").click()
+    expect(cards(page)).to_have_count(4)
+
+
+def test_tags_of_an_address_are_those_of_the_library(page: Page) -> None:
+    page.goto("/?tag=WARM ,%20warm,!")
+    expect(page.locator("#within")).to_contain_text("Searches only in videos tagged warm.")
+    page.get_by_label("Describe a clip").fill(QUERY)
+    expect(cards(page)).to_have_count(2)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(cards(page)).to_have_count(8)
+    assert "tag" not in page.url
+
+
+def test_without_tags_there_is_nothing_to_choose(page: Page) -> None:
+    page.route("**/v1/tags?*", lambda route: route.fulfill(json={"total": 0, "offset": 0, "limit": 1000, "items": []}))
+    page.goto(f"/?q={QUERY}")
+    expect(page.get_by_label("Only in this video")).to_be_visible()
+    expect(page.get_by_label("Only in videos with this tag")).to_be_hidden()
+
+
+def test_a_library_of_many_videos_offers_those_that_fit(page: Page) -> None:
+    asked: list[str] = []
+
+    def many(route: Route) -> None:
+        asked.append(parse_qs(urlsplit(route.request.url).query).get("q", [""])[0])
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"total": 10**6})
+
+    page.route("**/v1/videos?*", many)
+    page.goto(f"/?q={QUERY}")
+    expect(cards(page)).to_have_count(8)
+    page.get_by_label("Only in this video").press_sequentially("FI")
+    expect(page.locator("#videos option")).to_have_count(1)
+    assert asked == ["", "F", "FI"]
 
 
 def test_only_in_a_stretch_of_time(page: Page) -> None:

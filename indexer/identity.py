@@ -1,0 +1,31 @@
+"""What tells one library from another: a name that it keeps wherever its folder goes."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from indexer.durable import replace_file
+from indexer.lock import writer_lock
+
+IDENTITY_FILE = "identity"
+
+
+def identity_of(library: Path) -> str | None:
+    """The identity of a library; None if it has none yet: it gets one when something is made of it elsewhere."""
+    try:
+        return (library / IDENTITY_FILE).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+
+
+def ensure_identity(library: Path) -> str:
+    """The identity of a library, given to it if it has none. Raises LibraryError if it cannot be written."""
+    known = identity_of(library)
+    if known is None:
+        with writer_lock(library, wait=True):
+            known = identity_of(library)
+            if known is None:
+                known = uuid.uuid4().hex
+                replace_file(library / IDENTITY_FILE, f"{known}\n".encode())
+    return known

@@ -1,0 +1,111 @@
+"""Moving the live generation of a library to Milvus (`indexer.milvus.layout`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexer.durable import file_sha256
+from indexer.generation import KINDS
+from indexer.identity import ensure_identity
+from indexer.library import Library
+from indexer.milvus.address import Address, answers, connect, parse_address
+from indexer.milvus.copying import copy_gallery, drop
+from indexer.milvus.layout import ABOUT, About, collection_name, tag_of, write_about
+from indexer.milvus.store import live_about, live_collection
+from indexer.train_lists import ListSettings
+from model.errors import LibraryError
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+OnProgress = Callable[[str, int, int], None]
+"""Gets the gallery, how many of its items have gone over, and how many there are."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export did. `written` is false if Milvus had this generation already."""
+
+    generation: str
+    counts: dict[str, int]
+    written: bool
+
+
+def export_library(
+    library: Path,
+    to: str,
+    token: str | None = None,
+    settings: ListSettings | None = None,
+    replace_other: bool = False,
+    on_progress: OnProgress = lambda kind, done, total: None,
+) -> ExportReport:
+    """Copy the live generation of a library into Milvus and let it answer there.
+
+    Readers go on with the generation before until everything is there, and then change over at once. An export that
+    was cut short leaves nothing that is read; the next one begins anew.
+
+    to             `indexer.milvus.address`; `token`: USER:PASSWORD or an API key
+    settings       when the vectors get inverted lists; None: as the library's own
+    replace_other  also where another library lies under this name
+    Raises InputError for what is no address, LibraryError if Milvus or the library cannot be used.
+    """
+    where = parse_address(to)
+    with Library.open(library) as opened:
+        generation = opened.current()
+        table = opened.catalog.clip_table()
+    identity = ensure_identity(library)
+    counts = {kind: len(generation.gallery(kind)) for kind in KINDS}
+    client = connect(where, token, make=True)
+    try:
+        about = About(
+            identity,
+            generation.name,
+            file_sha256(library / "generations" / generation.name / "manifest.json"),
+            generation.model,
+            generation.manifest.levels,
+            {},
+        )
+        before = live_about(client, where)
+        if before is not None and before.library != identity and not replace_other:
+            raise LibraryError(
+                f"{where} holds another library, of the model {before.model.name!r}. Export under another name, "
+                "or give --replace to put this one in its place."
+            )
+        if before is not None and replace(before, galleries={}) == about:
+            return ExportReport(generation.name, counts, written=False)
+        wanted = settings or ListSettings(**generation.manifest.index)
+        galleries = {
+            kind: copy_gallery(
+                client,
+                where,
+                collection_name(where.name, kind, about.tag),
+                generation.gallery(kind),
+                wanted,
+                table if kind == "clips" else None,
+                partial(on_progress, kind),
+            )
+            for kind in KINDS
+        }
+        with answers(where):
+            drop(client, collection_name(where.name, ABOUT, about.tag))
+            _go_live(client, where, write_about(client, where.name, replace(about, galleries=galleries)))
+    finally:
+        client.close()
+    return ExportReport(generation.name, counts, written=True)
+
+
+def _go_live(client: MilvusClient, address: Address, collection: str) -> None:
+    """Let the alias name a generation, and drop those that nobody can be about to open."""
+    before = live_collection(client, address)
+    if before is None:
+        client.create_alias(collection, address.name)
+    else:
+        client.alter_alias(collection, address.name)
+    kept = {tag_of(address.name, name) for name in (collection, before) if name is not None}
+    for name in client.list_collections():
+        if (tag := tag_of(address.name, name)) is not None and tag not in kept:
+            drop(client, name)

@@ -1,0 +1,202 @@
+"""How a library lies in Milvus: three collections a generation, and an alias that names the live one.
+
+    NAME                 alias of the live generation's NAME_about_TAG: moving it changes everything over at once
+    NAME_about_TAG       one row: what a reader has to know of the generation (`About`), written last
+    NAME_clips_TAG       id, video, start, end; per level a vector and whether the clip has the level
+    NAME_captions_TAG    id; the same per level
+
+A tag is the number of the generation and a hash of its contents, such as 000007_1f0c2a9b. A collection never changes
+once the alias has named its generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.generation import KINDS
+from indexer.manifest import ModelInfo
+from model.errors import LibraryError
+from model.levels import LevelSpec
+
+if TYPE_CHECKING:
+    from pymilvus import CollectionSchema, MilvusClient
+    from pymilvus.milvus_client.index import IndexParams
+
+FORMAT_VERSION = 1
+"""Of what `About` holds and of the fields of the collections."""
+
+DEEPEST = 16_384
+"""The most hits that Milvus gives for one query."""
+
+_LONGEST = 65_535
+"""Bytes of the longest text that a field of Milvus holds."""
+
+_LOOK_AGAIN = 0.5
+"""Seconds between looks at an index that is being made."""
+
+ABOUT = "about"
+
+
+def collection_name(name: str, part: str, tag: str) -> str:
+    """The collection of a generation that holds `part`: `clips`, `captions` or `about`."""
+    return f"{name}_{part}_{tag}"
+
+
+def tag_of(name: str, collection: str) -> str | None:
+    """The tag of a collection of the library `name`; None if it is not of that library."""
+    parts = "|".join((*KINDS, ABOUT))
+    found = re.fullmatch(rf"{name}_(?:{parts})_(\d+_[0-9a-f]{{8}})", collection)
+    return found[1] if found else None
+
+
+def has_field(level: str) -> str:
+    """The field that says whether an item has a level."""
+    return f"has_{level}"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """How a collection's vectors are searched: inverted lists in every segment of Milvus.
+
+    count   lists per segment (`nlist`)
+    nprobe  lists looked into; depth: hits taken per level
+    target  recall@10 asked for; recall: reached on items of the gallery as queries
+    """
+
+    count: int
+    nprobe: int
+    depth: int
+    target: float
+    recall: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a reader has to know of a gallery.
+
+    count     items
+    norms     per level, the largest L2 norm: bounds the rounding of inner products
+    patterns  the distinct combinations of levels that items have, in the order of the levels
+    lists     None: every search compares the query with every vector
+    """
+
+    count: int
+    norms: dict[str, float]
+    patterns: list[list[bool]]
+    lists: Lists | None = None
+
+    @property
+    def pattern_rows(self) -> npt.NDArray[np.bool_]:
+        """(P, L)."""
+        return np.array(self.patterns, dtype=np.bool_).reshape(len(self.patterns), len(self.norms))
+
+
+@dataclass(frozen=True)
+class About:
+    """A generation, as its collection `about` says.
+
+    library   identity of the library that was exported (`indexer.identity`)
+    manifest  SHA-256 of the manifest of the generation's folder
+    """
+
+    library: str
+    generation: str
+    manifest: str
+    model: ModelInfo
+    levels: tuple[LevelSpec, ...]
+    galleries: dict[str, Facts]
+
+    @property
+    def tag(self) -> str:
+        contents = hashlib.sha256(f"{self.library} {self.manifest}".encode()).hexdigest()
+        return f"{self.generation}_{contents[:8]}"
+
+    def to_json(self) -> str:
+        return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> About:
+        """Raises LibraryError for another format."""
+        raw: dict[str, Any] = json.loads(text)
+        version = raw.pop("format_version")
+        if version != FORMAT_VERSION:
+            raise LibraryError(
+                f"The library in Milvus has format version {version}, and this version of Quartet reads "
+                f"{FORMAT_VERSION}. Export it again."
+            )
+        return cls(
+            model=ModelInfo(**raw.pop("model")),
+            levels=tuple(LevelSpec(**level) for level in raw.pop("levels")),
+            galleries={kind: _facts(facts) for kind, facts in raw.pop("galleries").items()},
+            **raw,
+        )
+
+
+def _facts(raw: dict[str, Any]) -> Facts:
+    lists = raw.pop("lists")
+    return Facts(**raw, lists=None if lists is None else Lists(**lists))
+
+
+def gallery_schema(client: MilvusClient, levels: Sequence[LevelSpec], timed: bool) -> CollectionSchema:
+    """The fields of a gallery; `timed`: with those of clips."""
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    if timed:
+        schema.add_field("video", DataType.INT64)
+        schema.add_field("start", DataType.DOUBLE)
+        schema.add_field("end", DataType.DOUBLE)
+    for level in levels:
+        schema.add_field(has_field(level.name), DataType.BOOL)
+        schema.add_field(level.name, DataType.FLOAT_VECTOR, dim=level.dim)
+    return schema
+
+
+def build_index(client: MilvusClient, collection: str, index: IndexParams) -> None:
+    """Make the index of a collection and load it for searches. Raises LibraryError if it cannot be made."""
+    # pymilvus waits too, but half a second for every field before it looks.
+    client.create_index(collection, index, sync=False)
+    for name in client.list_indexes(collection):
+        while (state := client.describe_index(collection, name)["state"]) != "Finished":
+            if state == "Failed":
+                raise LibraryError(f"Milvus could not make the index {name} of {collection}. Its log says why.")
+            time.sleep(_LOOK_AGAIN)
+    client.load_collection(collection)
+
+
+def write_about(client: MilvusClient, name: str, about: About) -> str:
+    """Make the collection that says what a generation is; returns its name."""
+    from pymilvus import DataType
+
+    collection = collection_name(name, ABOUT, about.tag)
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("text", DataType.VARCHAR, max_length=_LONGEST)
+    # No collection of Milvus goes without a vector.
+    schema.add_field("unused", DataType.FLOAT_VECTOR, dim=2)
+    index = client.prepare_index_params()
+    index.add_index("unused", index_type="FLAT", metric_type="IP")
+    client.create_collection(collection, schema=schema)
+    client.insert(collection, [{"id": 0, "text": about.to_json(), "unused": [0.0, 0.0]}])
+    client.flush(collection)
+    build_index(client, collection, index)
+    return collection
+
+
+def read_about(client: MilvusClient, collection: str) -> About:
+    """Raises LibraryError if the collection says nothing, or says it in another format."""
+    client.load_collection(collection)
+    rows = client.query(collection, ids=[0], output_fields=["text"], consistency_level="Strong")
+    if not rows:
+        raise LibraryError(f"The collection {collection} in Milvus is empty. Export the library again.")
+    return About.from_json(rows[0]["text"])

@@ -1,0 +1,111 @@
+"""A library's generations in Milvus, for those who search them: which is live, and its galleries."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from indexer.generation import KINDS
+from indexer.identity import identity_of
+from indexer.manifest import ModelInfo
+from indexer.milvus.address import Address, answers, connect, parse_address
+from indexer.milvus.gallery import MilvusGallery
+from indexer.milvus.layout import About, collection_name, read_about, tag_of
+from model.errors import LibraryError
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+
+@dataclass(frozen=True)
+class MilvusGeneration:
+    """A generation whose vectors lie in Milvus: `indexer.served.Served`. `collection`: what the alias named."""
+
+    name: str
+    collection: str
+    model: ModelInfo
+    clips: MilvusGallery
+    captions: MilvusGallery
+
+    def gallery(self, kind: str) -> MilvusGallery:
+        return {"clips": self.clips, "captions": self.captions}[kind]
+
+
+class MilvusStore:
+    """The generations of one library: `indexer.served.ServedElsewhere`. Safe to use from many threads."""
+
+    def __init__(self, client: MilvusClient, address: Address, library: str | None) -> None:
+        self._client = client
+        self._address = address
+        self._library = library
+        self._swap = threading.Lock()
+        self._generation: MilvusGeneration | None = None
+
+    @classmethod
+    def open(cls, library: Path, address: str, token: str | None = None) -> Self:
+        """The generations of the library in the folder `library`.
+
+        Raises InputError for what is no address, LibraryError if there is nothing of this library at it.
+        """
+        where = parse_address(address)
+        with ExitStack() as on_failure:
+            client = connect(where, token)
+            on_failure.callback(client.close)
+            store = cls(client, where, identity_of(library))
+            store.current()
+            on_failure.pop_all()
+        return store
+
+    def close(self) -> None:
+        self._client.close()
+
+    def current(self) -> MilvusGeneration:
+        """The live generation. Raises LibraryError if it is another library's, or Milvus does not answer."""
+        collection = live_collection(self._client, self._address)
+        known = self._generation
+        if known is None or known.collection != collection:
+            with self._swap:
+                known = self._generation
+                if known is None or known.collection != collection:
+                    known = self._generation = self._open(collection)
+        return known
+
+    def _open(self, collection: str | None) -> MilvusGeneration:
+        client, where = self._client, self._address
+        if collection is None:
+            raise LibraryError(f"There is no library at {where}. Run: quartet export --to {where}")
+        with answers(where):
+            about = read_about(client, collection)
+        if about.library != self._library:
+            raise LibraryError(
+                f"{where} holds another library than this one: its clips are not those of this catalogue. "
+                "Name the Milvus that this library was exported to, or export it under a name of its own."
+            )
+        galleries = {}
+        for kind in KINDS:
+            holding = collection_name(where.name, kind, about.tag)
+            with answers(where):
+                client.load_collection(holding)
+            galleries[kind] = MilvusGallery(client, where, holding, about.levels, about.galleries[kind])
+        return MilvusGeneration(about.generation, collection, about.model, **galleries)
+
+
+def live_collection(client: MilvusClient, address: Address) -> str | None:
+    """The collection that the alias of a library names; None if there is no such alias, or it is no library's."""
+    with answers(address):
+        if address.name not in client.list_aliases()["aliases"]:
+            return None
+        collection: str = client.describe_alias(address.name)["collection_name"]
+        return collection if tag_of(address.name, collection) else None
+
+
+def live_about(client: MilvusClient, address: Address) -> About | None:
+    """What the live generation says of itself; None if there is none."""
+    collection = live_collection(client, address)
+    if collection is None:
+        return None
+    with answers(address):
+        return read_about(client, collection)

@@ -1,0 +1,72 @@
+"""`quartet export`: the vectors of a library to Milvus, for more clips than one machine holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.cli.common import LibraryOption, console, counted, library_of, settings_of
+
+if TYPE_CHECKING:
+    from indexer.milvus.export import OnProgress
+
+
+def export(
+    library: LibraryOption = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="ADDRESS",
+            help="milvus://HOST:PORT/NAME, milvus+tls://HOST:PORT/NAME, or milvus:///FOLDER/FILE.db for Milvus Lite. "
+            "Default: QUARTET_MILVUS.",
+            show_default=False,
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where another library lies under that name.")
+    ] = False,
+) -> None:
+    """Copy the vectors of a library to Milvus, which then answers for it.
+
+    Catalogue and pictures stay in the library. A service with QUARTET_MILVUS set to the same address asks Milvus, and
+    changes over when everything is there, without failing a request. Run it again after every `quartet index`; what
+    Milvus has already is not copied again.
+
+    [dim]quartet export --library my-library --to milvus://localhost:19530/news[/]
+
+    [dim]QUARTET_MILVUS=milvus://localhost:19530/news quartet serve --library my-library[/]
+    """
+    settings = settings_of(library=library, milvus=to)
+    folder = library_of(settings)
+    if not settings.milvus:
+        raise typer.BadParameter("Name the Milvus, here or as QUARTET_MILVUS.", param_hint="--to")
+
+    from indexer.milvus.export import export_library
+
+    with _progress() as show:
+        report = export_library(folder, settings.milvus, settings.token(), replace_other=replace, on_progress=show)
+    what = f"generation {report.generation}, {counted(report.counts['clips'], 'clip')}, "
+    what += counted(report.counts["captions"], "caption")
+    done = "now has" if report.written else "already had"
+    console().print(f"{escape(settings.milvus)} {done} {what}.", highlight=False)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """A bar per gallery."""
+    columns = (TextColumn("Exporting {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console()) as bars:
+        tasks = {}
+
+        def show(kind: str, done: int, total: int) -> None:
+            if kind not in tasks:
+                tasks[kind] = bars.add_task(kind)
+            bars.update(tasks[kind], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,115 @@
+"""Uploads that stay, to be indexed: a folder with a subfolder for each upload, and a quota."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import shutil
+import unicodedata
+import uuid
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from model.errors import InputError
+from service.problems import NO_ROOM, ProblemError
+from service.settings import Settings
+from service.uploads import invalid, write
+
+MAX_FILES = 100
+"""Files of one upload."""
+
+_LONGEST_NAME = 200
+"""Bytes of a file's name; file systems take 255."""
+
+
+class KeptUploads:
+    """Where uploads are kept. `folder` is None where none are taken."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.upload_folder
+        self._quota = settings.upload_quota_bytes
+        # Uploads are written one after the other, so that two that come together do not both take the last room.
+        self._writing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def received(self, request: Request) -> AsyncIterator[Sequence[Path]]:
+        """The uploaded files of a request, in a folder of their own, under the names that they came with.
+
+        They stay unless the context ends with an error. Raises RequestValidationError, InputError without a folder,
+        and ProblemError (507) when there is no room for them.
+        """
+        if self.folder is None:
+            raise InputError(
+                "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
+            )
+        form = await request.form(max_files=MAX_FILES, max_fields=0)
+        home = self.folder.resolve() / uuid.uuid4().hex[:12]
+        try:
+            uploads = [upload for upload in form.getlist("file") if isinstance(upload, UploadFile)]
+            if not uploads or len(uploads) != len(form.multi_items()):
+                raise invalid("file", "Send video files in parts that are all named 'file'.")
+            async with self._writing:
+                paths = await asyncio.to_thread(self._keep, uploads, home)
+            try:
+                yield paths
+            except BaseException:
+                shutil.rmtree(home)
+                raise
+        finally:
+            await form.close()
+
+    def _keep(self, uploads: Sequence[UploadFile], home: Path) -> list[Path]:
+        """Write the files into the folder `home`, which appears when it is complete."""
+        home.parent.mkdir(parents=True, exist_ok=True)
+        self._require_room(sum(upload.size or 0 for upload in uploads), home.parent)
+        # No indexer looks into a hidden folder: it sees the upload when all of it is there.
+        partial = home.with_name(f".{home.name}")
+        names: list[str] = []
+        try:
+            partial.mkdir()
+            for upload in uploads:
+                names.append(file_name(upload.filename or "", names))
+                write(upload, partial / names[-1])
+            partial.rename(home)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ProblemError(NO_ROOM, f"The disk of the upload folder is full: {error.strerror}.") from error
+            raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return [home / name for name in names]
+
+    def _require_room(self, size: int, folder: Path) -> None:
+        used = 0
+        for path in folder.rglob("*"):
+            # One that is deleted meanwhile takes no room.
+            with suppress(FileNotFoundError):
+                used += path.lstat().st_size if not path.is_dir() else 0
+        if used + size > self._quota:
+            raise ProblemError(
+                NO_ROOM,
+                f"The upload has {size} bytes, and of the {self._quota} that uploads may take, {used} are taken. "
+                "Delete uploads that are no longer needed and index their folder again, or raise "
+                "QUARTET_UPLOAD_QUOTA_BYTES.",
+            )
+
+
+def file_name(given: str, taken: Collection[str]) -> str:
+    """A safe name for a file that is called `given`, as much of that as can be kept, and none of those `taken`."""
+    # Only the last part of a path, and of that only what can be no hidden file.
+    name = "".join(c for c in re.split(r"[/\\]", given)[-1] if c.isprintable())
+    name = unicodedata.normalize("NFC", name).rstrip().lstrip(". ") or "video"
+    stem, suffix = Path(name).stem, Path(name).suffix
+    suffix = "" if len(suffix) > 10 else suffix
+    stem = name.removesuffix(suffix).encode()[: _LONGEST_NAME - len(suffix.encode())].decode(errors="ignore")
+    name, n = f"{stem}{suffix}", 2
+    # Some file systems take names that differ in the case of letters for the same.
+    known = {other.casefold() for other in taken}
+    while name.casefold() in known:
+        name, n = f"{stem} ({n}){suffix}", n + 1
+    return name

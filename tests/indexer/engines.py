@@ -1,0 +1,61 @@
+"""Galleries in every engine that answers questions, for tests that each of them has to pass."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from indexer.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.milvus.address import Address, connect
+from indexer.milvus.copying import copy_gallery, drop
+from indexer.milvus.gallery import MilvusGallery
+from indexer.served import AnyGallery
+from indexer.train_lists import ListSettings
+from model.levels import LevelSpec, Vectors
+
+
+def make_gallery(folder: Path, specs: Sequence[LevelSpec], ids: Sequence[int], vectors: Vectors) -> Gallery:
+    bounds = write_gallery(folder / "gallery", specs, Change((np.array(ids, dtype=np.int64), vectors)))
+    return open_gallery(folder / "gallery", specs, bounds)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`make` puts a gallery into it; `scans`: whether every answer has looked at every item."""
+
+    name: str
+    make: Callable[[Path, Sequence[LevelSpec], Sequence[int], Vectors], AnyGallery]
+    scans: bool
+
+
+FILES = Engine("files", make_gallery, scans=True)
+
+
+class MilvusLite:
+    """A Milvus Lite for tests, and galleries in it. The last one that was made is the only one."""
+
+    def __init__(self, file: Path) -> None:
+        self.address = Address(str(file), "tests", f"milvus://{file}")
+        self.client = connect(self.address, make=True)
+        self._numbers = itertools.count()
+        self._last: str | None = None
+
+    def copy(self, gallery: Gallery, settings: ListSettings | None = None) -> MilvusGallery:
+        if self._last is not None:
+            drop(self.client, self._last)
+        self._last = f"gallery_{next(self._numbers)}"
+        facts = copy_gallery(self.client, self.address, self._last, gallery, settings or ListSettings())
+        return MilvusGallery(self.client, self.address, self._last, gallery.levels, facts)
+
+    def make(self, folder: Path, specs: Sequence[LevelSpec], ids: Sequence[int], vectors: Vectors) -> MilvusGallery:
+        return self.copy(make_gallery(folder, specs, ids, vectors))
+
+    def close(self) -> None:
+        from milvus_lite.server_manager import server_manager_instance
+
+        self.client.close()
+        server_manager_instance.release_server(self.address.uri)

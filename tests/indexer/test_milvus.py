@@ -1,0 +1,275 @@
+"""A library in Milvus Lite: exported, searched with filters, changed over, refused where it does not belong."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer.build import index_videos
+from indexer.captions import add_captions
+from indexer.filters import ClipFilter
+from indexer.generation import KINDS, empty_rows
+from indexer.library import Library, publish
+from indexer.manage import remove_videos, tag_videos
+from indexer.milvus.address import connect, parse_address
+from indexer.milvus.export import ExportReport, export_library
+from indexer.milvus.layout import tag_of
+from indexer.milvus.store import MilvusStore
+from indexer.search import search, search_batch
+from indexer.spans import Segmentation
+from indexer.train_lists import ListSettings
+from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
+from model.fake import FakeEncoder
+from model.levels import LEVEL_NAMES
+from tests.indexer.engines import MilvusLite
+from tests.indexer.test_lists import LEVELS, SPEC, clustered, make_library, rows_of
+
+pytest.importorskip("milvus_lite")
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    from milvus_lite.server_manager import server_manager_instance
+
+    file = tmp_path / "milvus.db"
+    yield f"milvus://{file}"
+    server_manager_instance.release_server(str(file))
+
+
+@pytest.fixture
+def library(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> Path:
+    """Clips of 0.2 s of five videos, and three captions."""
+    index_videos(tmp_path / "lib", [videos], encoder, segmentation=Segmentation("window", window=0.2, overlap=0.0))
+    (tmp_path / "captions.txt").write_text("a cat running\na dog\nrain falling on a roof\n")
+    add_captions(tmp_path / "lib", tmp_path / "captions.txt", encoder)
+    return tmp_path / "lib"
+
+
+def opened(library: Path, address: str) -> Library:
+    return Library.open(library, elsewhere=MilvusStore.open(library, address))
+
+
+def collections(address: str) -> set[str]:
+    with closing(connect(parse_address(address))) as client:
+        return set(client.list_collections())
+
+
+@pytest.mark.parametrize(
+    ("text", "uri", "name"),
+    [
+        ("milvus://db.example:19531/news", "http://db.example:19531", "news"),
+        ("milvus://db.example/news_2", "http://db.example:19530", "news_2"),
+        ("milvus+tls://[::1]:1/n", "https://[::1]:1", "n"),
+        ("milvus:///srv/news.db", "/srv/news.db", "quartet"),
+    ],
+)
+def test_addresses(text: str, uri: str, name: str) -> None:
+    found = parse_address(text)
+    assert (found.uri, found.name, str(found)) == (uri, name, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("http://localhost:19530", "names no Milvus"),
+        ("milvus://localhost:19530", "does not name the library"),
+        ("milvus://localhost:19530/a-b", "does not name the library"),
+        ("milvus://localhost:nine/a", "port that is none"),
+        ("milvus:///srv/news", "must end in .db"),
+        ("milvus://root:secret@localhost/a", "QUARTET_MILVUS_TOKEN"),
+    ],
+)
+def test_what_is_no_address_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_address(text)
+
+
+def test_answers_are_those_of_the_librarys_own_files(library: Path, address: str, encoder: FakeEncoder) -> None:
+    tag_videos(library, [library.parent / "videos" / "more"], add=["snow"])
+    seen: list[tuple[str, int, int]] = []
+    report = export_library(library, address, on_progress=lambda *progress: seen.append(progress))
+    assert report == ExportReport("000003", {"clips": 15, "captions": 3}, written=True)
+    assert {(kind, total) for kind, done, total in seen if done == total} == {("clips", 15), ("captions", 3)}
+    queries = encoder.encode_texts(["a cat running", "rain", "two dogs jumping"]).vectors
+    with Library.open(library) as own, opened(library, address) as there:
+        ids = {video.path.name: video.id for video in own.catalog.list_videos()}
+        filters = [
+            None,
+            ClipFilter(frozenset({ids["a.mp4"], ids["d.mp4"]})),
+            ClipFilter(frozenset()),
+            ClipFilter(start=0.2),
+            ClipFilter(start=0.1, end=0.2),
+            ClipFilter(tags=frozenset({"snow"})),
+            ClipFilter(frozenset({ids["d.mp4"]}), end=1e-05, tags=frozenset({"snow"})),
+            ClipFilter(tags=frozenset({"sun"})),
+        ]
+        counts = []
+        for wanted in filters:
+            answers = []
+            for library_ in (own, there):
+                gallery = library_.served().clips
+                allowed = library_.allowed(gallery, wanted)
+                answers.append(search_batch(gallery, encoder.spec.levels, queries, 20, {"entity": 2.0}, allowed))
+            for ours, theirs in zip(*answers, strict=True):
+                assert theirs.hits == ours.hits
+                assert theirs.exact
+            counts.append(len(answers[1][0].hits))
+        assert counts == [15, 6, 0, 10, 5, 6, 1, 0]
+        # Tags are looked up in the catalogue: a change of them needs no export.
+        tag_videos(library, [library.parent / "videos" / "a.mp4"], add=["snow"])
+        clips = there.served().clips
+        allowed = there.allowed(clips, ClipFilter(tags=frozenset({"snow"})))
+        query = {name: rows[:1] for name, rows in queries.items()}
+        assert len(search(clips, encoder.spec.levels, query, 20, {}, allowed).hits) == 9
+        assert all(number in clips for number in own.current().clips.ids.tolist())
+        assert 99 not in clips
+        with pytest.raises(NotFoundError, match="no item 99 in this generation"):
+            clips.vectors([1, 99])
+        captions = [library_.served().captions.vectors([3, 1, 3]) for library_ in (own, there)]
+        assert all(np.array_equal(captions[0][name], captions[1][name]) for name in LEVEL_NAMES)
+
+
+def test_a_generation_goes_over_once_and_the_last_two_stay(library: Path, address: str, encoder: FakeEncoder) -> None:
+    export_library(library, address)
+    first = collections(address)
+    assert len(first) == 3
+    assert export_library(library, address).written is False
+    with opened(library, address) as there:
+        before = there.served()
+        query = encoder.encode_texts(["a cat running"]).vectors
+        hits = search(before.clips, encoder.spec.levels, query, 20, {}).hits
+        remove_videos(library, [library.parent / "videos" / "a.mp4"])
+        assert there.served() is before
+        assert export_library(library, address).generation == "000004"
+        after = there.served()
+        assert (before.name, after.name, len(after.clips)) == ("000003", "000004", 12)
+        # Who has begun with a generation goes on with it.
+        assert search(before.clips, encoder.spec.levels, query, 20, {}).hits == hits
+        left = search(after.clips, encoder.spec.levels, query, 20, {}).hits
+        assert left == [hit for hit in hits if hit.id in after.clips]
+    remove_videos(library, [library.parent / "videos" / "b.mp4"])
+    export_library(library, address)
+    assert len(collections(address)) == 6
+    assert not first & collections(address)
+
+
+def test_an_export_that_is_cut_short_changes_nothing(
+    library: Path, address: str, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pymilvus import MilvusClient
+
+    export_library(library, address)
+    remove_videos(library, [library.parent / "videos" / "a.mp4"])
+    insert = MilvusClient.insert
+
+    def stop(self: Any, collection: str, *rest: Any, **others: Any) -> Any:
+        if "captions" in collection:
+            raise KeyboardInterrupt
+        return insert(self, collection, *rest, **others)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MilvusClient, "insert", stop)
+        with pytest.raises(KeyboardInterrupt):
+            export_library(library, address)
+    with opened(library, address) as there:
+        assert (there.served().name, len(there.served().clips)) == ("000003", 15)
+        assert export_library(library, address).written
+        assert (there.served().name, len(there.served().clips)) == ("000004", 12)
+    assert {tag_of("quartet", name) is None for name in collections(address)} == {False}
+    assert len(collections(address)) == 6
+
+
+def test_an_export_that_loses_items_is_not_read(library: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pymilvus import MilvusClient
+
+    insert = MilvusClient.insert
+    monkeypatch.setattr(MilvusClient, "insert", lambda self, name, rows: insert(self, name, rows[1:]))
+    with pytest.raises(LibraryError, match="has 14 of 15 items"):
+        export_library(library, address)
+    with pytest.raises(LibraryError, match=r"no library at .* Run: quartet export --to"):
+        opened(library, address)
+
+
+def test_another_library_is_refused(library: Path, address: str, tmp_path: Path, encoder: FakeEncoder) -> None:
+    export_library(library, address)
+    Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
+    with pytest.raises(LibraryError, match="holds another library than this one"):
+        opened(tmp_path / "other", address)
+    with pytest.raises(LibraryError, match=r"another library, of the model 'fake-0'.*--replace"):
+        export_library(tmp_path / "other", address)
+    with opened(library, address) as there:
+        assert len(there.served().clips) == 15
+        assert export_library(tmp_path / "other", address, replace_other=True).written
+        with pytest.raises(LibraryError, match="holds another library"):
+            there.served()
+    with opened(tmp_path / "other", address) as there:
+        query = encoder.encode_texts(["a cat"]).vectors
+        assert search(there.served().clips, encoder.spec.levels, query, 5, {}).hits == []
+        with pytest.raises(FingerprintError):
+            there.check_encoder(encoder.spec)
+
+
+def test_the_vectors_need_not_be_where_milvus_is_asked(library: Path, address: str) -> None:
+    export_library(library, address)
+    for file in library.glob("generations/*/*/*/*"):
+        file.unlink()
+    with opened(library, address) as there:
+        assert len(there.served().captions) == 3
+        assert there.served().captions.vectors([2])["global"].any()
+
+
+def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LibraryError, match=r"Milvus at milvus://127\.0\.0\.1:1/a cannot be used: Fail connecting"):
+        export_library(library, "milvus://127.0.0.1:1/a")
+    with pytest.raises(LibraryError, match="There is no library at milvus://"):
+        MilvusStore.open(library, f"milvus://{tmp_path}/none.db")
+    with pytest.raises(LibraryError, match="no folder"):
+        export_library(library, f"milvus://{tmp_path}/none/a.db")
+    (tmp_path / "used.db").mkdir()
+    with (tmp_path / "used.db" / "LOCK").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(LibraryError, match="another process has the file open"):
+            export_library(library, f"milvus://{tmp_path}/used.db")
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(LibraryError, match=r"needs pymilvus: pip install 'quartet\[milvus\]'"):
+        export_library(library, "milvus://127.0.0.1:1/a")
+
+
+def test_a_large_gallery_gets_lists_that_are_tuned(
+    milvus_lite: MilvusLite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.milvus.lists._QUERIES", 20)
+    with make_library(tmp_path / "lib", n=1200) as library:
+        gallery = library.current().clips
+    there = milvus_lite.copy(gallery, ListSettings(approximate_from=1000, recall=0.9))
+    lists = there.facts.lists
+    assert lists is not None
+    assert lists.recall >= 0.9
+    assert lists.nprobe < lists.count
+    queries = clustered(8, seed=9)
+    truth = search_batch(gallery, LEVELS, queries, 10, {}, exact=True)
+    found = search_batch(there, LEVELS, queries, 10, {})
+    assert not any(result.exact for result in found)
+    common = [len({h.id for h in a.hits} & {h.id for h in b.hits}) for a, b in zip(found, truth, strict=True)]
+    assert np.mean(common) >= 8
+    for result, own in zip(search_batch(there, LEVELS, queries, 10, {}, exact=True), truth, strict=True):
+        assert result.exact
+        assert result.hits == own.hits
+
+
+def test_an_empty_library_goes_over(tmp_path: Path, address: str) -> None:
+    with Library.create(tmp_path / "lib", SPEC) as library:
+        publish(library.path, SPEC, {"clips": rows_of(clustered(3, 1)), "captions": empty_rows(SPEC)})
+    assert export_library(tmp_path / "lib", address).counts == {"clips": 3, "captions": 0}
+    query = {name: rows[:1] for name, rows in clustered(1, 2, missing=0).items()}
+    with opened(tmp_path / "lib", address) as there:
+        found = {kind: search(there.served().gallery(kind), LEVELS, query, 5, {}) for kind in KINDS}
+        assert [len(found[kind].hits) for kind in KINDS] == [3, 0]
+        assert all(result.exact for result in found.values())

@@ -1,0 +1,157 @@
+"""Answers from lists of any depth are those of float64, and what says that nothing better was missed is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer.milvus import gallery as gallery_module
+from indexer.milvus.address import parse_address
+from indexer.milvus.ceiling import Listed, ceilings, unseen_ceiling
+from indexer.milvus.gallery import MilvusGallery
+from indexer.milvus.layout import Facts, Lists
+from indexer.question import ask
+from indexer.search import search, search_batch
+from model.errors import InputError
+from model.levels import LEVEL_NAMES, LevelSpec, Vectors
+from tests.indexer.test_exact import random_specs, random_vectors, true_scores
+
+ADDRESS = parse_address("milvus://nowhere:1/library")
+
+
+@dataclass
+class Server:
+    """What Milvus does of a search, on arrays: float32 products in any order of addition, ties in any order."""
+
+    vectors: Vectors
+    rng: np.random.Generator
+    deepest: int = 0
+    fetched: int = 0
+    lost: float = 0.0
+
+    def search(self, collection: str, data: Any, anns_field: str, limit: int, filter: str, **others: Any) -> Any:
+        rows = self.vectors[anns_field]
+        kept = np.flatnonzero(rows.any(axis=1) if filter else np.ones(len(rows), np.bool_))
+        if "nprobe" in others["search_params"]["params"]:
+            kept = kept[self.rng.random(len(kept)) >= self.lost]
+        self.deepest = max(self.deepest, limit)
+        answers = []
+        for query in data:
+            shuffled = self.rng.permutation(len(query))
+            products = (rows[kept][:, shuffled] @ query[shuffled]).astype(np.float32)
+            order = np.lexsort((self.rng.random(len(kept)), -products))[:limit]
+            answers.append(SimpleNamespace(ids=kept[order].tolist(), distances=products[order].tolist()))
+        return answers
+
+    def query(self, collection: str, ids: list[int], output_fields: list[str]) -> list[dict[str, Any]]:
+        self.fetched += len(ids)
+        return [{"id": i, **{name: rows[i].tolist() for name, rows in self.vectors.items()}} for i in ids]
+
+
+def gallery_of(server: Server, specs: tuple[LevelSpec, ...], lists: Lists | None = None) -> MilvusGallery:
+    vectors = [server.vectors[spec.name].astype(np.float64) for spec in specs]
+    present = np.stack([rows.any(axis=1) for rows in vectors], axis=1)
+    norms = {
+        spec.name: float(np.linalg.norm(rows, axis=1).max(initial=0.0)) * (1 + 1e-12)
+        for spec, rows in zip(specs, vectors, strict=True)
+    }
+    facts = Facts(len(present), norms, np.unique(present, axis=0).tolist(), lists)
+    return MilvusGallery(server, ADDRESS, "clips", specs, facts)  # type: ignore[arg-type]
+
+
+def random_queries(rng: np.random.Generator, specs: tuple[LevelSpec, ...]) -> Vectors:
+    queries = {spec.name: random_vectors(rng, (spec,), 3)[spec.name] for spec in specs}
+    queries[specs[0].name][:, 0] += 1e-6  # no query is all zeros
+    return queries
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_exact_answers_are_exact_however_shallow_the_lists(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 queries per seed, most of galleries that are far deeper than the first lists."""
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr(gallery_module, "_FIRST", 2)
+    for _ in range(10):
+        specs = random_specs(rng)
+        vectors = random_vectors(rng, specs, int(rng.choice([0, 1, 30, 300])))
+        queries, k = random_queries(rng, specs), int(rng.integers(1, 6))
+        server = Server(vectors, rng)
+        for i, result in enumerate(search_batch(gallery_of(server, specs), specs, queries, k, {})):
+            scores = true_scores(specs, vectors, {name: rows[i : i + 1] for name, rows in queries.items()})
+            count = min(k, int((scores > -np.inf).sum()))
+            assert result.exact
+            assert len(result.hits) == count
+            best = np.sort(scores)[::-1][:count]
+            np.testing.assert_allclose([hit.score for hit in result.hits], best, rtol=1e-12, atol=1e-12)
+            own = [(-hit.score, hit.id) for hit in result.hits]
+            assert own == sorted(own)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ceilings_are_never_below_the_truth(seed: int) -> None:
+    rng = np.random.default_rng(100 + seed)
+    for _ in range(10):
+        specs = random_specs(rng)
+        vectors = random_vectors(rng, specs, 60)
+        query = {name: rows[:1] for name, rows in random_queries(rng, specs).items()}
+        (question,) = ask(specs, query, {})
+        scores = true_scores(specs, vectors, query)
+        present = np.stack([vectors[spec.name].any(axis=1) for spec in specs], axis=1)
+        lists = {}
+        for column, spec in question.used:
+            products = vectors[spec.name].astype(np.float64) @ query[spec.name][0].astype(np.float64)
+            rows = np.flatnonzero(present[:, column])
+            best = rows[np.argsort(-products[rows])][: int(rng.integers(1, 70))]
+            lists[column] = Listed(best, products[best], 1e-9, ended=len(best) == len(rows))
+        patterns = np.unique(present, axis=0)
+        listed = np.unique(np.concatenate([own.ids for own in lists.values()]))
+        assert (ceilings(question, patterns, lists, listed) >= scores[listed]).all()
+        unseen = np.setdiff1d(np.flatnonzero(scores > -np.inf), listed)
+        bound = unseen_ceiling(question, patterns, lists)
+        assert not len(unseen) if bound is None else (scores[unseen] <= bound).all()
+
+
+def unit_gallery(n: int, lists: Lists | None = None, lost: float = 0.0) -> tuple[Server, MilvusGallery]:
+    rng = np.random.default_rng(5)
+    specs = tuple(LevelSpec(name, 32) for name in LEVEL_NAMES)
+    shared = rng.standard_normal((n, 32))
+    vectors = {}
+    for name in LEVEL_NAMES:
+        rows = shared + 0.5 * rng.standard_normal((n, 32))
+        vectors[name] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    server = Server(vectors, rng, lost=lost)
+    return server, gallery_of(server, specs, lists)
+
+
+def test_it_is_of_use() -> None:
+    """Of 5,000 vectors whose levels agree, few are fetched, and the lists stay shallow."""
+    server, gallery = unit_gallery(5000)
+    query = {name: rows[:1] for name, rows in server.vectors.items()}
+    result = search(gallery, gallery.levels, query, 10, {})
+    assert result.exact
+    assert result.hits[0].id == 0
+    assert server.deepest < 5000
+    assert result.candidates == server.fetched < 300
+
+
+def test_lists_of_an_index_are_never_called_exact() -> None:
+    server, gallery = unit_gallery(500, Lists(16, 2, 64, 0.9, 0.9), lost=0.3)
+    query = {name: rows[:1] for name, rows in server.vectors.items()}
+    specs = gallery.levels
+    result = search(gallery, specs, query, 10, {})
+    assert not result.exact
+    assert server.deepest == 64
+    truth = true_scores(specs, server.vectors, query)
+    assert [hit.score for hit in result.hits] == pytest.approx(truth[[hit.id for hit in result.hits]])
+
+
+def test_more_than_milvus_gives_is_refused() -> None:
+    server, gallery = unit_gallery(3)
+    query = {name: rows[:1] for name, rows in server.vectors.items()}
+    assert len(search(gallery, gallery.levels, query, 20_000, {}).hits) == 3
+    gallery.facts = Facts(20_000, gallery.facts.norms, gallery.facts.patterns)
+    with pytest.raises(InputError, match="at most 16,384 hits, not 20,000"):
+        search(gallery, gallery.levels, query, 20_000, {})

@@ -1,0 +1,197 @@
+"""Indexing on a Ray cluster: one of this machine, with two workers, one of which dies."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from demo.video import write_videos
+from indexer.build import IndexReport, index_videos
+from indexer.catalog_writer import FileState
+from indexer.library import Library, strip_path, thumbnail_path
+from indexer.outcomes import Refused
+from indexer.progress import Progress
+from indexer.ray_pipeline import RayPipeline, checked_outcome, shares
+from indexer.ray_worker import JOB, REPORT, Report, Worker
+from indexer.spans import WHOLE, Segmentation
+from indexer.work import Job
+from model.encoder import Encoder
+from model.errors import InputError, ModelError
+from model.fake import FakeEncoder
+from model.registry import load_encoder
+from service.cli import app
+from tests.indexer.ray_encoders import killed_in_a_long_file, killed_once
+
+# What Ray says of its own settings when it makes them.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+
+MakeVideo = Callable[..., Path]
+Load = Callable[[], Encoder]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A Ray with four cores to count on: two workers, each with one core to decode and one to encode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # A token of its own, or Ray puts one into the home folder. It looks for it when it is imported.
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
+        patch.setenv("PYTHONPATH", str(ROOT))
+        ray = pytest.importorskip("ray")
+        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        yield
+        ray.shutdown()
+
+
+def on_ray(library: Path, videos: Path, load: Load, encoder: Encoder, **options: object) -> IndexReport:
+    with closing(RayPipeline("local", load, encoder.spec.fingerprint)) as pipeline:
+        assert pipeline.lanes == {"decode": 2, "encode": 2}
+        return index_videos(library, [videos], encoder, pipeline=pipeline, **options)  # type: ignore[arg-type]
+
+
+def contents(path: Path) -> dict[str, object]:
+    """Everything that a reader can ask of a library, and the bytes of its files."""
+    with Library.open(path) as library:
+        clips = library.catalog.list_clips(limit=None)
+        return {
+            "clips": clips,
+            "videos": library.catalog.list_videos(limit=None),
+            "failures": library.catalog.failures(),
+            "files": library.current().manifest.checksums,
+            "pictures": [thumbnail_path(path, clip.id).read_bytes() for clip in clips],
+            "strips": [strip_path(path, clip.id).read_bytes() for clip in clips],
+        }
+
+
+def test_a_killed_worker_leaves_no_trace_in_the_library(tmp_path: Path, cluster: None) -> None:
+    videos, mark = tmp_path / "videos", tmp_path / "killed"
+    for _ in write_videos(tmp_path, "test", 12, seed=5, workers=1):
+        pass
+    encoder = load_encoder("demo", "cpu")
+    report = on_ray(tmp_path / "ray", videos, partial(killed_once, "demo", mark, 3), encoder)
+    assert mark.exists()
+    assert (report.indexed, report.refused) == (12, [])
+    index_videos(tmp_path / "here", [videos], encoder)
+    assert contents(tmp_path / "ray") == contents(tmp_path / "here")
+
+
+def test_a_worker_that_dies_in_a_long_file_and_files_that_cannot_be_used(
+    tmp_path: Path,
+    cluster: None,
+    videos: Path,
+    make_video: MakeVideo,
+    colours: Sequence[tuple[int, int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each report is sent by itself, so that parts have arrived when the worker dies.
+    monkeypatch.setattr("indexer.ray_pipeline._TOGETHER", 1)
+    make_video(videos / "b-long.mp4", [colour for colour in colours[:12] for _ in range(2)])
+    (videos / "c-bad.mp4").write_bytes(b"")
+    (videos / "d-cut.mp4").write_bytes((videos / "a.mp4").read_bytes()[:300])
+    cut = Segmentation("window", window=0.2, overlap=0.0)
+    mark, encoder = tmp_path / "killed", FakeEncoder()
+    report = on_ray(tmp_path / "ray", videos, partial(killed_in_a_long_file, mark), encoder, segmentation=cut)
+    assert mark.exists()
+    assert (report.indexed, len(report.refused)) == (6, 2)
+    assert report.progress.busy["decode"] > 0
+    index_videos(tmp_path / "here", [videos], encoder, segmentation=cut)
+    assert contents(tmp_path / "ray") == contents(tmp_path / "here")
+
+
+def test_what_is_finished_is_kept(tmp_path: Path, cluster: None, videos: Path) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.clips == 2:
+            raise KeyboardInterrupt
+
+    library, encoder = tmp_path / "ray", FakeEncoder()
+    assert on_ray(library, videos, FakeEncoder, encoder, on_progress=stop).interrupted
+    (videos / "a.mp4").rename(videos / "renamed.mp4")
+    command = ["index", str(videos), "--library", str(library), "--model", "fake", "--ray", "auto", "--json"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert (report["indexed"], report["moved"], report["clips_total"]) == (3, 1, 5)
+    with Library.open(library) as opened:
+        names = [clip.path.name for clip in opened.catalog.list_clips()]
+    assert names == ["renamed.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"]
+
+
+def ask(worker: Worker, job: Job) -> list[Report]:
+    return [pickle.loads(row[REPORT][0]) for row in worker({JOB: [pickle.dumps(job)]})]
+
+
+def test_a_file_that_a_machine_does_not_see_ends_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "there.mp4"
+    (report,) = ask(Worker(FakeEncoder, FakeEncoder().spec.fingerprint, 1), Job(FileState(path, 5, 0.0), WHOLE))
+    assert report.unseen
+    # Here it has gone too: it was deleted after it was listed.
+    assert isinstance(checked_outcome(report), Refused)
+    path.write_bytes(b"video")
+    with pytest.raises(InputError, match=r"cannot read .*there\.mp4, and this one can.*under the same path"):
+        checked_outcome(report)
+
+
+def no_model() -> Encoder:
+    raise ModelError("There is no model 'x'.")
+
+
+@pytest.mark.parametrize(
+    ("load", "why"), [(no_model, "There is no model 'x'"), (partial(FakeEncoder, 1), "fake-1-16 here, not fake-0-16")]
+)
+def test_a_machine_without_the_model_says_so(tmp_path: Path, load: Load, why: str) -> None:
+    (report,) = ask(Worker(load, FakeEncoder().spec.fingerprint, 1), Job(FileState(tmp_path, 5, 0.0), WHOLE))
+    with pytest.raises(ModelError, match=f"The machine .* cannot load the model: .*{why}"):
+        checked_outcome(report)
+
+
+def machine(alive: bool = True, **resources: float) -> dict[str, object]:
+    return {"Alive": alive, "Resources": {name.upper(): amount for name, amount in resources.items()}}
+
+
+@pytest.mark.parametrize(
+    ("machines", "workers", "gpus", "expected"),
+    [
+        ([machine(cpu=2)], 1, True, (1, 2, 0)),
+        ([machine(cpu=1)], 1, True, (1, 1, 0)),
+        ([machine(cpu=16), machine(cpu=5), machine(memory=1e9), machine(alive=False, cpu=64)], 3, True, (5, 4, 0)),
+        ([machine(cpu=32), machine(cpu=16, gpu=2)], 3, True, (2, 4, 1)),
+        ([machine(cpu=16, gpu=2)], 30, True, (2, 8, 1)),
+        ([machine(cpu=16, gpu=2)], 3, False, (4, 4, 0)),
+    ],
+)
+def test_how_a_cluster_is_divided(
+    machines: list[dict[str, object]], workers: int, gpus: bool, expected: tuple[int, int, int]
+) -> None:
+    assert shares(machines, workers, gpus) == expected
+
+
+def test_a_cluster_without_cores_is_refused() -> None:
+    with pytest.raises(InputError, match="no cores"):
+        shares([machine(cpu=0), machine(gpu=1)], 1, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [("127.0.0.1:1", "Nothing answers at 127.0.0.1:1"), ("ray://127.0.0.1:1", "Nothing answers")]
+    + [(address, "is no address of a Ray cluster") for address in ("", "cluster", "host:port", "http://127.0.0.1:1")],
+)
+def test_an_address_without_a_cluster_is_refused_at_once(address: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        RayPipeline(address, FakeEncoder, "x")
+
+
+def test_without_ray_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'quartet\[ray\]'"):
+        RayPipeline("local", FakeEncoder, "x")

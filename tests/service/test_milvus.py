@@ -1,0 +1,136 @@
+"""The service and the command line on a library in Milvus Lite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner, Result
+
+from indexer.captions import add_captions
+from indexer.milvus.export import export_library
+from model.fake import FakeEncoder
+from service.app import create_app
+from service.cli import app
+from service.client import Client
+from service.settings import Settings
+from tests.service.running import running
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+pytest.importorskip("milvus_lite")
+
+
+@pytest.fixture
+def milvus(tmp_path: Path) -> Iterator[str]:
+    from milvus_lite.server_manager import server_manager_instance
+
+    file = tmp_path / "milvus.db"
+    yield f"milvus://{file}"
+    server_manager_instance.release_server(str(file))
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner(env={"QUARTET_MODEL": "fake", "COLUMNS": "200"}).invoke(app, [str(a) for a in arguments])
+
+
+def test_it_answers_as_from_the_librarys_own_files(world: World, client: TestClient, milvus: str) -> None:
+    export_library(world.library, milvus)
+    asked = [
+        ("/v1/search/clips", {"query": "a red square sliding", "k": 3, "weights": {"action": 2}}),
+        ("/v1/search/clips", {"query": "a grey wall", "filter": {"video_ids": [2, 4], "end": 0.5}}),
+        ("/v1/search/clips", {"query": "a wall", "filter": {"tags": ["none"]}}),
+        ("/v1/search/clips", {"query": ["red", "a blue square"], "offset": 1, "min_score": 0.1}),
+        ("/v1/search/captions", {"clip_id": 2, "k": 4}),
+        ("/v1/search/captions", {"clip_id": 77}),
+        ("/v1/search/similar", {"clip_id": 3}),
+    ]
+    with TestClient(create_app(Settings(library=world.library, milvus=milvus), FakeEncoder())) as there:
+        for path, body in asked:
+            own, found = client.post(path, json=body), there.post(path, json=body)
+            assert found.status_code == own.status_code
+            assert without_times(found.json()) == without_times(own.json()), path
+
+
+def without_times(answer: object) -> object:
+    if isinstance(answer, dict):
+        return {key: without_times(value) for key, value in answer.items() if key not in ("took_ms", "request_id")}
+    return [without_times(value) for value in answer] if isinstance(answer, list) else answer
+
+
+def test_changing_over_under_load(world: World, tmp_path: Path, milvus: str) -> None:
+    """Every export adds a caption, so the answer of a generation has exactly as many hits as it has captions."""
+    expected = {export_library(world.library, milvus).generation: 5}
+    seen: list[tuple[str, int]] = []
+    stop = Event()
+    with running(Settings(library=world.library, milvus=milvus, reload_interval=0.01), FakeEncoder()) as service:
+
+        def load(clip_id: int) -> None:
+            with Client(service.url, retries=0) as asking:
+                while not stop.is_set():
+                    answer = asking.captions_of(clip_id, 100)
+                    seen.append((answer.generation, len(answer.hits)))
+
+        with ThreadPoolExecutor() as pool:
+            loads = [pool.submit(load, clip_id) for clip_id in (1, 2)]
+            try:
+                for i in range(4):
+                    more = tmp_path / f"{i}.txt"
+                    more.write_text(f"thing number {i} jumping\n", encoding="utf-8")
+                    add_captions(world.library, more, FakeEncoder())
+                    name = export_library(world.library, milvus).generation
+                    expected[name] = 6 + i
+                    # The load has to have met this generation before the next one comes.
+                    while not any(generation == name for generation, _ in seen[-50:]):
+                        assert not any(future.done() for future in loads), [f.exception() for f in loads if f.done()]
+            finally:
+                stop.set()
+            for future in loads:
+                future.result(30)
+    assert {generation for generation, _ in seen} == set(expected)
+    assert all(hits == expected[generation] for generation, hits in seen)
+
+
+def test_the_command_line(world: World, milvus: str, tmp_path: Path) -> None:
+    there = run("export", "--library", world.library, "--to", milvus)
+    assert there.exit_code == 0, there.output
+    assert "now has generation 000003, 5 clips, 5 captions." in words(there.output)
+    again = run("export", "--library", world.library, "--to", milvus)
+    assert "already had generation 000003" in words(again.output)
+    for message, arguments in (
+        ("Name the Milvus", ("--library", world.library)),
+        ("names no Milvus", ("--library", world.library, "--to", "http://localhost")),
+        ("There is no library", ("--library", tmp_path / "none", "--to", milvus)),
+    ):
+        refused = run("export", *arguments)
+        assert refused.exit_code and message in words(refused.output)
+
+
+def test_searching_and_the_status_say_milvus(
+    world: World, milvus: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    export_library(world.library, milvus)
+    own = run("search", "a red square sliding", "--library", world.library, "--json")
+    monkeypatch.setenv("QUARTET_MILVUS", milvus)
+    found = run("search", "a red square sliding", "--library", world.library, "--json")
+    assert json.loads(found.stdout)["hits"] == json.loads(own.stdout)["hits"]
+    shown = words(run("status", "--library", world.library).stdout)
+    assert f"answers from {milvus}, generation 000003" in shown and "quartet export" not in shown
+    (tmp_path / "more.txt").write_text("a thing\n")
+    add_captions(world.library, tmp_path / "more.txt", FakeEncoder())
+    assert "Milvus has another generation. Run `quartet export`." in words(
+        run("status", "--library", world.library).stdout
+    )
+    status = json.loads(run("status", "--library", world.library, "--json").stdout)
+    assert status["milvus"] == {"address": milvus, "generation": "000003"}
