@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from model import (
     attributes,
+    bert,
     clauses,
     clear_labels,
     clip_model,
@@ -49,7 +50,8 @@ GROUP = 512
 """Captions that are encoded and kept together."""
 
 SOURCES = (
-    attributes, clauses, clear_labels, clip_model, clip_sentences, lemmatizer, lemmas, parse, parser, sentence, syntax,
+    attributes, bert, clauses, clear_labels, clip_model, clip_sentences, lemmatizer, lemmas, parse, parser, sentence,
+    syntax,
 )  # fmt: skip
 """The code that turns a caption into `TextFeatures`."""
 

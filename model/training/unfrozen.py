@@ -109,7 +109,7 @@ class UnfrozenMatcher(MCSANMatcher):
         return super().encode_text(replace(text, sentence=sentence, words=words))
 
     def _read(self, text: TokenTensors, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors (b, d_s) of captions, the longest last, and (b, M, d_w) of their words: the mean of its tokens."""
+        """Vectors (b, d_s) of captions, the longest last, and (b, M, d_w) of their words: means of tokens."""
         longest = text.lengths[int(rows[-1])]
         rows = rows.to(text.pieces.device)
         sentence, states = self._sentences.vectors({name: value[rows, :longest] for name, value in text.inputs.items()})
