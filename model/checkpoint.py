@@ -3,7 +3,8 @@
 `config.json` names the parser and the sentence encoder that the model was trained with and the SHA-256 of the weights;
 the fingerprint is the hash of all of it. A model with a word embedding of its own also has `words.json`,
 the list of its words in the order of the rows, and its SHA-256. Weights are stored in half precision and computed with
-in single.
+in single. A text tower that was trained with the model (`text_tower.`) is kept in single precision: what training
+changed of it is little.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.backbones import Backbone, BackboneConfig
-from model.clip_model import TwoTowerConfig
+from model.clip_model import TwoTower, TwoTowerConfig
 from model.config import ModelConfig, from_json
 from model.errors import InputError, ModelError
 from model.frame_networks import FrameNetwork, network_config, recorded_two_tower
@@ -28,13 +29,15 @@ from model.prepared import MODELS_FOLDER
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "words.json"
+_TEXT_TOWER = "text_tower."
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A loaded model and what it says about itself. `backbone` is None for a model of given features.
 
-    The weights of a two-tower model are not part of a checkpoint: it names the model, and their hash.
+    The weights of a two-tower model are not part of a checkpoint: it names the model, and their hash. Those of its text
+    tower are where it was trained, too (`unfrozen`).
     """
 
     name: str
@@ -45,6 +48,7 @@ class Checkpoint:
     parser: str
     sentence_encoder: str
     fingerprint: str = ""
+    unfrozen: bool = False
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
@@ -54,6 +58,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     if isinstance(checkpoint.backbone, Backbone):
         tensors |= {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
     weights = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in tensors.items()}
+    if checkpoint.unfrozen and isinstance(checkpoint.backbone, TwoTower):
+        tuned = checkpoint.backbone.text_tower.state_dict()
+        weights |= {f"{_TEXT_TOWER}{k}": v.contiguous().cpu() for k, v in tuned.items()}
     save_file(weights, folder / WEIGHTS_FILE)
     (folder / WEIGHTS_FILE).chmod(0o644)  # the library writes files that only their owner can read
     config = {
@@ -102,6 +109,7 @@ def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
             config["parser"],
             config["sentence_encoder"],
             _fingerprint(config),
+            any(name.startswith(_TEXT_TOWER) for name in weights),
         )
     except (KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
         raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
@@ -109,7 +117,10 @@ def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
 
 def _network(config: BackboneConfig | TwoTowerConfig, weights: dict[str, torch.Tensor], models: Path) -> FrameNetwork:
     if isinstance(config, TwoTowerConfig):
-        return recorded_two_tower(config, models)
+        tower = recorded_two_tower(config, models)
+        if tuned := _part(weights, _TEXT_TOWER):
+            tower.text_tower.load_state_dict(tuned)
+        return tower
     backbone = Backbone(config).eval()
     backbone.load_state_dict(_part(weights, "backbone."))
     return backbone

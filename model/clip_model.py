@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from model.device import FittingBatches, in_half_precision, upload
@@ -41,7 +41,7 @@ class TwoTower:
     `config` names the model as `name`, or else as its folder, with a hash of all its files.
 
     `centre` is the cosine at which a picture and a text are as likely to belong together as not: SigLIP has learned
-    it, for CLIP see `CLIP_CENTRE`.
+    it, for CLIP see `CLIP_CENTRE`. `text_tower` holds the modules that read texts, by their names.
     Raises ModelError for a folder without such a model, or with weights missing.
     """
 
@@ -55,6 +55,7 @@ class TwoTower:
         self.config = TwoTowerConfig(name or str(folder.resolve()), _digest(hash_files(folder)))
         self.net, self.tokenizer, self.images = _load(place)
         self.net.eval()
+        self.text_tower = nn.ModuleDict({n: child for n, child in self.net.named_children() if n in _TEXT_MODULES})
         self.to(device)
         config = self.net.config
         self.max_tokens: int = config.text_config.max_position_embeddings
@@ -107,14 +108,14 @@ class TwoTower:
         vectors = torch.empty(len(texts), 0)
         for start in range(0, len(order), TEXTS):
             chosen = order[start : start + TEXTS]
-            rows = self.net.get_text_features(**self.tokens([texts[i] for i in chosen])).pooler_output.float().cpu()
+            rows = self.read(self.tokens([texts[i] for i in chosen])).pooler_output.float().cpu()
             if start == 0:
                 vectors = rows.new_empty(len(texts), rows.shape[1])
             vectors[chosen] = rows
         return fn.normalize(vectors, dim=-1)
 
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        """The text tower's input for texts, on the device."""
+        """The text tower's input for texts: tensors (N, L) by name."""
         tokens = self.tokenizer(
             list(texts),
             padding="max_length" if self.pads_fully else True,
@@ -122,7 +123,12 @@ class TwoTower:
             max_length=self.max_tokens,
             return_tensors="pt",
         )
-        return {name: value.to(self.device) for name, value in tokens.items() if name in _TEXT_INPUTS}
+        return {name: value for name, value in tokens.items() if name in _TEXT_INPUTS}
+
+    def read(self, tokens: Mapping[str, Tensor]) -> Any:
+        """What the text tower makes of `tokens`: `pooler_output` (N, feature_dim) and `last_hidden_state` (N, L, _)."""
+        device = next(self.text_tower.parameters()).device  # a trainer may have moved the tower by itself
+        return self.net.get_text_features(**{name: value.to(device) for name, value in tokens.items()})
 
 
 CLIP_CENTRE = 0.25
@@ -132,6 +138,7 @@ LAION kept pairs above 0.28 or 0.3 (Schuhmann et al. 2021, 2022). It moves score
 """
 
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_TEXT_MODULES = ("text_model", "text_projection")
 
 
 def _load(place: Path) -> tuple[Any, Any, Any]:
@@ -150,7 +157,7 @@ def _load(place: Path) -> tuple[Any, Any, Any]:
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"The two-tower model in {place} cannot be loaded: {reason}") from error
-    if not (hasattr(net, "get_image_features") and hasattr(net, "get_text_features")):
+    if not all(hasattr(net, part) for part in ("get_image_features", "get_text_features", "text_model")):
         raise ModelError(f"The model in {place} ({type(net).__name__}) has no tower for pictures and one for texts.")
     if missing := sorted(report["missing_keys"]):
         raise ModelError(f"The weights in {place} lack {len(missing)} entries, the first is {missing[0]!r}.")

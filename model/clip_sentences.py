@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -42,10 +42,11 @@ class TwoTowerSentences:
 
     def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
         """Vectors of what `tokenize` made, in the order of the captions that it was given."""
-        return encoded(batches, self._forward)
+        return encoded(batches, lambda batch: self.vectors(batch.tokens))
 
-    def _forward(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        output = self.tower.net.get_text_features(**batch.tokens)
+    def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Vectors (B, dim) of sentences, of any length, and (B, L, dim) of their tokens, with gradients."""
+        output = self.tower.read(tokens)
         return output.pooler_output, self._project(output.last_hidden_state)
 
     def _project(self, states: Tensor) -> Tensor:

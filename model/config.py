@@ -129,8 +129,11 @@ class TrainConfig:
 class Preset:
     """Everything that `quartet train --preset NAME` decides. `backbone` is for videos without given features.
 
-    texts  "sentence": words and sentences come from the sentence encoder; "two-tower": from the model that made the
-           frame features, in whose space the global level then starts as zero-shot search
+    texts          "sentence": words and sentences come from the sentence encoder; "two-tower": from the model that made
+                   the frame features, in whose space the global level then starts as zero-shot search
+    unfreeze_text  train the text tower of the two-tower model, too;  text_rate  its part of the learning rate
+
+    Raises InputError where there is no text tower to unfreeze.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -138,6 +141,15 @@ class Preset:
     train: TrainConfig = field(default_factory=TrainConfig)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     texts: Literal["sentence", "two-tower"] = "sentence"
+    unfreeze_text: bool = False
+    text_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.unfreeze_text and self.texts != "two-tower":
+            raise InputError(
+                "--unfreeze-text needs captions that a two-tower model reads: give --model NAME with --videos, or "
+                "--preset clip with features that such a model made."
+            )
 
 
 T = TypeVar("T")

@@ -150,8 +150,8 @@ def encoded(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple
     return [found[place] for place in range(len(found))]
 
 
-def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
-    """A word is the mean of its word pieces; a word past the encoder's limit gets the mean of all pieces.
+def word_pieces(caption: ParsedCaption, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """(M, L) which of the L word pieces each word has; a word past the encoder's limit has all of them.
 
     A tokenizer may drop every character of a text, such as those for private use: words then get what it begins with.
     """
@@ -160,6 +160,12 @@ def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArra
     if not real.any():
         real[0] = True
     spans = np.array(caption.spans, np.int64).reshape(-1, 2)
-    own = real & (starts < spans[:, 1:]) & (ends > spans[:, :1])  # (M, L): which pieces a word has
+    own = real & (starts < spans[:, 1:]) & (ends > spans[:, :1])
     own[~own.any(1)] = real
+    return own
+
+
+def word_vectors(caption: ParsedCaption, pieces: FloatArray, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+    """(M, d_w) from pieces (L, d_w): a word is the mean of its word pieces."""
+    own = word_pieces(caption, offsets)
     return (own.astype(np.float32) @ pieces / own.sum(1, keepdims=True)).astype(np.float16)

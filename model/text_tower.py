@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class TextTensors:
     adjacency: Tensor
     tokens: tuple[tuple[str, ...], ...] = field(kw_only=True)
 
-    def to(self, device: torch.device | str) -> TextTensors:
+    def to(self, device: torch.device | str) -> Self:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         moved: dict[str, Any] = {n: v.to(device) for n, v in values.items() if isinstance(v, Tensor)}
         return replace(self, **moved)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import lightning as L
 
+from model.clip_sentences import TwoTowerSentences
 from model.config import Preset, TrainConfig
 from model.mcsan import CONCEPT_LEVELS, MCSAN
 from model.training.batches import Pairs
@@ -15,6 +16,7 @@ from model.training.matcher import Matcher
 from model.training.module import MatcherModule
 from model.training.objective import mcsan_matcher
 from model.training.run_folder import History
+from model.training.unfrozen import UnfrozenMatcher
 from model.words import InitialWords
 
 
@@ -27,16 +29,19 @@ def fit(
     progress: bool = True,
     resume: bool = False,
     words: InitialWords | None = None,
+    sentences: TwoTowerSentences | None = None,
 ) -> tuple[MCSAN, Vocabularies, History]:
     """Train one model; the one with the best validation SumR comes back, in eval mode on the CPU.
 
     The same seed gives the same model on one machine, whether or not the run was stopped and gone on with (`resume`).
     `run_folder` receives the logs and the state to go on from: see `train_module`. `words` are what a model with a word
-    embedding of its own starts from.
+    embedding of its own starts from. The text tower of `sentences` is trained, too, in place.
     """
     L.seed_everything(seed, verbose=False)
     vocabularies = vocabularies_of(train, preset.train)
     matcher = mcsan_matcher(preset, train, vocabularies, words)
+    if sentences is not None:
+        matcher = UnfrozenMatcher(matcher, sentences, preset.text_rate)
     history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress, resume)
     return matcher.model, vocabularies, history
 

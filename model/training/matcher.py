@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.config import TrainConfig
 from model.evaluation.metrics import Retrieval, retrieval
 from model.evaluation.scores import Scores
 from model.text_features import TextFeatures, collate
@@ -64,6 +66,10 @@ class Matcher(nn.Module, ABC):
     def measure(self, data: VideoText) -> Measured:
         """Metrics on `data`. A model of several levels also tells those of each level alone."""
         return {"fused": retrieval(score_matrix(self, data), data.owner)}, {}
+
+    def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """What training changes, for the optimiser. A group may have an `lr` and a `weight_decay` of its own."""
+        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
 
     @property
     def device(self) -> torch.device:

@@ -47,13 +47,17 @@ class MatcherModule(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         config = self.config
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-        trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = kind(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        groups = self.matcher.parameter_groups(config)
+        optimizer = kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
         if config.schedule == "constant":
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, total_steps=steps, pct_start=0.05, cycle_momentum=False
+            optimizer,
+            [group["lr"] for group in optimizer.param_groups],
+            total_steps=steps,
+            pct_start=0.05,
+            cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

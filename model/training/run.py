@@ -110,7 +110,10 @@ def train_on_features(
     run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
     texts = TextCache(cache or logs / "texts", featurizer, tell)
     run.begin()
-    tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}.")
+    sentences = featurizer.sentences
+    unfrozen = sentences if preset.unfreeze_text and isinstance(sentences, TwoTowerSentences) else None
+    with_it = f", and with it the text tower of {unfrozen.tower.config.two_tower}" if unfrozen else ""
+    tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}{with_it}.")
     sets = []
     for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
         with stage(f"Sentences, {name}") as advance:
@@ -120,11 +123,14 @@ def train_on_features(
         words = initial_words(glove, (text.parse for text in sets[0].texts), seed)
         preset = replace(preset, model=replace(preset.model, words="glove", word_dim=words.dim))
         tell(f"{glove} has {words.given} of the words of the training captions; {len(words.vocabulary)} are trained.")
-    model, vocabularies, history = fit(preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words)
+    model, vocabularies, history = fit(
+        preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words, sentences=unfrozen
+    )
     if first:
-        note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions."
+        note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions{with_it}."
         names = (featurizer.parser.name, featurizer.sentences.name)
-        save_checkpoint(folder, Checkpoint(folder.name, note, model, backbone, vocabularies, *names))
+        made = Checkpoint(folder.name, note, model, backbone, vocabularies, *names, unfrozen=unfrozen is not None)
+        save_checkpoint(folder, made)
         run.finish(history)
     return history
 

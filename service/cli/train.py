@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,9 @@ ParserOption = Annotated[
         help="Package of an installed spaCy pipeline that reads the captions. Not for demo.", show_default="bundled"
     ),
 ]
+UnfreezeOption = Annotated[
+    bool, typer.Option("--unfreeze-text", help="With a two-tower model: its text tower is trained, too.")
+]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
@@ -64,6 +68,7 @@ def train(
     backbone: Annotated[str, typer.Option(help="With --videos: any torchvision classifier.")] = "resnet152",
     backbone_weights: WeightsOption = None,
     model: TwoTowerOption = None,
+    unfreeze_text: UnfreezeOption = False,
     frames: Annotated[int, typer.Option(min=1, max=1000, help="With --videos: frames per video.")] = 20,
     workers: Annotated[int, typer.Option(min=1, help="With --videos: videos decoded at the same time.")] = 1,
     test_list: TestListOption = None,
@@ -106,7 +111,7 @@ def train(
 
     patient_threads()
     preset = preset or ("clip" if model else "plus")
-    chosen = preset_of(preset)
+    chosen = replace(preset_of(preset), unfreeze_text=unfreeze_text)
     try:
         import lightning  # noqa: F401
         import tensorboard  # noqa: F401

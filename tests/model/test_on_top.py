@@ -15,6 +15,7 @@ from model.clip_model import TwoTower
 from model.clip_sentences import TwoTowerSentences
 from model.errors import InputError
 from model.evaluation.scores import LevelScores
+from model.layers import unit
 from model.parser import SpacyParser
 from model.presets import CLIP
 from model.text_features import TextFeaturizer
@@ -23,6 +24,7 @@ from model.training.dataset import CaptionedVideo
 from model.training.fit import vocabularies_of
 from model.training.objective import mcsan_matcher
 from model.training.run import video_text
+from model.training.unfrozen import UnfrozenMatcher
 from model.training.validation import level_scores
 from tests.two_towers import write_clip, write_siglip
 
@@ -89,11 +91,16 @@ def test_before_training_the_global_level_is_zero_shot_search(tmp_path: Path, pa
     preset = run._on_top_of(SMALL, tower, Path("features.h5"))
     preset = replace(preset, model=replace(preset.model, feature_dim=tower.feature_dim))
     torch.manual_seed(0)
-    model = mcsan_matcher(preset, data, vocabularies_of(data, preset.train)).model.eval()
-    found = level_scores(model, data)
-    assert found.block(0, len(CAPTIONS))["global"] == pytest.approx(
-        expected.block(0, len(CAPTIONS))["global"], abs=1e-5
-    )
+    matcher = mcsan_matcher(preset, data, vocabularies_of(data, preset.train)).eval()
+    found = level_scores(matcher.model, data)
+    wanted = expected.block(0, len(CAPTIONS))["global"]
+    assert found.block(0, len(CAPTIONS))["global"] == pytest.approx(wanted, abs=1e-5)
+    unfrozen = UnfrozenMatcher(matcher, TwoTowerSentences(tower), preset.text_rate).eval()
+    with torch.inference_mode():
+        vectors = unfrozen.encode_text(unfrozen.collate_text(data.texts))
+        videos = unfrozen.encode_video(data.features, data.frame_mask)
+        scores = unfrozen.model.level_scores(unit(videos), unit(vectors))
+    assert scores["global"].T.numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 def test_other_features_are_refused(tmp_path: Path) -> None:

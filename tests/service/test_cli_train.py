@@ -134,6 +134,7 @@ def test_each_bad_input_is_one_sentence(weights: Path, tmp_path: Path) -> None:
         weights,
     )
     refused("Training from --videos needs --backbone-weights", "train", captions, "--videos", tmp_path)
+    refused("--unfreeze-text needs captions", "train", captions, "--videos", tmp_path, "--unfreeze-text")
     captions.write_text(captions.read_text() + '\n{"video": "g"')
     refused("c.jsonl, line 7: not valid JSON")
     write_captions(captions, {name: [f"a {name}"] for name in "abcde"})

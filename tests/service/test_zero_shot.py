@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 from fastapi.testclient import TestClient
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from model import presets
@@ -116,8 +117,9 @@ def test_without_its_weights_nothing_starts(built_world: World, tmp_path: Path, 
         assert refused.exit_code == 1 and refused.stderr.strip().endswith(f"Run: quartet prepare {NAME}")
 
 
+@pytest.mark.parametrize("unfreeze", [(), ("--unfreeze-text",)])
 def test_training_on_top_and_back_into_the_index(
-    built_world: World, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+    built_world: World, tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, unfreeze: tuple[str, ...]
 ) -> None:
     small = replace(
         presets.CLIP,
@@ -131,11 +133,17 @@ def test_training_on_top_and_back_into_the_index(
     lines = [{"video": name, "captions": [text, f"the {name} one"]} for name, text in built_world.texts.items()]
     captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     out, library = tmp_path / "mine", tmp_path / "library"
-    trained = run("train", captions, "--videos", built_world.videos, "--model", "some/clip", "--out", out)
+    train = ("train", captions, "--videos", built_world.videos, "--model", "some/clip", "--out", out)
+    trained = run(*train, *unfreeze)
     assert trained.exit_code == 0, trained.output
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert config["backbone"]["two_tower"] == "some/clip" and config["sentence_encoder"].startswith("two-tower")
+    assert ("with it the text tower of some/clip" in config["note"]) == bool(unfreeze)
     assert (out / "model.safetensors").stat().st_size < 1_000_000  # the two-tower model is named, not copied
+    kept = {name.split(".")[0] for name in load_file(out / "model.safetensors")}
+    assert kept == ({"model", "text_tower"} if unfreeze else {"model"})
+    other = run(*train, *(() if unfreeze else ("--unfreeze-text",)))
+    assert other.exit_code == 1 and f"unfreeze_text was {bool(unfreeze)}, not {not unfreeze}" in other.stderr
     indexed = run("index", built_world.videos, "--library", library, "--model", out)
     assert indexed.exit_code == 0, indexed.output
     found = run("search", "a red square", "--library", library, "--model", out)
