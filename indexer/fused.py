@@ -58,6 +58,17 @@ def compiled(rows: int, wait: bool = False) -> ModuleType | None:
     return future.result() if future.done() and future.exception() is None else None
 
 
+def prepare(gallery: object) -> None:
+    """Compile now, for a process that will keep asking, if the scans of `gallery` are worth it.
+
+    Beside searches it takes longer, and takes Python's lock from them: a search may then last half a second.
+    """
+    from indexer.gallery import Gallery
+
+    if isinstance(gallery, Gallery) and gallery.resident.device == "cpu" and len(gallery) >= _LARGE:
+        _compilation().exception()  # that it failed is told by `_report`
+
+
 @cache
 def _compilation() -> Future[ModuleType]:
     # A thread of its own: no search may wait for it.

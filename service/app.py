@@ -28,6 +28,10 @@ levels: global, entity, action and relation. Errors are problem documents (RFC 9
 requests carry it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 
 
+def _opened(settings: Settings, encoder: Encoder | None) -> Engine:
+    return Engine.open(settings, encoder, serving_encoder).prepare()
+
+
 def create_app(
     settings: Settings | None = None, encoder: Encoder | None = None, engine: Engine | None = None
 ) -> FastAPI:
@@ -41,7 +45,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = await asyncio.to_thread(Engine.open, settings, encoder, serving_encoder) if engine is None else engine
+        opened = await asyncio.to_thread(_opened, settings, encoder) if engine is None else engine
         app.state.jobs = Jobs(settings, opened.refresh)
         app.state.engine = opened
         yield

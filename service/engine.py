@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from indexer.fused import prepare
 from indexer.library import Library
 from indexer.served import Served
 from indexer.untrusted import decode_untrusted
@@ -89,6 +90,13 @@ class Engine:
             engine = cls(library, used, settings)
             on_failure.pop_all()
         return engine
+
+    def prepare(self) -> Self:
+        """Do now what the first of many searches would wait for. Returns the engine."""
+        generation = self.live.current()
+        for gallery in (generation.clips, generation.captions):
+            prepare(gallery)
+        return self
 
     @property
     def spec(self) -> EncoderSpec:

@@ -70,7 +70,7 @@ def run_server(settings: Settings) -> None:
     from service.server import checked, make_server
 
     settings = checked(settings)
-    engine = Engine.open(settings, load=serving_encoder)
+    engine = Engine.open(settings, load=serving_encoder).prepare()
     configure(settings)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(

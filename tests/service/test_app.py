@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,3 +178,23 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert Settings().library == Path("/data/library")
     assert Settings().batch_size == 8
     assert Settings(batch_size=4).batch_size == 4
+
+
+def test_an_engine_that_serves_compiles_scans_that_are_worth_it(
+    built_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Future[None]] = []
+
+    @cache
+    def compilation() -> Future[None]:
+        begun.append(Future())
+        begun[-1].set_result(None)
+        return begun[-1]
+
+    monkeypatch.setattr("indexer.fused._compilation", compilation)
+    settings = Settings(library=built_world.library)
+    with closing(Engine.open(settings, FakeEncoder()).prepare()):
+        assert not begun
+    monkeypatch.setattr("indexer.fused._LARGE", 3)
+    with closing(Engine.open(settings, FakeEncoder()).prepare()):
+        assert begun
