@@ -123,9 +123,9 @@ class Engine:
 
     def close(self) -> None:
         """Stop the workers and close the library. Idempotent."""
+        self._pool.close()  # first: batches in hand still need the encoder
         if isinstance(self._encoder, EncoderProcesses):
             self._encoder.close()
-        self._pool.close()
         self.live.close()
         self.library.close()
 
