@@ -27,6 +27,7 @@ from model.errors import ModelError, QuartetError
 from model.levels import Vectors
 from model.parse import Attributes
 from service.encoding import as_queries
+from service.settled import settle
 
 LOG = logging.getLogger(__name__)
 
@@ -234,6 +235,7 @@ def _serve(pipe: Connection, load: Load, count: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         encoder = _loaded(load, count)
+        settle()
         reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
         pipe.send(_Known(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
         queries = partial(_encode_queries, encoder, pipe)

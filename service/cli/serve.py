@@ -68,6 +68,7 @@ def run_server(settings: Settings) -> None:
     from service.logs import configure
     from service.models import serving_encoder
     from service.server import checked, make_server
+    from service.settled import settle
 
     settings = checked(settings)
     engine = Engine.open(settings, load=serving_encoder).prepare()
@@ -78,6 +79,7 @@ def run_server(settings: Settings) -> None:
         f"http://{shown}:{settings.port} (API reference: /docs). Ctrl-C stops it."
     )
     server = make_server(create_app(settings, engine=engine), settings)
+    settle()
     try:
         server.run()
     except KeyboardInterrupt:
