@@ -63,7 +63,11 @@ class Recorder:
                     function(inputs)
             torch.cuda.current_stream().wait_stream(self._stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
+            # The outer one, since a recording that fails may leave its own stream the current one.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
+            ):
                 outputs = function(inputs)
         return Recorded(inputs, outputs, graph.replay)
 

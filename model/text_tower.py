@@ -142,20 +142,19 @@ class TextTower(nn.Module):
         return span_max(at_real(self.word, text.words, text.word_mask), text) * self.role(text.role)
 
 
+GRAPH_INPUTS = {
+    "sentence": "Bc", "words": "BMd", "word_mask": "BM", "spans": "BKS", "span_mask": "BKS", "role": "BK",
+    "node_mask": "BK", "adjacency": "BKK",
+}  # fmt: skip
+"""Dimensions of `TextTensors.tensors`, as `Graphed` takes them."""
+
+
 def graphed(tower: TextTower, recorder: Callable[..., Recorded] | None = None) -> Graphed:
-    """A tower that has no words of its own, by CUDA graphs: `TextTensors.tensors` -> (B, d_l) in the order of levels."""
+    """A tower without words of its own, by CUDA graphs: `TextTensors.tensors` to (B, d_l) for each level."""
 
     def levels(text: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         vectors = tower(TextTensors(**text, tokens=()))
         return tuple(vectors[name] for name in LEVEL_NAMES)
 
-    return Graphed(
-        levels,
-        inputs={
-            "sentence": "Bc", "words": "BMd", "word_mask": "BM", "spans": "BKS", "span_mask": "BKS", "role": "BK",
-            "node_mask": "BK", "adjacency": "BKK",
-        },
-        outputs=("Bg",) + 3 * ("Bl",),
-        largest={"B": 64, "M": 64, "K": 32, "S": 16},
-        recorder=recorder,
-    )  # fmt: skip
+    largest = {"B": 64, "M": 64, "K": 32, "S": 16}
+    return Graphed(levels, GRAPH_INPUTS, ("Bg",) + 3 * ("Bl",), largest, recorder=recorder)

@@ -197,3 +197,14 @@ def test_the_levels_are_the_same(config: object, device: str, monkeypatch: pytes
         for name in LEVEL_NAMES:
             torch.testing.assert_close(found[name].cpu(), expected[name][chosen], atol=1e-5, rtol=0)
     assert len(own) == 3 and not own.failed  # a caption of 100 words is too long for one
+
+
+@torch.inference_mode()
+def test_no_step_of_the_levels_asks_for_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors of the device "meta" have none, as there are none for the processor while a graph is recorded."""
+    tower = model_of(SWITCHED).to("meta").text
+    text = collate(CAPTIONS).to("meta")
+    with pytest.raises((NotImplementedError, RuntimeError), match="nonzero"):
+        tower(text)
+    monkeypatch.setattr(layers, "skips_padding", lambda x: False)
+    assert {name: len(rows) for name, rows in tower(text).items()} == dict.fromkeys(LEVEL_NAMES, len(CAPTIONS))
