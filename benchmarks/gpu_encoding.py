@@ -56,13 +56,13 @@ def _two_tower(name: str, folder: Path, device: torch.device, recorder: Recorder
 
     tower = TwoTower(folder)
     asked = {n: [_initials(text) for _ in range(n) for text in QUERY] for n in QUERIES}
-    pictures, texts = tower.features(_clips(1))[0], tower.texts(asked[1])
+    pictures, texts = tower.features(_clips(1))[0], tower.texts(asked[QUERIES[0]])
     tower.to(str(device))
     yield from _pictures(name, tower.features, pictures, device)
     plain = {n: (lambda own=own: tower.texts(own)) for n, own in asked.items()}
     note = f"{len(QUERY)} texts each, unparsed"
     found = yield from _queries(name, plain, device, note)
-    yield Row(f"{name}, texts agree with the CPU", agreement(texts, found[1]), "lowest cosine")
+    yield Row(f"{name}, texts agree with the CPU", agreement(texts, found[QUERIES[0]]), "lowest cosine")
     if device.type == "cuda" or recorder is not None:
         tower.use_graphs(recorder)
         yield from _with_graphs(name, tower._graphed, plain, found, device)
@@ -75,7 +75,7 @@ def _minilm(device: torch.device, recorder: Recorder | None) -> Iterator[Row]:
         return (bert(**tokens).last_hidden_state[:, 0],)
 
     tokens = {n: made_models.minilm_tokens(n) for n in QUERIES}
-    yield from _texts("MiniLM", bert, read, tokens, dict.fromkeys(tokens[1], "BL"), device, recorder)
+    yield from _texts("MiniLM", bert, read, tokens, dict.fromkeys(tokens[QUERIES[0]], "BL"), device, recorder)
 
 
 def _levels(device: torch.device, recorder: Recorder | None) -> Iterator[Row]:
@@ -101,7 +101,7 @@ def _texts(
 ) -> Iterator[Row]:
     """Rows of a network of which `read` makes vectors (N, d)."""
     with torch.inference_mode():
-        here = read(inputs[32])[0]
+        here = read(inputs[max(inputs)])[0]
     network.to(device)
 
     @torch.inference_mode()
@@ -110,7 +110,7 @@ def _texts(
 
     plain = {n: (lambda own=own: plainly(own)) for n, own in inputs.items()}
     found = yield from _queries(name, plain, device, "a text each")
-    yield Row(f"{name} agrees with the CPU", agreement(here, found[32]), "lowest cosine")
+    yield Row(f"{name} agrees with the CPU", agreement(here, found[max(inputs)]), "lowest cosine")
     if device.type == "cuda" or recorder is not None:
         graphed = Graphed(read, dims, ("Bd",), dict.fromkeys("BLMKS", 64), recorder=recorder)
         calls = {n: (lambda own=own: graphed(own, device)[0].cpu()) for n, own in inputs.items()}
