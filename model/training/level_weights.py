@@ -27,8 +27,9 @@ PULL = 0.01
 def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tensor:
     """Log-weights (L,), with mean 0, of the levels: they minimise symmetric InfoNCE of the weighted mean of the scores.
 
-    Text i describes video owner[i]; a video of several clips has the best of them at each level. Where a text lacks a level, the others take its weight. The temperature is fitted
-    beside the weights. Deterministic: L-BFGS from equal weights.
+    Text i describes video owner[i]; a video of several clips has the best of them at each level. Where a text lacks a
+    level, the others take its weight. The temperature is fitted beside the weights. Deterministic: L-BFGS from equal
+    weights.
     """
     rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
     queries = {name: vectors[rows] for name, vectors in levels.text_queries.items()}
