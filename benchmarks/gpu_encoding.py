@@ -55,7 +55,7 @@ def _two_tower(name: str, folder: Path, device: torch.device, recorder: Recorder
     from model.clip_model import TwoTower
 
     tower = TwoTower(folder)
-    asked = {n: [_initials(text) for _ in range(n) for text in QUERY] for n in QUERIES}
+    asked = {n: [initials(text) for _ in range(n) for text in QUERY] for n in QUERIES}
     pictures, texts = tower.features(_clips(1))[0], tower.texts(asked[QUERIES[0]])
     tower.to(str(device))
     yield from _pictures(name, tower.features, pictures, device)
@@ -184,7 +184,7 @@ def _in_little_memory(
     )
 
 
-def _initials(text: str) -> str:
+def initials(text: str) -> str:
     """A text of as many tokens as a published tokenizer would make of it: the one here knows letters only."""
     return " ".join(word[0] for word in text.split())
 

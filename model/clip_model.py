@@ -109,7 +109,9 @@ class TwoTower:
     def _prepare(self, frames: Frames) -> dict[str, Tensor]:
         """The model's own preparation of the frames of one clip, done on the device."""
         images = upload(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2), self.device)
-        inputs = self.images(images=list(images), return_tensors="pt", device=self.device)
+        inputs = self.images(
+            images=list(images), input_data_format="channels_first", return_tensors="pt", device=self.device
+        )
         return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
 
     @torch.inference_mode()

@@ -40,6 +40,16 @@ def clips() -> list[Frames]:
     return [rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
 
 
+def test_a_picture_of_one_pixel_is_one(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    """Not one of one channel, nor one that transformers has to wonder about."""
+    tower = TwoTower(folders["clip"])
+    grey = np.full((1, 1, 1, 3), 90, np.uint8)
+    wide = np.full((1, 40, 40, 3), 90, np.uint8)
+    with caplog.at_level("WARNING", logger="transformers"):
+        torch.testing.assert_close(*tower.features([grey, wide]))
+    assert "ambiguous" not in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["clip", "siglip", "sentence-transformers"])
 def test_vectors_are_those_of_transformers(folders: dict[str, Path], kind: str) -> None:
     tower = TwoTower(folders[kind])
