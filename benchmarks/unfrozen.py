@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.gpu_check import TWO_TOWERS
+from benchmarks.made_models import TWO_TOWERS
 from benchmarks.training import PARTS, made_data, measure
 from model.clip_model import TwoTower
 from model.clip_sentences import TwoTowerSentences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,8 @@ from model.levels import LevelSpec
 
 if TYPE_CHECKING:
     import torch
+
+_log = logging.getLogger(__name__)
 
 
 class Products(Protocol):
@@ -93,7 +96,17 @@ def make_resident(segments: Sequence[Segment], device: str) -> Resident:
 
     wanted = sum(2 * len(segment) * segment.dim(name) for segment in segments for name in segment.bounds)
     free, _ = torch.cuda.mem_get_info(device)
-    return Halves(segments, device) if wanted <= free // 2 else MappedCodes(segments)
+    # PyTorch keeps what was given back to it, such as the rows of an earlier generation, for whatever comes next.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if wanted <= free // 2:
+        return Halves(segments, device)
+    _log.warning(
+        "The CPU searches, not %s: %.1f GB of vectors are more than half of the %.1f GB that are free there.",
+        device,
+        wanted / 1e9,
+        free / 1e9,
+    )
+    return MappedCodes(segments)
 
 
 def _present(segments: Sequence[Segment], device: str) -> list[torch.Tensor]:

@@ -80,8 +80,8 @@ class Backbone(nn.Module):
         return self.net((images.float() / 255 - self.mean) / self.std).flatten(1)
 
     def prepare(self, frames: Frames) -> Tensor:
-        """The frames of one clip, (T, H, W, 3) uint8, as network input: (T, 3, *image_size) uint8."""
-        images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        """The frames of one clip, (T, H, W, 3) uint8, as network input on its device: (T, 3, *image_size) uint8."""
+        images = upload(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2), self.mean.device)
         height, width = self.config.image_size
         if self.config.resize == "stretch":
             return transform.resize(images, [height, width], antialias=True)
@@ -97,8 +97,9 @@ class Backbone(nn.Module):
         device = self.mean.device
         if self._batches is None or self._batches.device != device:
             self._batches = FittingBatches(device, batch_size)
-        forward = in_half_precision(lambda rows: self(upload(rows, device)), device)
-        return list(self._batches(forward, images).cpu().split([len(frames) for frames in clips]))
+        return list(
+            self._batches(in_half_precision(self, device), images).cpu().split([len(frames) for frames in clips])
+        )
 
     def load_weights(self, path: Path) -> None:
         """Read a torchvision state dict (safetensors or .pth); the head's own entries are ignored.

@@ -54,6 +54,8 @@ _CODE = 1
 class ClipEncoder:
     """See the module, and `model/encoder.py` for the protocol. `name` is shown to people and kept in libraries.
 
+    `cuda_graphs`: read texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU.
+
     Raises ModelError if the folder holds no such model.
     """
 
@@ -64,11 +66,14 @@ class ClipEncoder:
         device: str = "cpu",
         parser: CaptionParser | None = None,
         prompts: Prompts | None = None,
+        cuda_graphs: bool = False,
     ) -> None:
         from model.parser import SpacyParser
 
         self.device = device
         self.tower = TwoTower(folder, device)
+        if cuda_graphs:
+            self.tower.use_graphs()
         self.parser = parser or SpacyParser()
         self.prompts = prompts or Prompts()
         dim = self.tower.feature_dim

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from model.cuda_graphs import Graphed, Recorded
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.errors import ModelError
@@ -69,7 +70,20 @@ class TwoTower:
         self.device = torch.device(device)
         self.net.to(self.device)
         self._batches = FittingBatches(self.device)
+        self._graphed: Graphed | None = None
         return self
+
+    def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
+        """From now on, until `to`, read texts by CUDA graphs (`recorder` makes them)."""
+        names = list(self.tokens(["a"]))
+        self._graphed = Graphed(
+            self._read,
+            inputs=dict.fromkeys(names, "BL"),
+            outputs=("Bd", "BLe"),
+            largest={"B": TEXTS, "L": self.max_tokens},
+            padding={"input_ids": self.tokenizer.pad_token_id or 0},
+            recorder=recorder,
+        )
 
     def _centre(self) -> float:
         scale, bias = getattr(self.net, "logit_scale", None), getattr(self.net, "logit_bias", None)
@@ -95,7 +109,9 @@ class TwoTower:
     def _prepare(self, frames: Frames) -> dict[str, Tensor]:
         """The model's own preparation of the frames of one clip, done on the device."""
         images = upload(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2), self.device)
-        inputs = self.images(images=list(images), return_tensors="pt", device=self.device)
+        inputs = self.images(
+            images=list(images), input_data_format="channels_first", return_tensors="pt", device=self.device
+        )
         return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
 
     @torch.inference_mode()
@@ -108,7 +124,7 @@ class TwoTower:
         vectors = torch.empty(len(texts), 0)
         for start in range(0, len(order), TEXTS):
             chosen = order[start : start + TEXTS]
-            rows = self.read(self.tokens([texts[i] for i in chosen])).pooler_output.float().cpu()
+            rows = self.vectors(self.tokens([texts[i] for i in chosen]))[0].float().cpu()
             if start == 0:
                 vectors = rows.new_empty(len(texts), rows.shape[1])
             vectors[chosen] = rows
@@ -124,6 +140,14 @@ class TwoTower:
             return_tensors="pt",
         )
         return {name: value for name, value in tokens.items() if name in _TEXT_INPUTS}
+
+    def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """What `read` gives, (N, feature_dim) and (N, L, _), without gradients; by a CUDA graph where they are used."""
+        return self._read(tokens) if self._graphed is None else self._graphed(tokens, self.device)
+
+    def _read(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        output = self.read(tokens)
+        return output.pooler_output, output.last_hidden_state
 
     def read(self, tokens: Mapping[str, Tensor]) -> Any:
         """What the text tower makes of `tokens`: `pooler_output` (N, feature_dim) and `last_hidden_state` (N, L, _)."""

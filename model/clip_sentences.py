@@ -36,7 +36,15 @@ class TwoTowerSentences:
 
     def forward(self, batches: Sequence[TokenBatch]) -> list[TextStates]:
         """States of what `tokenize` made, in the order of the texts that it was given."""
-        return text_states(batches, lambda batch: self.vectors(batch.tokens))
+        return text_states(batches, self._forward)
+
+    def _forward(self, batch: TokenBatch) -> tuple[Tensor, ...]:
+        sentences, states = self.tower.vectors(batch.tokens)
+        return sentences, self._project(states)
+
+    def use_graphs(self) -> None:
+        """From now on `forward` uses CUDA graphs."""
+        self.tower.use_graphs()
 
     def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors (B, dim) of sentences, of any length, and (B, L, dim) of their tokens, with gradients."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from model.encoder import Frames
+from model.errors import ModelError
 from model.levels import Vectors
 
 BATCH = {"cpu": 64, "cuda": 512}
@@ -37,19 +38,34 @@ def in_half_precision(
 def in_one_batch_or_apart(
     encode: Callable[[Sequence[Frames]], Vectors], clips: Sequence[Frames], device: str
 ) -> Vectors:
-    """`encode` of clips in one call on a GPU, and of one clip after the other on a CPU.
+    """`encode` of clips in one call on a GPU, in smaller ones where its memory runs out, and one by one on a CPU.
 
     The last digits of a matrix product depend on how many rows it has. A CPU gains little by larger batches, and apart
     a clip has the same vectors, bit for bit, whatever else is encoded and wherever: libraries can be compared.
+    Raises ModelError if a GPU has no memory for one clip.
     """
-    if not device.startswith("cpu"):
+    if device.startswith("cpu"):
+        return _joined([encode([frames]) for frames in clips])
+    try:
         return encode(clips)
-    alone = [encode([frames]) for frames in clips]
-    return {level: np.concatenate([each[level] for each in alone]) for level in alone[0]}
+    except torch.OutOfMemoryError as error:
+        if len(clips) == 1:
+            raise ModelError(
+                f"{device} has too little free memory for one clip of {len(clips[0])} frames of "
+                f"{clips[0].shape[2]}x{clips[0].shape[1]} pixels. End what else uses it, or give the device cpu."
+            ) from error
+    # Only now has what failed let go of its memory.
+    torch.cuda.empty_cache()
+    half = len(clips) // 2
+    return _joined([in_one_batch_or_apart(encode, part, device) for part in (clips[:half], clips[half:])])
+
+
+def _joined(parts: Sequence[Vectors]) -> Vectors:
+    return {level: np.concatenate([part[level] for part in parts]) for level in parts[0]}
 
 
 def upload(images: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the CPU on `device`; to a GPU through pinned memory, beside what the GPU is computing."""
+    """A tensor of the CPU on `device`; to a GPU through pinned memory, without waiting for what that is computing."""
     if device.type != "cuda":
         return images.to(device)
     return images.pin_memory().to(device, non_blocking=True)
@@ -73,11 +89,12 @@ class FittingBatches:
             part = rows[start : start + self.size]
             try:
                 done.append(function(part))
+                start += len(part)
+                continue
             except torch.OutOfMemoryError:
                 if len(part) == 1:
                     raise
-                self.size = len(part) // 2
-                torch.cuda.empty_cache()
-                continue
-            start += len(part)
+            # Only now has what failed let go of its memory.
+            torch.cuda.empty_cache()
+            self.size = len(part) // 2
         return torch.cat(done)

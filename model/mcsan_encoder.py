@@ -9,6 +9,7 @@ import torch
 
 from model.checkpoint import load_checkpoint
 from model.concepts import ConceptHead, ConceptReader
+from model.cuda_graphs import Graphed
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.errors import ModelError
@@ -19,6 +20,7 @@ from model.parse import Attributes, CaptionParser, ParsedCaption, readable
 from model.prepared import MODELS_FOLDER
 from model.sentence import TextStates, TokenBatch
 from model.text_features import TextFeatures, TextFeaturizer, collate
+from model.text_tower import graphed
 from model.training.dataset import pad_features
 
 CONCEPT_THRESHOLD = 0.3
@@ -32,11 +34,17 @@ to be true than a word of the vocabulary at large, on which the head was trained
 class McsanEncoder:
     """Encodes clips and texts with one checkpoint: a `StagedEncoder` (`model/encoder.py`).
 
+    `cuda_graphs`: encode texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU.
     Raises ModelError if the checkpoint was trained with another parser or sentence encoder than the ones here.
     """
 
     def __init__(
-        self, folder: Path, device: str = "cpu", parser: CaptionParser | None = None, models: Path = MODELS_FOLDER
+        self,
+        folder: Path,
+        device: str = "cpu",
+        parser: CaptionParser | None = None,
+        models: Path = MODELS_FOLDER,
+        cuda_graphs: bool = False,
     ) -> None:
         from model.parser import recorded_parser
 
@@ -57,6 +65,11 @@ class McsanEncoder:
         self.backbone = checkpoint.backbone.to(device)
         sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder)
         self.featurizer = TextFeaturizer(parser, sentences)
+        self._graphed: Graphed | None = None
+        if cuda_graphs:
+            sentences.use_graphs()
+            # An embedding of words looks them up on the CPU, which no graph can hold.
+            self._graphed = graphed(self.model.text) if self.model.text.embedding is None else None
         self.spec = EncoderSpec(
             checkpoint.name,
             checkpoint.fingerprint,
@@ -101,7 +114,11 @@ class McsanEncoder:
     @torch.inference_mode()
     def text_vectors(self, features: Sequence[TextFeatures]) -> Vectors:
         """Gallery vectors of texts that are already featurised: {level: (B, d_l)}."""
-        return self._numpy(unit(self.model.text(collate(features).to(self.device))))
+        text = collate(features)
+        if self._graphed is None:
+            return self._numpy(unit(self.model.text(text.to(self.device))))
+        rows = self._graphed(text.tensors(), torch.device(self.device))
+        return self._numpy(unit(dict(zip(LEVEL_NAMES, rows, strict=True))))
 
     @torch.inference_mode()
     def text_queries(self, vectors: Vectors) -> Vectors:

@@ -16,12 +16,15 @@ _BUILT_BY = {"quartet-demo": "demo"}
 """What the bundled checkpoints call themselves in a library, and their names here."""
 
 
-def load_encoder(name_or_path: str | Path, device: str = "auto", models: Path = MODELS_FOLDER) -> Encoder:
+def load_encoder(
+    name_or_path: str | Path, device: str = "auto", models: Path = MODELS_FOLDER, cuda_graphs: bool = False
+) -> Encoder:
     """An encoder by name or by folder.
 
     A name is "demo" (the bundled checkpoint), that of a model which `quartet prepare` has put below `models`, or "fake"
     (for tests). A folder holds a checkpoint of `quartet train`, or a two-tower model as transformers writes it.
-    `device` is "cpu", "cuda", "cuda:1" ..., or "auto": a GPU where there is one.
+    `device` is "cpu", "cuda", "cuda:1" ..., or "auto": a GPU where there is one. With `cuda_graphs` texts are encoded
+    by CUDA graphs there.
     Raises ModelError if there is no such model or it cannot be loaded. Nothing is ever downloaded.
     """
     name = str(name_or_path)
@@ -35,10 +38,12 @@ def load_encoder(name_or_path: str | Path, device: str = "auto", models: Path = 
         from model.clip_encoder import ClipEncoder
 
         called = read_record(prepared).name if prepared is not None else folder.resolve().name
-        return ClipEncoder(folder, called, resolve_device(device))
+        there = resolve_device(device)
+        return ClipEncoder(folder, called, there, cuda_graphs=cuda_graphs and is_gpu(there))
     from model.mcsan_encoder import McsanEncoder
 
-    return McsanEncoder(checkpoint_folder(name, models), resolve_device(device), models=models)
+    folder, there = checkpoint_folder(name, models), resolve_device(device)
+    return McsanEncoder(folder, there, models=models, cuda_graphs=cuda_graphs and is_gpu(there))
 
 
 def name_elsewhere(name: str, models: Path = MODELS_FOLDER) -> str:
@@ -66,6 +71,11 @@ def name_of_builder(built_by: str, models: Path = MODELS_FOLDER) -> str | None:
     """The name to load a model by which a library calls `built_by`; None for a checkpoint, which has a folder only."""
     name = _BUILT_BY.get(built_by, built_by)
     return name if name in MODELS or find_prepared(models, name) is not None or name in KNOWN else None
+
+
+def is_gpu(device: str) -> bool:
+    """Whether the name of a device is that of an NVIDIA or AMD GPU."""
+    return device.startswith("cuda")
 
 
 def resolve_device(device: str) -> str:

@@ -19,15 +19,19 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from model.bert import BertOnCpu
+from model.cuda_graphs import Graphed, Recorded
 from model.errors import ModelError
 from model.levels import FloatArray
 from model.parse import ParsedCaption
 
-_TOGETHER = 1024
+_IN_MEMORY = 1024
 """Captions whose states are in memory at the same time."""
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Published SHA-256 of all-MiniLM-L6-v2's model.safetensors."""
+
+TOGETHER = 64
+"""Captions in one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,20 @@ class SentenceEncoder:
         self.tokenizer = self.model.tokenizer
         bert: Any = self.model[0].auto_model
         self._bert = BertOnCpu(bert) if BertOnCpu.supports(bert) else None
+        self._graphed: Graphed | None = None
 
-    def tokenize(self, texts: Sequence[str], batch_size: int = 64) -> list[TokenBatch]:
+    def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
+        """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
+        self._graphed = Graphed(
+            self._vectors,
+            inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
+            outputs=("Bd", "BLe"),
+            largest={"B": TOGETHER, "L": self.model.max_seq_length},
+            padding={"input_ids": self.tokenizer.pad_token_id},
+            recorder=recorder,
+        )
+
+    def tokenize(self, texts: Sequence[str], batch_size: int = TOGETHER) -> list[TokenBatch]:
         """Texts in batches of similar length, which waste no padding."""
         return [self._tokenized(places, texts) for places in by_length(texts, batch_size)]
 
@@ -150,21 +166,25 @@ class SentenceEncoder:
         """States of what `tokenize` made, in the order of the texts that it was given."""
         return text_states(batches, self._forward)
 
-    def _forward(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        tokens = {name: value.to(self.model.device) for name, value in batch.tokens.items()}
+    def _forward(self, batch: TokenBatch) -> tuple[Tensor, ...]:
+        if self._graphed is not None:
+            return self._graphed(batch.tokens, self.model.device)
+        return self._vectors({name: value.to(self.model.device) for name, value in batch.tokens.items()})
+
+    def _vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """Vectors (B, d_s) of sentences and (B, L, d_w) of their pieces."""
         if self._bert is None:
-            output = self.model(tokens)
+            pieces = self.model[0].auto_model(**tokens).last_hidden_state
         else:
-            output = {**tokens, "token_embeddings": self._bert(tokens["input_ids"], tokens["attention_mask"])}
-            for module in list(self.model)[1:]:
-                output = module(output)
+            pieces = self._bert(tokens["input_ids"], tokens["attention_mask"])
+        output = {**tokens, "token_embeddings": pieces}
+        for module in list(self.model)[1:]:
+            output = module(output)
         return output["sentence_embedding"], output["token_embeddings"]
 
 
 @torch.inference_mode()
-def text_states(
-    batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, Tensor]]
-) -> list[TextStates]:
+def text_states(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, ...]]) -> list[TextStates]:
     """States of tokenized texts, in the order that they had before they were put into batches.
 
     forward  sentence vectors (B, d_s) of any length and vectors of the pieces (B, L, d_w) of a batch
@@ -182,8 +202,8 @@ def encoded(sentences: Sentences, captions: Sequence[ParsedCaption]) -> list[Enc
     """Vectors of captions, in their order."""
     found: list[EncodedText] = []
     # States are several times as large as what is kept of them.
-    for start in range(0, len(captions), _TOGETHER):
-        some = captions[start : start + _TOGETHER]
+    for start in range(0, len(captions), _IN_MEMORY):
+        some = captions[start : start + _IN_MEMORY]
         states = sentences.forward(sentences.tokenize([caption.text for caption in some]))
         found += [own.of(caption) for own, caption in zip(states, some, strict=True)]
     return found

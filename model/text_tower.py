@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from model.config import ModelConfig
+from model.cuda_graphs import Graphed, Recorded
 from model.layers import RelationEncoder, at_real, masked_mean
+from model.levels import LEVEL_NAMES
 from model.parse import ROLES
 from model.words import WordEmbedding
 
@@ -36,9 +38,13 @@ class TextTensors:
     adjacency: Tensor
     tokens: tuple[tuple[str, ...], ...] = field(kw_only=True)
 
-    def to(self, device: torch.device | str) -> Self:
+    def tensors(self) -> dict[str, Tensor]:
+        """All but the words themselves, by name."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved: dict[str, Any] = {n: v.to(device) for n, v in values.items() if isinstance(v, Tensor)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+    def to(self, device: torch.device | str) -> Self:
+        moved: dict[str, Any] = {name: value.to(device) for name, value in self.tensors().items()}
         return replace(self, **moved)
 
     @property
@@ -134,3 +140,21 @@ class TextTower(nn.Module):
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
         return span_max(at_real(self.word, text.words, text.word_mask), text) * self.role(text.role)
+
+
+GRAPH_INPUTS = {
+    "sentence": "Bc", "words": "BMd", "word_mask": "BM", "spans": "BKS", "span_mask": "BKS", "role": "BK",
+    "node_mask": "BK", "adjacency": "BKK",
+}  # fmt: skip
+"""Dimensions of `TextTensors.tensors`, as `Graphed` takes them."""
+
+
+def graphed(tower: TextTower, recorder: Callable[..., Recorded] | None = None) -> Graphed:
+    """A tower without words of its own, by CUDA graphs: `TextTensors.tensors` to (B, d_l) for each level."""
+
+    def levels(text: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        vectors = tower(TextTensors(**text, tokens=()))
+        return tuple(vectors[name] for name in LEVEL_NAMES)
+
+    largest = {"B": 64, "M": 64, "K": 32, "S": 16}
+    return Graphed(levels, GRAPH_INPUTS, ("Bg",) + 3 * ("Bl",), largest, recorder=recorder)

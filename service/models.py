@@ -35,7 +35,7 @@ def open_encoder(settings: Settings) -> Encoder:
     """
     from model.registry import load_encoder
 
-    return load_encoder(chosen_model(settings), device=settings.device, models=settings.models)
+    return load_encoder(chosen_model(settings), settings.device, settings.models, settings.cuda_graphs)
 
 
 def chosen_model(settings: Settings) -> str:

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     )
     models: Path = Field(default=MODELS_FOLDER, description="Folder where `quartet prepare` keeps models.")
     device: str = Field(default="auto", description="Device of the model: auto, cpu, cuda or cuda:N.")
+    cuda_graphs: bool = Field(
+        default=False, description="On a GPU, encode queries by CUDA graphs, recorded as lengths first come."
+    )
     roots: Folders = Field(
         default={}, description="Where named roots of the videos lie here: NAME=PATH, several separated by commas."
     )

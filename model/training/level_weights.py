@@ -1,4 +1,4 @@
-"""Weights of the levels in the fused score, fitted to validation data.
+"""Weights of the levels in the fused score, fitted to validation data or, by `quartet evaluate`, to any captions.
 
 Where levels learn by themselves (`LossConfig.fused_ranking == 0`), nothing in training says how much each is worth, and
 training scores could not: a level that has memorised its training pairs looks perfect on them. Four numbers fitted on
@@ -27,14 +27,17 @@ PULL = 0.01
 def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tensor:
     """Log-weights (L,), with mean 0, of the levels: they minimise symmetric InfoNCE of the weighted mean of the scores.
 
-    Text i describes video owner[i]. Where a text lacks a level, the others take its weight. The temperature is fitted
-    beside the weights. Deterministic: L-BFGS from equal weights.
+    Text i describes video owner[i]; a video of several clips has the best of them at each level. Where a text lacks a
+    level, the others take its weight. The temperature is fitted beside the weights. Deterministic: L-BFGS from equal
+    weights.
     """
     rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
     queries = {name: vectors[rows] for name, vectors in levels.text_queries.items()}
-    by_level, has = replace(levels, text_queries=queries).clip_scores(0, len(rows))
+    by_level = replace(levels, text_queries=queries, ablations=False).block(0, len(rows))
+    has = [queries[name].any(axis=1, keepdims=True) for name in levels.levels]
+    present = torch.from_numpy(np.stack(has))  # (L, T, 1)
     scores = torch.from_numpy(np.stack([by_level[name] for name in levels.levels])).double()  # (L, T, V)
-    present = torch.from_numpy(np.stack([has[name] for name in levels.levels]))  # (L, T, 1)
+    scores.masked_fill_(~present, 0.0)
     own = torch.from_numpy(owner[rows])
     log_weights = torch.zeros(len(scores), 1, 1, dtype=torch.float64, requires_grad=True)
     log_temperature = torch.tensor(math.log(0.05), dtype=torch.float64, requires_grad=True)

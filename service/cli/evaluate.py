@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from model.errors import InputError, VideoError
-from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
+from service.cli.common import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    WeightsOption,
+    console,
+    library_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from model.evaluation.scores import ScoreSource
+    from model.evaluation.scores import LevelScores
     from model.training.dataset import CaptionedVideo
     from service.settings import Settings
 
@@ -34,6 +42,9 @@ ReportOption = Annotated[
     Path | None,
     typer.Option(help="Write results.json, results.md and report.html into this folder.", show_default=False),
 ]
+FitOption = Annotated[
+    bool, typer.Option("--fit-weights", help="Also print the weights of the levels that fit these captions best.")
+]
 ExamplesOption = Annotated[int, typer.Option(min=0, max=200, help="Queries that the report shows with pictures.")]
 
 
@@ -46,6 +57,8 @@ def evaluate(
     test_list: TestListOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    weights: WeightsOption = None,
+    fit_weights: FitOption = False,
     report: ReportOption = None,
     examples: ExamplesOption = 12,
 ) -> None:
@@ -58,11 +71,20 @@ def evaluate(
     [dim]quartet evaluate quartet-demo/captions.jsonl --library quartet-demo/library --report report[/]
 
     [dim]quartet evaluate captions.jsonl --split test --features features.h5 --model runs/mine[/]
+
+    Weights are fitted to some captions and measured on others:
+
+    [dim]quartet evaluate captions.jsonl --split val --library my-library --fit-weights[/]
+
+    [dim]quartet evaluate captions.jsonl --split test --library my-library --weights global=1.9,entity=0.4[/]
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from model.evaluation.assessment import Subject, assess
     from model.evaluation.report import markdown, write_report
+    from model.levels import resolve_weights
     from model.training.readers import read_captions
 
     if videos is not None and features is None:
@@ -83,12 +105,25 @@ def evaluate(
         [caption for video in captioned for caption in video.captions],
         np.repeat(np.arange(len(captioned)), [len(video.captions) for video in captioned]),
     )
+    scores = measured.scores
+    if weights:
+        resolved = resolve_weights(scores.specs, weights)
+        scores = replace(scores, specs=[replace(spec, weight=resolved[spec.name]) for spec in scores.specs])
     with console().status("Ranking"):
-        assessment = assess(measured.scores, subject, examples)
+        assessment = assess(scores, subject, examples)
     typer.echo(markdown(assessment))
+    if fit_weights:
+        from model.training.level_weights import fit_level_weights
+
+        with console().status("Fitting weights"):
+            fitted = fit_level_weights(scores, subject.owner).exp().tolist()
+        given = ",".join(f"{name}={weight:.3g}" for name, weight in zip(scores.levels, fitted, strict=True))
+        typer.echo(f"\nFitted to these captions, to be measured on others: --weights {given}")
     if report is not None:
         files = ", ".join(path.name for path in captions)
         about = {**measured.about, "captions": files, "split": split or "all"}
+        if weights:
+            about["weights"] = ", ".join(f"{name} {weight:g}" for name, weight in resolved.items())
         for path in write_report(report, assessment, about, measured.picture):
             typer.echo(f"Wrote {path}.", err=True)
 
@@ -97,7 +132,7 @@ def evaluate(
 class _Measured:
     """Scores of all captions against all videos, what they are of, and pictures of the videos by number."""
 
-    scores: ScoreSource
+    scores: LevelScores
     about: dict[str, str]
     picture: Callable[[int], bytes | None]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from indexer import codes, exact, fused
+from indexer import codes, exact, fused, resident
 from indexer.gallery import Change, Gallery, open_gallery, write_gallery
 from indexer.question import ask
 from indexer.resident import Halves, MappedCodes, make_resident
@@ -224,12 +224,22 @@ def test_a_process_that_keeps_asking_compiles(
         fused._compilation.cache_clear()
 
 
-def test_a_gpu_without_room_leaves_the_scan_to_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_room_leaves_the_scan_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     rng = np.random.default_rng(9)
     specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
     segments = in_memory(tmp_path / "g", specs, random_vectors(rng, specs, 100)).segments
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2 * 2 * 16 * 4 * 100 - 1, 10**9))
+    wanted = 2 * 16 * 4 * 100
+    # Half of the free memory is enough; what PyTorch has and does not use is free too.
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (wanted, 10**9))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: wanted + 7)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 8)
     assert isinstance(make_resident(segments, "cuda"), MappedCodes)
+    assert "The CPU searches, not cuda" in caplog.text
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 7)
+    monkeypatch.setattr(resident, "Halves", lambda segments, device: device)
+    assert make_resident(segments, "cuda") == "cuda"
 
 
 def test_codes_stand_for_their_rows() -> None:

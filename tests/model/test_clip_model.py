@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from torch.nn import functional as fn
 from transformers import AutoModel, AutoProcessor
 
 from model.clip_model import CLIP_CENTRE, TwoTower
-from model.device import FittingBatches, in_half_precision
+from model.device import FittingBatches, in_half_precision, in_one_batch_or_apart
 from model.encoder import Frames
 from model.errors import ModelError
+from model.levels import Vectors
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
 TEXTS = ["a dog", "two men are riding horses over the grass, and a third one watches them from far away", "Ball!", ""]
@@ -37,6 +38,16 @@ def clips() -> list[Frames]:
     rng = np.random.default_rng(0)
     shapes = ((1, 48, 100), (19, 40, 60), (3, 90, 37))
     return [rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
+
+
+def test_a_picture_of_one_pixel_is_one(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    """Not one of one channel, nor one that transformers has to wonder about."""
+    tower = TwoTower(folders["clip"])
+    grey = np.full((1, 1, 1, 3), 90, np.uint8)
+    wide = np.full((1, 40, 40, 3), 90, np.uint8)
+    with caplog.at_level("WARNING", logger="transformers"):
+        torch.testing.assert_close(*tower.features([grey, wide]))
+    assert "ambiguous" not in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip", "sentence-transformers"])
@@ -129,6 +140,26 @@ def test_what_overflows_in_half_precision_is_computed_in_single() -> None:
     torch.testing.assert_close(product(small), small @ small.T, atol=2e-3, rtol=2e-3)
     exact = in_half_precision(lambda rows: rows @ rows.T, cpu)
     assert torch.equal(exact(small), small @ small.T)
+
+
+def test_a_gpu_takes_fewer_clips_at_once_where_its_memory_runs_out() -> None:
+    tried: list[int] = []
+
+    def on_a_small_device(chosen: Sequence[Frames]) -> Vectors:
+        tried.append(len(chosen))
+        if len(chosen) > 2:
+            raise torch.OutOfMemoryError("no memory")
+        return {"global": np.array([[frames.max()] for frames in chosen])}
+
+    clips = [np.full((2, 4, 6, 3), i, np.uint8) for i in range(5)]
+    assert in_one_batch_or_apart(on_a_small_device, clips, "cuda")["global"][:, 0].tolist() == list(range(5))
+    assert tried == [5, 2, 3, 1, 2]
+
+    def full(chosen: Sequence[Frames]) -> Vectors:
+        raise torch.OutOfMemoryError("no memory")
+
+    with pytest.raises(ModelError, match="cuda has too little free memory for one clip of 2 frames of 6x4 pixels"):
+        in_one_batch_or_apart(full, clips, "cuda")
 
 
 def test_a_device_without_any_memory_is_an_error() -> None:

@@ -39,6 +39,13 @@ def test_a_level_that_knows_nothing_gets_little_weight() -> None:
     assert weights["global"] == pytest.approx(weights["entity"], rel=0.5)
 
 
+def test_level_weights_of_videos_that_have_several_clips() -> None:
+    scores, owner = level_scores({"global": 0.4, "entity": 0.6, "action": 50.0, "relation": 0.8})
+    twice = {name: np.repeat(rows, 2, axis=0) for name, rows in scores.clips.items()}
+    several = replace(scores, clips=twice, counts=np.full(60, 2))
+    torch.testing.assert_close(fit_level_weights(several, owner), fit_level_weights(scores, owner))
+
+
 def test_level_weights_are_the_same_again_and_stand_absent_levels() -> None:
     scores, owner = level_scores({"global": 0.4, "entity": 0.6, "action": 0.6, "relation": 0.8})
     scores.text_queries["action"][::2] = 0

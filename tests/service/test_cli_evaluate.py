@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,22 @@ def test_evaluate_prints_every_row_and_writes_a_report(world: World, captioned: 
     html = (tmp_path / "new" / "report" / "report.html").read_text()
     assert html.count("data:image/webp;base64,") >= 3 * 5  # the library's thumbnails, three a query
     assert "| fused |" in (tmp_path / "new" / "report" / "results.md").read_text()
+
+
+def test_weights_are_fitted_and_measured(world: World, captioned: Path, tmp_path: Path) -> None:
+    given = ("evaluate", captioned, "--library", world.library)
+    fitted = run(*given, "--fit-weights")
+    assert fitted.exit_code == 0, fitted.output
+    weights = fitted.stdout.rsplit("--weights ", 1)[1].strip()
+    assert re.fullmatch(r"global=[\d.]+,entity=[\d.]+,action=[\d.]+,relation=[\d.]+", weights)
+    measured = run(*given, "--weights", weights, "--report", tmp_path / "fitted")
+    assert measured.exit_code == 0, measured.output
+    assert "--weights" not in measured.stdout
+    assert json.loads((tmp_path / "fitted" / "results.json").read_text())["about"]["weights"].startswith("global ")
+    # With one level alone, all levels are that level.
+    alone = run(*given, "--weights", "global=1,entity=0,action=0,relation=0").stdout
+    rows = {line.split(" | ")[0]: line.split(" | ", 1)[1] for line in alone.splitlines() if line.startswith("| ")}
+    assert rows["| fused"] == rows["| global"]
 
 
 def test_evaluate_names_a_video_that_is_not_there(world: World, tmp_path: Path) -> None:
