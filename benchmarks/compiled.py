@@ -46,10 +46,10 @@ def main() -> None:
     for n in (1, 32):
         tokens = made_models.minilm_tokens(n)
         own = lambda t: fast(t["input_ids"], t["attention_mask"])  # noqa: E731
-        _compare(f"MiniLM, {n} texts", lambda t: bert(**t).last_hidden_state, tokens, own)
+        _compare(f"MiniLM, {n} at once", lambda t: bert(**t).last_hidden_state, tokens, own)
     tower = made_models.levels()
     for n in (1, 32):
-        _compare(f"MCSAN's text tower, {n} texts", tower, made_models.captions(n))
+        _compare(f"MCSAN's text tower, {n} at once", tower, made_models.captions(n))
     with tempfile.TemporaryDirectory() as folder:
         made_models.write_clip(Path(folder))
         clip = TwoTower(Path(folder))

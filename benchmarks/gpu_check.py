@@ -38,9 +38,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--checks", nargs="+", choices=list(CHECKS), default=list(CHECKS))
     options = parser.parse_args()
-    device = torch.device(options.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if torch.device(options.device).type == "cuda" and not torch.cuda.is_available():
         parser.error("No GPU is visible to PyTorch.")
+    device = torch.empty(0, device=options.device).device  # with its number, which PyTorch asks for here and there
     logging.basicConfig(format="%(message)s")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"{name}; torch {torch.__version__}; random weights, seed 0\n\n| | | |\n|---|---|---|", flush=True)

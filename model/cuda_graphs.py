@@ -113,9 +113,9 @@ class Graphed:
             for letter, size in zip(dims, inputs[name].shape, strict=True)
         }
         padded = {letter: self._padded(letter, size) for letter, size in sizes.items()}
-        if not self.failed and all(padded[letter] >= size for letter, size in sizes.items()):
+        if all(padded[letter] >= size for letter, size in sizes.items()):
             with self._lock:
-                graph = self._graph(padded, inputs, sizes, device)
+                graph = None if self.failed else self._graph(padded, inputs, sizes, device)
                 if graph is not None:
                     return self._replay(graph, inputs, sizes)
         return self._plainly(inputs, device)

@@ -18,6 +18,7 @@ from model import presets
 from model.prepared import Record, hash_files, prepared_folder, write_record
 from service.app import create_app
 from service.cli import app
+from service.models import open_encoder
 from service.settings import Settings
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
@@ -174,3 +175,17 @@ def test_what_sees_the_frames_is_named_once(tmp_path: Path) -> None:
     assert refused.exit_code == 1 and "Name what sees the frames" in refused.stderr
     refused = run("features", videos, "--out", tmp_path / "f.h5", "--model", "some/clip")
     assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
+
+
+@pytest.mark.parametrize(("device", "used"), [("cuda:1", True), ("cpu", False)])
+def test_graphs_are_used_where_they_are_asked_for_and_there_is_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, used: bool
+) -> None:
+    given = {}
+    monkeypatch.setattr("model.registry.resolve_device", lambda wanted: wanted)
+    monkeypatch.setattr("model.clip_encoder.ClipEncoder", lambda *args, **options: given.update(options))
+    monkeypatch.setattr("model.mcsan_encoder.McsanEncoder", lambda *args, **options: given.update(options))
+    for model in (str(write_clip(tmp_path / "clip")), "demo"):
+        given.clear()
+        open_encoder(Settings(model=model, device=device, cuda_graphs=True))
+        assert given["cuda_graphs"] is used
