@@ -131,8 +131,10 @@ class SentenceEncoder:
         disable_progress_bar()  # loading takes a moment, its bar would only disturb tables and JSON
         self.model = SentenceTransformer(str(minilm_folder()), device=device, local_files_only=True).eval()
         self.tokenizer = self.model.tokenizer
-        bert: Any = self.model[0].auto_model
-        self._bert = BertOnCpu(bert) if BertOnCpu.supports(bert) else None
+        self._longest = self.model.max_seq_length or self.tokenizer.model_max_length
+        network: Any = self.model[0].auto_model
+        self._network = network
+        self._bert = BertOnCpu(network) if BertOnCpu.supports(network) else None
         self._graphed: Graphed | None = None
 
     def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
@@ -141,7 +143,7 @@ class SentenceEncoder:
             self._vectors,
             inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
             outputs=("Bd", "BLe"),
-            largest={"B": TOGETHER, "L": self.model.max_seq_length},
+            largest={"B": TOGETHER, "L": self._longest},
             padding={"input_ids": self.tokenizer.pad_token_id},
             recorder=recorder,
         )
@@ -155,7 +157,7 @@ class SentenceEncoder:
             [texts[i] for i in places],
             padding=True,
             truncation=True,
-            max_length=self.model.max_seq_length,
+            max_length=self._longest,
             return_offsets_mapping=True,
             return_tensors="pt",
         )
@@ -174,7 +176,7 @@ class SentenceEncoder:
     def _vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Vectors (B, d_s) of sentences and (B, L, d_w) of their pieces."""
         if self._bert is None:
-            pieces = self.model[0].auto_model(**tokens).last_hidden_state
+            pieces = self._network(**tokens).last_hidden_state
         else:
             pieces = self._bert(tokens["input_ids"], tokens["attention_mask"])
         output = {**tokens, "token_embeddings": pieces}
