@@ -60,6 +60,35 @@ until_true() { # until_true SECONDS COMMAND...: prints the seconds that it took
 # The image's own health check.
 healthy() { podman healthcheck run "$(container)"; }
 serves() { [ "$(clips)" = "$1" ]; }
+# The main process of the service as this machine counts processes.
+main_process() { podman inspect "$(container)" --format '{{.State.Pid}}'; }
+restarts() { podman inspect "${PROJECT}_service_1" --format '{{.RestartCount}}'; }
+started_again() { [ "$(restarts)" = "$1" ] && healthy; }
+# segfault PID: makes every instruction of its Python one that only a kernel may execute, so that the next one is a
+# crash of native code. A signal would not do: a container's first process gets no SIGSEGV that somebody sends.
+segfault() {
+    python3 - "$1" <<'EOF'
+import sys
+
+with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem", "r+b", 0) as memory:
+    for line in maps:
+        if "r-xp" in line and "python" in line.split()[-1]:
+            start, end = (int(address, 16) for address in line.split()[0].split("-"))
+            memory.seek(start)
+            memory.write(b"\xf4" * (end - start))
+EOF
+}
+crashed() { # crashed HOW EXIT-CODE CLIPS COMMAND...
+    local how=$1 code=$2 clips=$3 before since took
+    shift 3
+    before=$(restarts) since=$(date +%s)
+    "$@"
+    took=$(until_true 180 started_again $((before + 1))) || fail "it is not started again after $how"
+    is "exit code after $how" "$code" "$(podman events --stream=false --since "$since" --filter event=died \
+        --filter "container=${PROJECT}_service_1" --format '{{.ContainerExitCode}}' 2>/dev/null | tail -n 1)"
+    ok "started again by itself, healthy after $took s"
+    is "clips" "$clips" "$(clips)"
+}
 
 step "a base image in place of $BASE"
 if ! podman image exists "$BASE"; then
@@ -100,6 +129,8 @@ is "clips of the demo library" 240 "$(clips)"
 is "a purple cat carrying a fish" test-0066 \
     "$(ask /v1/search/clips '{"query": "a purple cat carrying a fish"}' | field 'answer["hits"][0]["title"]')"
 
+crashed "SIGSEGV of the demo's service" 139 240 kill -SEGV "$(pgrep --parent "$(main_process)" --full 'quartet serve')"
+
 step "docker compose run indexer index /videos"
 podman run --rm --network none --user 0 --volume "$WORK:/made" quartet-indexer:cpu \
     demo --folder /made/mine --clips 24 --seed 7 --render-only >/dev/null
@@ -137,6 +168,15 @@ is "clips" 24 "$(clips)"
 ask /v1/search/clips "{\"query\": \"$first\", \"k\": 3}" >"$WORK/after.json"
 is "the same answer as before" "$(field 'answer["hits"]' <"$WORK/before.json" | sha256sum | cut -c 1-12)" \
     "$(field 'answer["hits"]' <"$WORK/after.json" | sha256sum | cut -c 1-12)"
+
+step "crashes of the service"
+crashed SIGKILL 137 24 kill -KILL "$(main_process)"
+crashed SIGSEGV 139 24 segfault "$(main_process)"
+compose stop service >/dev/null 2>&1
+sleep 10
+is "10 s after docker compose stop it is" exited "$(podman inspect "${PROJECT}_service_1" --format '{{.State.Status}}')"
+compose start service >/dev/null 2>&1
+until_true 180 healthy >/dev/null || fail "not healthy after 180 s"
 
 step "an indexer that watches"
 watching() { podman logs quartet-alone 2>&1 | grep --quiet 'Waiting for changes'; }
