@@ -48,6 +48,7 @@ refused() { # refused WHAT COMMAND...
 field() { python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"; }
 ask() { curl --silent --show-error --fail --json "$2" "$URL$1"; }
 clips() { curl --silent --fail "$URL/v1/library" | field 'answer["counts"]["clips"]' || echo none; }
+up() { compose up --detach service >"$WORK/up.log" 2>&1 || { tail -n 5 "$WORK/up.log"; fail "docker compose up"; }; }
 until_true() { # until_true SECONDS COMMAND...: prints the seconds that it took
     local start=$SECONDS limit=$1
     shift
@@ -122,7 +123,7 @@ podman run --rm --entrypoint /bin/sh quartet-service:cpu -c 'cd /opt/quartet/lib
 
 step "docker compose up"
 mkdir "$QUARTET_VIDEOS"
-compose up --detach service >/dev/null 2>&1
+up
 took=$(until_true 180 healthy) || fail "not healthy after 180 s"
 ok "healthy after $took s"
 is "clips of the demo library" 240 "$(clips)"
@@ -161,7 +162,7 @@ is "the page" 200 "$(curl --silent --output /dev/null --write-out '%{http_code}'
 step "down and up again"
 compose down >/dev/null 2>&1
 refused "a connection while it is down" curl --silent "$URL/healthz"
-compose up --detach service >/dev/null 2>&1
+up
 took=$(until_true 180 healthy) || fail "not healthy after 180 s"
 ok "healthy after $took s"
 is "clips" 24 "$(clips)"
