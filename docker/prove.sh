@@ -15,7 +15,9 @@ exec 2> >(grep --line-buffered --invert-match 'systemd connection' >&2)
 PROJECT=quartet-proof
 WORK=$(mktemp --directory /var/tmp/quartet-proof.XXXX)
 BASE=$(sed -n 's/^ARG BASE=\(.*\)@sha256:.*/\1/p' docker/Dockerfile)
-URL=http://127.0.0.1:8000
+# Another port where this one is taken: sudo PORT=8017 docker/prove.sh
+export QUARTET_PUBLISH=127.0.0.1:${PORT:-8000}
+URL=http://$QUARTET_PUBLISH
 export QUARTET_VIDEOS=$WORK/videos
 # podman keeps health checks only in images of Docker's format.
 export BUILDAH_FORMAT=docker
@@ -207,7 +209,7 @@ ok "/library, /tmp and ~/.cache can be written"
 inside rm /library/x /home/quartet/.cache/x
 is "owner of what the indexer wrote" 10001 "$(inside stat --format %u /library/CURRENT)"
 port=$(podman port "$(container)")
-is "published" "8000/tcp -> 127.0.0.1:8000" "$port"
+is "published" "8000/tcp -> $QUARTET_PUBLISH" "$port"
 
 step "without a network"
 podman run --rm --network none --read-only --tmpfs /tmp --shm-size 64k --volume "$QUARTET_VIDEOS:/videos:ro" \
