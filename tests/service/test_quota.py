@@ -55,7 +55,7 @@ def answered(service: Running, *sent: bytes) -> tuple[HTTPResponse, str]:
 def test_an_upload_that_says_its_length_is_refused_unread(service: Running, uploads: Path) -> None:
     response, body = answered(service, HEAD + b"Content-Length: 401\r\n\r\n")
     assert response.status == 507 and response.headers["content-type"] == "application/problem+json"
-    assert "/problems#no-room" in body and "has 401 bytes, and of the 1000" in body and "600 are taken" in body
+    assert "/problems#no-room" in body and "has 401 bytes, and of the 1,000" in body and "600 are taken" in body
     assert [path.name for path in uploads.rglob("*")] == ["old", "one.mp4"]
 
 
@@ -64,7 +64,7 @@ def test_another_is_given_up_where_the_room_ends(service: Running, uploads: Path
     chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
     response, body = answered(service, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", chunk, b"64\r\n" + bytes(100))
     assert response.status == 507 and response.headers["connection"] == "close"
-    assert " bytes or more, and of the 1000" in body
+    assert " bytes or more, and of the 1,000" in body
     assert [path.name for path in uploads.rglob("*")] == ["old", "one.mp4"]
 
 
@@ -105,7 +105,7 @@ def test_what_ended_well_is_taken_and_the_rest_is_free_again(uploads: Path) -> N
             both.create_task(upload(200, "two"))
             both.create_task(upload(200, "three", declared=False))
         for declared in (True, False):
-            with pytest.raises(ProblemError, match="1000 are taken"):
+            with pytest.raises(ProblemError, match="1,000 are taken"):
                 await upload(1, "four", declared=declared)
         (uploads / "two" / "a.mp4").unlink()
         await upload(200, "five", declared=False)
