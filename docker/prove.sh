@@ -15,7 +15,9 @@ exec 2> >(grep --line-buffered --invert-match 'systemd connection' >&2)
 PROJECT=quartet-proof
 WORK=$(mktemp --directory /var/tmp/quartet-proof.XXXX)
 BASE=$(sed -n 's/^ARG BASE=\(.*\)@sha256:.*/\1/p' docker/Dockerfile)
-URL=http://127.0.0.1:8000
+# Another port where this one is taken: sudo PORT=8017 docker/prove.sh
+export QUARTET_PUBLISH=127.0.0.1:${PORT:-8000}
+URL=http://$QUARTET_PUBLISH
 export QUARTET_VIDEOS=$WORK/videos
 # podman keeps health checks only in images of Docker's format.
 export BUILDAH_FORMAT=docker
@@ -48,6 +50,7 @@ refused() { # refused WHAT COMMAND...
 field() { python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"; }
 ask() { curl --silent --show-error --fail --json "$2" "$URL$1"; }
 clips() { curl --silent --fail "$URL/v1/library" | field 'answer["counts"]["clips"]' || echo none; }
+up() { compose up --detach service >"$WORK/up.log" 2>&1 || { tail -n 5 "$WORK/up.log"; fail "docker compose up"; }; }
 until_true() { # until_true SECONDS COMMAND...: prints the seconds that it took
     local start=$SECONDS limit=$1
     shift
@@ -60,6 +63,35 @@ until_true() { # until_true SECONDS COMMAND...: prints the seconds that it took
 # The image's own health check.
 healthy() { podman healthcheck run "$(container)"; }
 serves() { [ "$(clips)" = "$1" ]; }
+# The main process of the service as this machine counts processes.
+main_process() { podman inspect "$(container)" --format '{{.State.Pid}}'; }
+restarts() { podman inspect "${PROJECT}_service_1" --format '{{.RestartCount}}'; }
+started_again() { [ "$(restarts)" = "$1" ] && healthy; }
+# segfault PID: makes every instruction of its Python one that only a kernel may execute, so that the next one is a
+# crash of native code. A signal would not do: a container's first process gets no SIGSEGV that somebody sends.
+segfault() {
+    python3 - "$1" <<'EOF'
+import sys
+
+with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem", "r+b", 0) as memory:
+    for line in maps:
+        if "r-xp" in line and "python" in line.split()[-1]:
+            start, end = (int(address, 16) for address in line.split()[0].split("-"))
+            memory.seek(start)
+            memory.write(b"\xf4" * (end - start))
+EOF
+}
+crashed() { # crashed HOW EXIT-CODE CLIPS COMMAND...
+    local how=$1 code=$2 clips=$3 before since took
+    shift 3
+    before=$(restarts) since=$(date +%s)
+    "$@"
+    took=$(until_true 180 started_again $((before + 1))) || fail "it is not started again after $how"
+    is "exit code after $how" "$code" "$(podman events --stream=false --since "$since" --filter event=died \
+        --filter "container=${PROJECT}_service_1" --format '{{.ContainerExitCode}}' 2>/dev/null | tail -n 1)"
+    ok "started again by itself, healthy after $took s"
+    is "clips" "$clips" "$(clips)"
+}
 
 step "a base image in place of $BASE"
 if ! podman image exists "$BASE"; then
@@ -93,12 +125,14 @@ podman run --rm --entrypoint /bin/sh quartet-service:cpu -c 'cd /opt/quartet/lib
 
 step "docker compose up"
 mkdir "$QUARTET_VIDEOS"
-compose up --detach service >/dev/null 2>&1
+up
 took=$(until_true 180 healthy) || fail "not healthy after 180 s"
 ok "healthy after $took s"
 is "clips of the demo library" 240 "$(clips)"
 is "a purple cat carrying a fish" test-0066 \
     "$(ask /v1/search/clips '{"query": "a purple cat carrying a fish"}' | field 'answer["hits"][0]["title"]')"
+
+crashed "SIGSEGV of the demo's service" 139 240 kill -SEGV "$(pgrep --parent "$(main_process)" --full 'quartet serve')"
 
 step "docker compose run indexer index /videos"
 podman run --rm --network none --user 0 --volume "$WORK:/made" quartet-indexer:cpu \
@@ -130,13 +164,22 @@ is "the page" 200 "$(curl --silent --output /dev/null --write-out '%{http_code}'
 step "down and up again"
 compose down >/dev/null 2>&1
 refused "a connection while it is down" curl --silent "$URL/healthz"
-compose up --detach service >/dev/null 2>&1
+up
 took=$(until_true 180 healthy) || fail "not healthy after 180 s"
 ok "healthy after $took s"
 is "clips" 24 "$(clips)"
 ask /v1/search/clips "{\"query\": \"$first\", \"k\": 3}" >"$WORK/after.json"
 is "the same answer as before" "$(field 'answer["hits"]' <"$WORK/before.json" | sha256sum | cut -c 1-12)" \
     "$(field 'answer["hits"]' <"$WORK/after.json" | sha256sum | cut -c 1-12)"
+
+step "crashes of the service"
+crashed SIGKILL 137 24 kill -KILL "$(main_process)"
+crashed SIGSEGV 139 24 segfault "$(main_process)"
+compose stop service >/dev/null 2>&1
+sleep 10
+is "10 s after docker compose stop it is" exited "$(podman inspect "${PROJECT}_service_1" --format '{{.State.Status}}')"
+compose start service >/dev/null 2>&1
+until_true 180 healthy >/dev/null || fail "not healthy after 180 s"
 
 step "an indexer that watches"
 watching() { podman logs quartet-alone 2>&1 | grep --quiet 'Waiting for changes'; }
@@ -166,7 +209,7 @@ ok "/library, /tmp and ~/.cache can be written"
 inside rm /library/x /home/quartet/.cache/x
 is "owner of what the indexer wrote" 10001 "$(inside stat --format %u /library/CURRENT)"
 port=$(podman port "$(container)")
-is "published" "8000/tcp -> 127.0.0.1:8000" "$port"
+is "published" "8000/tcp -> $QUARTET_PUBLISH" "$port"
 
 step "without a network"
 podman run --rm --network none --read-only --tmpfs /tmp --shm-size 64k --volume "$QUARTET_VIDEOS:/videos:ro" \

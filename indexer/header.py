@@ -10,7 +10,7 @@ from model.errors import VideoError
 
 _NOT_VIDEO_FORMATS = {
     # Demuxers that accept text or anything at all, that are still pictures, or that fetch other files.
-    "adf", "bin", "concat", "concatf", "dash", "data", "ffmetadata", "hls", "idf", "image2", "image2pipe",
+    "adf", "bin", "cdg", "concat", "concatf", "dash", "data", "ffmetadata", "hls", "idf", "image2", "image2pipe",
     "lavfi", "rawvideo", "rtsp", "sdp", "tty", "xbin",
 }  # fmt: skip
 

@@ -17,6 +17,6 @@ def decode_untrusted(path: Path, count: int, limits: Limits = UNTRUSTED) -> Samp
     fills the memory without harm. Nothing of the file is kept. Raises VideoError if it cannot be used or goes past
     one of `limits`.
     """
-    with closing(DecodePool(limits=limits)) as pool:
+    with closing(DecodePool(limits=limits, start="forkserver")) as pool:
         (decoded,) = pool.clips(path, count)
     return decoded.clip

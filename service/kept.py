@@ -9,7 +9,7 @@ import shutil
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import Request
@@ -17,6 +17,7 @@ from starlette.datastructures import UploadFile
 
 from model.errors import InputError
 from service.problems import NO_ROOM, ProblemError
+from service.quota import Quota
 from service.settings import Settings
 from service.uploads import invalid, write
 
@@ -32,9 +33,7 @@ class KeptUploads:
 
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.upload_folder
-        self._quota = settings.upload_quota_bytes
-        # Uploads are written one after the other, so that two that come together do not both take the last room.
-        self._writing = asyncio.Lock()
+        self._quota = None if self.folder is None else Quota(self.folder.resolve(), settings.upload_quota_bytes)
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[Sequence[Path]]:
@@ -43,60 +42,45 @@ class KeptUploads:
         They stay unless the context ends with an error. Raises RequestValidationError, InputError without a folder,
         and ProblemError (507) when there is no room for them.
         """
-        if self.folder is None:
+        if self.folder is None or self._quota is None:
             raise InputError(
                 "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
             )
-        form = await request.form(max_files=MAX_FILES, max_fields=0)
         home = self.folder.resolve() / uuid.uuid4().hex[:12]
-        try:
-            uploads = [upload for upload in form.getlist("file") if isinstance(upload, UploadFile)]
-            if not uploads or len(uploads) != len(form.multi_items()):
-                raise invalid("file", "Send video files in parts that are all named 'file'.")
-            async with self._writing:
-                paths = await asyncio.to_thread(self._keep, uploads, home)
+        async with self._quota.admitted(request, home.name) as counted:
+            form = await counted.form(max_files=MAX_FILES, max_fields=0)
+            try:
+                uploads = [upload for upload in form.getlist("file") if isinstance(upload, UploadFile)]
+                if not uploads or len(uploads) != len(form.multi_items()):
+                    raise invalid("file", "Send video files in parts that are all named 'file'.")
+                paths = await asyncio.to_thread(_keep, uploads, home)
+            finally:
+                await form.close()
             try:
                 yield paths
             except BaseException:
                 shutil.rmtree(home)
                 raise
-        finally:
-            await form.close()
 
-    def _keep(self, uploads: Sequence[UploadFile], home: Path) -> list[Path]:
-        """Write the files into the folder `home`, which appears when it is complete."""
-        home.parent.mkdir(parents=True, exist_ok=True)
-        self._require_room(sum(upload.size or 0 for upload in uploads), home.parent)
-        # No indexer looks into a hidden folder: it sees the upload when all of it is there.
-        partial = home.with_name(f".{home.name}")
-        names: list[str] = []
-        try:
-            partial.mkdir()
-            for upload in uploads:
-                names.append(file_name(upload.filename or "", names))
-                write(upload, partial / names[-1])
-            partial.rename(home)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise ProblemError(NO_ROOM, f"The disk of the upload folder is full: {error.strerror}.") from error
-            raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return [home / name for name in names]
 
-    def _require_room(self, size: int, folder: Path) -> None:
-        used = 0
-        for path in folder.rglob("*"):
-            # One that is deleted meanwhile takes no room.
-            with suppress(FileNotFoundError):
-                used += path.lstat().st_size if not path.is_dir() else 0
-        if used + size > self._quota:
-            raise ProblemError(
-                NO_ROOM,
-                f"The upload has {size} bytes, and of the {self._quota} that uploads may take, {used} are taken. "
-                "Delete uploads that are no longer needed and index their folder again, or raise "
-                "QUARTET_UPLOAD_QUOTA_BYTES.",
-            )
+def _keep(uploads: Sequence[UploadFile], home: Path) -> list[Path]:
+    """Write the files into the folder `home`, which appears when it is complete."""
+    # No indexer looks into a hidden folder: it sees the upload when all of it is there.
+    partial = home.with_name(f".{home.name}")
+    names: list[str] = []
+    try:
+        partial.mkdir(parents=True)
+        for upload in uploads:
+            names.append(file_name(upload.filename or "", names))
+            write(upload, partial / names[-1])
+        partial.rename(home)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ProblemError(NO_ROOM, f"The disk of the upload folder is full: {error.strerror}.") from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return [home / name for name in names]
 
 
 def file_name(given: str, taken: Collection[str]) -> str:

@@ -131,7 +131,7 @@ class LimitedBody:
 
 
 def _too_large(most: int) -> str:
-    return f"The body of this request may have at most {most} bytes. Send less, such as a shorter video."
+    return f"The body of this request may have at most {most:,} bytes. Send less, such as a shorter video."
 
 
 def _route(scope: Scope) -> str:

@@ -69,6 +69,9 @@ export function href({ tab = "clips", q = null, like = null, clip = null, show =
   return parts.size ? `/?${parts}` : "/";
 }
 
+// What the hits are for, however they are weighed and filtered.
+const subjectOf = ({ tab = "clips", q = null, like = null, clip = null }) => JSON.stringify([tab, q, like, clip]);
+
 let changed = () => {};
 // While something is being typed or moved, one entry of the history is rewritten, not a hundred made.
 let settled = true;
@@ -77,12 +80,20 @@ export const asked = () => parse(location.search);
 
 export const settle = () => (settled = true);
 
+// How far down a list somebody went is no part of what is asked for: the entry of the history holds it, so that a
+// slider, Back and loading again leave the list as long as it was, and a shared address begins at the top.
+export const depth = () => history.state?.depth ?? 0;
+
+export const deepen = (to) => history.replaceState({ ...history.state, depth: to }, "");
+
 // Go to a state. `live`: more of the same is likely to follow; `delay`: milliseconds to wait for it.
 export function go(state, { live = false, replace = false, delay = 0 } = {}) {
   const address = href(state);
   if (address !== location.pathname + location.search) {
-    if (replace || (live && !settled)) history.replaceState(history.state, "", address);
-    else history.pushState({ opened: state.show != null && asked().show === null }, "", address);
+    const before = asked();
+    const entry = { ...history.state, depth: subjectOf(state) === subjectOf(before) ? depth() : 0 };
+    if (replace || (live && !settled)) history.replaceState(entry, "", address);
+    else history.pushState({ ...entry, opened: state.show != null && before.show === null }, "", address);
   }
   settled = !live;
   changed(asked(), { delay });

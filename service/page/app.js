@@ -8,7 +8,7 @@ import { byId, count, el } from "./dom.js";
 import { Filters, filtersIn } from "./filters.js";
 import { listen as listenToKeys } from "./keys.js";
 import * as library from "./library.js";
-import { busy, problem, say, show } from "./states.js";
+import { busy, button, message, problem, say, show } from "./states.js";
 import * as subject from "./subject.js";
 import * as viewer from "./viewer.js";
 import { Weights } from "./weights.js";
@@ -95,6 +95,14 @@ async function answer(view, state, signal) {
   if (state.q !== null || state.tab === "library") subject.clear();
   if (state.q === null) byId("read").replaceChildren();
   const held = document.activeElement;
+  if (view.ranking && !weights.any()) {
+    view.ranking.forget();
+    busy(false);
+    say("All four weights are 0");
+    const reset = button("Reset weights", () => go({ ...asked(), weights: {} }));
+    show(message("All four weights are 0", ["Move one up: it is by them that hits are ranked."], reset));
+    return;
+  }
   try {
     await view.answer(state, signal);
     if (signal.aborted) return;
@@ -154,14 +162,24 @@ async function copy() {
 }
 
 async function showLibrary() {
+  byId("note").replaceChildren();
   const { counts, model, levels, examples } = await api.library();
   const held = `${count(counts.clips, "clip")} of ${count(counts.videos, "video")}`;
   byId("library").textContent = `${held} · ${count(counts.captions, "caption")}`;
-  byId("note").textContent = `Model: ${model.name}. ${model.note}`;
+  byId("note").replaceChildren(el("p", {}, `Model: ${model.name}. ${model.note}`));
   weights.use(levels);
   byId("examples").replaceChildren(
     ...examples.map((text) => el("li", {}, el("a", { href: example(text, asked()) }, text))),
   );
+}
+
+// Without a search there is nowhere else to say that the service does not answer.
+function start() {
+  const failed = (error) => {
+    const told = el("p", { role: "alert" }, `${error.title ?? "Something went wrong"}. ${error.message}`);
+    byId("note").replaceChildren(told, button("Try again", start));
+  };
+  showLibrary().catch(failed);
 }
 
 listen();
@@ -171,4 +189,4 @@ if (asked().q === null && asked().tab === "clips" && byId("query").value.trim())
 } else render(asked(), { delay: 0 });
 // There is but one thing to do on the start page. A phone would cover it with its keyboard.
 if (location.search === "" && matchMedia("(hover: hover)").matches) byId("query").focus();
-showLibrary().catch((error) => byId("note").replaceChildren(error.message));
+start();

@@ -2,7 +2,7 @@
 // is on this machine only.
 
 import * as api from "./api.js";
-import { go } from "./address.js";
+import { deepen, go } from "./address.js";
 import { captionCards } from "./cards.js";
 import { byId } from "./dom.js";
 import { NONE, toRequest } from "./filters.js";
@@ -53,6 +53,7 @@ export function listen(again) {
     file = chosen;
     ranking.forget();
     again();
+    deepen(0);
     go({ tab: "captions" });
   };
   byId("file").addEventListener("change", (event) => {

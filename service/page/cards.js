@@ -8,7 +8,7 @@ import { preview } from "./preview.js";
 
 const SCORE = "Score: the sum of the four bars";
 
-// `kind`: "grid" or "sentences"; `idOf(hit)`; `make(hit)` gives {node, update(hit, longest, context)}.
+// `kind`: "grid" or "sentences"; `idOf(hit)`; `make(hit)` gives {node, update(hit, longest, context, rank)}.
 class Cards {
   constructor(kind, idOf, make) {
     this.node = el("ol", { className: kind });
@@ -20,11 +20,11 @@ class Cards {
   show(hits, context) {
     const longest = longestBar(hits);
     const before = this.places();
-    const cards = hits.map((hit) => {
+    const cards = hits.map((hit, i) => {
       const id = this.idOf(hit);
       if (!this.known.has(id)) this.known.set(id, this.make(hit));
       const card = this.known.get(id);
-      card.update(hit, longest, context);
+      card.update(hit, longest, context, i + 1);
       return card;
     });
     const wanted = new Set(cards.map((card) => card.node));
@@ -102,11 +102,14 @@ function captionCard(hit) {
   const score = el("span", { className: "score", title: SCORE });
   const bars = makeBars();
   const matched = el("div", {});
-  const head = el("div", { className: "head" }, el("p", {}, hit.text), score);
+  // Not a counter of CSS: one would begin anew in each card that may go undrawn (results.css).
+  const place = el("span", { className: "rank", ariaHidden: "true" });
+  const head = el("div", { className: "head" }, place, el("p", {}, hit.text), score);
   const find = action("search", "Find clips", `Find clips for: ${hit.text}`, { q: hit.text });
   const about = el("div", { className: "about" }, head, bars.node, el("div", { className: "foot" }, matched, find));
   const node = el("li", { className: "card" }, about);
-  const update = (now, longest) => {
+  const update = (now, longest, context, rank) => {
+    place.textContent = rank;
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
     tell(matched, now.matched);

@@ -22,7 +22,8 @@ export async function answer(state, signal) {
   const refresh = () => answer(state, signal).catch((error) => error.name === "AbortError" || say(error.message));
   const parts = await Promise.all([addition(refresh, signal), failureList(counts, signal), videos(counts, signal)]);
   if (signal.aborted) return;
-  show(el("div", { className: "library" }, ...parts.filter(Boolean)));
+  const title = el("h1", { className: "hidden" }, "Library");
+  show(el("div", { className: "library" }, title, ...parts.filter(Boolean)));
   byId("read").replaceChildren();
   const refused = counts.failures ? `, ${count(counts.failures, "refused file")}` : "";
   const held = [count(counts.videos, "video"), count(counts.clips, "clip"), count(counts.captions, "caption")];

@@ -1,11 +1,13 @@
 // A ranked list on the page: asks for it, shows it, asks for more of it, and reorders it while weights move.
 
+import { deepen, depth } from "./address.js";
 import { count, el } from "./dom.js";
 import { reranked } from "./fusion.js";
 import { busy, button, problem, say, show, waiting } from "./states.js";
 
-// The service counts no further (service/schemas/search.py).
+// The service counts no further, and gives no more at a time (service/schemas/search.py).
 const DEEPEST = 1000;
+const MOST = 100;
 
 export class Ranking {
   // `makeCards()`: an empty list of cards; `word`: what a hit is called; `size`: how many to ask for at a time.
@@ -29,10 +31,11 @@ export class Ranking {
       show(waiting(this.cards.node.className));
       say("Searching…");
     }
-    const answer = await page({ k: this.size, offset: 0 }, signal);
+    const wanted = Math.max(this.size, depth());
+    const answer = await this.first(wanted, signal);
     this.answer = answer;
     this.context = { ...context, read: answer.query_attributes ?? null };
-    this.complete = answer.hits.length < this.size;
+    this.complete = answer.hits.length < wanted;
     busy(false);
     if (!answer.hits.length) {
       this.cards = this.makeCards();
@@ -43,6 +46,20 @@ export class Ranking {
     this.draw(answer.hits);
     say(this.told());
     return answer;
+  }
+
+  // As many hits as there were: a list that has grown stays as long under other weights.
+  async first(wanted, signal) {
+    const offsets = Array.from({ length: Math.ceil(wanted / MOST) }, (_, i) => i * MOST);
+    const pages = offsets.map((offset) => this.page({ k: Math.min(MOST, wanted - offset), offset }, signal));
+    return (await Promise.all(pages)).reduce((answer, next) => this.joined(answer, next));
+  }
+
+  joined(answer, next) {
+    // A new generation between the two answers can bring a hit again.
+    const known = new Set(answer.hits.map(this.cards.idOf));
+    const fresh = next.hits.filter((hit) => !known.has(this.cards.idOf(hit)));
+    return { ...answer, hits: [...answer.hits, ...fresh], exact: answer.exact && next.exact };
   }
 
   draw(hits) {
@@ -62,12 +79,10 @@ export class Ranking {
     try {
       const next = await this.page({ k: this.size, offset: answer.hits.length }, signal);
       if (answer !== this.answer) return;
-      // A new generation between the two answers can bring a hit again.
-      const known = new Set(answer.hits.map(this.cards.idOf));
-      const fresh = next.hits.filter((hit) => !known.has(this.cards.idOf(hit)));
       this.complete = next.hits.length < this.size;
-      this.answer = { ...answer, hits: [...answer.hits, ...fresh] };
+      this.answer = this.joined(answer, next);
       this.draw(this.answer.hits);
+      deepen(answer.hits.length + this.size);
       say(this.told());
       this.cards.node.children[answer.hits.length]?.querySelector("a")?.focus({ preventScroll: true });
     } catch (error) {

@@ -66,6 +66,7 @@ function closing() {
 
 function draw(clip) {
   const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
+  video.ariaLabel = clip.title;
   video.src = `${clip.media_url}#t=${clip.start}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.

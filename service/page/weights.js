@@ -68,6 +68,10 @@ export class Weights {
     return Object.fromEntries(moved.filter(([name, value]) => Math.abs(value - this.defaults[name]) > STEP / 2));
   }
 
+  any() {
+    return Object.values(this.all()).some((weight) => weight > 0);
+  }
+
   all() {
     return { ...this.defaults, ...this.get() };
   }

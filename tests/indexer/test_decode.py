@@ -98,6 +98,7 @@ def refused(path: Path) -> str:
 
 def test_refuses_what_is_not_a_video(tmp_path: Path, sound_file: Path) -> None:
     contents = {"empty.mp4": b"", "text.txt": b"hello\n" * 50, "text.mp4": b"hello", "noise.bin": bytes(range(256))}
+    contents["karaoke.cdg"] = (bytes([9, 1]) + bytes(22)) * 300
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     Image.new("RGB", (32, 32), (9, 9, 9)).save(tmp_path / "picture.png")

@@ -202,7 +202,7 @@ def test_bodies_over_the_limit(built_world: World) -> None:
             streamed = client.post(path, content=iter([b"x" * 600] * 3), headers={"Content-Type": "application/json"})
             for answer in (declared, streamed):
                 assert answer.status_code == 413, path
-                assert answer.json()["type"] == "/problems#too-large" and "1000 bytes" in answer.json()["detail"]
+                assert answer.json()["type"] == "/problems#too-large" and "1,000 bytes" in answer.json()["detail"]
         assert client.post("/v1/search/captions", files={"file": ("a", b"x" * 3000)}).status_code == 422
         assert client.post("/v1/search/captions", files={"file": ("a", b"x" * 5000)}).status_code == 413
 

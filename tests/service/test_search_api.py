@@ -198,7 +198,7 @@ def test_an_upload_over_the_limit(client: TestClient) -> None:
     for answer in (declared, streamed):
         assert answer.status_code == 413
         assert answer.json()["type"] == "/problems#too-large"
-        assert "200000 bytes" in answer.json()["detail"]
+        assert "200,000 bytes" in answer.json()["detail"]
 
 
 def test_an_unknown_clip(client: TestClient) -> None:

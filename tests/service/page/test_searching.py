@@ -92,6 +92,49 @@ def test_more_hits_continue_the_list(page: Page) -> None:
     expect(page.get_by_role("button", name="More clips")).to_have_count(0)
 
 
+def test_a_list_that_has_grown_stays_as_long(page: Page) -> None:
+    def made_up(route: Route) -> None:
+        wanted = route.request.post_data_json
+        answer = route.fetch(post_data={**wanted, "k": 1, "offset": 0})
+        body = answer.json()
+        numbers = range(wanted["offset"], min(wanted["offset"] + wanted["k"], 130))
+        body["hits"] = [{**body["hits"][0], "clip_id": 1000 + i} for i in numbers]
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/v1/search/clips", made_up)
+    page.goto(f"/?q={QUERY}")
+    # More than the service gives at a time.
+    for shown in (24, 48, 72, 96):
+        expect(cards(page)).to_have_count(shown)
+        page.get_by_role("button", name="More clips").click()
+    expect(cards(page)).to_have_count(120)
+
+    def rests() -> None:
+        expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+        expect(cards(page)).to_have_count(120)
+
+    with page.expect_response("**/v1/search/clips"):
+        page.get_by_role("slider", name="Weight of action").fill("2")
+    rests()
+    assert "w=action" in page.url
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("w="))
+    rests()
+    page.go_forward()
+    expect(page).to_have_url(re.compile("w=action"))
+    rests()
+    page.reload()
+    rests()
+    page.get_by_role("button", name="More clips").click()
+    expect(cards(page)).to_have_count(130)
+    expect(page.get_by_role("button", name="More clips")).to_have_count(0)
+    # Another question begins at the top, and Back leads to where the list was left.
+    page.get_by_label("Describe a clip").fill("another thing")
+    expect(cards(page)).to_have_count(24)
+    page.go_back()
+    expect(cards(page)).to_have_count(130)
+
+
 def test_examples_are_links(page: Page) -> None:
     page.goto("/")
     example = page.get_by_role("list", name="Example queries").get_by_role("link").first

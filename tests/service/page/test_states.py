@@ -52,6 +52,16 @@ def test_a_service_that_is_gone_is_told_and_can_be_tried_again(page: Page) -> No
     expect(cards(page)).to_have_count(8)
 
 
+def test_the_start_page_says_that_the_service_is_gone(page: Page) -> None:
+    page.route("**/v1/library", lambda route: route.abort("connectionrefused"))
+    page.goto("/")
+    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached. Check that it is running")
+    page.unroute("**/v1/library")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("list", name="Example queries").get_by_role("link")).not_to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_busy_service_is_asked_again(visit: Visit) -> None:
     page = visit(expected="status of 429")
     asked: list[Route] = []
@@ -131,6 +141,8 @@ def test_every_control_has_a_name(page: Page) -> None:
         page.goto(place)
         if place != "/":
             expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+        if "show" not in place:
+            expect(page.get_by_role("heading", level=1)).to_have_count(1)
         tree = page.locator("body").aria_snapshot()
         controls = [line.strip("- :") for line in tree.splitlines()]
         assert controls

@@ -73,15 +73,17 @@ def test_weights_go_back_to_those_of_the_model(page: Page) -> None:
     expect(page.get_by_role("button", name="Reset weights")).to_be_hidden()
 
 
-def test_no_weight_at_all_is_told(visit: Visit) -> None:
-    page = visit(expected="status of 422")
-    page.goto(f"/?q={QUERY}")
-    for level in ("global", "entity", "action", "relation"):
-        slide(page, level, 0)
-    expect(page.get_by_role("alert")).to_contain_text("weight")
-    expect(page.get_by_role("alert")).to_contain_text("request ")
+def test_no_weight_at_all_is_told(page: Page) -> None:
+    page.goto(f"/?q={QUERY}&w=global%3D0%2Centity%3D0%2Caction%3D0%2Crelation%3D0")
+    message = page.locator("#results .message")
+    expect(message).to_contain_text("All four weights are 0")
+    expect(page.get_by_role("status")).to_contain_text("All four weights are 0")
     slide(page, "entity", 1)
     expect(cards(page)).to_have_count(8)
+    slide(page, "entity", 0)
+    message.get_by_role("button", name="Reset weights").click()
+    expect(cards(page)).to_have_count(8)
+    assert "w=" not in page.url
 
 
 def test_only_in_one_video(any_page: Page) -> None:
