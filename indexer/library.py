@@ -104,8 +104,7 @@ class Library:
 
         Raises LibraryError if it is missing, damaged or of another format, InputError for a root that it has not.
         """
-        if not exists(path):
-            raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
+        require_library(path)
         generation = _open_live(path, device) if elsewhere is None else None
         server = server_url(path)
         if server is None and not (path / "catalog.sqlite").is_file():
@@ -198,6 +197,12 @@ class Library:
 def exists(path: Path) -> bool:
     """Whether `path` holds a library, sound or not."""
     return (path / "CURRENT").is_file()
+
+
+def require_library(path: Path) -> None:
+    """Raises LibraryError if there is no library at `path`."""
+    if not exists(path):
+        raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
 
 
 def live_name(path: Path) -> str:

@@ -110,6 +110,15 @@ def library_of(settings: Settings) -> Path:
     return settings.library
 
 
+def existing_library(settings: Settings) -> Path:
+    """The library of `settings`, which is there: told before a model is loaded for it. Raises LibraryError."""
+    from indexer.library import require_library
+
+    folder = library_of(settings)
+    require_library(folder)
+    return folder
+
+
 def patient_threads() -> None:
     """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
 

@@ -78,12 +78,12 @@ def tag(
     out = console()
     if paths:
         count = tag_videos(folder, paths, add or [], remove or [], settings.roots)
-        out.print(f"[bold]{count}[/] videos changed.", highlight=False)
+        out.print(f"{counted(count, 'video')} changed.", highlight=False)
         return
     with Library.open(folder) as opened:
         tags = opened.catalog.tags()
     for name, count in tags.items():
-        out.print(f"{escape(name)}: {count} videos", highlight=False)
+        out.print(f"{escape(name)}: {counted(count, 'video')}", highlight=False)
     if not tags:
         out.print(f"No video of {escape(str(folder))} has a tag. Give some with: quartet tag PATHS --add NAME")
 

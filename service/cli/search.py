@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from service.cli.common import (
     CountOption,
@@ -91,8 +92,11 @@ def describe(
 
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
+    from model.errors import InputError
     from service.wanted import Wanted
 
+    if not video.exists():
+        raise InputError(f"{video} does not exist. Name a video file.")
     engine = _open(library, model, device)
     try:
         answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
@@ -138,7 +142,8 @@ def _search_there(text: str, k: int, weights: dict[str, float], tags: tuple[str,
 def _open(library: Path | None, model: str | None, device: str | None) -> Engine:
     settings = settings_of(library=library, model=model, device=device)
     library_of(settings)
+    # Not to the standard output, which may be read as JSON.
+    with Console(stderr=True).status("Loading the model"):
+        from service.engine import Engine
 
-    from service.engine import Engine
-
-    return Engine.open(settings)
+        return Engine.open(settings)

@@ -79,6 +79,15 @@ def test_help_has_a_sentence_and_an_example(command: list[str]) -> None:
     assert "." in result.stdout
 
 
+def test_help_flows_to_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = run("index", "--help").stdout
+    assert "that all its commands then use. Run it again after a change: files that are known" in shown
+    strict = next(line for line in shown.splitlines() if "--strict" in line)
+    assert "bool" not in strict and "bool" not in next(line for line in shown.splitlines() if "--help" in line)
+    assert "<path>" in next(line for line in shown.splitlines() if "--base" in line)
+
+
 def test_help_and_version_import_nothing_heavy() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from service.cli import app; r = CliRunner();"
