@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,8 @@ def parse_weights(text: str) -> dict[str, float]:
             weights[name] = float(value)
         except ValueError:
             raise typer.BadParameter(f"{part.strip()!r} is not of the form LEVEL=NUMBER.") from None
+        if not 0 <= weights[name] < math.inf:
+            raise typer.BadParameter(f"{part.strip()!r}: a weight is a number of at least 0.")
     return weights
 
 

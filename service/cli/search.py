@@ -75,8 +75,10 @@ def search(
         answer = _search_there(text, k, weights or {}, tags, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
-    else:
+    elif answer.hits:
         console().print(clips_table(answer), provenance(answer), sep="\n")
+    else:
+        typer.echo("No clips were found: " + ("none has all of these tags." if tags else "the library has none."))
 
 
 def describe(
