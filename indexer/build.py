@@ -102,7 +102,7 @@ def index_videos(
     own = LocalPipeline(encoder, workers)
     with writing(library_path), closing(own):
         if not exists(library_path):
-            Library.create(library_path, encoder.spec, catalog).close()
+            Library.create(library_path, encoder.spec, catalog, wait).close()
         opened = Library.open(library_path)
         with opened as library:
             library.check_encoder(encoder.spec)

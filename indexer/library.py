@@ -52,10 +52,11 @@ class Library:
         self._clip_table: tuple[str, ClipTable] | None = None
 
     @classmethod
-    def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None) -> Library:
+    def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
         """Make an empty library for the vectors of one model.
 
         catalog  URL of a database for its catalogue (`indexer.server_catalog`), if not a file in the folder
+        wait     where another process is making it, wait for it and open what it has made, instead of refusing
 
         Raises LibraryError if the folder exists and is not empty, or cannot be written, or if the database holds
         another library's catalogue, InputError for a URL that cannot be used.
@@ -72,8 +73,10 @@ class Library:
             raise LibraryError(
                 f"No library can be made at {path}: it holds {foreign[0]}. Name an empty or a new folder."
             )
-        with writer_lock(path):
+        with writer_lock(path, wait):
             if exists(path):
+                if wait:
+                    return cls.open(path)
                 raise LibraryError(f"There is a library at {path} already.")
             # What a creation that was cut short has left is made again, or kept where it is the same.
             shutil.rmtree(path / "generations", ignore_errors=True)

@@ -196,7 +196,8 @@ class Client:
             try:
                 response = self._http.request(method, self.url + path, headers=self._headers, **given)
             except httpx2.HTTPError as error:
-                raise errors.QuartetError(f"The service at {self.url} cannot be reached: {str(error).rstrip('.')}.") from error
+                said = str(error).rstrip(".")
+                raise errors.QuartetError(f"The service at {self.url} cannot be reached: {said}.") from error
             if response.status_code != 429 or not left or "files" in given:
                 break
             time.sleep(float(response.headers.get("retry-after", 1)))

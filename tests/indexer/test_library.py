@@ -56,6 +56,8 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
     with Library.create(tmp_path / "lib", SPEC), pytest.raises(LibraryError, match="already"):
         Library.create(tmp_path / "lib", SPEC)
+    with Library.create(tmp_path / "lib", SPEC, wait=True) as made_by_another:
+        assert made_by_another.current().name == "000001"
 
 
 def test_a_creation_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,6 +184,32 @@ def test_describing_without_captions_says_what_to_do(built_world: World, tmp_pat
     assert "quartet captions add" in result.stdout
 
 
+def test_nothing_to_find_is_said(built_world: World, tmp_path: Path) -> None:
+    nowhere = run("search", "a", "--library", built_world.library, "--tag", "nowhere")
+    assert (nowhere.exit_code, nowhere.stdout) == (0, "No clips were found: none has all of these tags.\n")
+    (tmp_path / "empty").mkdir()
+    indexed = run("index", tmp_path / "empty", "--library", tmp_path / "l", "--model", "fake")
+    assert indexed.exit_code == 0 and "No files were found." in indexed.stdout
+    assert "the library has none" in run("search", "a", "--library", tmp_path / "l", "--model", "fake").stdout
+
+
+def test_slips_are_told_before_a_model_is_loaded(
+    built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.models.open_encoder", lambda settings: pytest.fail("a model was loaded"))
+    (tmp_path / "c.txt").write_text("a dog")
+    there, missing = ("--library", built_world.library), ("--library", tmp_path / "none")
+    for arguments, said in (
+        (("captions", "add", tmp_path / "none.txt", *there), "none.txt cannot be read"),
+        (("captions", "add", tmp_path / "c.txt", *missing), "There is no library"),
+        (("describe", tmp_path / "none.mp4", *there), "none.mp4 does not exist"),
+        (("watch", tmp_path / "none", *missing), "none does not exist"),
+        (("watch", tmp_path, *missing, "--window", "3"), "It goes with --segment window"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code in (1, 2) and said in words(result.stderr), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -193,6 +219,8 @@ def test_describing_without_captions_says_what_to_do(built_world: World, tmp_pat
         (("search", "a", "--library", "l", "-k", "0"), "greater than or equal to 1"),
         (("search", "a", "--library", "l", "--weights", "colour=1"), "'colour' is not a level"),
         (("search", "a", "--library", "l", "--weights", "action"), "LEVEL=NUMBER"),
+        (("search", "a", "--library", "l", "--weights", "entity=-1"), "at least 0"),
+        (("search", "a", "--library", "l", "--weights", "entity=nan"), "at least 0"),
         (("index", "--library", "l"), "PATHS"),
         (("nonsense",), "nonsense"),
     ],
@@ -211,7 +239,7 @@ def test_failures_are_one_line_and_exit_with_1(built_world: World, tmp_path: Pat
         (("serve", "--library", built_world.library, *no_model), "There is no model"),
         (("describe", tmp_path / "none.mp4", "--library", built_world.library), "none.mp4"),
         (("captions", "add", tmp_path / "none.txt", "--library", built_world.library), "none.txt"),
-        (("search", "a", "--library", built_world.library, "--weights", "entity=-1"), "at least 0"),
+        (("search", "a", "--library", built_world.library, "--device", "meta"), "'meta' is not known. Give auto, cpu"),
     ):
         result = run(*arguments)
         assert result.exit_code == 1, result.output
