@@ -97,8 +97,8 @@ def describe(
     from model.errors import InputError
     from service.wanted import Wanted
 
-    if not video.exists():
-        raise InputError(f"{video} does not exist. Name a video file.")
+    if not video.is_file():
+        raise InputError(f"{video} is not a file that exists. Name a video file.")
     engine = _open(library, model, device)
     try:
         answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))

@@ -202,7 +202,7 @@ def test_slips_are_told_before_a_model_is_loaded(
     for arguments, said in (
         (("captions", "add", tmp_path / "none.txt", *there), "none.txt cannot be read"),
         (("captions", "add", tmp_path / "c.txt", *missing), "There is no library"),
-        (("describe", tmp_path / "none.mp4", *there), "none.mp4 does not exist"),
+        (("describe", tmp_path / "none.mp4", *there), "none.mp4 is not a file that exists"),
         (("watch", tmp_path / "none", *missing), "none does not exist"),
         (("watch", tmp_path, *missing, "--window", "3"), "It goes with --segment window"),
     ):
