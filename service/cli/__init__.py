@@ -6,6 +6,7 @@ import what they need when they run.
 
 from __future__ import annotations
 
+import errno
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -33,16 +34,27 @@ from service.cli import (
 )
 from service.cli.helping import ReadableCommand, ReadableGroup
 
+_PLACES = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+    errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
+"""What the system says of a place that was named, or of its disk: no bug, so nobody needs the traceback."""
+
 
 class _QuartetGroup(ReadableGroup):
-    """Turns the project's errors into one line on stderr and exit code 1."""
+    """Turns the project's errors, and a file or a folder that cannot be used, into one line and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except QuartetError as error:
-            typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(1) from None
+            said = str(error)
+        except OSError as error:
+            if error.errno not in _PLACES:
+                raise
+            said = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+        typer.secho(f"Error: {said}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1)
 
 
 app = typer.Typer(

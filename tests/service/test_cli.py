@@ -248,6 +248,12 @@ def test_failures_are_one_line_and_exit_with_1(built_world: World, tmp_path: Pat
         assert "Traceback" not in result.output
 
 
+def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("words")
+    result = run("demo", "--folder", tmp_path / "file", "--clips", "1", "--render-only")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/file/videos: Not a directory.\n")
+
+
 def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
     Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
     result = run("serve", "--library", tmp_path / "other")
