@@ -121,7 +121,10 @@ class Library:
             catalog.close()
             if server is not None:
                 raise unreachable(server, error) from error
-            raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
+            raise LibraryError(
+                f"The catalogue {catalog.path} cannot be read: {error.orig}. Restore the file from a backup, or index "
+                "the videos into a new library."
+            ) from error
         except InputError:
             catalog.close()
             raise
