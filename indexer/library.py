@@ -78,6 +78,7 @@ class Library:
                 if wait:
                     return cls.open(path)
                 raise LibraryError(f"There is a library at {path} already.")
+            _require_no_generations(path)
             # What a creation that was cut short has left is made again, or kept where it is the same.
             shutil.rmtree(path / "generations", ignore_errors=True)
             (path / "generations").mkdir()
@@ -206,9 +207,21 @@ def exists(path: Path) -> bool:
 
 
 def require_library(path: Path) -> None:
-    """Raises LibraryError if there is no library at `path`."""
+    """Raises LibraryError if there is no library at `path`, or one without its file CURRENT."""
     if not exists(path):
+        _require_no_generations(path)
         raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
+
+
+def _require_no_generations(path: Path) -> None:
+    """Raises LibraryError if a folder without a file CURRENT holds more than the first, empty generation."""
+    folder = path / "generations"
+    newest = max(_numbers(folder), default=0) if folder.is_dir() else 0
+    if newest > 1:
+        raise LibraryError(
+            f"The library at {path} is damaged: its file CURRENT is missing. It holds the name of the live generation; "
+            f"the newest that is there is {newest:06d}."
+        )
 
 
 def live_name(path: Path) -> str:

@@ -90,4 +90,5 @@ def watch(
                 typer.echo(json_report(report))
             else:
                 print_report(report, folder)
-                console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
+                if not report.interrupted:
+                    console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -270,10 +271,12 @@ def test_serve_starts_a_server(built_world: World, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("uvicorn.Server.run", run_server)
     monkeypatch.setattr("service.logs.configure", lambda settings: None)
-    result = run("serve", "--library", built_world.library, "--port", "8123")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = run("serve", "--library", built_world.library, "--port", port)
     assert result.exit_code == 0, result.output
-    assert started == [("127.0.0.1", 8123, "Quartet")]
-    assert "http://127.0.0.1:8123" in result.stdout
+    assert started == [("127.0.0.1", port, "Quartet")]
+    assert f"http://127.0.0.1:{port}" in result.stdout
 
 
 def test_serve_lets_nobody_else_in_without_a_key(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
