@@ -19,9 +19,9 @@ from indexer.generation import KINDS, Generation, empty_rows, open_generation, w
 from indexer.identity import IDENTITY_FILE
 from indexer.lock import writer_lock
 from indexer.manifest import Manifest, ModelInfo
-from indexer.schema import metadata, open_database, upgrade
+from indexer.schema import metadata, open_database, require_empty, upgrade
 from indexer.served import AnyGallery, Served, ServedElsewhere
-from indexer.server_catalog import URL_FILE, checked_url, require_empty, server_url, unreachable
+from indexer.server_catalog import URL_FILE, checked_url, server_url, unreachable
 from indexer.train_lists import ListSettings
 from model.encoder import Encoder, EncoderSpec
 from model.errors import FingerprintError, InputError, LibraryError, NotFoundError

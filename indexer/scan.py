@@ -54,7 +54,11 @@ def require_outside(inputs: Sequence[Path], library: Path) -> None:
     """Raises InputError if an input (absolute) is the library or lies in what it is made of: its pictures decode."""
     library = library.resolve()
     for path in inputs:
-        if path == library or any(path.is_relative_to(library / own) for own in ("generations", "thumbnails")):
+        if path == library:
+            raise InputError(
+                f"{path} is named both as the library and as what to index. Give the library its own folder."
+            )
+        if any(path.is_relative_to(library / own) for own in ("generations", "thumbnails")):
             raise InputError(f"{path} belongs to the library itself. Name a video file or a folder of videos.")
 
 

@@ -292,6 +292,8 @@ def test_bad_input_changes_nothing(tmp_path: Path, videos: Path, encoder: FakeEn
         index_videos(tmp_path / "lib", [], encoder)
     assert not (tmp_path / "lib").exists()
     with pytest.raises(LibraryError, match=r"it holds a\.mp4"):
+        index_videos(videos, [videos / "a.mp4"], encoder)
+    with pytest.raises(InputError, match="both as the library"):
         index_videos(videos, [videos], encoder)
     index_videos(tmp_path / "lib", [videos], encoder)
     with pytest.raises(FingerprintError):
@@ -314,9 +316,11 @@ def test_what_is_no_video_file_is_not_even_opened(tmp_path: Path, videos: Path, 
 def test_a_library_is_not_indexed_into_itself(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:
     library = tmp_path / "lib"
     index_videos(library, [videos], encoder)
-    for path in (library, library / "thumbnails" / "000000", library / "generations"):
+    for path in (library / "thumbnails" / "000000", library / "generations"):
         with pytest.raises(InputError, match="belongs to the library itself"):
             index_videos(library, [videos, path], encoder)
+    with pytest.raises(InputError, match="both as the library"):
+        index_videos(library, [videos, library], encoder)
     assert len(clips_by_name(library)) == 5
 
 
