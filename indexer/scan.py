@@ -55,9 +55,7 @@ def require_outside(inputs: Sequence[Path], library: Path) -> None:
     library = library.resolve()
     for path in inputs:
         if path == library:
-            raise InputError(
-                f"{path} is named both as the library and as what to index. Give the library its own folder."
-            )
+            raise InputError(f"{path} is both the library and what to index. Give the library a folder of its own.")
         if any(path.is_relative_to(library / own) for own in ("generations", "thumbnails")):
             raise InputError(f"{path} belongs to the library itself. Name a video file or a folder of videos.")
 
