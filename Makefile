@@ -3,26 +3,33 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
 
 .PHONY: demo test check gpu-check benchmark format parser clean
 
-# Files of the package that change what is installed.
+# What a user needs. pip says what it fetches: without that, minutes of silence.
 $(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV): about 7 GB, nearly all of it PyTorch. This takes some minutes, once."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --editable '.[cpu,train]'
+	@touch $@
+
+# And what checks and tests need, another gigabyte.
+$(DEV): $(STAMP)
 	$(BIN)/pip install --quiet --editable '.[cpu,train,dev]'
-	touch $@
+	@touch $@
 
 ## Render a video library, index it, search it both ways, serve it. ONCE=1 stops after the searches.
 demo: $(STAMP)
 	$(BIN)/quartet demo $(if $(ONCE),--once)
 
 ## The whole test suite.
-test: $(STAMP)
+test: $(DEV)
 	$(BIN)/python -m pytest
 
 ## Lint, format, types, import direction.
-check: $(STAMP)
+check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,10 +50,10 @@ gpu-check:
 	else echo "The tests that use a GPU were left out: Quartet is not installed here."; fi
 
 ## Search beside its peers (docs/performance.md). Takes an hour and 20 GB of disk at a million clips.
-benchmark: $(STAMP)
+benchmark: $(DEV)
 	$(BIN)/python -m benchmarks.search
 
-format: $(STAMP)
+format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -26,7 +26,7 @@ from indexer.lock import writer_lock
 from indexer.outcomes import Encoded, Known, Part, Refused
 from indexer.pipeline import LocalPipeline
 from indexer.progress import Meter, Progress
-from indexer.scan import Plan, make_plan, require_mounted, resolve_inputs
+from indexer.scan import Plan, make_plan, require_mounted, require_outside, resolve_inputs
 from indexer.spans import Segmentation
 from indexer.thumbnails import save_thumbnail
 from indexer.work import Job, Pipeline
@@ -90,11 +90,13 @@ def index_videos(
     wait          wait for another writer to finish, instead of refusing
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
 
-    Raises InputError for a path that does not exist or a folder that looks unmounted, FingerprintError for
-    another model's library, LibraryError for one that is damaged, held by another writer or cannot be written.
+    Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
+    FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
+    cannot be written.
     """
     began = time.monotonic()
     sources = resolve_inputs(inputs)
+    require_outside(sources, library_path)
     if base is not None:
         (base,) = resolve_inputs([base])
         if outside := [source for source in sources if not source.is_relative_to(base)]:
@@ -102,7 +104,7 @@ def index_videos(
     own = LocalPipeline(encoder, workers)
     with writing(library_path), closing(own):
         if not exists(library_path):
-            Library.create(library_path, encoder.spec, catalog).close()
+            Library.create(library_path, encoder.spec, catalog, wait).close()
         opened = Library.open(library_path)
         with opened as library:
             library.check_encoder(encoder.spec)

@@ -39,8 +39,14 @@ def read_captions(file: Path) -> Iterator[CaptionEntry]:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file.name} is not UTF-8 text. Save it as UTF-8.") from error
+    if "\0" in content:
+        # Among them UTF-16 without a mark, every second byte of which is zero.
+        raise InputError(f"{file.name} is not UTF-8 text: it holds zero bytes. Save it as UTF-8.")
     found = False
     for entry in readers[file.suffix.lower()](file, content):
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in entry.text):
+            # JSON can escape what no text holds and no database keeps.
+            raise InputError(f"{file.name}: the caption {ascii(entry.text)[:80]} holds what is no character.")
         found = True
         yield entry
     if not found:

@@ -27,9 +27,10 @@ _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 def writing(library: Path) -> Iterator[None]:
     """Around everything that writes to a library.
 
-    Raises LibraryError, in place of what the system and SQLite raise, if there is no room or no right to write.
+    Raises LibraryError, in place of what the system and SQLite raise, if there is no room or no right to write, or if
+    the catalogue turns out to be damaged.
     """
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DatabaseError, OperationalError
 
     try:
         yield
@@ -41,6 +42,14 @@ def writing(library: Path) -> Iterator[None]:
                 "same command again when the database server does."
             ) from error
         raise LibraryError(_cannot_be_written(library, str(error.orig), "readonly" in str(error.orig))) from error
+    except DatabaseError as error:
+        # Its subclasses are mistakes of ours.
+        if type(error) is not DatabaseError:
+            raise
+        raise LibraryError(
+            f"The catalogue of the library {library} is damaged ({error.orig}). Restore it from a backup, or index the "
+            "videos into a new library."
+        ) from error
     except OSError as error:
         if error.errno not in _FULL | _CLOSED:
             raise

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from indexer.header import Header, refusal
+from indexer.header import Header, open_container, refusal
 from indexer.timeline import Timeline
 from model.errors import VideoError
 
@@ -180,7 +180,7 @@ class FrameReader:
         self._recent.clear()
         self._decoded = -1
         try:
-            self._container = av.open(str(self._path))
+            self._container = open_container(self._path)
         except av.error.FFmpegError as error:
             raise refusal(self._path, error) from error
         stream = self._container.streams[self._stream]

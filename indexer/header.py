@@ -45,6 +45,14 @@ class Header:
     height: int
 
 
+def open_container(path: Path) -> Any:
+    """A file as PyAV opens it. Raises what PyAV raises."""
+    import av
+
+    # Absolute, for FFmpeg takes a name such as `talk:1.mp4` for an address of the protocol `talk`.
+    return av.open(str(path.absolute()))
+
+
 def read_header(path: Path) -> Header:
     """Open a file with PyAV. Raises VideoError with the reason if it cannot be a video."""
     import av
@@ -53,7 +61,7 @@ def read_header(path: Path) -> Header:
         size = path.stat().st_size
         if size == 0:
             raise VideoError(path, "empty-file", "The file is empty.")
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             return _header(path, container)
     except av.error.FFmpegError as error:
         raise refusal(path, error) from error

@@ -19,9 +19,9 @@ from indexer.generation import KINDS, Generation, empty_rows, open_generation, w
 from indexer.identity import IDENTITY_FILE
 from indexer.lock import writer_lock
 from indexer.manifest import Manifest, ModelInfo
-from indexer.schema import metadata, open_database, upgrade
+from indexer.schema import metadata, open_database, require_empty, upgrade
 from indexer.served import AnyGallery, Served, ServedElsewhere
-from indexer.server_catalog import URL_FILE, checked_url, require_empty, server_url, unreachable
+from indexer.server_catalog import URL_FILE, checked_url, server_url, unreachable
 from indexer.train_lists import ListSettings
 from model.encoder import Encoder, EncoderSpec
 from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
@@ -52,10 +52,11 @@ class Library:
         self._clip_table: tuple[str, ClipTable] | None = None
 
     @classmethod
-    def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None) -> Library:
+    def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
         """Make an empty library for the vectors of one model.
 
         catalog  URL of a database for its catalogue (`indexer.server_catalog`), if not a file in the folder
+        wait     where another process is making it, wait for it and open what it has made, instead of refusing
 
         Raises LibraryError if the folder exists and is not empty, or cannot be written, or if the database holds
         another library's catalogue, InputError for a URL that cannot be used.
@@ -72,9 +73,12 @@ class Library:
             raise LibraryError(
                 f"No library can be made at {path}: it holds {foreign[0]}. Name an empty or a new folder."
             )
-        with writer_lock(path):
+        with writer_lock(path, wait):
             if exists(path):
+                if wait:
+                    return cls.open(path)
                 raise LibraryError(f"There is a library at {path} already.")
+            _require_no_generations(path)
             # What a creation that was cut short has left is made again, or kept where it is the same.
             shutil.rmtree(path / "generations", ignore_errors=True)
             (path / "generations").mkdir()
@@ -104,8 +108,7 @@ class Library:
 
         Raises LibraryError if it is missing, damaged or of another format, InputError for a root that it has not.
         """
-        if not exists(path):
-            raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
+        require_library(path)
         generation = _open_live(path, device) if elsewhere is None else None
         server = server_url(path)
         if server is None and not (path / "catalog.sqlite").is_file():
@@ -119,7 +122,10 @@ class Library:
             catalog.close()
             if server is not None:
                 raise unreachable(server, error) from error
-            raise LibraryError(f"The catalogue {catalog.path} cannot be read: {error.orig}.") from error
+            raise LibraryError(
+                f"The catalogue {catalog.path} cannot be read: {error.orig}. Restore the file from a backup, or index "
+                "the videos into a new library."
+            ) from error
         except InputError:
             catalog.close()
             raise
@@ -198,6 +204,24 @@ class Library:
 def exists(path: Path) -> bool:
     """Whether `path` holds a library, sound or not."""
     return (path / "CURRENT").is_file()
+
+
+def require_library(path: Path) -> None:
+    """Raises LibraryError if there is no library at `path`, or one without its file CURRENT."""
+    if not exists(path):
+        _require_no_generations(path)
+        raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
+
+
+def _require_no_generations(path: Path) -> None:
+    """Raises LibraryError if a folder without a file CURRENT holds more than the first, empty generation."""
+    folder = path / "generations"
+    newest = max(_numbers(folder), default=0) if folder.is_dir() else 0
+    if newest > 1:
+        raise LibraryError(
+            f"The library at {path} is damaged: its file CURRENT is missing. It holds the name of the live generation; "
+            f"the newest that is there is {newest:06d}."
+        )
 
 
 def live_name(path: Path) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from indexer.catalog import Video
 from indexer.catalog_writer import FileState
@@ -33,13 +34,30 @@ class Plan:
 
 
 def resolve_inputs(inputs: Sequence[Path]) -> list[Path]:
-    """Absolute paths of files and folders. Raises InputError if one does not exist, or if there is none."""
+    """Absolute paths of files and folders. Raises InputError if one is neither of them, or if there is none."""
     if not inputs:
         raise InputError("Name at least one video file or folder to index.")
     for path in inputs:
-        if not path.exists():
-            raise InputError(f"{path} does not exist. Name a video file or a folder of videos.")
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise InputError(f"{path} does not exist. Name a video file or a folder of videos.") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        if not (S_ISREG(mode) or S_ISDIR(mode)):
+            # Reading a pipe or a device may never end.
+            raise InputError(f"{path} is neither a file nor a folder. Name a video file or a folder of videos.")
     return [path.resolve() for path in inputs]
+
+
+def require_outside(inputs: Sequence[Path], library: Path) -> None:
+    """Raises InputError if an input (absolute) is the library or lies in what it is made of: its pictures decode."""
+    library = library.resolve()
+    for path in inputs:
+        if path == library:
+            raise InputError(f"{path} is both the library and what to index. Give the library a folder of its own.")
+        if any(path.is_relative_to(library / own) for own in ("generations", "thumbnails")):
+            raise InputError(f"{path} belongs to the library itself. Name a video file or a folder of videos.")
 
 
 def require_mounted(inputs: Sequence[Path], known: Sequence[Path]) -> None:

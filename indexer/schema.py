@@ -24,12 +24,15 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
+    select,
     text,
 )
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from indexer.server_catalog import open_server, server_url
+from indexer.server_catalog import open_server, server_url, unreachable
+from model.errors import LibraryError
 
 metadata = MetaData()
 
@@ -179,6 +182,23 @@ def _open_closed(path: Path) -> Engine:
 def _know_letters(connection: Any) -> None:
     """SQLite's own `lower` knows the letters of ASCII alone."""
     connection.create_function("lower", 1, lambda text: None if text is None else text.lower(), deterministic=True)
+
+
+def require_empty(url: URL) -> None:
+    """Raises LibraryError unless a new library may have this database: no other's videos or captions are in it."""
+    engine = open_server(url)
+    try:
+        with engine.connect() as connection:
+            there = set(inspect(connection).get_table_names())
+            for table in (videos, captions):
+                if table.name in there and connection.execute(select(table.c.id).limit(1)).first() is not None:
+                    raise LibraryError(
+                        f"The database {url} holds the catalogue of a library already. Give each its own."
+                    )
+    except DatabaseError as error:
+        raise unreachable(url, error) from error
+    finally:
+        engine.dispose()
 
 
 def upgrade(engine: Engine) -> None:

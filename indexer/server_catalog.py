@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, inspect, select
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
@@ -58,25 +58,6 @@ def open_server(url: URL) -> Engine:
         return create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise LibraryError("A catalogue on PostgreSQL needs psycopg: pip install 'quartet[postgres]'.") from error
-
-
-def require_empty(url: URL) -> None:
-    """Raises LibraryError unless a new library may have this database: no other's videos or captions are in it."""
-    from indexer.schema import captions, videos
-
-    engine = open_server(url)
-    try:
-        with engine.connect() as connection:
-            there = set(inspect(connection).get_table_names())
-            for table in (videos, captions):
-                if table.name in there and connection.execute(select(table.c.id).limit(1)).first() is not None:
-                    raise LibraryError(
-                        f"The database {url} holds the catalogue of a library already. Give each its own."
-                    )
-    except DatabaseError as error:
-        raise unreachable(url, error) from error
-    finally:
-        engine.dispose()
 
 
 def unreachable(url: URL, error: DatabaseError) -> LibraryError:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.header import Header, refusal
+from indexer.header import Header, open_container, refusal
 from model.errors import VideoError
 
 _COMPLETE = 0.9
@@ -70,7 +70,7 @@ def read_timeline(path: Path, header: Header, alive: Callable[[], None] = lambda
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             return _read(path, header, container, alive)
     except av.error.FFmpegError as error:
         raise refusal(path, error) from error

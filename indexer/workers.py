@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -152,6 +153,8 @@ class _Process:
     def _start(self) -> Connection:
         self._pipe, theirs = self._context.Pipe()
         self._process = self._context.Process(target=_serve, args=(theirs,), name="quartet-decode", daemon=True)
+        # Where this is the first process, its start would start the tracker, which lets SIGINT through again.
+        resource_tracker.ensure_running()
         # Ctrl-C reaches the whole group, but what it means is for the parent to decide: it closes the pipe.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -13,12 +13,12 @@ from model.encoder import Encoder
 from service import problems
 from service.access import Access
 from service.api import browse, clips, jobs, search, session, status
+from service.described import DescribedAPI
 from service.engine import Engine
 from service.jobs import Jobs
 from service.kept import KeptUploads
 from service.middleware import LimitedBody, Watched
 from service.models import serving_encoder
-from service.openapi import DescribedAPI
 from service.pages import router as pages
 from service.pages import static_files
 from service.settings import Settings

@@ -195,8 +195,9 @@ class Client:
         for left in range(self._retries, -1, -1):
             try:
                 response = self._http.request(method, self.url + path, headers=self._headers, **given)
-            except httpx2.HTTPError as error:
-                raise errors.QuartetError(f"The service at {self.url} cannot be reached: {error}.") from error
+            except (httpx2.HTTPError, UnicodeError) as error:
+                said = str(error).rstrip(".")
+                raise errors.QuartetError(f"The service at {self.url} cannot be reached: {said}.") from error
             if response.status_code != 429 or not left or "files" in given:
                 break
             time.sleep(float(response.headers.get("retry-after", 1)))

@@ -173,6 +173,8 @@ class Jobs:
         command = [sys.executable, "-m", "service", "index", "--json", "--wait", "--library", str(settings.library)]
         if settings.model:
             command += ["--model", settings.model]
+        for name, folder in settings.roots.items():
+            command += ["--root", f"{name}={folder}"]
         command += ["--device", settings.device, "--base", str(job.root), "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
@@ -193,7 +195,7 @@ class Jobs:
             code = await process.wait()
         finally:
             if process.returncode is None:
-                process.kill()
+                _kill(process)
                 await process.wait()
             self._process = None
             errors = (await said).decode("utf-8", "replace").strip()
@@ -215,9 +217,15 @@ class Jobs:
 
         def end() -> None:
             if process.returncode is None:
-                process.kill()
+                _kill(process)
 
         asyncio.get_running_loop().call_later(_PATIENCE, end)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End the indexer and its decoders at once: one that hangs would hold what is read of them open for ever."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _finish(job: Job, state: State) -> None:

@@ -14,7 +14,7 @@ from indexer.library import Library
 from indexer.search import search
 from indexer.served import AnyGallery, Served
 from model.encoder import EncoderSpec
-from model.errors import FingerprintError, QuartetError
+from model.errors import FingerprintError
 
 LOG = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ class LiveGeneration:
             try:
                 self.refresh()
                 reported = ""
-            except (QuartetError, OSError) as error:
+            # Whatever it is: the one before goes on answering, and the next look may go well.
+            except Exception as error:
                 self.failures += 1
                 if str(error) != reported:
                     reported = str(error)

@@ -61,12 +61,12 @@ class Watched:
         scope.setdefault("state", {})["request_id"] = request_id
         REQUEST_ID.set(request_id)
         policy = _DOCS_HEADERS if scope["path"] == "/docs" else _PAGE_HEADERS
-        status = 500
+        status, answered = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], True
                 own = [(b"x-request-id", request_id.encode()), *policy]
                 message["headers"] = [pair for pair in message["headers"] if pair[0] != b"x-request-id"] + own
                 _count(scope, status, time.perf_counter() - began)
@@ -75,8 +75,9 @@ class Watched:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
-            # A bug: what answers it lies further out than this.
-            _count(scope, 500, time.perf_counter() - began)
+            # A bug: what answers it lies further out than this. An answer that had begun is counted already.
+            if not answered:
+                _count(scope, 500, time.perf_counter() - began)
             raise
         finally:
             _log(scope, status, time.perf_counter() - began)

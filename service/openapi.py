@@ -1,49 +1,17 @@
-"""The API's description, OpenAPI 3.1, also as a file: `python -m service.openapi docs/openapi.json`."""
+"""The API's description, OpenAPI 3.1, as a file: `python -m service.openapi docs/openapi.json`."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from fastapi import FastAPI
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-
-from service.problems import Problem
-from service.schemas.jobs import JobRequest
-from service.schemas.search import CaptionSearch
-
-_REFERENCE = "#/components/schemas/{model}"
-
-
-def reference(model: type[BaseModel]) -> dict[str, str]:
-    """A reference to one of the schemas that `DescribedAPI` adds."""
-    return {"$ref": _REFERENCE.format(model=model.__name__)}
-
-
-class DescribedAPI(FastAPI):
-    """A FastAPI application whose description also has the schemas that FastAPI cannot see.
-
-    It does not know of bodies that a route reads by itself, nor of responses of another content type.
-    """
-
-    def openapi(self) -> dict[str, Any]:
-        schema = super().openapi()
-        _, found = models_json_schema(
-            [(Problem, "serialization"), (CaptionSearch, "validation"), (JobRequest, "validation")],
-            ref_template=_REFERENCE,
-        )
-        schema["components"]["schemas"] |= found["$defs"]
-        return schema
+from service.app import create_app
+from service.settings import Settings
 
 
 def document() -> str:
     """The description as JSON text."""
-    from service.app import create_app
-    from service.settings import Settings
-
     return json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

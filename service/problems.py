@@ -198,10 +198,7 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    fields = [
-        FieldError(field=_encodable(".".join(map(str, item["loc"]))), detail=_encodable(_sentence(item)))
-        for item in error.errors()
-    ]
+    fields = [FieldError(field=_encodable(_field(item)), detail=_encodable(_sentence(item))) for item in error.errors()]
     detail = " ".join(item.detail for item in fields)
     return problem_response(request, INVALID_REQUEST, detail, errors=fields)
 
@@ -227,8 +224,18 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def _field(item: Mapping[str, Any]) -> str:
+    """Where: of a body that is no JSON, Pydantic would say at which character."""
+    return "body" if item["type"] == "json_invalid" else ".".join(map(str, item["loc"]))
+
+
 def _sentence(item: Mapping[str, Any]) -> str:
     """Pydantic's message as a sentence that names its field; messages of our own are sentences already."""
     if item["type"] == "value_error":
         return str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "json_invalid":
+        return f"The body is no JSON: {item['ctx']['error']}, at character {item['loc'][-1]}."
+    if item["loc"] == ("body",):
+        # Above all what `curl -d` sends when nobody tells it otherwise: a form.
+        return "The body must be a JSON object. Send it with the header Content-Type: application/json."
     return f"{item['loc'][-1]}: {item['msg']}."

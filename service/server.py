@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -39,6 +41,26 @@ def checked(settings: Settings) -> Settings:
             "QUARTET_API_KEY_FILE, or allow it with QUARTET_ALLOW_NO_KEY=1."
         )
     return settings
+
+
+def require_free(settings: Settings) -> None:
+    """Raises InputError if the address of `settings` is none, taken or not allowed: before a model is loaded for it."""
+    host, port = settings.host, settings.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"There is no address {host!r} to listen on. Give another with --host.") from error
+    for family, kind, _, _, address in found:
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                # One that this machine does not have is for uvicorn: a name may have others.
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    raise InputError(
+                        f"Port {port} of {host} cannot be listened on: {error.strerror}. Give another with --port."
+                    ) from error
 
 
 def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:

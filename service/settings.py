@@ -112,8 +112,10 @@ class Settings(BaseSettings):
         elif self.api_key_file is not None:
             try:
                 key = self.api_key_file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputError(f"The API key cannot be read from {self.api_key_file}: {error}.") from None
+            except OSError as error:
+                raise InputError(f"The API key cannot be read from {self.api_key_file}: {error.strerror}.") from None
+            except UnicodeDecodeError:
+                raise InputError(f"The API key cannot be read from {self.api_key_file}: it is no text.") from None
         else:
             return None
         if len(key) < MIN_KEY or not key.isascii() or not key.isprintable():

@@ -9,8 +9,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request
 from starlette.requests import ClientDisconnect
 
+from service.described import reference
 from service.engine import Engine
-from service.openapi import reference
 from service.problems import NOT_READY, Problem, ProblemError
 
 

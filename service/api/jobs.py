@@ -11,9 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from service.api.deps import EngineDep, problems
+from service.described import reference
 from service.jobs import Jobs
 from service.kept import MAX_FILES, KeptUploads
-from service.openapi import reference
 from service.schemas.jobs import Job, JobList, JobRequest
 from service.settings import Settings
 

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from service.api.deps import EngineDep, answered, problems
-from service.openapi import reference
+from service.described import reference
 from service.schemas.search import (
     CaptionAnswer,
     CaptionSearch,

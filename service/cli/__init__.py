@@ -6,11 +6,11 @@ import what they need when they run.
 
 from __future__ import annotations
 
+import errno
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from model.errors import QuartetError
 from service.cli import (
@@ -32,17 +32,29 @@ from service.cli import (
     tune,
     watch,
 )
+from service.cli.helping import ReadableCommand, ReadableGroup
+
+_PLACES = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+    errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
+"""What the system says of a place that was named, or of its disk: no bug, so nobody needs the traceback."""
 
 
-class _QuartetGroup(TyperGroup):
-    """Turns the project's errors into one line on stderr and exit code 1."""
+class _QuartetGroup(ReadableGroup):
+    """Turns the project's errors, and a file or a folder that cannot be used, into one line and exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except QuartetError as error:
-            typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(1) from None
+            said = str(error)
+        except OSError as error:
+            if error.errno not in _PLACES:
+                raise
+            said = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+        typer.secho(f"Error: {said}", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1)
 
 
 app = typer.Typer(
@@ -80,27 +92,27 @@ def root(
     """
 
 
-app.command("demo")(demo.demo)
-app.command("demo-dataset")(demo_dataset.demo_dataset)
-app.command("prepare")(prepare.prepare)
-app.command("index")(index.index)
-app.command("watch")(watch.watch)
-app.command("remove")(manage.remove)
+app.command("demo", cls=ReadableCommand)(demo.demo)
+app.command("demo-dataset", cls=ReadableCommand)(demo_dataset.demo_dataset)
+app.command("prepare", cls=ReadableCommand)(prepare.prepare)
+app.command("index", cls=ReadableCommand)(index.index)
+app.command("watch", cls=ReadableCommand)(watch.watch)
+app.command("remove", cls=ReadableCommand)(manage.remove)
 app.add_typer(captions.app, name="captions")
-app.command("search")(search.search)
-app.command("describe")(search.describe)
-app.command("serve")(serve.serve)
-app.command("status")(status.status)
-app.command("tag")(manage.tag)
-app.command("verify")(manage.verify)
-app.command("relocate")(manage.relocate)
-app.command("export")(export.export)
-app.command("features")(features.features)
-app.command("tune")(tune.tune)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("doctor")(doctor.doctor)
+app.command("search", cls=ReadableCommand)(search.search)
+app.command("describe", cls=ReadableCommand)(search.describe)
+app.command("serve", cls=ReadableCommand)(serve.serve)
+app.command("status", cls=ReadableCommand)(status.status)
+app.command("tag", cls=ReadableCommand)(manage.tag)
+app.command("verify", cls=ReadableCommand)(manage.verify)
+app.command("relocate", cls=ReadableCommand)(manage.relocate)
+app.command("export", cls=ReadableCommand)(export.export)
+app.command("features", cls=ReadableCommand)(features.features)
+app.command("tune", cls=ReadableCommand)(tune.tune)
+app.command("train", cls=ReadableCommand)(train.train)
+app.command("evaluate", cls=ReadableCommand)(evaluate.evaluate)
+app.command("compare", cls=ReadableCommand)(compare.compare)
+app.command("doctor", cls=ReadableCommand)(doctor.doctor)
 
 
 def main() -> None:

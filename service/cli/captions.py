@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, counted, library_of, settings_of
+from service.cli.common import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    console,
+    counted,
+    existing_library,
+    library_of,
+    settings_of,
+)
+from service.cli.helping import ReadableCommand, ReadableGroup
 
 if TYPE_CHECKING:
     from indexer.captions import CaptionReport
     from service.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="The captions of a library: what video-to-text searches.")
+app = typer.Typer(cls=ReadableGroup, no_args_is_help=True)
 
 
 @app.callback()
@@ -22,7 +33,7 @@ def captions() -> None:
     """The captions of a library: what video-to-text searches."""
 
 
-@app.command()
+@app.command(cls=ReadableCommand)
 def add(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A .txt, .jsonl, .csv, .srt or .vtt file.", show_default=False)
@@ -53,10 +64,12 @@ def add(
 
 def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
+    from indexer.caption_files import read_captions
     from indexer.captions import add_captions
     from service.models import open_encoder
 
-    folder = library_of(settings)
+    folder = existing_library(settings)
+    deque(read_captions(file), maxlen=0)  # a slip of the pen is told before the model is loaded
     out = console()
     with out.status("Loading the model"):
         encoder = open_encoder(settings)
@@ -64,7 +77,7 @@ def run_add(settings: Settings, file: Path, video: str | None = None) -> Caption
         report = add_captions(folder, file, encoder, video)
     out.print(
         f"[bold]{report.added}[/] added, {report.duplicates} known before. "
-        f"{escape(str(folder))} now has {report.total} captions (generation {report.generation}).",
+        f"{escape(str(folder))} now has {counted(report.total, 'caption')} (generation {report.generation}).",
         highlight=False,
     )
     if report.unmatched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,8 @@ def parse_weights(text: str) -> dict[str, float]:
             weights[name] = float(value)
         except ValueError:
             raise typer.BadParameter(f"{part.strip()!r} is not of the form LEVEL=NUMBER.") from None
+        if not 0 <= weights[name] < math.inf:
+            raise typer.BadParameter(f"{part.strip()!r}: a weight is a number of at least 0.")
     return weights
 
 
@@ -98,9 +101,8 @@ def settings_of(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(
-            f"The setting QUARTET_{str(first['loc'][0]).upper()} cannot be used: {first['msg']}."
-        ) from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"The setting QUARTET_{str(first['loc'][0]).upper()} cannot be used: {said}.") from None
 
 
 def library_of(settings: Settings) -> Path:
@@ -108,6 +110,15 @@ def library_of(settings: Settings) -> Path:
     if settings.library is None:
         raise typer.BadParameter("Name the library, here or as QUARTET_LIBRARY.", param_hint="--library")
     return settings.library
+
+
+def existing_library(settings: Settings) -> Path:
+    """The library of `settings`, which is there: told before a model is loaded for it. Raises LibraryError."""
+    from indexer.library import require_library
+
+    folder = library_of(settings)
+    require_library(folder)
+    return folder
 
 
 def patient_threads() -> None:

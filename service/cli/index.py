@@ -235,5 +235,7 @@ def print_report(report: IndexReport, folder: Path) -> None:
     )
     if report.refused:
         out.print(failures_table(report.refused, _MOST_REFUSED))
+    if not report.progress.total and not report.removed and not report.interrupted:
+        out.print("[yellow]No files were found.[/] Hidden ones are left out, and folders that are links.")
     clips = counted(report.clips_total, "clip")
     out.print(f"{escape(str(folder))} now has {clips} (generation {report.generation}).", highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.cli.common import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
+
+_MOST_PROBLEMS = 40
+"""Problems that `verify` shows on a terminal."""
 
 
 def remove(
@@ -78,12 +82,12 @@ def tag(
     out = console()
     if paths:
         count = tag_videos(folder, paths, add or [], remove or [], settings.roots)
-        out.print(f"[bold]{count}[/] videos changed.", highlight=False)
+        out.print(f"{counted(count, 'video')} changed.", highlight=False)
         return
     with Library.open(folder) as opened:
         tags = opened.catalog.tags()
     for name, count in tags.items():
-        out.print(f"{escape(name)}: {count} videos", highlight=False)
+        out.print(f"{escape(name)}: {counted(count, 'video')}", highlight=False)
     if not tags:
         out.print(f"No video of {escape(str(folder))} has a tag. Give some with: quartet tag PATHS --add NAME")
 
@@ -117,8 +121,12 @@ def verify(
     table = Table(title=counted(len(problems), "problem"), title_justify="left", title_style="red")
     table.add_column("where", no_wrap=True)
     table.add_column("what", overflow="fold")
-    for problem in problems:
+    # A folder that has gone is a problem of each of its videos: a terminal gets the first, a file gets all.
+    shown = problems[:_MOST_PROBLEMS] if out.is_terminal else problems
+    for problem in shown:
         table.add_row(problem.where, escape(problem.detail))
+    for where, count in Counter(problem.where for problem in problems[len(shown) :]).items():
+        table.add_row(where, f"and {count} more; `quartet verify ... > FILE` lists them all.")
     out.print(table, highlight=False)
     raise typer.Exit(1)
 

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 from service.cli.common import console
 
@@ -29,8 +30,10 @@ _LINE_EVERY = 1.0
 @contextmanager
 def progress_bar() -> Iterator[Show]:
     """A bar with the pace, the time left and the stage that the others wait for."""
-    columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    bar = Bar(*columns, console=console())
+    # On a narrow terminal the end of the pace is cut off, and nothing else.
+    pace = TextColumn("{task.fields[pace]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+    columns = (TextColumn("Indexing"), BarColumn(bar_width=20), MofNCompleteColumn(), pace)
+    bar = Bar(*columns, console=console(), expand=True)
     task = bar.add_task("", total=None, pace="")
 
     def show(progress: Progress) -> None:
@@ -55,8 +58,8 @@ def _pace(progress: Progress) -> str:
         minutes, seconds = divmod(round(progress.seconds_left), 60)
         left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, "
     return (
-        f"{progress.clips_per_second:.1f} clips/s, {progress.video_hours_per_hour:.1f} h of video/h, "
-        f"{left}most time in {progress.bottleneck} "
+        f"{left}{progress.clips_per_second:.1f} clips/s, {progress.video_hours_per_hour:.1f} h of video/h, "
+        f"most time in {progress.bottleneck} "
         f"[dim]{escape(progress.path.name)}[/]"
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from service.cli.common import (
     CountOption,
@@ -74,8 +75,10 @@ def search(
         answer = _search_there(text, k, weights or {}, tags, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
-    else:
+    elif answer.hits:
         console().print(clips_table(answer), provenance(answer), sep="\n")
+    else:
+        typer.echo("No clips were found: " + ("none has all of these tags." if tags else "the library has none."))
 
 
 def describe(
@@ -91,8 +94,11 @@ def describe(
 
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
+    from model.errors import InputError
     from service.wanted import Wanted
 
+    if not video.is_file():
+        raise InputError(f"{video} is not a file that exists. Name a video file.")
     engine = _open(library, model, device)
     try:
         answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
@@ -138,7 +144,8 @@ def _search_there(text: str, k: int, weights: dict[str, float], tags: tuple[str,
 def _open(library: Path | None, model: str | None, device: str | None) -> Engine:
     settings = settings_of(library=library, model=model, device=device)
     library_of(settings)
+    # Not to the standard output, which may be read as JSON.
+    with Console(stderr=True).status("Loading the model"):
+        from service.engine import Engine
 
-    from service.engine import Engine
-
-    return Engine.open(settings)
+        return Engine.open(settings)

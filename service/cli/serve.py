@@ -67,10 +67,11 @@ def run_server(settings: Settings) -> None:
     from service.engine import Engine
     from service.logs import configure
     from service.models import serving_encoder
-    from service.server import checked, make_server
+    from service.server import checked, make_server, require_free
     from service.settled import settle
 
     settings = checked(settings)
+    require_free(settings)
     engine = Engine.open(settings, load=serving_encoder).prepare()
     configure(settings)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host

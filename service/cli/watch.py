@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -60,11 +61,15 @@ def watch(
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     folder = library_of(settings)
 
+    from indexer.scan import resolve_inputs
     from indexer.watch import watch_videos
     from model.errors import InputError
     from service.models import open_encoder
 
-    encoder = open_encoder(settings)
+    resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
+    segmentation = segmentation_of(segment, window, overlap, cut)
+    with console().status("Loading the model") if not as_json else nullcontext():
+        encoder = open_encoder(settings)
     with json_lines() as lines:
         for report in watch_videos(
             folder,
@@ -74,7 +79,7 @@ def watch(
             poll=poll,
             on_progress=lines if as_json else None,
             workers=workers,
-            segmentation=segmentation_of(segment, window, overlap, cut),
+            segmentation=segmentation,
             keep_missing=keep_missing,
             roots=settings.roots,
             catalog=settings.catalog,
@@ -85,4 +90,5 @@ def watch(
                 typer.echo(json_report(report))
             else:
                 print_report(report, folder)
-                console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
+                if not report.interrupted:
+                    console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")

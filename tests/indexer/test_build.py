@@ -292,11 +292,36 @@ def test_bad_input_changes_nothing(tmp_path: Path, videos: Path, encoder: FakeEn
         index_videos(tmp_path / "lib", [], encoder)
     assert not (tmp_path / "lib").exists()
     with pytest.raises(LibraryError, match=r"it holds a\.mp4"):
+        index_videos(videos, [videos / "a.mp4"], encoder)
+    with pytest.raises(InputError, match="both the library and what"):
         index_videos(videos, [videos], encoder)
     index_videos(tmp_path / "lib", [videos], encoder)
     with pytest.raises(FingerprintError):
         index_videos(tmp_path / "lib", [videos], FakeEncoder(seed=1))
     assert len(clips_by_name(tmp_path / "lib")) == 5
+
+
+def test_what_is_no_video_file_is_not_even_opened(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:
+    pipe, loop = tmp_path / "pipe.mp4", tmp_path / "loop.mp4"
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    for path, said in ((pipe, "neither a file nor a folder"), (Path("/dev/zero"), "neither"), (loop, "cannot be read")):
+        with pytest.raises(InputError, match=f"{path.name} .*{said}"):
+            index_videos(tmp_path / "lib", [videos, path], encoder)
+    assert not (tmp_path / "lib").exists()
+    (videos / "pipe.mp4").symlink_to(pipe)
+    assert index_videos(tmp_path / "lib", [videos], encoder).refused == []
+
+
+def test_a_library_is_not_indexed_into_itself(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:
+    library = tmp_path / "lib"
+    index_videos(library, [videos], encoder)
+    for path in (library / "thumbnails" / "000000", library / "generations"):
+        with pytest.raises(InputError, match="belongs to the library itself"):
+            index_videos(library, [videos, path], encoder)
+    with pytest.raises(InputError, match="both the library and what"):
+        index_videos(library, [videos, library], encoder)
+    assert len(clips_by_name(library)) == 5
 
 
 def test_two_copies_of_a_video_that_has_gone_are_the_video_and_a_new_one(tmp_path: Path, videos: Path) -> None:

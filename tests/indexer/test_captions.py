@@ -110,6 +110,12 @@ def test_refuses_what_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_bytes(b"caf\xe9 in latin-1")
     with pytest.raises(InputError, match="not UTF-8"):
         list(read_captions(tmp_path / "c.txt"))
+    (tmp_path / "c.txt").write_bytes("a dog".encode("utf-16-le"))
+    with pytest.raises(InputError, match="zero bytes"):
+        list(read_captions(tmp_path / "c.txt"))
+    for escaped in (r"\u0000", r"\ud83d"):
+        with pytest.raises(InputError, match=r"c\.jsonl: the caption 'half .* is no character"):
+            list(read_captions(write(tmp_path / "c.jsonl", f'{{"caption": "half {escaped}"}}')))
     with pytest.raises(InputError, match="cannot be read"):
         list(read_captions(tmp_path / "gone.txt"))
 

@@ -61,6 +61,14 @@ def test_samples_a_part_of_a_file(tmp_path: Path, make_video: MakeVideo) -> None
         sample_frames(path, 1, start=7.0)
 
 
+def test_a_name_that_looks_like_an_address_is_a_file(
+    tmp_path: Path, make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_video(tmp_path / "a.mp4", greys(10)).rename(tmp_path / "talk:1.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert len(sample_frames(Path("talk:1.mp4"), 2).frames) == 2
+
+
 def test_a_file_with_few_frames_gives_each_once(tmp_path: Path, make_video: MakeVideo) -> None:
     clip = sample_frames(make_video(tmp_path / "short.mp4", greys(3)), 8)
     assert clip.times == pytest.approx([0.0, 0.1, 0.2])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,18 @@ def test_a_library_that_may_not_be_written_can_be_read(tmp_path: Path, videos: P
         f"The library {library} cannot be written: its folder is read-only. Get the right to write.",
     ]
     assert {path: path.stat().st_mtime_ns for path in library.rglob("*")} == before
+
+
+def test_a_catalogue_that_turns_out_to_be_damaged(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> None:
+    library = tmp_path / "lib"
+    index_videos(library, [videos], encoder)
+    catalog = library / "catalog.sqlite"
+    with closing(sqlite3.connect(catalog)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'videos'").fetchone()
+    with catalog.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(LibraryError, match=r"lib is damaged \(database disk image is malformed\)\. Restore it"):
+        index_videos(library, [videos], encoder)

@@ -49,6 +49,19 @@ def test_a_new_library_is_empty_and_remembers_its_model(tmp_path: Path) -> None:
             library.thumbnail(1)
 
 
+def test_a_library_that_has_lost_its_current_is_not_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "lib"
+    Library.create(path, SPEC).close()
+    name = publish_clips(path, constant_rows(1.0, 3))
+    (path / "CURRENT").unlink()
+    for attempt in (Library.open, lambda path: Library.create(path, SPEC)):
+        with pytest.raises(LibraryError, match=f"CURRENT is missing.* newest that is there is {name}"):
+            attempt(path)
+    (path / "CURRENT").write_text(name)
+    with Library.open(path) as library:
+        assert len(library.current().clips) == 3
+
+
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.doc").write_text("years of work")
     with pytest.raises(LibraryError, match=r"it holds thesis\.doc"):
@@ -56,6 +69,8 @@ def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
     with Library.create(tmp_path / "lib", SPEC), pytest.raises(LibraryError, match="already"):
         Library.create(tmp_path / "lib", SPEC)
+    with Library.create(tmp_path / "lib", SPEC, wait=True) as made_by_another:
+        assert made_by_another.current().name == "000001"
 
 
 def test_a_creation_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,3 +153,30 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path, video: Path) -> Non
     result = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "must do so under `if __name__" in result.stderr.splitlines()[-1]
+
+
+FIRST = """
+import multiprocessing, re, signal
+from contextlib import suppress
+from pathlib import Path
+from indexer.workers import DecodePool
+from model.errors import VideoError
+
+if __name__ == "__main__":
+    pool = DecodePool()
+    with suppress(VideoError):
+        next(pool.clips(Path("none.mp4"), 1))
+    (child,) = multiprocessing.active_children()
+    blocked = re.search(r"SigBlk:\\s*(\\w+)", Path(f"/proc/{child.pid}/status").read_text())[1]
+    print(bool(int(blocked, 16) & 1 << (signal.SIGINT - 1)))
+    pool.close()
+"""
+
+
+def test_the_first_process_too_leaves_ctrl_c_to_its_parent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(FIRST)
+    # A fresh interpreter: the first process that it spawns has multiprocessing start its resource tracker before.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from model.errors import InputError
 from model.fake import FakeEncoder
 from service.access import COOKIE
 from service.app import create_app
-from service.server import checked
+from service.server import checked, require_free
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +45,16 @@ def test_only_loopback_is_open_without_a_key(tmp_path: Path) -> None:
         assert checked(opened).allowed_hosts == ()
     assert Settings(api_key_file=file).key() == KEY
     assert KEY not in repr(Settings(api_key=KEY))
+
+
+def test_an_address_that_is_taken_or_none_is_told_first() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 cannot be listened on: Address already in use"):
+            require_free(Settings(port=port))
+    require_free(Settings(port=port))
+    with pytest.raises(InputError, match=r"no address 'not\.\.valid'"):
+        require_free(Settings(host="not..valid"))
 
 
 @pytest.mark.parametrize("key", ["", "short", "a key with an ümlaut in it", "a key\nof two lines and more"])

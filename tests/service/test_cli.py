@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,6 +78,15 @@ def test_help_has_a_sentence_and_an_example(command: list[str]) -> None:
     if command != ["doctor"]:
         assert f"quartet {' '.join(command)}" in result.stdout
     assert "." in result.stdout
+
+
+def test_help_flows_to_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = run("index", "--help").stdout
+    assert "that all its commands then use. Run it again after a change: files that are known" in shown
+    strict = next(line for line in shown.splitlines() if "--strict" in line)
+    assert "bool" not in strict and "bool" not in next(line for line in shown.splitlines() if "--help" in line)
+    assert "<path>" in next(line for line in shown.splitlines() if "--base" in line)
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
@@ -175,6 +185,32 @@ def test_describing_without_captions_says_what_to_do(built_world: World, tmp_pat
     assert "quartet captions add" in result.stdout
 
 
+def test_nothing_to_find_is_said(built_world: World, tmp_path: Path) -> None:
+    nowhere = run("search", "a", "--library", built_world.library, "--tag", "nowhere")
+    assert (nowhere.exit_code, nowhere.stdout) == (0, "No clips were found: none has all of these tags.\n")
+    (tmp_path / "empty").mkdir()
+    indexed = run("index", tmp_path / "empty", "--library", tmp_path / "l", "--model", "fake")
+    assert indexed.exit_code == 0 and "No files were found." in indexed.stdout
+    assert "the library has none" in run("search", "a", "--library", tmp_path / "l", "--model", "fake").stdout
+
+
+def test_slips_are_told_before_a_model_is_loaded(
+    built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.models.open_encoder", lambda settings: pytest.fail("a model was loaded"))
+    (tmp_path / "c.txt").write_text("a dog")
+    there, missing = ("--library", built_world.library), ("--library", tmp_path / "none")
+    for arguments, said in (
+        (("captions", "add", tmp_path / "none.txt", *there), "none.txt cannot be read"),
+        (("captions", "add", tmp_path / "c.txt", *missing), "There is no library"),
+        (("describe", tmp_path / "none.mp4", *there), "none.mp4 is not a file that exists"),
+        (("watch", tmp_path / "none", *missing), "none does not exist"),
+        (("watch", tmp_path, *missing, "--window", "3"), "It goes with --segment window"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code in (1, 2) and said in words(result.stderr), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -184,6 +220,8 @@ def test_describing_without_captions_says_what_to_do(built_world: World, tmp_pat
         (("search", "a", "--library", "l", "-k", "0"), "greater than or equal to 1"),
         (("search", "a", "--library", "l", "--weights", "colour=1"), "'colour' is not a level"),
         (("search", "a", "--library", "l", "--weights", "action"), "LEVEL=NUMBER"),
+        (("search", "a", "--library", "l", "--weights", "entity=-1"), "at least 0"),
+        (("search", "a", "--library", "l", "--weights", "entity=nan"), "at least 0"),
         (("index", "--library", "l"), "PATHS"),
         (("nonsense",), "nonsense"),
     ],
@@ -202,13 +240,19 @@ def test_failures_are_one_line_and_exit_with_1(built_world: World, tmp_path: Pat
         (("serve", "--library", built_world.library, *no_model), "There is no model"),
         (("describe", tmp_path / "none.mp4", "--library", built_world.library), "none.mp4"),
         (("captions", "add", tmp_path / "none.txt", "--library", built_world.library), "none.txt"),
-        (("search", "a", "--library", built_world.library, "--weights", "entity=-1"), "at least 0"),
+        (("search", "a", "--library", built_world.library, "--device", "meta"), "'meta' is not known. Give auto, cpu"),
     ):
         result = run(*arguments)
         assert result.exit_code == 1, result.output
         assert result.stderr.startswith("Error: ")
         assert said in result.stderr
         assert "Traceback" not in result.output
+
+
+def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("words")
+    result = run("demo", "--folder", tmp_path / "file", "--clips", "1", "--render-only")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/file/videos: Not a directory.\n")
 
 
 def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
@@ -227,10 +271,12 @@ def test_serve_starts_a_server(built_world: World, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("uvicorn.Server.run", run_server)
     monkeypatch.setattr("service.logs.configure", lambda settings: None)
-    result = run("serve", "--library", built_world.library, "--port", "8123")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = run("serve", "--library", built_world.library, "--port", port)
     assert result.exit_code == 0, result.output
-    assert started == [("127.0.0.1", 8123, "Quartet")]
-    assert "http://127.0.0.1:8123" in result.stdout
+    assert started == [("127.0.0.1", port, "Quartet")]
+    assert f"http://127.0.0.1:{port}" in result.stdout
 
 
 def test_serve_lets_nobody_else_in_without_a_key(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,10 +122,8 @@ def test_tagging(own: World) -> None:
     given = ("--library", own.library, "--root", f"videos={own.videos}")
     library = given[:2]
     assert "has a tag. Give some with" in words(run("tag", *given).stdout)
-    assert (
-        "1 videos changed" in run("tag", own.videos / "red.mp4", "--add", "Warm Colours", "-a", "mine", *given).stdout
-    )
-    assert run("tag", *given).stdout.splitlines() == ["mine: 1 videos", "warm colours: 1 videos"]
+    assert "1 video changed" in run("tag", own.videos / "red.mp4", "--add", "Warm Colours", "-a", "mine", *given).stdout
+    assert run("tag", *given).stdout.splitlines() == ["mine: 1 video", "warm colours: 1 video"]
     assert "warm colours 1" in words(run("status", *given).stdout)
     for tags, titles in ((("warm colours", "MINE"), ["red"]), (("mine", "cold"), [])):
         options = [part for tag in tags for part in ("--tag", tag)]
@@ -138,8 +136,8 @@ def test_tagging(own: World) -> None:
     assert state(own.library) == before
     assert run("tag", own.videos, *given).exit_code == 2
     assert run("tag", "--add", "x", *given).exit_code == 2
-    assert "1 videos changed" in run("tag", own.videos / "red.mp4", "--remove", "mine", *given).stdout
-    assert run("tag", *given).stdout.splitlines() == ["warm colours: 1 videos"]
+    assert "1 video changed" in run("tag", own.videos / "red.mp4", "--remove", "mine", *given).stdout
+    assert run("tag", *given).stdout.splitlines() == ["warm colours: 1 video"]
 
 
 def test_removing(own: World) -> None:

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
+from indexer.build import index_videos
 from indexer.library import Library
 from indexer.lock import writer_lock
 from model.fake import FakeEncoder
@@ -83,6 +84,17 @@ def test_a_folder_is_indexed_and_searched(client: TestClient) -> None:
     assert answer["generation"] == job["report"]["generation"]
     assert client.get("/v1/failures").json()["items"][0]["file"] == "broken.mp4"
     assert client.get("/v1/jobs").json()["jobs"] == [job]
+
+
+def test_a_job_knows_where_the_roots_lie(tmp_path: Path, films: Path) -> None:
+    before = films.rename(tmp_path / "before")
+    index_videos(tmp_path / "library", [before], FakeEncoder())
+    before.rename(films)
+    given = {"model": "fake", "roots": {"before": films}, "job_folders": {"films": films}}
+    with TestClient(create_app(Settings(library=tmp_path / "library", **given), FakeEncoder())) as client:
+        made = client.post("/v1/jobs", json={"folder": "films", "path": "new"})
+        report = ended(client, made.headers["location"])["report"]
+    assert (report["indexed"], report["moved"], report["unchanged"]) == (0, 0, 1)
 
 
 def test_uploaded_videos_are_kept_and_indexed(client: TestClient, films: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,6 +127,22 @@ def test_an_invalid_request_names_its_field(client: TestClient, body: dict[str, 
     assert problem["type"] == "/problems#invalid-request"
     assert problem["instance"] == "/v1/search/clips"
     assert [error["field"] for error in problem["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "said"),
+    [
+        ("{query: 1}", "application/json", "The body is no JSON: .*, at character 1"),
+        ('{"query": "a"}', "application/x-www-form-urlencoded", "header Content-Type: application/json"),
+        ('["a"]', "application/json", "must be a JSON object"),
+        ("", "application/json", "must be a JSON object"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_so(client: TestClient, content: str, kind: str, said: str) -> None:
+    answer = client.post("/v1/search/clips", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "body" and re.search(said, error["detail"])
 
 
 @pytest.mark.parametrize(
