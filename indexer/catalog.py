@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
 from indexer.filters import ClipTable
 from indexer.schema import (
@@ -136,7 +136,7 @@ class Catalog:
 
     def clips(self, ids: Sequence[int]) -> dict[int, Clip]:
         """Clips by id; ids that do not exist are left out."""
-        found = self._rows(_clips().where(clips.c.id.in_([int(i) for i in ids])))
+        found = self._rows(_CLIPS_BY_ID, {"ids": [int(i) for i in ids]})
         return {row.id: self._clip(row) for row in found}
 
     def list_clips(self, offset: int = 0, limit: int | None = 100, video_id: int | None = None) -> list[Clip]:
@@ -270,9 +270,9 @@ class Catalog:
         # Descending, so that the first source is the last to be written into the dictionary.
         return {row.id: Caption(row.id, row.text, row.source, row.clip_id) for row in self._rows(query)}
 
-    def _rows(self, query: Select) -> Sequence[Row]:
+    def _rows(self, query: Select, parameters: Mapping[str, object] | None = None) -> Sequence[Row]:
         with self.engine.connect() as connection:
-            return connection.execute(query).all()
+            return connection.execute(query, parameters).all()
 
     def _path(self, row: Row) -> Path:
         return self._elsewhere.get(row.root_name, Path(row.root_path)) / row.relpath
@@ -320,3 +320,7 @@ def _videos() -> Select:
 def _clips() -> Select:
     columns = (*clips.c, videos.c.relpath, videos.c.title, *_root_columns())
     return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
+
+
+_CLIPS_BY_ID = _clips().where(clips.c.id.in_(bindparam("ids", expanding=True)))
+"""Every search asks this: putting it together would take half of its time."""

@@ -8,15 +8,14 @@ import numpy as np
 from torch import Tensor
 
 from model.clip_model import TEXTS, TwoTower
-from model.parse import ParsedCaption
-from model.sentence import EncodedText, TokenBatch, by_length, encoded
+from model.sentence import TextStates, TokenBatch, by_length, text_states
 
 PREFIX = "two-tower "
 """How the names of these encoders begin, in checkpoints and caches."""
 
 
 class TwoTowerSentences:
-    """Sentence and word vectors of parsed captions, in the space of the frames. See `SentenceEncoder`.
+    """Sentence and word vectors of captions, in the space of the frames. See `SentenceEncoder`.
 
     The sentence vector is that of zero-shot search. Words are the token states behind it, through the same projection.
     """
@@ -26,23 +25,18 @@ class TwoTowerSentences:
         self.dim = tower.feature_dim
         self.name = f"{PREFIX}{tower.config.two_tower}@{tower.config.sha256[:12]}"
 
-    def encode(self, captions: Sequence[ParsedCaption], batch_size: int = TEXTS) -> list[EncodedText]:
-        """Vectors of captions, in their order."""
-        return self.forward(self.tokenize(captions, batch_size))
-
-    def tokenize(self, captions: Sequence[ParsedCaption], batch_size: int = TEXTS) -> list[TokenBatch]:
-        """Captions in batches of similar length, which waste no padding."""
+    def tokenize(self, texts: Sequence[str], batch_size: int = TEXTS) -> list[TokenBatch]:
+        """Texts in batches of similar length, which waste no padding."""
         batches = []
-        for places in by_length(captions, batch_size):
-            chosen = tuple(captions[i] for i in places)
-            texts = [caption.text for caption in chosen]
-            tokens = self.tower.tokens(texts)
-            batches.append(TokenBatch(places, chosen, tokens, self._offsets(texts, tokens["input_ids"].shape[1])))
+        for places in by_length(texts, batch_size):
+            chosen = [texts[i] for i in places]
+            tokens = self.tower.tokens(chosen)
+            batches.append(TokenBatch(places, tokens, self._offsets(chosen, tokens["input_ids"].shape[1])))
         return batches
 
-    def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
-        """Vectors of what `tokenize` made, in the order of the captions that it was given."""
-        return encoded(batches, lambda batch: self.vectors(batch.tokens))
+    def forward(self, batches: Sequence[TokenBatch]) -> list[TextStates]:
+        """States of what `tokenize` made, in the order of the texts that it was given."""
+        return text_states(batches, lambda batch: self.vectors(batch.tokens))
 
     def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors (B, dim) of sentences, of any length, and (B, L, dim) of their tokens, with gradients."""

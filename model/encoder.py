@@ -96,16 +96,25 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class StagedEncoder(Encoder, Protocol):
-    """An encoder that several threads can share: one prepares texts while others run the networks.
+    """An encoder that parses texts and runs its networks independently of each other, until it puts both together.
 
-    `prepare_texts` and `attributes`, which use the parser and the tokenizer, are for one thread at a time.
-    Everything else may run beside them and beside itself.
+    `encode_texts(texts)` is `finish(parse(texts), forward(tokenize(texts)))`. What `parse` makes can be pickled.
+    `parse`, `attributes` and `tokenize` are for one thread at a time. Everything else may run beside them and beside
+    itself.
     """
 
-    def prepare_texts(self, texts: Sequence[str]) -> Any:
-        """What `encode_texts` does before its networks run: parse and tokenize."""
+    def parse(self, texts: Sequence[str]) -> Sequence[Any]:
+        """Who does what in every text."""
         ...
 
-    def encode_prepared(self, prepared: Any) -> TextBatch:
-        """The rest of `encode_texts`."""
+    def tokenize(self, texts: Sequence[str]) -> Any:
+        """Texts as the sentence encoder reads them."""
+        ...
+
+    def forward(self, tokens: Any) -> Any:
+        """The sentence encoder's states."""
+        ...
+
+    def finish(self, parses: Sequence[Any], states: Any) -> TextBatch:
+        """The rest: the towers."""
         ...

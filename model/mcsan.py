@@ -68,6 +68,12 @@ class MCSAN(nn.Module):
         scale = self.concept_scale[CONCEPT_LEVELS.index(level)]
         return self.concepts[level](vectors * scale)
 
+    def concept_head(self, level: str) -> tuple[Tensor, Tensor]:
+        """(K, d) weight and (K,) bias that give `concept_logits` in one product."""
+        layer = self.concepts[level]
+        assert isinstance(layer, nn.Linear)
+        return layer.weight * self.concept_scale[CONCEPT_LEVELS.index(level)], layer.bias
+
     def forward(
         self, features: Tensor, frame_mask: Tensor, text: TextTensors
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

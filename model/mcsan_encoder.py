@@ -8,15 +8,17 @@ from pathlib import Path
 import torch
 
 from model.checkpoint import load_checkpoint
+from model.concepts import ConceptHead, ConceptReader
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.errors import ModelError
 from model.frame_networks import recorded_sentences
 from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
-from model.parse import Attributes, CaptionParser
+from model.parse import Attributes, CaptionParser, ParsedCaption, readable
 from model.prepared import MODELS_FOLDER
-from model.text_features import PreparedTexts, TextFeatures, TextFeaturizer, collate
+from model.sentence import TextStates, TokenBatch
+from model.text_features import TextFeatures, TextFeaturizer, collate
 from model.training.dataset import pad_features
 
 CONCEPT_THRESHOLD = 0.3
@@ -62,9 +64,8 @@ class McsanEncoder:
             self.model.config.frames,
             checkpoint.note,
         )
-        self._concept_rows = {
-            level: {word: i for i, word in enumerate(words)} for level, words in checkpoint.vocabularies.items()
-        }
+        heads = {level: self._head(level, checkpoint.vocabularies[level]) for level in self.model.concept_levels}
+        self.concepts = ConceptReader(heads, CONCEPT_THRESHOLD)
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         return in_one_batch_or_apart(self._encode_clips, clips, self.device)
@@ -75,17 +76,27 @@ class McsanEncoder:
         return self._numpy(unit(self.model.video(features.to(self.device), mask.to(self.device))))
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        return self.encode_prepared(self.prepare_texts(texts))
+        return self.finish(self.parse(texts), self.forward(self.tokenize(texts)))
 
-    def prepare_texts(self, texts: Sequence[str]) -> PreparedTexts:
-        return self.featurizer.prepare(texts)
+    def parse(self, texts: Sequence[str]) -> list[ParsedCaption]:
+        return self.featurizer.parser.parse(list(texts))
 
-    def encode_prepared(self, prepared: PreparedTexts) -> TextBatch:
-        features = self.featurizer.finish(prepared)
-        return TextBatch(self.text_vectors(features), [f.parse.attributes() for f in features])
+    def tokenize(self, texts: Sequence[str]) -> list[TokenBatch]:
+        return self.featurizer.sentences.tokenize([readable(text) for text in texts])
+
+    def forward(self, tokens: Sequence[TokenBatch]) -> list[TextStates]:
+        return self.featurizer.sentences.forward(tokens)
+
+    def finish(self, parses: Sequence[ParsedCaption], states: Sequence[TextStates]) -> TextBatch:
+        features = [TextFeatures(parse, own.of(parse)) for parse, own in zip(parses, states, strict=True)]
+        return TextBatch(self.text_vectors(features), self._attributes(parses))
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
-        return [parse.attributes() for parse in self.featurizer.parser.parse(list(texts))]
+        return self._attributes(self.parse(texts))
+
+    @staticmethod
+    def _attributes(parses: Sequence[ParsedCaption]) -> list[Attributes]:
+        return [parse.attributes() for parse in parses]
 
     @torch.inference_mode()
     def text_vectors(self, features: Sequence[TextFeatures]) -> Vectors:
@@ -103,16 +114,10 @@ class McsanEncoder:
         return {**vectors, "global": folded.float().cpu().numpy()}
 
     @torch.inference_mode()
-    def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
-        found: list[dict[str, list[str]]] = [{} for _ in candidates]
-        for level in self.model.concept_levels:
-            rows = torch.from_numpy(vectors[level]).to(self.device)
-            shown = self.model.concept_logits(level, rows).sigmoid().cpu() >= CONCEPT_THRESHOLD
-            index = self._concept_rows[level]
-            for i, candidate in enumerate(candidates):
-                words = candidate.of(level)
-                found[i][level] = [word for word in words if word in index and shown[i, index[word]]]
-        return [Attributes(**levels) for levels in found]
+    def _head(self, level: str, words: Sequence[str]) -> ConceptHead:
+        weight, bias = self.model.concept_head(level)
+        rows = {word: i for i, word in enumerate(words)}
+        return ConceptHead(rows, weight.float().cpu().numpy(), bias.float().cpu().numpy())
 
     @staticmethod
     def _numpy(vectors: dict[str, torch.Tensor]) -> Vectors:

@@ -77,6 +77,11 @@ class Attributes:
         return {"entity": self.entity, "action": self.action, "relation": self.relation}.get(level, [])
 
 
+def readable(text: str) -> str:
+    """A text that parsers and tokenizers can read: lone surrogates, which no encoding can hold, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 class CaptionParser(Protocol):
     """Anything that turns captions into graphs. `name` goes into the checkpoint that was trained with it."""
 

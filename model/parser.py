@@ -10,7 +10,7 @@ from model.attributes import graph, triplets
 from model.clauses import CaptionTree
 from model.clear_labels import to_universal
 from model.errors import InputError, ModelError
-from model.parse import ParsedCaption
+from model.parse import ParsedCaption, readable
 from model.syntax import Word, repair
 
 if TYPE_CHECKING:
@@ -60,11 +60,8 @@ class SpacyParser:
         self.name = f"{meta['lang']}_{meta['name']}-{meta['version']}-{_hash_files(self._nlp.path)}"
 
     def parse(self, texts: list[str]) -> list[ParsedCaption]:
-        """One graph per text, in order. Any text is accepted; one without words has an empty graph.
-
-        Lone surrogates, which no encoding can hold, become question marks.
-        """
-        texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        """One graph per text made `readable`, in order. Any text is accepted; one without words has an empty graph."""
+        texts = [readable(text) for text in texts]
         # The products are small: more threads make none of them faster, and when they have nothing to do they spin
         # for a while, on the cores that PyTorch is about to use. On two cores a query took three times as long.
         with self._blas.limit(limits=1):

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,9 @@ from model.bert import BertOnCpu
 from model.errors import ModelError
 from model.levels import FloatArray
 from model.parse import ParsedCaption
+
+_TOGETHER = 1024
+"""Captions whose states are in memory at the same time."""
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Published SHA-256 of all-MiniLM-L6-v2's model.safetensors."""
@@ -60,27 +63,56 @@ def minilm_folder() -> Path:
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Captions of similar length, ready for one forward pass.
+    """Texts of similar length, ready for one forward pass.
 
-    places   where each caption stood in the list that was tokenized
+    places   where each text stood in the list that was tokenized
     tokens   the tensors of the tokenizer, (B, L) each
     offsets  (B, L, 2) characters of each piece; (0, 0) for special tokens
     """
 
     places: tuple[int, ...]
-    captions: tuple[ParsedCaption, ...]
     tokens: Mapping[str, Tensor]
     offsets: npt.NDArray[np.int64]
 
 
-def by_length(captions: Sequence[ParsedCaption], batch_size: int) -> list[tuple[int, ...]]:
-    """Where captions of similar length stand, at most `batch_size` together."""
-    order = sorted(range(len(captions)), key=lambda i: len(captions[i].text))
+@dataclass(frozen=True)
+class TextStates:
+    """What the network makes of one text, whose words are not known yet.
+
+    sentence (d_s,) float32, L2-normalised; pieces (L, d_w) float32; offsets (L, 2) as in `TokenBatch`.
+    """
+
+    sentence: FloatArray
+    pieces: FloatArray
+    offsets: npt.NDArray[np.int64]
+
+    def of(self, caption: ParsedCaption) -> EncodedText:
+        """With the words that a parser found in the same text."""
+        return EncodedText(self.sentence, word_vectors(caption, self.pieces, self.offsets))
+
+
+class Sentences(Protocol):
+    """A sentence encoder: vectors of width `dim` of a sentence and of its words. `name` goes into checkpoints.
+
+    `tokenize` is for one thread at a time; `forward` may run in several.
+    """
+
+    name: str
+    dim: int
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenBatch]: ...
+
+    def forward(self, batches: Sequence[TokenBatch]) -> list[TextStates]: ...
+
+
+def by_length(texts: Sequence[str], batch_size: int) -> list[tuple[int, ...]]:
+    """Where texts of similar length stand, at most `batch_size` together."""
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     return [tuple(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
 
 
 class SentenceEncoder:
-    """Sentence and word vectors of parsed captions. `name` goes into the fingerprint of a model that uses it.
+    """Sentence and word vectors of captions. `name` goes into the fingerprint of a model that uses it.
 
     `tokenize` is for one thread at a time; `forward` may run in several.
     """
@@ -98,18 +130,13 @@ class SentenceEncoder:
         bert: Any = self.model[0].auto_model
         self._bert = BertOnCpu(bert) if BertOnCpu.supports(bert) else None
 
-    def encode(self, captions: Sequence[ParsedCaption], batch_size: int = 64) -> list[EncodedText]:
-        """Vectors of captions, in their order."""
-        return self.forward(self.tokenize(captions, batch_size))
+    def tokenize(self, texts: Sequence[str], batch_size: int = 64) -> list[TokenBatch]:
+        """Texts in batches of similar length, which waste no padding."""
+        return [self._tokenized(places, texts) for places in by_length(texts, batch_size)]
 
-    def tokenize(self, captions: Sequence[ParsedCaption], batch_size: int = 64) -> list[TokenBatch]:
-        """Captions in batches of similar length, which waste no padding."""
-        chunks = by_length(captions, batch_size)
-        return [self._tokenized(places, tuple(captions[i] for i in places)) for places in chunks]
-
-    def _tokenized(self, places: tuple[int, ...], captions: tuple[ParsedCaption, ...]) -> TokenBatch:
+    def _tokenized(self, places: tuple[int, ...], texts: Sequence[str]) -> TokenBatch:
         tokens = self.tokenizer(
-            [c.text for c in captions],
+            [texts[i] for i in places],
             padding=True,
             truncation=True,
             max_length=self.model.max_seq_length,
@@ -117,11 +144,11 @@ class SentenceEncoder:
             return_tensors="pt",
         )
         offsets = tokens.pop("offset_mapping").numpy()
-        return TokenBatch(places, captions, tokens, offsets)
+        return TokenBatch(places, tokens, offsets)
 
-    def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]:
-        """Vectors of what `tokenize` made, in the order of the captions that it was given."""
-        return encoded(batches, self._forward)
+    def forward(self, batches: Sequence[TokenBatch]) -> list[TextStates]:
+        """States of what `tokenize` made, in the order of the texts that it was given."""
+        return text_states(batches, self._forward)
 
     def _forward(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         tokens = {name: value.to(self.model.device) for name, value in batch.tokens.items()}
@@ -135,19 +162,31 @@ class SentenceEncoder:
 
 
 @torch.inference_mode()
-def encoded(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, Tensor]]) -> list[EncodedText]:
-    """Vectors of tokenized captions, in the order that they had before they were put into batches.
+def text_states(
+    batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, Tensor]]
+) -> list[TextStates]:
+    """States of tokenized texts, in the order that they had before they were put into batches.
 
     forward  sentence vectors (B, d_s) of any length and vectors of the pieces (B, L, d_w) of a batch
     """
-    found: dict[int, EncodedText] = {}
+    found: dict[int, TextStates] = {}
     for batch in batches:
         outputs, states = forward(batch)
         sentences = normalize(outputs.float(), dim=-1).cpu().numpy()
         pieces = states.float().cpu().numpy()
-        for i, (place, caption) in enumerate(zip(batch.places, batch.captions, strict=True)):
-            found[place] = EncodedText(sentences[i], word_vectors(caption, pieces[i], batch.offsets[i]))
+        found |= zip(batch.places, map(TextStates, sentences, pieces, batch.offsets), strict=True)
     return [found[place] for place in range(len(found))]
+
+
+def encoded(sentences: Sentences, captions: Sequence[ParsedCaption]) -> list[EncodedText]:
+    """Vectors of captions, in their order."""
+    found: list[EncodedText] = []
+    # States are several times as large as what is kept of them.
+    for start in range(0, len(captions), _TOGETHER):
+        some = captions[start : start + _TOGETHER]
+        states = sentences.forward(sentences.tokenize([caption.text for caption in some]))
+        found += [own.of(caption) for own, caption in zip(states, some, strict=True)]
+    return found
 
 
 def word_pieces(caption: ParsedCaption, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 
 from model.parse import CaptionParser, ParsedCaption
-from model.sentence import EncodedText, TokenBatch
+from model.sentence import EncodedText, Sentences, encoded
 from model.text_tower import TextTensors
 
 
@@ -22,28 +21,6 @@ class TextFeatures:
     encoded: EncodedText
 
 
-@dataclass(frozen=True)
-class PreparedTexts:
-    """Parsed and tokenized texts."""
-
-    parses: list[ParsedCaption]
-    tokens: list[TokenBatch]
-
-
-class Sentences(Protocol):
-    """A sentence encoder: vectors of width `dim` of a sentence and of its words. `name` goes into checkpoints.
-
-    `tokenize` is for one thread at a time; `forward` may run in several.
-    """
-
-    name: str
-    dim: int
-
-    def tokenize(self, captions: Sequence[ParsedCaption]) -> list[TokenBatch]: ...
-
-    def forward(self, batches: Sequence[TokenBatch]) -> list[EncodedText]: ...
-
-
 class TextFeaturizer:
     """Frozen text models in front of the trained tower: the caption parser and the sentence encoder."""
 
@@ -52,17 +29,9 @@ class TextFeaturizer:
         self.sentences = sentences
 
     def __call__(self, texts: Sequence[str]) -> list[TextFeatures]:
-        return self.finish(self.prepare(texts))
-
-    def prepare(self, texts: Sequence[str]) -> PreparedTexts:
-        """What needs no network: parse and tokenize. For one thread at a time."""
         parses = self.parser.parse(list(texts))
-        return PreparedTexts(parses, self.sentences.tokenize(parses))
-
-    def finish(self, prepared: PreparedTexts) -> list[TextFeatures]:
-        """The features of prepared texts. May run in several threads."""
-        encoded = self.sentences.forward(prepared.tokens)
-        return [TextFeatures(p, e) for p, e in zip(prepared.parses, encoded, strict=True)]
+        vectors = encoded(self.sentences, parses)
+        return [TextFeatures(parse, one) for parse, one in zip(parses, vectors, strict=True)]
 
 
 def collate(batch: Sequence[TextFeatures]) -> TextTensors:

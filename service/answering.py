@@ -146,9 +146,8 @@ class Answering:
         ]
 
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
-        found = self._encoder.encode_texts(texts)
-        queries = self._encoder.text_queries(found.vectors)
-        return [EncodedText(_row(queries, i), found.attributes[i]) for i in range(len(texts))]
+        found = self._encoder.encode_queries(texts)
+        return [EncodedText(_row(found.vectors, i), said) for i, said in enumerate(found.attributes)]
 
     def _said_of(self, clip_id: int) -> Attributes:
         """The attributes of all captions of a clip."""

@@ -14,14 +14,20 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from model.encoder import Encoder, EncoderSpec, Frames, TextBatch
+from model.concepts import ConceptReader
+from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
 from model.errors import ModelError, QuartetError
 from model.levels import Vectors
 from model.parse import Attributes
+from service.encoding import as_queries
+from service.settled import settle
 
 LOG = logging.getLogger(__name__)
 
@@ -47,19 +53,31 @@ class EncoderProcesses:
         starting = [_Process(load, count) for _ in range(count)]
         self._all = set(starting)
         try:
-            specs = [process.ready() for process in starting]
+            known = [process.ready() for process in starting]
         except BaseException:
             self.close()
             raise
-        self.spec, self.device = specs[0]
+        self._encoder = known[0]
         for process in starting:
             self._idle.put(process)
 
-    spec: EncoderSpec
-    device: str
+    @property
+    def spec(self) -> EncoderSpec:
+        return self._encoder.spec
 
-    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        result: TextBatch = self._call("encode_texts", list(texts))
+    @property
+    def device(self) -> str:
+        return self._encoder.device
+
+    def encode_queries(self, texts: Sequence[str]) -> TextBatch:
+        """Query vectors of texts for an index of clips, and the attributes of the texts.
+
+        The networks need no parse before their last step: where another process has nothing to do, it parses meanwhile.
+        """
+        with self._process() as process:
+            process.send("encode_queries", list(texts))
+            process.send(self._parsed_elsewhere(texts) if self._encoder.staged else None)
+            result: TextBatch = process.receive()
         return result
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
@@ -70,18 +88,18 @@ class EncoderProcesses:
         result: list[Attributes] = self._call("attributes", list(texts)) if texts else []
         return result
 
-    def text_queries(self, vectors: Vectors) -> Vectors:
-        result: Vectors = self._call("text_queries", vectors)
-        return result
-
     def clip_queries(self, vectors: Vectors) -> Vectors:
         result: Vectors = self._call("clip_queries", vectors)
         return result
 
     def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
+        if not candidates:
+            return []
+        if self._encoder.concepts is not None:
+            return self._encoder.concepts(vectors, candidates)
         # Vectors of every hit go through a pipe: only those that are needed. The global level has no concepts.
         needed = {level: rows for level, rows in vectors.items() if level != "global"}
-        result: list[Attributes] = self._call("concepts", needed, list(candidates)) if candidates else []
+        result: list[Attributes] = self._call("concepts", needed, list(candidates))
         return result
 
     def close(self) -> None:
@@ -92,22 +110,40 @@ class EncoderProcesses:
         self._idle.put(None)
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        process = self._idle.get()
+        with self._process() as process:
+            return process.call(method, *arguments)
+
+    def _parsed_elsewhere(self, texts: Sequence[str]) -> Any:
+        """Parses of a process that has nothing to do. None where there is none, or where it fails."""
+        try:
+            with self._process(wait=False) as process:
+                return process.call("parse", list(texts))
+        except Exception as error:
+            # Then the one that needs them parses, and what is wrong with these texts is raised there.
+            if not isinstance(error, queue.Empty):
+                LOG.warning("Texts are parsed again, after %s: %s", type(error).__name__, error)
+            return None
+
+    @contextmanager
+    def _process(self, wait: bool = True) -> Iterator[_Process]:
+        """A process that has nothing to do. Without `wait`, raises queue.Empty where there is none."""
+        process = self._idle.get(block=wait)
         if process is None:
             self._idle.put(None)
             raise ModelError("The service is stopping and takes no more work.")
+        alive = True
         try:
-            answer = process.call(method, arguments)
+            yield process
         except _Died as death:
+            alive = False
             self._all.discard(process)
             if not self._closing.is_set():
                 LOG.error("%s", death)
                 threading.Thread(target=self._replace, args=(process,), daemon=True).start()
             raise ModelError(f"{death} Another takes its place: ask again.") from None
-        self._idle.put(process)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        finally:
+            if alive:
+                self._idle.put(process)
 
     def _replace(self, dead: _Process) -> None:
         try:
@@ -130,6 +166,16 @@ class _Died(Exception):
     """The process of a call has ended."""
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a process tells of its encoder. `concepts` is there where it can do without the encoder."""
+
+    spec: EncoderSpec
+    device: str
+    staged: bool
+    concepts: ConceptReader | None
+
+
 class _Process:
     """One process with an encoder."""
 
@@ -141,24 +187,36 @@ class _Process:
         self._process.start()
         theirs.close()
 
-    def ready(self) -> tuple[EncoderSpec, str]:
+    def ready(self) -> _Known:
         """Wait until the encoder is loaded."""
         try:
-            answer = self._pipe.recv()
-        except (EOFError, ConnectionError):
-            raise ModelError(f"{self._end()} It was still loading the model.") from None
-        if isinstance(answer, Exception):
+            known: _Known = self.receive()
+        except _Died as death:
+            raise ModelError(f"{death} It was still loading the model.") from None
+        except Exception:
             self.stop()
-            raise answer
-        spec, device = answer
-        return spec, device
+            raise
+        return known
 
-    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+    def call(self, method: str, *arguments: Any) -> Any:
+        """The result of a method of the encoder. Raises what it raises, and _Died."""
+        self.send(method, *arguments)
+        return self.receive()
+
+    def send(self, *message: Any) -> None:
         try:
-            self._pipe.send((method, arguments))
-            return self._pipe.recv()
+            self._pipe.send(message)
+        except OSError:
+            raise _Died(self._end()) from None
+
+    def receive(self) -> Any:
+        try:
+            answer = self._pipe.recv()
         except (EOFError, OSError):
             raise _Died(self._end()) from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def stop(self) -> None:
         self._process.kill()
@@ -177,15 +235,30 @@ def _serve(pipe: Connection, load: Load, count: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         encoder = _loaded(load, count)
-        pipe.send((encoder.spec, encoder.device))
+        settle()
+        reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
+        pipe.send(_Known(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
+        queries = partial(_encode_queries, encoder, pipe)
         while True:
-            method, arguments = pipe.recv()
-            pipe.send(_answer(encoder, method, arguments))
+            method, *arguments = pipe.recv()
+            pipe.send(_answer(queries if method == "encode_queries" else getattr(encoder, method), arguments))
     except QuartetError as error:
         pipe.send(error)
     except (EOFError, ConnectionError):
         # The service has closed its end or died.
         return
+
+
+def _encode_queries(encoder: Encoder, pipe: Connection, texts: list[str]) -> TextBatch:
+    """See `EncoderProcesses.encode_queries`: behind the texts come their parses, or None."""
+    staged = encoder if isinstance(encoder, StagedEncoder) else None
+    try:
+        states = staged.forward(staged.tokenize(texts)) if staged else None
+    finally:
+        (parses,) = pipe.recv()
+    if staged is None:
+        return as_queries(encoder, encoder.encode_texts(texts))
+    return as_queries(encoder, staged.finish(staged.parse(texts) if parses is None else parses, states))
 
 
 def _loaded(load: Load, count: int) -> Encoder:
@@ -198,10 +271,10 @@ def _loaded(load: Load, count: int) -> Encoder:
     return load()
 
 
-def _answer(encoder: Encoder, method: str, arguments: tuple[Any, ...]) -> Any:
+def _answer(call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     """The result of a call, or the error that it raised as one that can be sent."""
     try:
-        return getattr(encoder, method)(*arguments)
+        return call(*arguments)
     except Exception as error:
         LOG.exception("The encoder failed.")
         try:

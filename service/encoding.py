@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
 from model.levels import Vectors
@@ -34,13 +35,14 @@ class SharedEncoder:
     def device(self) -> str:
         return self._encoder.device
 
-    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+    def encode_queries(self, texts: Sequence[str]) -> TextBatch:
+        """Query vectors of texts for an index of clips, and the attributes of the texts."""
         if self._staged is None:
             with self._parsing:
-                return self._encoder.encode_texts(texts)
+                return as_queries(self._encoder, self._encoder.encode_texts(texts))
         with self._parsing:
-            prepared = self._staged.prepare_texts(texts)
-        return self._staged.encode_prepared(prepared)
+            parses, tokens = self._staged.parse(texts), self._staged.tokenize(texts)
+        return as_queries(self._encoder, self._staged.finish(parses, self._staged.forward(tokens)))
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         with self._clips:
@@ -49,10 +51,6 @@ class SharedEncoder:
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         with self._parsing:
             return self._encoder.attributes(texts)
-
-    def text_queries(self, vectors: Vectors) -> Vectors:
-        with self._networks:
-            return self._encoder.text_queries(vectors)
 
     def clip_queries(self, vectors: Vectors) -> Vectors:
         with self._networks:
@@ -63,3 +61,8 @@ class SharedEncoder:
             return []
         with self._networks:
             return self._encoder.concepts(vectors, candidates)
+
+
+def as_queries(encoder: Encoder, texts: TextBatch) -> TextBatch:
+    """Encoded texts with query vectors in place of gallery vectors."""
+    return replace(texts, vectors=encoder.text_queries(texts.vectors))

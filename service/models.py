@@ -13,13 +13,16 @@ from service.settings import Settings
 
 def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
     """As `open_encoder`, for many requests at a time: on a CPU in processes of its own, one for each worker."""
+    import torch
     from threadpoolctl import threadpool_limits
 
     from model.registry import load_encoder, resolve_device
 
     if resolve_device(settings.device) != "cpu":
         return open_encoder(settings)
-    # Threads of NumPy's products that wait for work spin for a while, on the cores of the encoders.
+    # The cores are the encoders'. What is multiplied here takes microseconds, but in two parts it would take until
+    # the core of the other part is free; and threads of NumPy's products that wait for work spin for a while.
+    torch.set_num_threads(1)
     threadpool_limits(limits=1, user_api="blas")
     load = partial(load_encoder, chosen_model(settings), device="cpu", models=settings.models)
     return EncoderProcesses(load, settings.workers)

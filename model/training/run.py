@@ -25,8 +25,8 @@ from model.frame_networks import FrameNetwork, recorded_sentences, recorded_two_
 from model.parser import load_parser, recorded_parser
 from model.prepared import MODELS_FOLDER
 from model.registry import resolve_device
-from model.sentence import SentenceEncoder
-from model.text_features import Sentences, TextFeatures, TextFeaturizer
+from model.sentence import SentenceEncoder, Sentences
+from model.text_features import TextFeatures, TextFeaturizer
 from model.training.checks import captions_digest, features_digest, file_digest, named, repeated_features
 from model.training.dataset import CaptionedVideo, VideoText, pad_features
 from model.training.feature_file import FeatureFile

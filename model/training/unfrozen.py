@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from model.clip_sentences import TwoTowerSentences
 from model.config import TrainConfig
 from model.parse import ParsedCaption
-from model.sentence import word_pieces
+from model.sentence import encoded, word_pieces
 from model.text_features import TextFeatures, collate
 from model.text_tower import TextTensors
 from model.training.dataset import VideoText
@@ -95,7 +95,7 @@ class UnfrozenMatcher(MCSANMatcher):
     def _tokens(self, caption: ParsedCaption) -> _Tokens:
         """A caption is tokenized once and by itself, so that it has no padding but what the model always reads."""
         if caption.text not in self._known:
-            (batch,) = self._sentences.tokenize([caption])
+            (batch,) = self._sentences.tokenize([caption.text])
             inputs = {name: value[0].numpy().astype(np.int32) for name, value in batch.tokens.items()}
             self._known[caption.text] = _Tokens(inputs, word_pieces(caption, batch.offsets[0]))
         return self._known[caption.text]
@@ -121,8 +121,8 @@ class UnfrozenMatcher(MCSANMatcher):
         """Captions are read anew by the text tower as it is now, in the way in which queries will be."""
         was_training = self.training
         self.eval()
-        encoded = self._sentences.encode([text.parse for text in data.texts])
-        texts = [TextFeatures(text.parse, one) for text, one in zip(data.texts, encoded, strict=True)]
+        vectors = encoded(self._sentences, [text.parse for text in data.texts])
+        texts = [TextFeatures(text.parse, one) for text, one in zip(data.texts, vectors, strict=True)]
         measured = super().measure(replace(data, texts=texts))
         self.train(was_training)
         return measured

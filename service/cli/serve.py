@@ -68,6 +68,7 @@ def run_server(settings: Settings) -> None:
     from service.logs import configure
     from service.models import serving_encoder
     from service.server import checked, make_server, require_free
+    from service.settled import settle
 
     settings = checked(settings)
     require_free(settings)
@@ -79,6 +80,7 @@ def run_server(settings: Settings) -> None:
         f"http://{shown}:{settings.port} (API reference: /docs). Ctrl-C stops it."
     )
     server = make_server(create_app(settings, engine=engine), settings)
+    settle()
     try:
         server.run()
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import torch
 from model.checkpoint import load_checkpoint
 from model.errors import ModelError
 from model.levels import LEVEL_NAMES
-from model.mcsan_encoder import McsanEncoder
+from model.mcsan_encoder import CONCEPT_THRESHOLD, McsanEncoder
 from model.parse import Attributes
 from model.registry import load_encoder
 
@@ -92,8 +92,13 @@ def test_the_encoder_protocol(checkpoint: Path) -> None:
     np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_only_known_words_are_ever_matched(checkpoint: Path) -> None:
+def test_words_are_matched_as_the_concept_heads_say_and_others_never(checkpoint: Path) -> None:
     encoder = load_encoder(checkpoint, "cpu")
-    encoder.model.concepts["entity"].bias.data = torch.tensor([100.0, -100.0])
-    vectors = encoder.encode_clips([np.zeros((2, 40, 60, 3), np.uint8)])
-    assert encoder.concepts(vectors, [Attributes(["zebra", "dog", "cat"], [], [])])[0].entity == ["dog"]
+    words = encoder.checkpoint.vocabularies["entity"]
+    rows = np.random.default_rng(0).standard_normal((40, encoder.spec.level("action").dim)).astype(np.float32)
+    probability = encoder.model.concept_logits("entity", torch.from_numpy(rows)).sigmoid().detach().numpy()
+    vectors = dict.fromkeys(LEVEL_NAMES, rows)
+    found = encoder.concepts(vectors, [Attributes(["zebra", *reversed(words)])] * 40)
+    for own, shown in zip(found, probability >= CONCEPT_THRESHOLD, strict=True):
+        assert own.entity == [word for word, there in reversed(list(zip(words, shown, strict=True))) if there]
+    assert 0 < sum(len(own.entity) for own in found) < 40 * len(words)

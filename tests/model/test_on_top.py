@@ -18,6 +18,7 @@ from model.evaluation.scores import LevelScores
 from model.layers import unit
 from model.parser import SpacyParser
 from model.presets import CLIP
+from model.sentence import encoded
 from model.text_features import TextFeaturizer
 from model.training import run
 from model.training.dataset import CaptionedVideo
@@ -55,9 +56,9 @@ def test_words_are_the_states_of_their_tokens(
     tower = TwoTower(write(tmp_path / "tower"))
     sentences = TwoTowerSentences(tower)
     captions = parser.parse([*CAPTIONS, ""])
-    encoded = sentences.encode(captions)
-    np.testing.assert_allclose([e.sentence for e in encoded], tower.texts([c.text for c in captions]), atol=1e-5)
-    for caption, one in zip(captions, encoded, strict=True):
+    vectors = encoded(sentences, captions)
+    np.testing.assert_allclose([e.sentence for e in vectors], tower.texts([c.text for c in captions]), atol=1e-5)
+    for caption, one in zip(captions, vectors, strict=True):
         assert one.words.shape == (len(caption.words), tower.feature_dim) and np.isfinite(one.words).all()
     text = captions[1].text  # "a man is riding a horse"
     ids = tower.tokenizer(
@@ -72,7 +73,7 @@ def test_words_are_the_states_of_their_tokens(
     first = next(i for i in range(len(spelled)) if "".join(spelled[i:]).startswith("manis") and spelled[i])
     first -= pieces[first - 1] == "▁"  # the gap before a word belongs to it
     last = next(i for i in range(first, len(spelled)) if "".join(spelled[first : i + 1]) == "man")
-    np.testing.assert_allclose(encoded[1].words[1], states[first : last + 1].mean(0), atol=5e-3)
+    np.testing.assert_allclose(vectors[1].words[1], states[first : last + 1].mean(0), atol=5e-3)
 
 
 @pytest.mark.parametrize("write", [write_clip, write_siglip])

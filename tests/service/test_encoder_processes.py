@@ -11,9 +11,11 @@ from functools import partial
 import numpy as np
 import pytest
 
+from model.concepts import ConceptHead, ConceptReader
 from model.encoder import TextBatch
 from model.errors import InputError, ModelError
 from model.fake import FakeEncoder
+from model.parse import Attributes
 from model.registry import load_encoder
 from service.encoder_processes import EncoderProcesses
 
@@ -39,6 +41,38 @@ class Mortal(FakeEncoder):
         return super().encode_texts(texts)
 
 
+class Staged(Mortal):
+    """A parse is the text and the process that made it; the networks do to their process what a text says."""
+
+    def parse(self, texts: Sequence[str]) -> list[tuple[str, int]]:
+        if "die parsing" in texts:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "unreadable" in texts:
+            raise InputError("That text cannot be read.")
+        return [(text, os.getpid()) for text in texts]
+
+    def tokenize(self, texts: Sequence[str]) -> list[str]:
+        return list(texts)
+
+    def forward(self, tokens: list[str]) -> list[str]:
+        self.encode_texts(tokens)
+        return tokens
+
+    def finish(self, parses: Sequence[tuple[str, int]], states: list[str]) -> TextBatch:
+        elsewhere = "elsewhere" if all(maker != os.getpid() for _, maker in parses) else "here"
+        assert [text for text, _ in parses] == states
+        encoded = self.encode_texts(states)
+        return TextBatch(encoded.vectors, [Attributes([elsewhere]) for _ in states])
+
+
+class Reading(Mortal):
+    """Has concept heads: the first number of a vector says dog, the second cat."""
+
+    concepts = ConceptReader(
+        {"entity": ConceptHead({"dog": 0, "cat": 1}, np.eye(2, dtype=np.float32), np.full(2, -0.5, np.float32))}, 0.5
+    )
+
+
 def no_model() -> FakeEncoder:
     raise ModelError("There is no such model.")
 
@@ -58,13 +92,12 @@ def test_answers_as_the_encoder_does(processes: EncoderProcesses) -> None:
     encoder, texts = FakeEncoder(), ["a dog runs", "two cats"]
     clips = [np.full((2, 8, 8, 3), shade, np.uint8) for shade in (20, 200)]
     assert (processes.spec, processes.device) == (encoder.spec, "cpu")
-    found, expected = processes.encode_texts(texts), encoder.encode_texts(texts)
+    found, expected = processes.encode_queries(texts), encoder.encode_texts(texts)
     assert found.attributes == expected.attributes == processes.attributes(texts)
     seen = encoder.encode_clips(clips)
     for own, other in (
-        (found.vectors, expected.vectors),
+        (found.vectors, encoder.text_queries(expected.vectors)),
         (processes.encode_clips(clips), seen),
-        (processes.text_queries(expected.vectors), encoder.text_queries(expected.vectors)),
         (processes.clip_queries(seen), encoder.clip_queries(seen)),
     ):
         assert own.keys() == other.keys()
@@ -75,9 +108,9 @@ def test_answers_as_the_encoder_does(processes: EncoderProcesses) -> None:
 
 def test_errors_come_back_as_they_are_or_by_name(processes: EncoderProcesses) -> None:
     with pytest.raises(InputError, match="That text is refused"):
-        processes.encode_texts(["refuse"])
+        processes.encode_queries(["refuse"])
     with pytest.raises(ModelError, match="Unpicklable: held"):
-        processes.encode_texts(["fail"])
+        processes.encode_queries(["fail"])
 
 
 def test_a_crash_fails_its_call_alone_and_the_process_is_replaced() -> None:
@@ -85,12 +118,47 @@ def test_a_crash_fails_its_call_alone_and_the_process_is_replaced() -> None:
     own.restarted = back.set
     try:
         with pytest.raises(ModelError, match=r"ended with signal SIGSEGV\. Another takes its place"):
-            own.encode_texts(["die"])
+            own.encode_queries(["die"])
         # There is no other process: this call waits for the new one.
-        assert own.encode_texts(["a dog"]).attributes == FakeEncoder().attributes(["a dog"])
+        assert own.encode_queries(["a dog"]).attributes == FakeEncoder().attributes(["a dog"])
         assert back.wait(SECONDS)
     finally:
         own.close()
+
+
+def parsed_where(encoder: EncoderProcesses, text: str = "a dog") -> str:
+    (found,) = encoder.encode_queries([text]).attributes
+    return found.entity[0]
+
+
+def test_a_process_with_nothing_to_do_parses_for_another() -> None:
+    own, back = EncoderProcesses(Staged, 2), threading.Event()
+    own.restarted = back.set
+    try:
+        expected = FakeEncoder().text_queries(FakeEncoder().encode_texts(["a dog"]).vectors)
+        found = own.encode_queries(["a dog"])
+        assert all(np.array_equal(found.vectors[level], expected[level]) for level in expected)
+        assert found.attributes == own.encode_queries(["two cats"]).attributes == [Attributes(["elsewhere"])]
+        # The parses of a text that the networks refuse are not taken for those of the next.
+        with pytest.raises(InputError, match="That text is refused"):
+            own.encode_queries(["refuse"])
+        # Who is to use a parse that failed tries for himself, which tells why.
+        with pytest.raises(InputError, match="That text cannot be read"):
+            own.encode_queries(["unreadable"])
+        assert own.encode_queries(["a dog"]).attributes == [Attributes(["elsewhere"])]
+        with pytest.raises(ModelError, match="SIGSEGV"):
+            own.encode_queries(["die parsing"])
+        assert own.encode_queries(["a dog"]).vectors.keys() == expected.keys() and back.wait(SECONDS)
+    finally:
+        own.close()
+
+
+def test_concepts_that_need_no_network_are_read_here() -> None:
+    own = EncoderProcesses(Reading, 1)
+    own.close()
+    rows = {"entity": np.array([[1, 0], [0, 1]], np.float32)}
+    asked = [Attributes(["dog", "cat", "axolotl"])] * 2
+    assert own.concepts(rows, asked) == [Attributes(["dog"]), Attributes(["cat"])]
 
 
 def test_the_reason_for_not_loading_is_told() -> None:
@@ -108,4 +176,4 @@ def test_after_closing_calls_are_refused() -> None:
     own.close()
     for _ in range(2):
         with pytest.raises(ModelError, match=r"stopping|ended"):
-            own.encode_texts(["a dog"])
+            own.encode_queries(["a dog"])

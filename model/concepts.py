@@ -1,0 +1,48 @@
+"""Which words a vector shows, by the linear concept heads of a trained model: equations (24-26), without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.levels import FloatArray, Vectors
+from model.parse import Attributes
+
+
+@dataclass(frozen=True)
+class ConceptHead:
+    """One level's vocabulary of K words: where each stands in `weight` (K, d) and `bias` (K,)."""
+
+    rows: Mapping[str, int]
+    weight: FloatArray
+    bias: FloatArray
+
+    def logits(self, words: Sequence[str], vectors: FloatArray) -> FloatArray:
+        """(B, n) logits of n words of the vocabulary for vectors (B, d)."""
+        rows = [self.rows[word] for word in words]
+        return vectors @ self.weight[rows].T + self.bias[rows]
+
+
+class ConceptReader:
+    """`Encoder.concepts` of a model with such heads. Can be pickled, and called from any thread.
+
+    heads      of the levels that have one
+    threshold  a word is shown if its head gives it at least this probability
+    """
+
+    def __init__(self, heads: Mapping[str, ConceptHead], threshold: float) -> None:
+        self._heads = dict(heads)
+        self._least = float(np.log(threshold / (1 - threshold)))
+
+    def __call__(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
+        found: list[dict[str, list[str]]] = [{} for _ in candidates]
+        for level, head in self._heads.items():
+            asked = [[word for word in candidate.of(level) if word in head.rows] for candidate in candidates]
+            words = list(dict.fromkeys(word for own in asked for word in own))
+            shown = head.logits(words, vectors[level]) >= self._least
+            places = {word: i for i, word in enumerate(words)}
+            for own, row, levels in zip(asked, shown, found, strict=True):
+                levels[level] = [word for word in own if row[places[word]]]
+        return [Attributes(**levels) for levels in found]
