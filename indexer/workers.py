@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -123,7 +124,8 @@ class _Process:
     def __init__(self, start: Literal["spawn", "forkserver"]) -> None:
         # Never forked from this process: that would share its threads and the state of its FFmpeg. The server that
         # forks has one thread, has imported what is needed and decodes nothing.
-        self._context = multiprocessing.get_context(start)
+        context: SpawnContext | ForkServerContext = SpawnContext() if start == "spawn" else ForkServerContext()
+        self._context = context
         self._context.set_forkserver_preload(["__main__", __name__, "av"])
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
