@@ -25,6 +25,8 @@ BLOCK = 256
 
 LEVELS = len(LEVEL_NAMES)
 
+_LOWEST = np.finfo(np.float32).min
+
 _STRIPE, _WIDE_STRIPE = 16, 128
 """Rows of one level that are read before those of the next, for one query and for several: one waits for the memory,
 which several short streams keep busier than a long one; several compute, and want rows again that are in the cache."""
@@ -131,10 +133,8 @@ def _multiply(
 
 
 @njit(nogil=True, error_model="numpy")
-def _sigmoid(values: Any, size: int) -> None:
-    one = np.float32(1)
-    for i in range(size):
-        values[i] = one / (one + np.exp(-values[i]))
+def _sigmoid(value: Any) -> Any:
+    return np.float32(1) / (np.float32(1) + np.exp(-value))
 
 
 @njit(nogil=True)
@@ -154,21 +154,43 @@ def _add(
 
 
 @njit(nogil=True, error_model="numpy")
-def _keep(
-    total: Any, norm: Any, size: int, start: int, allowed: Any, least: float, kept: Any, scores: Any, count: int
-) -> int:
-    """Write the rows that score at least `least` behind the `count` that are there; how many there are then."""
-    within = False
+def _near(total: Any, norm: Any, size: int, least: float) -> bool:
+    """Divide the sums of `size` rows by their weights; whether one of them is at least `least`."""
+    near = False
     for i in range(size):
         # A row that shares no level with the query has none of its weight, and is never a hit.
         total[i] = total[i] / norm[i] if norm[i] > 0 else np.float32(-np.inf)
-        within |= total[i] >= least
-    if within:
-        for i in range(size):
-            if total[i] >= least and (not len(allowed) or allowed[start + i]):
-                kept[count], scores[count] = start + i, total[i]
-                count += 1
-    return count
+        near |= total[i] >= least
+    return near
+
+
+@njit(nogil=True, error_model="numpy")
+def _limits(
+    row: int,
+    values: Any,
+    query: int,
+    used: Any,
+    scales: Any,
+    present: Any,
+    weights: Any,
+    sigmoid: Any,
+    losses: Any,
+    margins: Any,
+) -> tuple[float, float]:
+    """What a row of a segment scores at least and most; values (L,): a_l * <v_l, q_l> + b_l by its codes."""
+    low, high, norm = np.float32(0), np.float32(0), np.float32(0)
+    for level in used:
+        weight = weights[level, query]
+        if weight > 0 and present[level, row]:
+            lost = min(scales[level][row] * losses[0, level], losses[1, level])
+            reach = lost * margins[0, level, query] + margins[1, level, query]
+            least, most, own = values[level] - reach, values[level] + reach, margins[2, level, query]
+            if sigmoid[level]:
+                least, most = _sigmoid(least), _sigmoid(most)
+            low += weight * (least - own)
+            high += weight * (most + own)
+            norm += weight
+    return low / norm, high / norm
 
 
 _SIGNATURE = types.int64(
@@ -184,12 +206,15 @@ _SIGNATURE = types.int64(
     types.boolean[::1],
     types.boolean[::1],
     types.boolean[::1],
+    types.float32[:, ::1],
+    types.float32[:, :, ::1],
+    types.float32[::1],
     types.int64,
     types.int64,
     types.int64,
     types.float32[::1],
     types.int64[:, ::1],
-    types.float32[:, ::1],
+    types.float32[:, :, ::1],
     types.int64[::1],
 )
 
@@ -208,15 +233,18 @@ def scan_rows(
     sigmoid: Any,
     complete: Any,
     allowed: Any,
+    losses: Any,
+    margins: Any,
+    errors: Any,
     start: int,
     first: int,
     last: int,
     least: Any,
     kept: Any,
-    scores: Any,
+    limits: Any,
     counts: Any,
 ) -> int:
-    """Keep the rows `first` to `last` of a segment that score at least `least` (B,), per query.
+    """Keep the rows `first` to `last` of a segment that may score `least` (B,) or more, per query.
 
     codes, scales      per level the address of int8 (n, d_l), and float32 (n,)
     present            bool (L, n); complete: bool (L,), whether every row has the level, and `present` is not read
@@ -225,12 +253,16 @@ def scan_rows(
     factors, weights   float32 (L, B): what an integer product and a row's scale are multiplied by; w_l
     biases, sigmoid    float32 (L,), bool (L,): b_l and whether the activation is the sigmoid
     allowed            bool (N,) by row of the gallery, whose rows the segment's are from `start` on; or empty: all
-    kept, scores       int64, float32 (B, room): rows of the gallery and their fused scores are written behind ...
+    losses             float32 (2, L): the `ratio` and the `residual` of the rows (`indexer.codes.Bounds`)
+    margins            float32 (3, L, B): `lengths` and `fixed` of `indexer.codes.Margins`, times a_l, and `own_error`
+    errors             float32 (B,): the most that a fused score is off
+    kept, limits       int64 (B, room), float32 (2, B, room): rows of the gallery and what they score at least and most
+                       are written behind ...
     counts             int64 (B,): ... so many that are there already
     Returns `last`, or the row to go on with once every query has room for BLOCK more.
     """
     asking, room = kept.shape
-    products = np.empty((LEVELS, GROUP, BLOCK), np.int32)
+    products, values = np.empty((LEVELS, GROUP, BLOCK), np.int32), np.empty(LEVELS, np.float32)
     part, total, norm = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for begin in range(first, last, BLOCK):
         size = min(BLOCK, last - begin)
@@ -250,9 +282,23 @@ def scan_rows(
                         for i in range(size):
                             part[i] = products[level, query - group, i] * (scales[level][begin + i] * factor) + bias
                         if sigmoid[level]:
-                            _sigmoid(part, size)
+                            for i in range(size):
+                                part[i] = _sigmoid(part[i])
                         _add(part, weight, complete[level], present[level], begin, size, total, norm)
-                counts[query] = _keep(
-                    total, norm, size, start + begin, allowed, least[query], kept[query], scores[query], counts[query]
-                )
+                reach = max(least[query] - errors[query], _LOWEST)
+                if not _near(total, norm, size, reach):
+                    continue
+                for i in range(size):
+                    if total[i] >= reach and (not len(allowed) or allowed[start + begin + i]):
+                        for level in used:
+                            factor = scales[level][begin + i] * factors[level, query]
+                            values[level] = products[level, query - group, i] * factor + biases[level]
+                        low, high = _limits(
+                            begin + i, values, query, used, scales, present, weights, sigmoid, losses, margins
+                        )
+                        if high >= least[query]:
+                            count = counts[query]
+                            kept[query, count] = start + begin + i
+                            limits[0, query, count], limits[1, query, count] = low, high
+                            counts[query] += 1
     return last
