@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from indexer.found import Found
 from indexer.fused import compiled, scan_codes
 from indexer.gallery import Gallery
 from indexer.question import Question, fused_error
-from indexer.ranking import Found
 from indexer.resident import MappedCodes, Resident
 
 if TYPE_CHECKING:

@@ -21,10 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.codes import code_errors, encode_queries, margins
+from indexer.found import Found, Positions, kth_largest
 from indexer.question import Question, fused_error, own_error
-from indexer.ranking import Found, Positions, kth_largest
 from indexer.threads import threads
-from model.levels import FloatArray
 
 if TYPE_CHECKING:
     from indexer.gallery import Gallery
@@ -93,7 +92,7 @@ def scan_codes(
 ) -> list[Found]:
     """What `indexer.exact.scan` gives, of a gallery whose rows are on the CPU, and between what the scores lie."""
     parts = [part for part in gallery.parts() if part[0] >= skip]
-    scan = _Scan(kernel, gallery, question, k, allowed)
+    coded = _Coded(kernel, gallery, question)
     rows = sum(len(segment) for _, _, segment in parts)
     shares = _shares(rows * sum(spec.dim for _, spec in question.used) * len(question))
     # Several pieces per thread, so that all of them end together.
@@ -103,11 +102,25 @@ def scan_codes(
         for place, start, segment in parts
         for first in range(0, len(segment), size)
     )
-    helpers = [threads().submit(scan.take, pieces) for _ in range(shares - 1)]
-    found = [scan.take(pieces)]
+    helpers = [threads().submit(coded.take, pieces, k, allowed) for _ in range(shares - 1)]
+    found = [coded.take(pieces, k, allowed)]
     # Where other searches keep the threads busy, a helper that has not begun has nothing left to do.
     found += [helper.result() for helper in helpers if not helper.cancel()]
     return [_together([share[i] for share in found], k) for i in range(len(question))]
+
+
+def limit_rows(kernel: ModuleType, gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
+    """Between what rows score for each query, by their 8-bit codes; -inf for a row that shares no level with it."""
+    coded = _Coded(kernel, gallery, question)
+    found = []
+    for query, some in enumerate(rows):
+        limits = np.empty((2, len(some)), np.float32)
+        owner = np.searchsorted(gallery.starts, some, side="right") - 1
+        for place in np.unique(owner).tolist():
+            mine = np.flatnonzero(owner == place)
+            kernel.limit_rows(*coded.segment(place), query, some[mine] - gallery.starts[place], mine, limits)
+        found.append(Found(some, *limits))
+    return found
 
 
 def _shares(multiplications: int) -> int:
@@ -119,23 +132,16 @@ def _shares(multiplications: int) -> int:
 Piece = tuple[int, int, int, int]
 """(segment, its first row in the gallery, rows of the segment from .. to)."""
 
-class _Scan:
+
+class _Coded:
     """A question as the kernel takes it, and the gallery."""
 
-    def __init__(
-        self,
-        kernel: ModuleType,
-        gallery: Gallery,
-        question: Question,
-        k: int,
-        allowed: npt.NDArray[np.bool_] | None,
-    ) -> None:
+    def __init__(self, kernel: ModuleType, gallery: Gallery, question: Question) -> None:
         count, levels = len(question), kernel.LEVELS
         # Several queries are filled up with some of no weight, which nothing answers.
         size = count if count == 1 else -(-count // kernel.GROUP) * kernel.GROUP
-        self._kernel, self._gallery, self._k = kernel, gallery, k
+        self._kernel, self._gallery = kernel, gallery
         self._count, self._size = count, size
-        self._allowed = np.zeros(0, np.bool_) if allowed is None else allowed
         self._used = np.array([column for column, _ in question.used], np.int64)
         self._names = {column: spec.name for column, spec in question.used}
         self._complete = np.ones(levels, np.bool_)
@@ -167,34 +173,28 @@ class _Scan:
         for column, spec in question.used:
             self._losses[:, column] = gallery.bounds[spec.name].ratio, gallery.bounds[spec.name].residual
 
-    def take(self, pieces: deque[Piece]) -> list[Found]:
-        """Scan pieces until there are none left; what is kept for each query."""
-        room = max(4 * self._kernel.BLOCK, 4 * self._k)
+    def take(self, pieces: deque[Piece], k: int, allowed: npt.NDArray[np.bool_] | None) -> list[Found]:
+        """Scan pieces until there are none left; what is kept for each query, of rows that are `allowed`."""
+        room = max(4 * self._kernel.BLOCK, 4 * k)
         kept, limits = np.empty((self._size, room), np.int64), np.empty((2, self._size, room), np.float32)
-        counts = np.zeros(self._size, np.int64)
+        counts, marks = np.zeros((2, self._size), np.int64)
         least = np.full(self._size, np.finfo(np.float32).min, np.float32)
+        allowed = np.zeros(0, np.bool_) if allowed is None else allowed
         while True:
             try:
                 place, start, row, last = pieces.popleft()
             except IndexError:
                 return [Found(kept[i, :n], *limits[:, i, :n]) for i, n in enumerate(counts[: self._count])]
-            segment = self._segment(place)
-            while row < last:
-                row = self._kernel.scan_rows(*segment, start, row, last, least, kept, limits, counts)
+            segment = self.segment(place)
+            while True:
+                row = self._kernel.scan_rows(*segment, allowed, start, row, last, k, least, marks, kept, limits, counts)
                 if row == last:
                     break
-                for i in range(self._count):
-                    mine = Found(kept[i, : counts[i]], *limits[:, i, : counts[i]])
-                    least[i] = max(least[i], kth_largest(limits[0, i, : counts[i]], self._k))
-                    mine = mine.within(least[i])
-                    counts[i] = len(mine.rows)
-                    kept[i, : counts[i]], limits[:, i, : counts[i]] = mine.rows, (mine.low, mine.high)
-                if 2 * (counts.max() + self._kernel.BLOCK) > room:
-                    kept = np.pad(kept, ((0, 0), (0, room)))
-                    limits = np.pad(limits, ((0, 0), (0, 0), (0, room)))
-                    room *= 2
+                kept = np.pad(kept, ((0, 0), (0, room)))
+                limits = np.pad(limits, ((0, 0), (0, 0), (0, room)))
+                room *= 2
 
-    def _segment(self, place: int) -> tuple[object, ...]:
+    def segment(self, place: int) -> tuple[object, ...]:
         """What the kernel must know of a segment and of the question, in its order."""
         segment = self._gallery.segments[place]
         nothing = np.zeros(0, np.float32)
@@ -213,7 +213,6 @@ class _Scan:
             self._biases,
             self._sigmoid,
             self._complete,
-            self._allowed,
             self._losses,
             self._margins,
             self._errors,

@@ -119,7 +119,7 @@ class Gallery:
         return self._gather(level, positions, Segment.rows)
 
     def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
-        """The 8-bit codes of one level at rows, (len(positions), d_l) as float32, and their scales (len(positions),)."""
+        """The 8-bit codes of one level at rows, as float32 (len(positions), d_l), and their scales."""
         return self._gather(level, positions, Segment.coded_rows), self._gather(level, positions, Segment.code_scales)
 
     def _gather(

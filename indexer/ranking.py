@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from indexer.codes import lost_by, margins
+from indexer.found import Found, Positions, kth_largest
+from indexer.fused import compiled, limit_rows
 from indexer.gallery import Gallery
 from indexer.question import Floats, Question, own_error
 from indexer.result import Hit, LevelScore
-from model.levels import FloatArray
 
 _FEW = 32
 """So many rows of a query are scored in float64 at once."""
@@ -20,32 +20,13 @@ _FEW = 32
 _BLOCK = 1 << 13
 """Rows that are held in float64 at a time."""
 
-Positions = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Found:
-    """Rows, ascending, that may be among the first k of one query; where known, what they score at least and most."""
-
-    rows: Positions
-    low: Scores | None = None
-    high: Scores | None = None
-
-    def within(self, least: float) -> Found:
-        """Those that may score `least` or more."""
-        assert self.low is not None
-        assert self.high is not None
-        near = self.high >= least
-        return Found(self.rows[near], self.low[near], self.high[near])
-
 
 def rank(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[list[Hit]]:
     """For each query the first k of its rows, by true score, ties by lower id.
 
     Of many rows the likeliest are scored first. Often most of the others cannot reach the k-th of those any more.
     """
-    divided = [_divided(_bounded(gallery, question, i, own, k), k) for i, own in enumerate(found)]
+    divided = [_divided(own, k) for own in _bounded(gallery, question, found, k)]
     owner, rows = _joined([head for head, _ in divided])
     raw = _products(gallery, question, owner, rows)
     scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
@@ -77,33 +58,38 @@ def _divided(found: Found, k: int) -> tuple[Positions, Found]:
     return found.rows[likely], Found(found.rows[rest], found.low[rest], found.high[rest])
 
 
-def _bounded(gallery: Gallery, question: Question, query: int, found: Found, k: int) -> Found:
+def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[Found]:
     """Of many rows those that, by their 8-bit codes, may be among the first k.
 
     The codes are a quarter of the bytes, in memory that a search has in use anyhow.
     """
-    if found.low is not None or len(found.rows) <= max(_FEW, 2 * k):
-        return found
-    rows = found.rows
-    low, high, norm = np.zeros((3, len(rows)))
+    many = [i for i, own in enumerate(found) if own.low is None and len(own.rows) > max(_FEW, 2 * k)]
+    if not many:
+        return list(found)
+    kernel = compiled(len(gallery.row_ids))
+    rows = [found[i].rows if i in many else found[i].rows[:0] for i in range(len(found))]
+    limits = limit_rows(kernel, gallery, question, rows) if kernel else _limits(gallery, question, rows)
+    return [limits[i].within(kth_largest(limits[i].low, k)) if i in many else own for i, own in enumerate(found)]
+
+
+def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
+    """As `limit_rows`, in a process that has not compiled that."""
     off = margins(question, gallery.bounds, None)
-    own = own_error(question, off.sizes, off.sizes)[query]
-    for column, spec in question.used:
-        weight = question.weights[query, column] * gallery.present[rows, column]
-        codes, scales = gallery.coded_rows(spec.name, rows)
-        products = (codes @ question.rows[spec.name][query]) * scales
-        reach = lost_by(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
-        low += weight * (spec.activate(products - reach) - own[column])
-        high += weight * (spec.activate(products + reach) + own[column])
-        norm += weight
-    shared = norm > 0
-    kept = Found(rows[shared], low[shared] / norm[shared], high[shared] / norm[shared])
-    return kept.within(kth_largest(kept.low, k))
-
-
-def kth_largest(scores: Scores, k: int) -> float:
-    """-inf for fewer scores than k."""
-    return float(np.partition(scores, len(scores) - k)[len(scores) - k]) if len(scores) >= k else -np.inf
+    own = own_error(question, off.sizes, off.sizes)
+    found = []
+    for query, some in enumerate(rows):
+        low, high, norm = np.zeros((3, len(some)))
+        for column, spec in question.used:
+            weight = question.weights[query, column] * gallery.present[some, column]
+            codes, scales = gallery.coded_rows(spec.name, some)
+            products = (codes @ question.rows[spec.name][query]) * scales
+            reach = lost_by(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
+            low += weight * (spec.activate(products - reach) - own[query, column])
+            high += weight * (spec.activate(products + reach) + own[query, column])
+            norm += weight
+        shared = norm > 0
+        found.append(Found(some[shared], low[shared] / norm[shared], high[shared] / norm[shared]))
+    return found
 
 
 def _joined(rows: Sequence[Positions]) -> tuple[Positions, Positions]:

@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from indexer.exact import scan
 from indexer.filters import ClipFilter
+from indexer.found import Found
 from indexer.gallery import Gallery
 from indexer.lists import Tuning, candidates, tuning_of
 from indexer.question import Question, ask
-from indexer.ranking import Found, rank
+from indexer.ranking import rank
 from indexer.result import Hit, LevelScore, SearchResult
 from indexer.served import AnyGallery
 from model.errors import InputError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -178,25 +177,21 @@ def test_scores_lie_between_their_limits(tmp_path: Path, seed: int, compiled: bo
     gallery = in_memory(tmp_path / "g", specs, vectors)
     queries = {spec.name: random_vectors(rng, (spec,), 6)[spec.name] + np.float32(1e-6) for spec in specs}
     question = ask(specs, queries, {})
-    everything = np.arange(300)
     if compiled:
-        scan = fused._Scan(fused.compiled(0, wait=True), gallery, question, 300, None)
-        limits = [ranking.Found(*scan_limits) for scan_limits in map(_in_order, scan.take(deque([(0, 0, 0, 300)])))]
+        kernel = fused.compiled(0, wait=True)
+        limits = fused.scan_codes(kernel, gallery, question, 300, None)
+        for one, same in zip(
+            limits, fused.limit_rows(kernel, gallery, question, [f.rows for f in limits]), strict=True
+        ):
+            assert np.array_equal(one.low, same.low)
+            assert np.array_equal(one.high, same.high)
     else:
-        # As many rows as are wanted are all kept.
-        limits = [ranking._bounded(gallery, question, i, ranking.Found(everything), 100) for i in range(6)]
+        limits = ranking._limits(gallery, question, [np.arange(300)] * 6)
     for i, found in enumerate(limits):
         scores = true_scores(specs, vectors, {name: rows[i : i + 1] for name, rows in queries.items()})
-        missing = np.setdiff1d(everything, found.rows)
-        low = np.sort(scores[found.rows])[-min(100, len(found.rows))] if len(found.rows) else np.inf
-        assert (scores[missing] <= low).all()
+        assert np.array_equal(found.rows, np.flatnonzero(scores > -np.inf))
         assert (found.low <= scores[found.rows]).all()
         assert (scores[found.rows] <= found.high).all()
-
-
-def _in_order(found: ranking.Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    order = np.argsort(found.rows)
-    return found.rows[order], found.low[order], found.high[order]
 
 
 def test_rows_of_different_lengths_have_limits_of_their_own(tmp_path: Path) -> None:
@@ -206,7 +201,7 @@ def test_rows_of_different_lengths_have_limits_of_their_own(tmp_path: Path) -> N
     rows = rng.standard_normal((200, 64)).astype(np.float32) / 8
     rows[100:, 0] = 30
     gallery = in_memory(tmp_path / "g", specs, {"global": rows, "entity": rows})
-    query = {name: rows[:1] for name in ("global", "entity")}
+    query = dict.fromkeys(("global", "entity"), rows[:1])
     (one,) = exact.scan(gallery, ask(specs, query, {"global": 0}), 200, None)
     width = one.high - one.low
     assert width[:100].max() < width[100:].min() / 5
