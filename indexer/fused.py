@@ -115,10 +115,9 @@ def limit_rows(kernel: ModuleType, gallery: Gallery, question: Question, rows: S
     found = []
     for query, some in enumerate(rows):
         limits = np.empty((2, len(some)), np.float32)
-        owner = np.searchsorted(gallery.starts, some, side="right") - 1
-        for place in np.unique(owner).tolist():
-            mine = np.flatnonzero(owner == place)
-            kernel.limit_rows(*coded.segment(place), query, some[mine] - gallery.starts[place], mine, limits)
+        for place, start, segment in gallery.parts():
+            mine = np.flatnonzero((some >= start) & (some < start + len(segment)))
+            kernel.limit_rows(*coded.segment(place), query, some[mine] - start, mine, limits)
         found.append(Found(some, *limits))
     return found
 
@@ -142,6 +141,7 @@ class _Coded:
         size = count if count == 1 else -(-count // kernel.GROUP) * kernel.GROUP
         self._kernel, self._gallery = kernel, gallery
         self._count, self._size = count, size
+        self._arguments: dict[int, tuple[object, ...]] = {}
         self._used = np.array([column for column, _ in question.used], np.int64)
         self._names = {column: spec.name for column, spec in question.used}
         self._complete = np.ones(levels, np.bool_)
@@ -196,6 +196,11 @@ class _Coded:
 
     def segment(self, place: int) -> tuple[object, ...]:
         """What the kernel must know of a segment and of the question, in its order."""
+        if place not in self._arguments:
+            self._arguments[place] = self._of_segment(place)
+        return self._arguments[place]
+
+    def _of_segment(self, place: int) -> tuple[object, ...]:
         segment = self._gallery.segments[place]
         nothing = np.zeros(0, np.float32)
         codes = np.zeros(self._kernel.LEVELS, np.int64)
