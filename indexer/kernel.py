@@ -32,6 +32,7 @@ def _sigmoid(value: Any) -> Any:
 @njit(nogil=True, error_model="numpy")
 def _fuse(
     products: Any,
+    member: int,
     begin: int,
     size: int,
     query: int,
@@ -43,28 +44,30 @@ def _fuse(
     biases: Any,
     sigmoid: Any,
     complete: Any,
+    part: Any,
     total: Any,
+    norm: Any,
 ) -> None:
     """Write the fused scores of `size` rows to `total`; -inf for those that share no level with the query."""
-    values, norm = np.empty(BLOCK, np.float32), np.zeros(BLOCK, np.float32)
-    total[:] = 0
+    total[:], norm[:] = 0, 0
     for level in used:
         weight = weights[level, query]
         if weight > 0:
             factor, bias = factors[level, query], biases[level]
+            own = scales[level][begin : begin + size]
             for i in range(size):
-                values[i] = products[level, i] * (scales[level][begin + i] * factor) + bias
+                part[i] = products[level, member, i] * (own[i] * factor) + bias
             if sigmoid[level]:
                 for i in range(size):
-                    values[i] = _sigmoid(values[i])
+                    part[i] = _sigmoid(part[i])
             if complete[level]:
                 for i in range(size):
-                    total[i] += weight * values[i]
+                    total[i] += weight * part[i]
                     norm[i] += weight
             else:
                 for i in range(size):
                     share = weight if present[level, begin + i] else np.float32(0)
-                    total[i] += share * values[i]
+                    total[i] += share * part[i]
                     norm[i] += share
     for i in range(size):
         total[i] = total[i] / norm[i] if norm[i] > 0 else np.float32(-np.inf)
@@ -223,7 +226,8 @@ def scan_rows(
     Returns `last`, or the row to go on with once every query has room for BLOCK more.
     """
     asking, room = kept.shape
-    products, total = np.empty((LEVELS, GROUP, BLOCK), np.int32), np.empty(BLOCK, np.float32)
+    products = np.empty((LEVELS, GROUP, BLOCK), np.int32)
+    part, total, norm = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for begin in range(first, last, BLOCK):
         size = min(BLOCK, last - begin)
         for query in range(asking):
@@ -234,10 +238,11 @@ def scan_rows(
         for group in range(0, asking, GROUP):
             multiply(codes, begin, size, used, queries, dims, group, asking == 1, products)
             for query in range(group, min(group + GROUP, asking)):
-                own = products[:, query - group]
+                member = query - group
                 _fuse(
-                    own, begin, size, query, used, scales, present, factors, weights, biases, sigmoid, complete, total
-                )
+                    products, member, begin, size, query, used, scales, present, factors, weights, biases, sigmoid,
+                    complete, part, total, norm,
+                )  # fmt: skip
                 near = max(least[query] - errors[query], _LOWEST)
                 if _largest(total, size) < near:
                     continue
@@ -245,8 +250,8 @@ def scan_rows(
                     if total[i] < near or (len(allowed) and not allowed[start + begin + i]):
                         continue
                     low, high = _limits(
-                        own[:, i], begin + i, query, used, scales, present, factors, weights, biases, sigmoid,
-                        losses, margins,
+                        products[:, member, i], begin + i, query, used, scales, present, factors, weights, biases,
+                        sigmoid, losses, margins,
                     )  # fmt: skip
                     if high >= least[query]:
                         kept[query, counts[query]] = start + begin + i
