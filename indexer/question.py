@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class Question:
             rows = {name: array[i : i + 1] for name, array in self.rows.items()}
             yield Question(self.specs, rows, self.weights[i : i + 1])
 
-    @property
+    @cached_property
     def used(self) -> list[tuple[int, LevelSpec]]:
         """(column, level) of the levels that count for at least one query: no other is ever read."""
         return [(column, spec) for column, spec in enumerate(self.specs) if self.weights[:, column].any()]

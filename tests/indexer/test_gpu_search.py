@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_search
+from indexer.found import Found
 
 
 def table(device: str = "cpu") -> dict[str, str]:
@@ -28,7 +29,7 @@ def test_the_table_has_times_and_agreement() -> None:
 
 def test_a_lost_hit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = gpu_search.scan
-    monkeypatch.setattr(gpu_search, "scan", lambda *args: [rows[:-1] for rows in whole(*args)])
+    monkeypatch.setattr(gpu_search, "scan", lambda *args: [Found(found.rows[:-1]) for found in whole(*args)])
     assert table()["600 clips, true hits kept"] != "2,560 of 2,560"
 
 
