@@ -26,6 +26,11 @@ class Found:
         near = self.high >= least
         return Found(self.rows[near], self.low[near], self.high[near])
 
+    def least(self, k: int) -> float:
+        """What the first k of them score at least."""
+        assert self.low is not None
+        return kth_largest(self.low, k)
+
 
 def kth_largest(scores: Scores, k: int) -> float:
     """-inf for fewer scores than k."""

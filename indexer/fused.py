@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.codes import code_errors, encode_queries, margins
-from indexer.found import Found, Positions, kth_largest
+from indexer.found import Found
 from indexer.question import Question, fused_error, own_error
 from indexer.threads import threads
 
@@ -109,19 +109,6 @@ def scan_codes(
     return [_together([share[i] for share in found], k) for i in range(len(question))]
 
 
-def limit_rows(kernel: ModuleType, gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
-    """Between what rows score for each query, by their 8-bit codes; -inf for a row that shares no level with it."""
-    coded = _Coded(kernel, gallery, question)
-    found = []
-    for query, some in enumerate(rows):
-        limits = np.empty((2, len(some)), np.float32)
-        for place, start, segment in gallery.parts():
-            mine = np.flatnonzero((some >= start) & (some < start + len(segment)))
-            kernel.limit_rows(*coded.segment(place), query, some[mine] - start, mine, limits)
-        found.append(Found(some, *limits))
-    return found
-
-
 def _shares(multiplications: int) -> int:
     import torch
 
@@ -141,7 +128,6 @@ class _Coded:
         size = count if count == 1 else -(-count // kernel.GROUP) * kernel.GROUP
         self._kernel, self._gallery = kernel, gallery
         self._count, self._size = count, size
-        self._arguments: dict[int, tuple[object, ...]] = {}
         self._used = np.array([column for column, _ in question.used], np.int64)
         self._names = {column: spec.name for column, spec in question.used}
         self._complete = np.ones(levels, np.bool_)
@@ -185,7 +171,7 @@ class _Coded:
                 place, start, row, last = pieces.popleft()
             except IndexError:
                 return [Found(kept[i, :n], *limits[:, i, :n]) for i, n in enumerate(counts[: self._count])]
-            segment = self.segment(place)
+            segment = self._segment(place)
             while True:
                 row = self._kernel.scan_rows(*segment, allowed, start, row, last, k, least, marks, kept, limits, counts)
                 if row == last:
@@ -194,13 +180,8 @@ class _Coded:
                 limits = np.pad(limits, ((0, 0), (0, 0), (0, room)))
                 room *= 2
 
-    def segment(self, place: int) -> tuple[object, ...]:
+    def _segment(self, place: int) -> tuple[object, ...]:
         """What the kernel must know of a segment and of the question, in its order."""
-        if place not in self._arguments:
-            self._arguments[place] = self._of_segment(place)
-        return self._arguments[place]
-
-    def _of_segment(self, place: int) -> tuple[object, ...]:
         segment = self._gallery.segments[place]
         nothing = np.zeros(0, np.float32)
         codes = np.zeros(self._kernel.LEVELS, np.int64)
@@ -229,4 +210,5 @@ def _together(shares: Sequence[Found], k: int) -> Found:
     rows = np.concatenate([share.rows for share in shares])
     low, high = (np.concatenate([getattr(share, name) for share in shares]) for name in ("low", "high"))
     order = np.argsort(rows)
-    return Found(rows[order], low[order], high[order]).within(kth_largest(low, k))
+    found = Found(rows[order], low[order], high[order])
+    return found.within(found.least(k))

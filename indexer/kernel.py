@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from indexer.kernel_products import GROUP, multiply, one
+from indexer.kernel_products import GROUP, multiply
 from model.levels import LEVEL_NAMES
 
-__all__ = ["BLOCK", "GROUP", "LEVELS", "limit_rows", "scan_rows"]
+__all__ = ["BLOCK", "GROUP", "LEVELS", "scan_rows"]
 
 BLOCK = 256
 """Rows per step. A query's room for survivors must be larger."""
@@ -147,28 +147,22 @@ def _trimmed(k: int, kept: Any, low: Any, high: Any, count: int, least: float) -
     return left, least
 
 
-_QUESTION = (
-    types.int64[::1],
-    types.UniTuple(types.float32[::1], LEVELS),
-    types.boolean[:, ::1],
-    types.int64[::1],
-    types.int64[::1],
-    types.int64[::1],
-    types.float32[:, ::1],
-    types.float32[:, ::1],
-    types.float32[::1],
-    types.boolean[::1],
-    types.boolean[::1],
-    types.float32[:, ::1],
-    types.float32[:, :, ::1],
-    types.float32[::1],
-)
-"""The first arguments of both functions that others call, `codes` to `errors`."""
-
-
 @njit(
     types.int64(
-        *_QUESTION,
+        types.int64[::1],
+        types.UniTuple(types.float32[::1], LEVELS),
+        types.boolean[:, ::1],
+        types.int64[::1],
+        types.int64[::1],
+        types.int64[::1],
+        types.float32[:, ::1],
+        types.float32[:, ::1],
+        types.float32[::1],
+        types.boolean[::1],
+        types.boolean[::1],
+        types.float32[:, ::1],
+        types.float32[:, :, ::1],
+        types.float32[::1],
         types.boolean[::1],
         *(types.int64,) * 4,
         types.float32[::1],
@@ -263,40 +257,3 @@ def scan_rows(
                     )
                     marks[query] = 2 * max(counts[query], k)
     return last
-
-
-@njit(
-    types.void(*_QUESTION, types.int64, types.int64[::1], types.int64[::1], types.float32[:, ::1]),
-    nogil=True,
-    error_model="numpy",
-)
-def limit_rows(
-    codes: Any,
-    scales: Any,
-    present: Any,
-    used: Any,
-    queries: Any,
-    dims: Any,
-    factors: Any,
-    weights: Any,
-    biases: Any,
-    sigmoid: Any,
-    complete: Any,
-    losses: Any,
-    margins: Any,
-    errors: Any,
-    query: int,
-    rows: Any,
-    places: Any,
-    limits: Any,
-) -> None:
-    """Write to limits[:, places] what `rows` of a segment score at least and most for one query (see `scan_rows`)."""
-    products = np.empty(LEVELS, np.int32)
-    for i in range(len(rows)):
-        row = rows[i]
-        for level in used:
-            dim = dims[level]
-            (products[level],) = one(codes[level] + row * dim, queries[level] + 2 * query * dim, 0, dim)
-        limits[0, places[i]], limits[1, places[i]] = _limits(
-            products, row, query, used, scales, present, factors, weights, biases, sigmoid, losses, margins
-        )

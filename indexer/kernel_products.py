@@ -100,7 +100,7 @@ def _halves_added(builder: Any, first: Any, second: Any, width: int) -> Any:
     )
 
 
-one, _group, _tile = _products_of(1, 1), _products_of(1, GROUP), _products_of(_ROWS, GROUP)
+_one, _group, _tile = _products_of(1, 1), _products_of(1, GROUP), _products_of(_ROWS, GROUP)
 
 
 @njit(nogil=True)
@@ -123,7 +123,7 @@ def multiply(
             while i < last:
                 row = codes[level] + (begin + i) * dim
                 if single:
-                    (out[level, 0, i],) = one(row, asked, stride, dim)
+                    (out[level, 0, i],) = _one(row, asked, stride, dim)
                 else:
                     for k, product in enumerate(_group(row, asked, stride, dim)):
                         out[level, k, i] = product

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from indexer.codes import lost_by, margins
 from indexer.found import Found, Positions, kth_largest
-from indexer.fused import compiled, limit_rows
 from indexer.gallery import Gallery
 from indexer.question import Floats, Question, own_error
 from indexer.result import Hit, LevelScore
@@ -66,14 +65,12 @@ def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: in
     many = [i for i, own in enumerate(found) if own.low is None and len(own.rows) > max(_FEW, 2 * k)]
     if not many:
         return list(found)
-    kernel = compiled(len(gallery.row_ids))
-    rows = [found[i].rows if i in many else found[i].rows[:0] for i in range(len(found))]
-    limits = limit_rows(kernel, gallery, question, rows) if kernel else _limits(gallery, question, rows)
-    return [limits[i].within(kth_largest(limits[i].low, k)) if i in many else own for i, own in enumerate(found)]
+    limits = _limits(gallery, question, [found[i].rows if i in many else found[i].rows[:0] for i in range(len(found))])
+    return [limits[i].within(limits[i].least(k)) if i in many else own for i, own in enumerate(found)]
 
 
 def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
-    """As `limit_rows`, in a process that has not compiled that."""
+    """Between what rows score for each query, by their 8-bit codes; without those that share no level with it."""
     off = margins(question, gallery.bounds, None)
     own = own_error(question, off.sizes, off.sizes)
     found = []

@@ -178,13 +178,7 @@ def test_scores_lie_between_their_limits(tmp_path: Path, seed: int, compiled: bo
     queries = {spec.name: random_vectors(rng, (spec,), 6)[spec.name] + np.float32(1e-6) for spec in specs}
     question = ask(specs, queries, {})
     if compiled:
-        kernel = fused.compiled(0, wait=True)
-        limits = fused.scan_codes(kernel, gallery, question, 300, None)
-        for one, same in zip(
-            limits, fused.limit_rows(kernel, gallery, question, [f.rows for f in limits]), strict=True
-        ):
-            assert np.array_equal(one.low, same.low)
-            assert np.array_equal(one.high, same.high)
+        limits = fused.scan_codes(fused.compiled(0, wait=True), gallery, question, 300, None)
     else:
         limits = ranking._limits(gallery, question, [np.arange(300)] * 6)
     for i, found in enumerate(limits):
