@@ -153,7 +153,7 @@ def _write_files(
 class _Available(NamedTuple):
     """What the lists of a gallery can be tuned with: items of the other, and the questions of some (None: too few)."""
 
-    count: int
+    items: int
     questions: Callable[[], Questions | None]
 
 
@@ -172,7 +172,7 @@ def _lists(
         if old is None:
             return {}
         kept = add_fit(old, change.kept, change.added[1])
-        if ask_again(old, available.count) and (questions := available.questions()):
+        if ask_again(old, available.items) and (questions := available.questions()):
             kept = tune(open_gallery(folder, spec.levels, bounds), replace(kept, recall=0.0), questions)
         return kept.to_json()
     if change.count < settings.approximate_from:

@@ -95,8 +95,8 @@ def _limits(
     sigmoid: Any,
     losses: Any,
     margins: Any,
-) -> tuple[float, float]:
-    """What a row of a segment scores at least and most; products (L,)."""
+) -> Any:
+    """(least, most): what a row of a segment scores; products (L,)."""
     low, high, norm = np.float32(0), np.float32(0), np.float32(0)
     for level in used:
         weight, scale = weights[level, query], scales[level][row]
