@@ -79,7 +79,7 @@ def searching(device: torch.device, sizes: Sequence[int] = SIZES, seed: int = 0)
                     note = f"{seconds * bandwidth / size:.1f} times the floor of {1000 * size / bandwidth:.2f} ms"
                     yield Row(f"{named}, p50 ms", f"{1000 * seconds:.2f}", note)
             # The last questions are batches of 32, which together are all of them.
-            survivors = [rows for question in asked for rows in scan(gallery, question, K, None)]
+            survivors = [found.rows for question in asked for found in scan(gallery, question, K, None)]
             found = sum(len(np.intersect1d(rows, best)) for rows, best in zip(survivors, expected, strict=True))
             kept = float(np.mean([len(rows) for rows in survivors]))
             yield Row(

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,10 @@ def _built(system: str, folder: Path, threads: int) -> dict[str, float]:
 
 def _run(arguments: list[str], threads: int) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    # Not all systems read that: none gets more cores either.
+    confined = partial(os.sched_setaffinity, 0, sorted(os.sched_getaffinity(0))[:threads])
     command = [sys.executable, "-m", "benchmarks.search", *arguments]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=environment, preexec_fn=confined, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

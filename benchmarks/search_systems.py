@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search_data import K, load, spec_of
+from benchmarks.search_data import K, load, load_asking, spec_of
+from model.encoder import EncoderSpec
+from model.fake import FakeEncoder
 from model.levels import LEVEL_NAMES, FloatArray, Vectors
 
 Answer = list[list[int]]
@@ -23,10 +25,24 @@ def build_library(data: Path, library: Path) -> None:
     from indexer.generation import empty_rows
     from indexer.library import Library, publish
 
-    vectors, spec = load(data), spec_of(data)
+    vectors, spec, asking = load(data), spec_of(data), load_asking(data)
     Library.create(library, spec).close()
     rows = np.arange(len(vectors["global"]), dtype=np.int64), vectors
-    publish(library, spec, {"clips": rows, "captions": empty_rows(spec)}, settings=_settings(len(rows[0])))
+    # As in a library, the items of the other gallery are what lists are tuned with.
+    others = empty_rows(spec) if asking is None else (np.arange(len(asking["global"]), dtype=np.int64), asking)
+    changes = {"clips": rows, "captions": others}
+    publish(library, spec, changes, settings=_settings(len(rows[0])), encoder=lambda: _AsTheyAre(spec))
+
+
+class _AsTheyAre(FakeEncoder):
+    """For vectors that are queries already."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        super().__init__()
+        self.spec = spec
+
+    def text_queries(self, vectors: Vectors) -> Vectors:
+        return vectors
 
 
 def _settings(n: int) -> Any:

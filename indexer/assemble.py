@@ -9,11 +9,11 @@ import numpy as np
 
 from indexer.catalog_writer import CatalogWriter
 from indexer.gallery import Change, Gallery, Rows
-from indexer.generation import KINDS, Generation
+from indexer.generation import KINDS, Generation, LoadEncoder
 from indexer.library import Library, next_number, publish, strip_path, thumbnail_path
 from indexer.lock import writer_lock
 from indexer.train_lists import ListSettings
-from model.encoder import Encoder, EncoderSpec
+from model.encoder import EncoderSpec
 from model.errors import LibraryError
 
 _LARGE = 10_000
@@ -22,15 +22,15 @@ _LARGE = 10_000
 _MOST_SEGMENTS = 16
 
 
-def retrain(path: Path, settings: ListSettings, encoder: Encoder | None = None) -> Generation:
+def retrain(path: Path, settings: ListSettings, encoder: LoadEncoder | None = None) -> Generation:
     """Write every gallery of a library anew, with lists as `settings` ask; returns the new live generation.
 
-    encoder  the model of the library, where the items of one gallery shall be asked for with those of the other
+    encoder  gives the model of the library, where the items of one gallery shall be asked for with those of the other
     Raises LibraryError if the library is missing, damaged or held by another writer, or another model's.
     """
     with Library.open(path) as library, writer_lock(path):
-        if encoder is not None:
-            library.check_encoder(encoder.spec)
+        if encoder is not None and (model := encoder()) is not None:
+            library.check_encoder(model.spec)
         levels = library.current().manifest.levels
         with closing(CatalogWriter(library.catalog.path, levels)) as writer:
             publish_changes(library, writer, encoder, settings)
@@ -38,12 +38,12 @@ def retrain(path: Path, settings: ListSettings, encoder: Encoder | None = None) 
 
 
 def publish_changes(
-    library: Library, writer: CatalogWriter, encoder: Encoder | None = None, settings: ListSettings | None = None
+    library: Library, writer: CatalogWriter, encoder: LoadEncoder | None = None, settings: ListSettings | None = None
 ) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
     Nothing is written if the live one holds exactly that, and `settings` for its lists are not given.
-    encoder  makes questions of the items of one gallery to the other, with which lists are tuned
+    encoder  gives the model, which makes questions of the items of one gallery to tune the lists of the other with
     The caller holds the writer's lock.
     """
     live = library.current()

@@ -115,7 +115,7 @@ def index_videos(
                 library.catalog.relocate(roots or {})
                 run = _Run(library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation)
                 interrupted = run.go(sources, base, keep_missing)
-                generation = publish_changes(library, writer, encoder)
+                generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()
             return IndexReport(
                 indexed=run.indexed,

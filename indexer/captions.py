@@ -64,7 +64,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
                 (ids[entry.text], file.name, video_id, entry.start, entry.end)
                 for entry, video_id in zip(entries, described, strict=True)
             )
-            generation = publish_changes(library, writer, encoder)
+            generation = publish_changes(library, writer, lambda: encoder)
     unmatched = sum(1 for entry, found in zip(entries, described, strict=True) if entry.video and found is None)
     return CaptionReport(len(new), len(entries) - len(new), len(ids), generation, unmatched)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,18 @@ class Bounds:
 
     norm      the largest L2 norm of a row
     residual  the largest L2 distance between a row and what its code stands for
+    ratio     the largest such distance per unit of the row's scale: most rows have smaller numbers than the one with
+              the largest residual, and are coded better. Huge where it was not measured
     """
 
     norm: float
     residual: float
+    ratio: float = 1e30
+
+    @classmethod
+    def over(cls, several: Sequence[Bounds]) -> Bounds:
+        """Of the rows of several segments together."""
+        return cls(*(max((getattr(own, field.name) for own in several), default=0.0) for field in fields(cls)))
 
 
 def encode(rows: FloatArray) -> tuple[Codes, FloatArray]:
@@ -48,18 +56,20 @@ def encode_queries(rows: FloatArray) -> tuple[npt.NDArray[np.int16], FloatArray]
 
 
 def _encode(rows: FloatArray, largest: int) -> tuple[FloatArray, FloatArray]:
-    scales = (np.abs(rows).max(axis=1, initial=0) / np.float32(largest)).astype(np.float32)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        quotients = rows / scales[:, None]
-    # A row so small that its scale is rounded to nothing, or to a few bits, is coded badly; the residual tells.
-    quotients = np.where(scales[:, None] > 0, quotients, 0)
-    return np.clip(np.rint(quotients), -largest, largest), scales
+    # Smaller numbers have fewer bits: a scale of few bits would code a row badly.
+    scales = np.maximum(np.abs(rows).max(axis=1, initial=0) / np.float32(largest), np.finfo(np.float32).tiny)
+    return np.rint(rows / scales[:, None]).clip(-largest, largest), scales
 
 
-def largest_residual(rows: FloatArray, codes: Codes, scales: FloatArray) -> float:
-    """The largest L2 distance between a row and what its code stands for."""
+_LOST = 0.51
+"""Of a scale, what coding takes from a number at most: half of it, and the roundings of scale and quotient (each at
+most 2^-23 of 32,767 scales)."""
+
+
+def residuals(rows: FloatArray, codes: Codes, scales: FloatArray) -> Floats:
+    """The L2 distances (n,) between rows and what their codes stand for."""
     lost = rows - scales[:, None].astype(np.float64) * codes
-    return float(np.sqrt(np.einsum("nd,nd->n", lost, lost)).max(initial=0.0))
+    return np.sqrt(np.einsum("nd,nd->n", lost, lost))
 
 
 class CodeProducts:
@@ -90,25 +100,51 @@ class CodeProducts:
         return out.mul_(self._scales[first:last]).mul_(self._factors)
 
 
-def code_errors(
-    question: Question, bounds: dict[str, Bounds], code: Callable[[FloatArray], tuple[npt.NDArray[Any], FloatArray]]
-) -> tuple[Floats, Floats]:
+def code_errors(question: Question, bounds: Mapping[str, Bounds], margins: Margins) -> tuple[Floats, Floats]:
     """How far products with coded rows may be off, before the level's scale, and the largest magnitudes: (B, L) each.
 
-    <v, q> is computed from v' = v + r and q' = q + p, as `code` gives it, exactly or summed in float32 in any order
-    (which errs by at most about d * u * |v'| |q'|: Higham, Accuracy and Stability of Numerical Algorithms, 3.1;
-    doubled here), and multiplied by two scales: |r||q| + |v'||p| + (2 d + 8) u |v'||q'|.
+    That is `margins` for the row that coding has taken most from.
     """
-    raw, sizes = np.zeros_like(question.weights), np.zeros_like(question.weights)
+    residual = np.array([bounds[spec.name].residual for spec in question.specs])
+    return residual * margins.lengths + margins.fixed, margins.sizes
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far products of queries with coded rows may be off, before the level's scale; all (B, L).
+
+    <v, q> is computed from v' = v + r and q' = q + p exactly or summed in float32 in any order (which errs by at most
+    about d * u * |v'| |q'|: Higham, Accuracy and Stability of Numerical Algorithms, 3.1; doubled here), and
+    multiplied by two scales: |r||q| + |v'||p| + (2 d + 8) u |v'||q'|.
+
+    lengths  |q|, by which what the row has lost, |r|, is multiplied; `lost_by` bounds that
+    fixed    the rest
+    sizes    the largest |v'||q'|
+    """
+
+    lengths: Floats
+    fixed: Floats
+    sizes: Floats
+
+
+def margins(question: Question, bounds: Mapping[str, Bounds], scales: Mapping[str, FloatArray] | None) -> Margins:
+    """scales  {level: (B,)} of the queries' codes; None where they are not coded"""
+    lengths, lost = np.zeros_like(question.weights), np.zeros_like(question.weights)
     for column, spec in enumerate(question.specs):
-        own, queries = bounds[spec.name], question.rows[spec.name]
-        codes, scales = code(queries)
-        lost = np.linalg.norm(queries - scales[:, None].astype(np.float64) * codes, axis=1)
-        length = np.linalg.norm(queries.astype(np.float64), axis=1)
-        sizes[:, column] = (own.norm + own.residual) * (length + lost)
-        raw[:, column] = own.residual * length + (own.norm + own.residual) * lost
-        raw[:, column] += (2 * spec.dim + 8) * FLOAT32_UNIT * sizes[:, column]
-    return raw, sizes
+        rows = question.rows[spec.name]
+        lengths[:, column] = np.sqrt(np.einsum("bd,bd->b", rows, rows, dtype=np.float64))
+        if scales is not None:
+            lost[:, column] = _LOST * np.sqrt(spec.dim) * scales[spec.name]
+    own = [bounds[spec.name] for spec in question.specs]
+    largest = np.array([bound.norm + bound.residual for bound in own])
+    sizes = largest * (lengths + lost)
+    roundings = FLOAT32_UNIT * np.array([2 * spec.dim + 8 for spec in question.specs])
+    return Margins(lengths, largest * lost + roundings * sizes, sizes)
+
+
+def lost_by(bounds: Bounds, scales: FloatArray) -> FloatArray:
+    """What coding has at most taken from rows with the given scales, as an L2 distance: (n,)."""
+    return np.minimum(scales * np.float32(bounds.ratio), np.float32(bounds.residual))
 
 
 @cache

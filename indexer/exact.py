@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from indexer.found import Found
 from indexer.fused import compiled, scan_codes
 from indexer.gallery import Gallery
 from indexer.question import Question, fused_error
@@ -33,8 +34,8 @@ def scan(
     k: int,
     allowed: npt.NDArray[np.bool_] | None,
     skip: int = 0,
-) -> list[npt.NDArray[np.int64]]:
-    """For each query the rows, ascending, of every item whose true score may be among the first k.
+) -> list[Found]:
+    """For each query the rows of every item whose true score may be among the first k.
 
     allowed  bool (N,): rows that may be in the answer; None for all
     skip     segments, from the first on, that are left out
@@ -59,7 +60,7 @@ def scan(
                     mask = torch.from_numpy(allowed[start + first : start + last]).to(resident.device)
                     scores.masked_fill_(~mask, -torch.inf)
                 survivors.take(scores, start + first, error)
-    return survivors.rows()
+    return survivors.found()
 
 
 class _Block:
@@ -129,12 +130,12 @@ class _Survivors:
         self._kept.append((query, row + start, scores[query, row].double() + error[query]))
         self._reach = reach
 
-    def rows(self) -> list[npt.NDArray[np.int64]]:
+    def found(self) -> list[Found]:
         if self._reach is None:
-            return [np.zeros(0, dtype=np.int64)] * self._queries
+            return [Found(np.zeros(0, dtype=np.int64))] * self._queries
         import torch
 
         query, row, high = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
         final = high >= self._reach[query]
         query, row = query[final].cpu(), row[final].cpu()
-        return [row[query == i].numpy() for i in range(self._queries)]
+        return [Found(row[query == i].numpy()) for i in range(self._queries)]

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import code_errors, encode_queries
-from indexer.question import Floats, Question, fused_error
-from indexer.threads import threads
-from model.levels import FloatArray
+from indexer.codes import code_errors, encode_queries, margins
+from indexer.found import Found
+from indexer.question import Question, fused_error, own_error
+from indexer.threads import cores, threads
 
 if TYPE_CHECKING:
     from indexer.gallery import Gallery
@@ -39,8 +39,6 @@ _ENOUGH = 1 << 24
 
 _searches = itertools.count(1)
 _log = logging.getLogger(__name__)
-
-Positions = npt.NDArray[np.int64]
 
 
 def compiled(rows: int, wait: bool = False) -> ModuleType | None:
@@ -91,16 +89,10 @@ def scan_codes(
     k: int,
     allowed: npt.NDArray[np.bool_] | None,
     skip: int = 0,
-) -> list[Positions]:
-    """What `indexer.exact.scan` gives, of a gallery whose rows are on the CPU."""
+) -> list[Found]:
+    """What `indexer.exact.scan` gives, of a gallery whose rows are on the CPU, and between what the scores lie."""
     parts = [part for part in gallery.parts() if part[0] >= skip]
-    if not parts:
-        return [np.zeros(0, dtype=np.int64)] * len(question)
-    errors = [
-        fused_error(question, *code_errors(question, segment.bounds, encode_queries), gallery.complete)
-        for _, _, segment in parts
-    ]
-    scan = _Scan(kernel, gallery, question, k, np.max(errors, axis=0), allowed)
+    coded = _Coded(kernel, gallery, question)
     rows = sum(len(segment) for _, _, segment in parts)
     shares = _shares(rows * sum(spec.dim for _, spec in question.used) * len(question))
     # Several pieces per thread, so that all of them end together.
@@ -110,87 +102,81 @@ def scan_codes(
         for place, start, segment in parts
         for first in range(0, len(segment), size)
     )
-    helpers = [threads().submit(scan.take, pieces) for _ in range(shares - 1)]
-    found = [scan.take(pieces)]
+    helpers = [threads().submit(coded.take, pieces, k, allowed) for _ in range(shares - 1)]
+    found = [coded.take(pieces, k, allowed)]
     # Where other searches keep the threads busy, a helper that has not begun has nothing left to do.
     found += [helper.result() for helper in helpers if not helper.cancel()]
-    return [_within_reach([share[i] for share in found], k, scan.error[i]) for i in range(len(question))]
+    return [_together([share[i] for share in found], k) for i in range(len(question))]
 
 
 def _shares(multiplications: int) -> int:
-    import torch
-
-    return max(1, min(torch.get_num_threads(), multiplications // _ENOUGH))
+    return max(1, min(cores(), multiplications // _ENOUGH))
 
 
 Piece = tuple[int, int, int, int]
 """(segment, its first row in the gallery, rows of the segment from .. to)."""
 
-Kept = tuple[Positions, FloatArray]
-"""Rows and their scores."""
 
+class _Coded:
+    """A question as the kernel takes it, and the gallery."""
 
-class _Scan:
-    """A question as the kernel takes it, and the gallery. `error` (B,): the most that a score is off."""
-
-    def __init__(
-        self,
-        kernel: ModuleType,
-        gallery: Gallery,
-        question: Question,
-        k: int,
-        error: Floats,
-        allowed: npt.NDArray[np.bool_] | None,
-    ) -> None:
-        count = len(question)
+    def __init__(self, kernel: ModuleType, gallery: Gallery, question: Question) -> None:
+        count, levels = len(question), kernel.LEVELS
         # Several queries are filled up with some of no weight, which nothing answers.
         size = count if count == 1 else -(-count // kernel.GROUP) * kernel.GROUP
-        self._kernel, self._gallery, self._k, self.error = kernel, gallery, k, error
+        self._kernel, self._gallery = kernel, gallery
         self._count, self._size = count, size
-        self._allowed = np.zeros(0, np.bool_) if allowed is None else allowed
         self._used = np.array([column for column, _ in question.used], np.int64)
         self._names = {column: spec.name for column, spec in question.used}
-        self._complete = np.ones(kernel.LEVELS, np.bool_)
+        self._complete = np.ones(levels, np.bool_)
         self._complete[: len(question.specs)] = gallery.complete
-        self._factors, self._weights = np.zeros((2, kernel.LEVELS, size), np.float32)
+        self._factors, self._weights = np.zeros((2, levels, size), np.float32)
         self._weights[: len(question.specs), :count] = question.weights.T
         self._queries: dict[int, npt.NDArray[np.int16]] = {}
-        self._dims, self._places = np.zeros((2, kernel.LEVELS), np.int64)
-        self._biases, self._sigmoid = np.zeros(kernel.LEVELS, np.float32), np.zeros(kernel.LEVELS, np.bool_)
+        self._dims, self._places = np.zeros((2, levels), np.int64)
+        self._biases, self._sigmoid = np.zeros(levels, np.float32), np.zeros(levels, np.bool_)
+        scales = {spec.name: np.zeros(count, np.float32) for spec in question.specs}
         for column, spec in question.used:
-            codes, scales = encode_queries(question.rows[spec.name])
+            codes, scales[spec.name] = encode_queries(question.rows[spec.name])
             filled = np.zeros((size, spec.dim), np.int16)
             filled[:count] = codes
             self._queries[column] = filled
             self._dims[column], self._places[column] = spec.dim, filled.ctypes.data
-            self._factors[column, :count] = scales * np.float32(spec.scale)
+            self._factors[column, :count] = scales[spec.name] * np.float32(spec.scale)
             self._biases[column], self._sigmoid[column] = spec.bias, spec.activation == "sigmoid"
+        off = margins(question, gallery.bounds, scales)
+        raw, sizes = code_errors(question, gallery.bounds, off)
+        self._errors = np.zeros(size, np.float32)
+        self._errors[:count] = (1 + 1e-5) * fused_error(question, raw, sizes, gallery.complete)
+        self._margins = np.zeros((3, levels, size), np.float32)
+        of_levels = np.array([spec.scale for spec in question.specs])
+        # The factor covers the kernel's own arithmetic with them.
+        lengths, fixed = (1 + 1e-5) * of_levels * (off.lengths, off.fixed)
+        self._margins[:, : len(of_levels), :count] = lengths.T, fixed.T, own_error(question, raw, sizes).T
+        self._losses = np.zeros((2, levels), np.float32)
+        for column, spec in question.used:
+            self._losses[:, column] = gallery.bounds[spec.name].ratio, gallery.bounds[spec.name].residual
 
-    def take(self, pieces: deque[Piece]) -> list[Kept]:
-        """Scan pieces until there are none left; what is kept for each query."""
-        room = max(16 * self._kernel.BLOCK, 4 * self._k)
-        kept, scores = np.empty((self._size, room), np.int64), np.empty((self._size, room), np.float32)
-        counts = np.zeros(self._size, np.int64)
+    def take(self, pieces: deque[Piece], k: int, allowed: npt.NDArray[np.bool_] | None) -> list[Found]:
+        """Scan pieces until there are none left; what is kept for each query, of rows that are `allowed`."""
+        room = max(4 * self._kernel.BLOCK, 4 * k)
+        kept, limits = np.empty((self._size, room), np.int64), np.empty((2, self._size, room), np.float32)
+        counts, marks = np.zeros((2, self._size), np.int64)
         least = np.full(self._size, np.finfo(np.float32).min, np.float32)
+        allowed = np.zeros(0, np.bool_) if allowed is None else allowed
         while True:
             try:
                 place, start, row, last = pieces.popleft()
             except IndexError:
-                return [(kept[i, : counts[i]], scores[i, : counts[i]]) for i in range(self._count)]
+                return [Found(kept[i, :n], *limits[:, i, :n]) for i, n in enumerate(counts[: self._count])]
             segment = self._segment(place)
-            while row < last:
-                row = self._kernel.scan_rows(*segment, start, row, last, least, kept, scores, counts)
+            while True:
+                row = self._kernel.scan_rows(*segment, allowed, start, row, last, k, least, marks, kept, limits, counts)
                 if row == last:
                     break
-                for i in range(self._count):
-                    mine = kept[i, : counts[i]], scores[i, : counts[i]]
-                    least[i] = max(least[i], _least(mine[1], self._k, self.error[i]))
-                    near = mine[1] >= least[i]
-                    counts[i] = near.sum()
-                    kept[i, : counts[i]], scores[i, : counts[i]] = mine[0][near], mine[1][near]
-                if 2 * (counts.max() + self._kernel.BLOCK) > room:
-                    kept, scores = (np.pad(table, ((0, 0), (0, room))) for table in (kept, scores))
-                    room *= 2
+                kept = np.pad(kept, ((0, 0), (0, room)))
+                limits = np.pad(limits, ((0, 0), (0, 0), (0, room)))
+                room *= 2
 
     def _segment(self, place: int) -> tuple[object, ...]:
         """What the kernel must know of a segment and of the question, in its order."""
@@ -211,22 +197,16 @@ class _Scan:
             self._biases,
             self._sigmoid,
             self._complete,
-            self._allowed,
+            self._losses,
+            self._margins,
+            self._errors,
         )
 
 
-def _least(scores: FloatArray, k: int, error: float) -> np.float32:
-    """What a row must score to be among the first k of those with the given scores, all of them off by `error`.
-
-    The k best truly score at least the k-th less the error; a row that is below that by twice the error, does not.
-    """
-    if len(scores) < k:
-        return np.finfo(np.float32).min
-    least = float(np.partition(scores, len(scores) - k)[len(scores) - k]) - 2 * error
-    return max(np.nextafter(np.float32(least), np.float32(-np.inf)), np.finfo(np.float32).min)
-
-
-def _within_reach(shares: Sequence[Kept], k: int, error: float) -> Positions:
-    """The rows, ascending, of all threads that may be among the first k."""
-    rows, scores = (np.concatenate(parts) for parts in zip(*shares, strict=True))
-    return np.sort(rows[scores >= _least(scores, k, error)])
+def _together(shares: Sequence[Found], k: int) -> Found:
+    """What all threads have found for a query, less the rows that cannot be among the first k of all."""
+    rows = np.concatenate([share.rows for share in shares])
+    low, high = (np.concatenate([getattr(share, name) for share in shares]) for name in ("low", "high"))
+    order = np.argsort(rows)
+    found = Found(rows[order], low[order], high[order])
+    return found.within(found.least(k))

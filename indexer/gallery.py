@@ -55,6 +55,7 @@ class Gallery:
     alive        bool (N,), or None where no row is removed
     patterns     bool (P, L): the distinct combinations of levels that rows have
     complete     bool (L,): whether every row has the level
+    bounds       {level: Bounds} of all rows together
     device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
     tuning       how its inverted lists are searched (`indexer.lists`), empty where it has none
     """
@@ -80,6 +81,7 @@ class Gallery:
         codes = np.unique(np.packbits(self.present, axis=1), axis=0)
         self.patterns = np.unpackbits(codes, axis=1, count=len(levels)).astype(np.bool_)
         self.complete: npt.NDArray[np.bool_] = np.asarray(self.patterns.all(axis=0))
+        self.bounds = {spec.name: Bounds.over([segment.bounds[spec.name] for segment in segments]) for spec in levels}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -116,9 +118,9 @@ class Gallery:
         """A copy of the stored vectors of one level at rows: (len(positions), d_l) float32."""
         return self._gather(level, positions, Segment.rows)
 
-    def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
-        """What the 8-bit codes of one level at rows stand for: (len(positions), d_l) float32."""
-        return self._gather(level, positions, Segment.coded_rows)
+    def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """The 8-bit codes of one level at rows, as float32 (len(positions), d_l), and their scales."""
+        return self._gather(level, positions, Segment.coded_rows), self._gather(level, positions, Segment.code_scales)
 
     def _gather(
         self,
@@ -128,8 +130,8 @@ class Gallery:
     ) -> FloatArray:
         if len(self.segments) == 1:
             return read(self.segments[0], level, positions)
-        dim = next(spec.dim for spec in self.levels if spec.name == level)
-        out = np.empty((len(positions), dim), dtype=np.float32)
+        shape = read(self.segments[0], level, positions[:0]).shape[1:]
+        out = np.empty((len(positions), *shape), dtype=np.float32)
         owner = np.searchsorted(self.starts, positions, side="right") - 1
         for number in np.unique(owner):
             mine = owner == number
@@ -140,12 +142,6 @@ class Gallery:
         """A copy of the stored vectors of items, all levels. Raises NotFoundError for an unknown id."""
         positions = self.positions(ids)
         return {spec.name: self.rows(spec.name, positions) for spec in self.levels}
-
-    def largest_norm(self, level: str) -> float:
-        return max((segment.bounds[level].norm for segment in self.segments), default=0.0)
-
-    def largest_residual(self, level: str) -> float:
-        return max((segment.bounds[level].residual for segment in self.segments), default=0.0)
 
     def parts(self) -> Iterator[tuple[int, int, Segment]]:
         """(number, first row, segment) of every segment that holds anything."""

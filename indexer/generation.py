@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,15 @@ from indexer.gallery import Change, Gallery, Rows, SegmentBounds, open_gallery, 
 from indexer.lists import tuning_of
 from indexer.manifest import Manifest, ModelInfo, model_info
 from indexer.train_lists import ListSettings, add_fit, make_lists
-from indexer.tune_lists import Questions, questions_of, tune
+from indexer.tune_lists import Questions, ask_again, questions_of, tune
 from model.encoder import Encoder, EncoderSpec
 from model.errors import LibraryError
 
 KINDS = ("clips", "captions")
 """The two galleries of a generation."""
+
+LoadEncoder = Callable[[], Encoder | None]
+"""Loads the model of a library; None where it is not at hand."""
 
 _CHECKED_AT_OPEN = 256 * 2**20
 """Bytes of a generation up to which opening reads all of it to compare checksums: a fifth of a second."""
@@ -87,14 +90,15 @@ def write_generation(
     changes: Mapping[str, Change],
     live: Generation | None = None,
     settings: ListSettings | None = None,
-    encoder: Encoder | None = None,
+    encoder: LoadEncoder | None = None,
 ) -> None:
     """Write a complete generation to `folder`, flushed to disk before it appears under that name.
 
     live      the generation before: segments that `changes` keep are its segments, and its lists, where it has
               any, lend their centroids to new ones
     settings  when to make lists and how good; given, they are trained anew. None: those of `live`, or defaults
-    encoder   given, the lists of one gallery are tuned with questions that it makes of the items of the other
+    encoder   gives the model, with which the items of one gallery become questions to tune the lists of the other
+              with; only called where lists are tuned
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -116,7 +120,7 @@ def _write_files(
     changes: Mapping[str, Change],
     live: Generation | None,
     settings: ListSettings | None,
-    encoder: Encoder | None,
+    encoder: LoadEncoder | None,
 ) -> None:
     bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
     wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
@@ -124,11 +128,13 @@ def _write_files(
     for kind, other in zip(KINDS, reversed(KINDS), strict=True):
 
         def asking(other: str = other) -> Questions | None:
+            model = None if encoder is None else encoder()
             gallery = open_gallery(temporary / other, spec.levels, bounds[other])
-            return None if encoder is None else questions_of(gallery, other, encoder)
+            return None if model is None else questions_of(gallery, other, model)
 
         known = live.gallery(kind) if live and not settings else None
-        tuning[kind] = _lists(temporary / kind, spec, changes[kind], bounds[kind], wanted, known, asking)
+        questions = _Available(changes[other].count, asking)
+        tuning[kind] = _lists(temporary / kind, spec, changes[kind], bounds[kind], wanted, known, questions)
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
     checksums = {} if live is None else _known_checksums(live, changes)
@@ -144,6 +150,13 @@ def _write_files(
     ).write(temporary / "manifest.json")
 
 
+class _Available(NamedTuple):
+    """What the lists of a gallery can be tuned with: items of the other, and the questions of some (None: too few)."""
+
+    items: int
+    questions: Callable[[], Questions | None]
+
+
 def _lists(
     folder: Path,
     spec: EncoderSpec,
@@ -151,15 +164,17 @@ def _lists(
     bounds: list[SegmentBounds],
     settings: ListSettings,
     live: Gallery | None,
-    asking: Callable[[], Questions | None],
+    available: _Available,
 ) -> dict[str, Any]:
-    """Make the lists of a large gallery whose files are in `folder`; returns how to search them, {} without.
-
-    asking  gives what to tune them with; None: items of their own
-    """
+    """Make the lists of a large gallery whose files are in `folder`; returns how to search them, {} without."""
     old = None if live is None else tuning_of(live)
     if change.kept is not None:
-        return {} if old is None else add_fit(old, change.kept, change.added[1]).to_json()
+        if old is None:
+            return {}
+        kept = add_fit(old, change.kept, change.added[1])
+        if ask_again(old, available.items) and (questions := available.questions()):
+            kept = tune(open_gallery(folder, spec.levels, bounds), replace(kept, recall=0.0), questions)
+        return kept.to_json()
     if change.count < settings.approximate_from:
         return {}
     gallery = open_gallery(folder, spec.levels, bounds)
@@ -170,7 +185,7 @@ def _lists(
         untuned = replace(untuned, type=old.type, rows=old.rows, fit=old.fit, since=seen.since, later=seen.later)
     else:
         untuned = make_lists(gallery.segments[0], spec.levels, settings)
-    return tune(open_gallery(folder, spec.levels, bounds), untuned, asking()).to_json()
+    return tune(open_gallery(folder, spec.levels, bounds), untuned, available.questions()).to_json()
 
 
 def _known_checksums(live: Generation, changes: Mapping[str, Change]) -> dict[str, str]:

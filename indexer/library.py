@@ -15,7 +15,7 @@ from indexer.catalog import Catalog
 from indexer.durable import replace_file
 from indexer.filters import ClipFilter, ClipTable
 from indexer.gallery import Change, Gallery, Rows
-from indexer.generation import KINDS, Generation, empty_rows, open_generation, write_generation
+from indexer.generation import KINDS, Generation, LoadEncoder, empty_rows, open_generation, write_generation
 from indexer.identity import IDENTITY_FILE
 from indexer.lock import writer_lock
 from indexer.manifest import Manifest, ModelInfo
@@ -23,7 +23,7 @@ from indexer.schema import metadata, open_database, require_empty, upgrade
 from indexer.served import AnyGallery, Served, ServedElsewhere
 from indexer.server_catalog import URL_FILE, checked_url, server_url, unreachable
 from indexer.train_lists import ListSettings
-from model.encoder import Encoder, EncoderSpec
+from model.encoder import EncoderSpec
 from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
 _KEPT_GENERATIONS = 2
@@ -253,7 +253,7 @@ def publish(
     changes: Mapping[str, Change | Rows],
     live: Generation | None = None,
     settings: ListSettings | None = None,
-    encoder: Encoder | None = None,
+    encoder: LoadEncoder | None = None,
 ) -> str:
     """Write the next generation, make it live and remove those that nobody can be about to open.
 

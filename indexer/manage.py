@@ -14,6 +14,7 @@ from indexer.assemble import publish_changes
 from indexer.catalog_writer import CatalogWriter
 from indexer.durable import writing
 from indexer.filters import clean_tag
+from indexer.generation import LoadEncoder
 from indexer.library import Library, next_number
 from indexer.lock import writer_lock
 from model.errors import InputError
@@ -29,13 +30,19 @@ class RemoveReport:
 
 
 def remove_videos(
-    library_path: Path, paths: Sequence[Path], *, missing: bool = False, roots: Mapping[str, Path] | None = None
+    library_path: Path,
+    paths: Sequence[Path],
+    *,
+    missing: bool = False,
+    roots: Mapping[str, Path] | None = None,
+    encoder: LoadEncoder | None = None,
 ) -> RemoveReport:
     """Take videos out of a library, with their clips; their captions stay.
 
     paths    video files and folders of them, whether or not they still exist
     missing  also every video whose file has gone
     roots    where named roots of its videos lie here
+    encoder  gives the library's model, if the inverted lists of a large library have to be tuned again
 
     Raises InputError, before anything changes, for a path at which the library has nothing.
     """
@@ -55,7 +62,7 @@ def remove_videos(
             gone = [v.id for v in videos if named(v.path) or (missing and not v.path.exists())]
             writer.remove_videos(gone, next_number(library_path))
             writer.forget_failures([path for path in refused if named(path)])
-            generation = publish_changes(library, writer)
+            generation = publish_changes(library, writer, encoder)
         return RemoveReport(len(gone), library.catalog.counts().clips, generation)
 
 

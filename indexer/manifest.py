@@ -12,8 +12,11 @@ from model.encoder import EncoderSpec
 from model.errors import LibraryError
 from model.levels import LevelSpec
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
+
+_OLDEST = 3
+"""The oldest format that is still read."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Manifest:
                 f"The library at {path.parents[2]} has format version {version}, but this version of Quartet "
                 f"reads up to {FORMAT_VERSION}. Upgrade Quartet, or index the videos into a new library."
             )
-        if version < FORMAT_VERSION:
+        if version < _OLDEST:
             raise LibraryError(
                 f"The library at {path.parents[2]} has format version {version}, which only development versions "
                 "of Quartet wrote. Index the videos into a new library."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class Question:
             rows = {name: array[i : i + 1] for name, array in self.rows.items()}
             yield Question(self.specs, rows, self.weights[i : i + 1])
 
-    @property
+    @cached_property
     def used(self) -> list[tuple[int, LevelSpec]]:
         """(column, level) of the levels that count for at least one query: no other is ever read."""
         return [(column, spec) for column, spec in enumerate(self.specs) if self.weights[:, column].any()]
@@ -81,6 +82,16 @@ def slope(spec: LevelSpec) -> float:
     return spec.scale / 4 if spec.activation == "sigmoid" else spec.scale
 
 
+def own_error(question: Question, raw: Floats, sizes: Floats) -> Floats:
+    """What the float32 arithmetic after the inner products adds to the error of a fused score, per level: (B, L).
+
+    The sigmoid and the weighted mean: at most 16 roundings per level of numbers of this size.
+    """
+    bases = np.array([abs(spec.bias) + 1 for spec in question.specs])
+    scales = np.array([spec.scale for spec in question.specs])
+    return 16 * len(question.specs) * FLOAT32_UNIT * (scales * (sizes + raw) + bases)
+
+
 def fused_error(question: Question, raw: Floats, sizes: Floats, complete: npt.NDArray[np.bool_]) -> Floats:
     """How far float32 fused scores may be off, per query (B,), from the errors of their inner products.
 
@@ -92,11 +103,7 @@ def fused_error(question: Question, raw: Floats, sizes: Floats, complete: npt.ND
     To this come a few roundings of its own.
     """
     slopes = np.array([slope(spec) for spec in question.specs])
-    bases = np.array([abs(spec.bias) + 1 for spec in question.specs])
-    scales = np.array([spec.scale for spec in question.specs])
-    # expit in float32 and the weighted mean: at most 16 roundings per level of numbers of this size.
-    own = 16 * len(question.specs) * FLOAT32_UNIT * (scales * (sizes + raw) + bases)
-    worst = np.where(question.weights > 0, raw * slopes + own, 0.0)
+    worst = np.where(question.weights > 0, raw * slopes + own_error(question, raw, sizes), 0.0)
     if complete[question.weights.any(axis=0)].all():
         return (worst * question.weights).sum(axis=1) / question.weights.sum(axis=1)
     return worst.max(axis=1)

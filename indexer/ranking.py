@@ -1,79 +1,151 @@
-"""The true order of a few rows: 8 bits, then float32, to drop those out of reach, and float64 for the rest."""
+"""The true order of the rows that a search has found: 8 bits, to drop those out of reach, and float64 for the rest."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from indexer.codes import lost_by, margins
+from indexer.found import Found, Positions, kth_largest
 from indexer.gallery import Gallery
-from indexer.question import FLOAT32_UNIT, Floats, Question, fused_error
+from indexer.question import Floats, Question, own_error
 from indexer.result import Hit, LevelScore
-from model.levels import FloatArray
 
-_FEW = 64
-"""So many rows are scored in float64 at once."""
+_FEW = 32
+"""So many rows of a query are scored in float64 at once."""
 
-Positions = npt.NDArray[np.int64]
-
-
-def rank(gallery: Gallery, question: Question, rows: Positions, k: int) -> list[Hit]:
-    """The first k of `rows` (ascending) for one query, by true score, ties by lower id."""
-    for coded in (True, False):
-        if len(rows) > max(_FEW, 2 * k):
-            rows = _within_reach(gallery, question, rows, k, coded)
-    raw = np.zeros((len(rows), len(question.specs)))
-    for column, spec in enumerate(question.specs):
-        stored = gallery.rows(spec.name, rows).astype(np.float64)
-        raw[:, column] = (stored * question.rows[spec.name][0]).sum(axis=1)
-    return hits_of(question, gallery.row_ids[rows], gallery.present[rows], raw, k)
+_BLOCK = 1 << 13
+"""Rows that are held in float64 at a time."""
 
 
-def _within_reach(gallery: Gallery, question: Question, rows: Positions, k: int, coded: bool) -> Positions:
-    """The rows that, by their float32 scores and the bound on their rounding, may be among the first k.
+def rank(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[list[Hit]]:
+    """For each query the first k of its rows, by true score, ties by lower id.
 
-    coded  score what their 8-bit codes stand for: a quarter of the bytes, in memory that a search has in use anyhow
+    Of many rows the likeliest are scored first. Often most of the others cannot reach the k-th of those any more.
     """
-    total, norm = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
-    raw, sizes = np.zeros_like(question.weights), np.zeros_like(question.weights)
-    for column, spec in question.used:
-        weight = np.float32(question.weights[0, column])
-        query: FloatArray = question.rows[spec.name][0]
-        present = gallery.present[rows, column]
-        scores = spec.activate((gallery.coded_rows if coded else gallery.rows)(spec.name, rows) @ query)
-        total += np.where(present, weight * scores, np.float32(0))
-        norm += weight * present
-        length = float(np.linalg.norm(query.astype(np.float64)))
-        lost = gallery.largest_residual(spec.name) if coded else 0.0
-        sizes[0, column] = (gallery.largest_norm(spec.name) + lost) * length
-        raw[0, column] = lost * length + (2 * spec.dim + 4) * FLOAT32_UNIT * sizes[0, column]
-    error = float(fused_error(question, raw, sizes, gallery.complete)[0])
-    shared = norm > 0
-    rows, fused = rows[shared], total[shared] / norm[shared]
-    if len(rows) <= k:
-        return rows
-    last = float(np.partition(fused, len(fused) - k)[len(fused) - k])
-    return rows[fused >= last - 2 * error]
+    divided = [_divided(own, k) for own in _bounded(gallery, question, found, k)]
+    owner, rows = _joined([head for head, _ in divided])
+    raw = _products(gallery, question, owner, rows)
+    scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
+    if any(len(tail.rows) for _, tail in divided):
+        reach = [kth_largest(scored.scores[owner == i], k) for i in range(len(question))]
+        later = _joined([tail.within(least).rows for (_, tail), least in zip(divided, reach, strict=True)])
+        raw = np.concatenate([raw, _products(gallery, question, *later)])
+        owner, rows = np.concatenate([owner, later[0]]), np.concatenate([rows, later[1]])
+        scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
+    return scored.best(k)
 
 
 def hits_of(question: Question, ids: Positions, present: npt.NDArray[np.bool_], raw: Floats, k: int) -> list[Hit]:
     """The first k of n items for one query, from their inner products.
 
-    ids (n,) ascending, present (n, L): whether an item has a level, raw (n, L)
+    ids (n,), present (n, L): whether an item has a level, raw (n, L)
     """
-    specs = question.specs
-    present = present & [question.rows[spec.name].any() for spec in specs]
-    weight = np.where(present, question.weights[0], 0.0)
-    total = weight.sum(axis=1, keepdims=True)
-    activated = np.stack([spec.activate(raw[:, column]) for column, spec in enumerate(specs)], axis=1)
-    activation = np.where(present, activated, 0.0)
-    contribution = np.divide(weight * activation, total, out=np.zeros_like(weight), where=total > 0)
-    score = contribution.sum(axis=1)
-    # Items are in ascending order of id, and a stable sort keeps that order among equals.
-    order = np.argsort(-score, kind="stable")
-    best = order[total[order, 0] > 0][:k]
-    # Python's numbers all at once: one by one they are what takes time in a batch.
-    parts = np.stack([raw, activation, weight, contribution], axis=-1)[best].tolist()
-    return [
-        Hit(own, value, {spec.name: LevelScore(*part) for spec, part in zip(specs, levels, strict=True)})
-        for own, value, levels in zip(ids[best].tolist(), score[best].tolist(), parts, strict=True)
-    ]
+    return _Scored(question, np.zeros(len(ids), np.int64), ids, present, raw).best(k)[0]
+
+
+def _divided(found: Found, k: int) -> tuple[Positions, Found]:
+    """The rows to score at once, and the others."""
+    if found.low is None or found.high is None or len(found.rows) <= max(_FEW, 2 * k):
+        none = np.zeros(0, np.float32)
+        return found.rows, Found(found.rows[:0], none, none)
+    likely = np.zeros(len(found.rows), np.bool_)
+    likely[np.argpartition(-(found.low + found.high), 2 * k)[: 2 * k]] = True
+    rest = ~likely
+    return found.rows[likely], Found(found.rows[rest], found.low[rest], found.high[rest])
+
+
+def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[Found]:
+    """Of many rows those that, by their 8-bit codes, may be among the first k.
+
+    The codes are a quarter of the bytes, in memory that a search has in use anyhow.
+    """
+    many = [i for i, own in enumerate(found) if own.low is None and len(own.rows) > max(_FEW, 2 * k)]
+    if not many:
+        return list(found)
+    limits = _limits(gallery, question, [found[i].rows if i in many else found[i].rows[:0] for i in range(len(found))])
+    return [limits[i].within(limits[i].least(k)) if i in many else own for i, own in enumerate(found)]
+
+
+def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
+    """Between what rows score for each query, by their 8-bit codes; without those that share no level with it."""
+    off = margins(question, gallery.bounds, None)
+    own = own_error(question, off.sizes, off.sizes)
+    found = []
+    for query, some in enumerate(rows):
+        low, high, norm = np.zeros((3, len(some)))
+        for column, spec in question.used:
+            weight = question.weights[query, column] * gallery.present[some, column]
+            codes, scales = gallery.coded_rows(spec.name, some)
+            products = (codes @ question.rows[spec.name][query]) * scales
+            reach = lost_by(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
+            low += weight * (spec.activate(products - reach) - own[query, column])
+            high += weight * (spec.activate(products + reach) + own[query, column])
+            norm += weight
+        shared = norm > 0
+        found.append(Found(some[shared], low[shared] / norm[shared], high[shared] / norm[shared]))
+    return found
+
+
+def _joined(rows: Sequence[Positions]) -> tuple[Positions, Positions]:
+    """The rows of all queries, one after the other, and the query of each."""
+    return np.repeat(np.arange(len(rows)), [len(own) for own in rows]), np.concatenate(rows)
+
+
+def _products(gallery: Gallery, question: Question, owner: Positions, rows: Positions) -> Floats:
+    """The inner products (R, L) of each row with its query."""
+    raw = np.zeros((len(rows), len(question.specs)))
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        for column, spec in enumerate(question.specs):
+            products = gallery.rows(spec.name, rows[part]).astype(np.float64)
+            products *= question.rows[spec.name][owner[part]]
+            raw[part, column] = products.sum(axis=1)
+    return raw
+
+
+class _Scored:
+    """R items that are scored on all levels, each for one query.
+
+    owner, ids, scores                     (R,): number of the query, the item, its fused score; -inf if the two share
+                                           no level that counts
+    raw, activation, weight, contribution  (R, L): see `LevelScore`
+    """
+
+    def __init__(
+        self, question: Question, owner: Positions, ids: Positions, present: npt.NDArray[np.bool_], raw: Floats
+    ) -> None:
+        """present (R, L): whether an item has a level."""
+        specs = question.specs
+        asked = np.stack([question.rows[spec.name].any(axis=1) for spec in specs], axis=1)
+        present = present & asked[owner]
+        activated = np.stack([spec.activate(raw[:, column]) for column, spec in enumerate(specs)], axis=1)
+        self._question, self._ids, self._owner, self._raw = question, ids, owner, raw
+        self._activation = np.where(present, activated, 0.0)
+        self._weight = np.where(present, question.weights[owner], 0.0)
+        total = self._weight.sum(axis=1, keepdims=True)
+        shared = total > 0
+        self._contribution = self._weight * self._activation / np.where(shared, total, 1.0)
+        self.scores = np.where(shared[:, 0], self._contribution.sum(axis=1), -np.inf)
+
+    def best(self, k: int) -> list[list[Hit]]:
+        """The first k of each query, by score, ties by lower id."""
+        order = np.lexsort((self._ids, -self.scores, self._owner))
+        order = order[self.scores[order] > -np.inf]
+        owner = self._owner[order]
+        chosen = order[np.arange(len(order)) - np.searchsorted(owner, owner) < k]
+        # Python's numbers all at once: one by one they are what takes time in a batch.
+        parts = (self._raw[chosen], self._activation[chosen], self._weight[chosen], self._contribution[chosen])
+        names = [spec.name for spec in self._question.specs]
+        hits: list[list[Hit]] = [[] for _ in range(len(self._question))]
+        for query, own, score, levels in zip(
+            self._owner[chosen].tolist(),
+            self._ids[chosen].tolist(),
+            self.scores[chosen].tolist(),
+            np.stack(parts, axis=-1).tolist(),
+            strict=True,
+        ):
+            hits[query].append(Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True))))
+        return hits

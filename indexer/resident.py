@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from indexer.codes import CodeProducts, code_errors, encode
+from indexer.codes import CodeProducts, code_errors, encode, margins
 from indexer.halves import HalfProducts, half_errors, half_rows
 from indexer.question import Floats, Question
 from indexer.segment import Segment
@@ -62,7 +62,9 @@ class MappedCodes:
         return CodeProducts(spec, question.rows[spec.name], codes, scales)
 
     def errors(self, place: int, question: Question) -> tuple[Floats, Floats]:
-        return code_errors(question, self._bounds[place], encode)
+        bounds = self._bounds[place]
+        scales = {spec.name: encode(question.rows[spec.name])[1] for spec in question.specs}
+        return code_errors(question, bounds, margins(question, bounds, scales))
 
 
 class Halves:

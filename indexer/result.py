@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class LevelScore:
+class LevelScore(NamedTuple):
     """What one level gave to a hit. A level that the query or the item lacks, or weighs 0, contributes 0.
 
     raw is the inner product, activation act_l(a_l * raw + b_l) (both 0 where a side lacks the level),
@@ -19,8 +19,7 @@ class LevelScore:
     contribution: float
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     id: int
     score: float
     levels: dict[str, LevelScore]

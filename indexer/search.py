@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from indexer.exact import scan
 from indexer.filters import ClipFilter
+from indexer.found import Found
 from indexer.gallery import Gallery
 from indexer.lists import Tuning, candidates, tuning_of
 from indexer.question import Question, ask
@@ -83,7 +84,7 @@ def search_batch(
     if filter is not None:
         chosen = gallery.select(np.asarray(filter, dtype=np.int64).reshape(-1))
         if len(chosen) <= min(_FEW, len(gallery) // 16):
-            return _ranked(gallery, question, k, [chosen] * len(question), watch, count=len(chosen))
+            return _ranked(gallery, question, k, [Found(chosen)] * len(question), watch, count=len(chosen))
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True
     # On a GPU a scan is as fast as the lists, which are on the CPU, and it is exact.
@@ -123,33 +124,33 @@ def _approximate(
 ) -> list[SearchResult]:
     looked_up = candidates(gallery, question, tuning, allowed)
     watch.lap("lists")
-    rows = [found.rows for found in looked_up]
+    found = [Found(own.rows) for own in looked_up]
     if len(gallery.segments) > 1:
         # What came since the lists were made is scanned: few rows, and none of them is missed.
         newer = scan(gallery, question, k, allowed, skip=1)
-        rows = [np.concatenate(pair) for pair in zip(rows, newer, strict=True)]
+        found = [Found(np.concatenate([a.rows, b.rows])) for a, b in zip(looked_up, newer, strict=True)]
         watch.lap("scan")
-    return _ranked(gallery, question, k, rows, watch, bounds=[found.bound for found in looked_up])
+    return _ranked(gallery, question, k, found, watch, bounds=[own.bound for own in looked_up])
 
 
 def _ranked(
     gallery: Gallery,
     question: Question,
     k: int,
-    rows: Sequence[npt.NDArray[np.int64]],
+    found: Sequence[Found],
     watch: _Watch,
     count: int | None = None,
     bounds: Sequence[float | None] | None = None,
 ) -> list[SearchResult]:
-    """Results of the rows found per query: exact, of `count` rows in all, unless bounds are given."""
-    hits = [rank(gallery, one, own, k) for one, own in zip(question, rows, strict=True)]
+    """Results of what was found per query: exact, of `count` rows in all, unless bounds are given."""
+    hits = rank(gallery, question, found, k)
     watch.lap("rank")
     return [
         SearchResult(
             own,
             exact=bounds is None,
             bound=None if bounds is None else bounds[i],
-            candidates=len(rows[i]) if count is None else count,
+            candidates=len(found[i].rows) if count is None else count,
             took_ms=watch.laps,
         )
         for i, own in enumerate(hits)

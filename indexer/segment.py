@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import Bounds, Codes, encode, largest_residual
+from indexer.codes import Bounds, Codes, encode, residuals
 from indexer.durable import write_array, write_index
 from model.errors import LibraryError
 from model.levels import FloatArray, LevelSpec
@@ -77,23 +77,25 @@ class Segment:
         import faiss
 
         index = self._raw[level]
-        out = np.empty((len(positions), index.d), dtype=np.float32)
         if len(positions) > _FEW or 4 * index.ntotal * index.d <= _SMALL:
             # A FAISS file's header leaves the mapped rows unaligned; as bytes they are copied row by row.
             mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
-            out.view(np.uint8)[:] = mapped.reshape(index.ntotal, 4 * index.d)[positions]
-            return out
+            return mapped.reshape(index.ntotal, 4 * index.d)[positions].view(np.float32)
         # The vectors are the end of the file.
         file, width = self._files[level], 4 * index.d
         start = os.fstat(file).st_size - index.ntotal * width
-        for row, position in zip(out, positions.tolist(), strict=True):
-            if os.preadv(file, [row], start + position * width) != width:
-                raise LibraryError(f"The library is damaged: {self.folder / level}.faiss ends too soon.")
-        return out
+        read = bytearray().join([os.pread(file, width, start + position * width) for position in positions.tolist()])
+        if len(read) != len(positions) * width:
+            raise LibraryError(f"The library is damaged: {self.folder / level}.faiss ends too soon.")
+        return np.frombuffer(read, dtype=np.float32).reshape(len(positions), index.d)
 
     def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
-        """What the codes of one level at row numbers stand for: (len(positions), d_l) float32."""
-        return self.codes[level][positions] * self.scales[level][positions, None]
+        """The codes of one level at row numbers: (len(positions), d_l), as float32."""
+        return self.codes[level][positions].astype(np.float32)
+
+    def code_scales(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
+        """Their scales: (len(positions),)."""
+        return self.scales[level][positions]
 
 
 def _close(files: dict[str, int]) -> None:
@@ -155,7 +157,8 @@ def write_segment(
         del index
         # One part in 2**40 covers the rounding of the measurements themselves.
         largest = float(norms.max(initial=0.0)) * (1 + 2**-40)
-        bounds[spec.name] = Bounds(largest, _write_codes(folder, spec.name, rows) * (1 + 2**-40))
+        lost, ratio = _write_codes(folder, spec.name, rows)
+        bounds[spec.name] = Bounds(largest, lost * (1 + 2**-40), ratio * (1 + 2**-40))
     write_array(ids, folder / "ids.npy")
     write_array(present, folder / "present.npy")
     return bounds
@@ -171,9 +174,9 @@ def link_segment(old: Path, new: Path) -> None:
             shutil.copyfile(path, new / path.name)
 
 
-def _write_codes(folder: Path, level: str, rows: FloatArray) -> float:
-    """Write rows in 8 bits; returns the largest L2 distance between a row and what its code stands for."""
-    largest, scales = 0.0, np.empty(len(rows), dtype=np.float32)
+def _write_codes(folder: Path, level: str, rows: FloatArray) -> tuple[float, float]:
+    """Write rows in 8 bits; returns the `residual` and the `ratio` of `indexer.codes.Bounds`."""
+    largest, ratio, scales = 0.0, 0.0, np.empty(len(rows), dtype=np.float32)
     # Not a memory map: writing to one on a full disk kills the process (SIGBUS).
     with (folder / f"{level}.codes.npy").open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int8)), "fortran_order": False}
@@ -183,6 +186,7 @@ def _write_codes(folder: Path, level: str, rows: FloatArray) -> float:
             codes, own = encode(block)
             file.write(codes.tobytes())
             scales[start : start + _BLOCK] = own
-            largest = max(largest, largest_residual(block, codes, own))
+            lost = residuals(block, codes, own)
+            largest, ratio = max(largest, float(lost.max())), max(ratio, float((lost / own).max()))
     write_array(scales, folder / f"{level}.scales.npy")
-    return largest
+    return largest, ratio

@@ -7,10 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @cache
 def threads() -> ThreadPoolExecutor:
     """A pool that all searches share, one thread per core. Made once: a search must not wait for threads to start."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="search")
+    return ThreadPoolExecutor(cores(), thread_name_prefix="search")
 
 
 # A forked process has none of these threads.

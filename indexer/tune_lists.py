@@ -39,6 +39,16 @@ def questions_of(gallery: Gallery, kind: str, encoder: Encoder) -> Questions | N
     return Questions(kind, {name: rows[useful] for name, rows in queries.items()}) if useful.any() else None
 
 
+def ask_again(tuning: Tuning, available: int) -> bool:
+    """Whether lists should be tuned once more, now that the other gallery has so many items to ask with.
+
+    They should when those are the first that can be asked with, and when there are twice as many questions as were
+    asked: the recall of a few is a guess.
+    """
+    usable = min(available, _QUERIES)
+    return usable >= _FEWEST and (not tuning.by or usable >= 2 * tuning.queries)
+
+
 def tune(gallery: Gallery, untuned: Tuning, questions: Questions | None = None) -> Tuning:
     """Choose the cheapest nprobe and depth that reach the target.
 

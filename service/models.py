@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from model.encoder import Encoder
-from model.errors import InputError
+from model.errors import InputError, ModelError
 from model.prepared import DEFAULT_MODEL, prepared_names
 from service.encoder_processes import EncoderProcesses
 from service.settings import Settings
@@ -36,6 +36,14 @@ def open_encoder(settings: Settings) -> Encoder:
     from model.registry import load_encoder
 
     return load_encoder(chosen_model(settings), settings.device, settings.models, settings.cuda_graphs)
+
+
+def encoder_at_hand(settings: Settings) -> Encoder | None:
+    """As `open_encoder`; None where the model is not there, for a command that is better with it and does without."""
+    try:
+        return open_encoder(settings)
+    except (InputError, ModelError):
+        return None
 
 
 def chosen_model(settings: Settings) -> str:

@@ -42,7 +42,7 @@ def copy_gallery(
     """
     facts = Facts(
         len(gallery),
-        {spec.name: gallery.largest_norm(spec.name) for spec in gallery.levels},
+        {spec.name: gallery.bounds[spec.name].norm for spec in gallery.levels},
         gallery.patterns.tolist(),
     )
     parameters, lists = index_of(len(gallery), settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +40,11 @@ def remove(
     folder = library_of(settings)
 
     from indexer.manage import remove_videos
+    from service.models import encoder_at_hand
 
-    report = remove_videos(folder, paths or [], missing=missing, roots=settings.roots)
+    report = remove_videos(
+        folder, paths or [], missing=missing, roots=settings.roots, encoder=partial(encoder_at_hand, settings)
+    )
     console().print(
         f"{counted(report.removed, 'video')} removed. {escape(str(folder))} now has "
         f"{counted(report.clips_total, 'clip')} (generation {report.generation}).",

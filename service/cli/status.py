@@ -18,6 +18,7 @@ from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.library import Library
+    from indexer.lists import Tuning
     from service.settings import Settings
 
 
@@ -77,10 +78,27 @@ def status_json(library: Library) -> dict[str, Any]:
         ],
         "disk": disk_usage(library.path),
         "search": {
-            kind: {"exact": tuning is None, "retraining_due": None if tuning is None else tuning.retraining_due}
+            kind: {
+                "exact": tuning is None,
+                "lists": None if tuning is None else _lists_json(kind, tuning),
+                "retraining_due": None if tuning is None else tuning.retraining_due,
+            }
             for kind, tuning in tunings.items()
         },
         "failures": [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in library.catalog.failures()],
+    }
+
+
+def _lists_json(kind: str, tuning: Tuning) -> dict[str, Any]:
+    """How the lists of a gallery are searched, and with how many questions of which gallery the recall was measured."""
+    return {
+        "type": tuning.type,
+        "nprobe": tuning.nprobe,
+        "depth": tuning.depth,
+        "target": tuning.target,
+        "recall": tuning.recall,
+        "questions": tuning.queries,
+        "asked_with": tuning.by or kind,
     }
 
 

@@ -45,7 +45,9 @@ def tune(
             with out.status("Loading the model"):
                 encoder = open_encoder(settings)
     with out.status("Training"):
-        generation = retrain(folder, ListSettings(approximate_from, recall), encoder)
+        generation = retrain(
+            folder, ListSettings(approximate_from, recall), None if encoder is None else lambda: encoder
+        )
     for kind in KINDS:
         tuning = tuning_of(generation.gallery(kind))
         out.print(f"{kind}: {'exact, by scanning' if tuning is None else tuning.describe()}", highlight=False)

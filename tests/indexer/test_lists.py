@@ -300,7 +300,7 @@ def test_lists_are_tuned_with_questions_as_people_ask_them(tmp_path: Path) -> No
     settings = ListSettings(approximate_from=1000, recall=0.97)
     reached = {}
     with Library.create(tmp_path / "lib", SPEC) as library:
-        for encoder in (None, world):
+        for encoder in (None, lambda: world):
             publish(library.path, SPEC, rows, settings=settings, encoder=encoder)
             clips = library.current().clips
             reached[tuned(clips).by] = recall(clips, asked, {})
@@ -308,5 +308,33 @@ def test_lists_are_tuned_with_questions_as_people_ask_them(tmp_path: Path) -> No
         assert reached[""] < 0.96 < reached["captions"]
         assert "for captions as questions" in tuned(clips).describe()
         few = {**rows, "captions": rows_of(world.captions(49, 2))}
-        publish(library.path, SPEC, few, settings=settings, encoder=world)
+        publish(library.path, SPEC, few, settings=settings, encoder=lambda: world)
         assert "for its own items as questions" in tuned(library.current().clips).describe()
+
+
+def test_lists_are_tuned_anew_once_there_is_more_to_ask_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captions that are added change how the clips are searched, not their files; without need no model is loaded."""
+    world, loaded = ShiftedWorld(), []
+    monkeypatch.setattr(assemble, "_LARGE", 1000)
+
+    def load() -> ShiftedWorld:
+        loaded.append(True)
+        return world
+
+    with make_library(tmp_path / "lib", n=1500) as library:
+        lists = (library.current().clips.segments[0].folder / "global.lists.faiss").stat().st_ino
+        for captions, by, questions, loads in (
+            (49, "", 200, 0),
+            (60, "captions", 60, 1),
+            (119, "captions", 60, 1),
+            (300, "captions", 200, 2),
+            (20, "captions", 200, 2),
+        ):
+            live = library.current()
+            clips = assemble._change(live.clips.ids, live.clips, empty_rows(SPEC), SPEC)
+            rows = rows_of(world.captions(captions, 2))
+            publish(library.path, SPEC, {"clips": clips, "captions": rows}, live, encoder=load)
+            now = library.current().clips
+            assert (tuned(now).by, tuned(now).queries, len(loaded)) == (by, questions, loads)
+            assert tuned(now).recall >= 0.95
+            assert (now.segments[0].folder / "global.lists.faiss").stat().st_ino == lists

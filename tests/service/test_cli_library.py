@@ -82,7 +82,7 @@ def test_status_for_machines(built_world: World) -> None:
     assert found["model"]["fingerprint"] == "fake-0-16"
     assert found["videos"]["count"] == found["clips"]["count"] == found["clips"]["searchable"]
     assert found["videos"]["missing"] == 0
-    assert found["search"]["clips"] == {"exact": True, "retraining_due": None}
+    assert found["search"]["clips"] == {"exact": True, "lists": None, "retraining_due": None}
     assert {"file": str(built_world.videos / "empty.mp4"), "reason": "empty-file", "detail": "The file is empty."} in (
         found["failures"]
     )
@@ -116,6 +116,16 @@ def test_status_says_when_lists_are_to_be_trained_again(world: World) -> None:
         assert "IVF8,SQ8, 2 lists and 64 items per level: recall@10 0.992" in shown
         assert ("Retraining is due." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
         assert said is None or said in shown
+    found = json.loads(run("status", "--json", "--library", world.library).stdout)["search"]["clips"]
+    assert found["lists"] == {
+        "type": "IVF8,SQ8",
+        "nprobe": 2,
+        "depth": 64,
+        "target": 0.99,
+        "recall": 0.992,
+        "questions": 200,
+        "asked_with": "clips",
+    }
 
 
 def test_tagging(own: World) -> None:
