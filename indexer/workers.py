@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -122,7 +123,9 @@ class _Process:
     def __init__(self, start: Literal["spawn", "forkserver"]) -> None:
         # Never forked from this process: that would share its threads and the state of its FFmpeg. The server that
         # forks has one thread, has imported what is needed and decodes nothing.
-        self._context = multiprocessing.get_context(start)
+        self._context: SpawnContext | ForkServerContext = (
+            multiprocessing.get_context("forkserver") if start == "forkserver" else multiprocessing.get_context("spawn")
+        )
         self._context.set_forkserver_preload(["__main__", __name__, "av"])
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
