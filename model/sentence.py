@@ -100,6 +100,7 @@ class SentenceEncoder:
         self.model = SentenceTransformer(str(minilm_folder()), device=device, local_files_only=True).eval()
         self.tokenizer = self.model.tokenizer
         bert: Any = self.model[0].auto_model
+        self._network = bert
         self._bert = BertOnCpu(bert) if BertOnCpu.supports(bert) else None
         self._graphed: Graphed | None = None
 
@@ -109,7 +110,7 @@ class SentenceEncoder:
             self._vectors,
             inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
             outputs=("Bd", "BLe"),
-            largest={"B": TOGETHER, "L": self.model.max_seq_length},
+            largest={"B": TOGETHER, "L": self.model.max_seq_length or self.tokenizer.model_max_length},
             padding={"input_ids": self.tokenizer.pad_token_id},
             recorder=recorder,
         )
@@ -147,7 +148,7 @@ class SentenceEncoder:
     def _vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Vectors (B, d_s) of sentences and (B, L, d_w) of their pieces."""
         if self._bert is None:
-            pieces = self.model[0].auto_model(**tokens).last_hidden_state
+            pieces = self._network(**tokens).last_hidden_state
         else:
             pieces = self._bert(tokens["input_ids"], tokens["attention_mask"])
         output = {**tokens, "token_embeddings": pieces}
