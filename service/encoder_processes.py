@@ -27,7 +27,7 @@ from model.errors import ModelError, QuartetError
 from model.levels import Vectors
 from model.parse import Attributes
 from service.encoding import as_queries
-from service.settled import settle
+from service.settled import settled
 
 LOG = logging.getLogger(__name__)
 
@@ -235,13 +235,13 @@ def _serve(pipe: Connection, load: Load, count: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         encoder = _loaded(load, count)
-        settle()
         reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
         pipe.send(_Known(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
         queries = partial(_encode_queries, encoder, pipe)
-        while True:
-            method, *arguments = pipe.recv()
-            pipe.send(_answer(queries if method == "encode_queries" else getattr(encoder, method), arguments))
+        with settled():
+            while True:
+                method, *arguments = pipe.recv()
+                pipe.send(_answer(queries if method == "encode_queries" else getattr(encoder, method), arguments))
     except QuartetError as error:
         pipe.send(error)
     except (EOFError, ConnectionError):

@@ -68,7 +68,7 @@ def run_server(settings: Settings) -> None:
     from service.logs import configure
     from service.models import serving_encoder
     from service.server import checked, make_server, require_free
-    from service.settled import settle
+    from service.settled import settled
 
     settings = checked(settings)
     require_free(settings)
@@ -80,9 +80,9 @@ def run_server(settings: Settings) -> None:
         f"http://{shown}:{settings.port} (API reference: /docs). Ctrl-C stops it."
     )
     server = make_server(create_app(settings, engine=engine), settings)
-    settle()
     try:
-        server.run()
+        with settled():
+            server.run()
     except KeyboardInterrupt:
         # uvicorn raises the signal again after it has stopped in good order.
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from service.settled import settle
+from service.settled import settled
 
 
 class Node:
@@ -15,12 +15,10 @@ class Node:
 
 def test_garbage_is_taken_out_first_and_only_what_comes_later_is_looked_at() -> None:
     before, kept = weakref.ref(Node()), Node()
-    try:
-        settle()
+    with settled():
         assert before() is None
         assert gc.get_freeze_count() > 0 and all(one is not kept for one in gc.get_objects())
         after = weakref.ref(Node())
         gc.collect()
         assert after() is None
-    finally:
-        gc.unfreeze()
+    assert gc.get_freeze_count() == 0 and any(one is kept for one in gc.get_objects())
