@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
@@ -41,20 +41,30 @@ class FeatureReport:
     refused: list[Failure]
 
 
-def video_files(folder: Path) -> dict[str, Path]:
-    """The files below a folder by name: their path in it without the suffix, in order.
+def files_below(folder: Path) -> dict[str, Path]:
+    """The files in a folder and its subfolders by their path in it, in order; not hidden ones.
 
-    Raises InputError if there is no folder, or if files would share a name or a dataset.
+    Raises InputError if there is no folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder.")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    names = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
-    counts = Counter(map(key_of, names))
-    shared = sorted({name for name in names if counts[key_of(name)] > 1})
+    return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def by_name(files: Mapping[str, Path]) -> dict[str, Path]:
+    """`files_below` by the names of their features: without the suffix.
+
+    Raises InputError if files would share a name or a dataset.
+    """
+    names = {file: PurePosixPath(file).with_suffix("").as_posix() for file in files}
+    counts = Counter(map(key_of, names.values()))
+    shared = [file for file, name in names.items() if counts[key_of(name)] > 1]
     if shared:
-        raise InputError(f"{folder}: {named('names belong to several files; rename them', shared)}.")
-    return dict(zip(names, files, strict=True))
+        raise InputError(
+            named("Videos are told apart without their endings. Rename one of each", shared, counted=False) + "."
+        )
+    return {names[file]: path for file, path in files.items()}
 
 
 def encode_videos(

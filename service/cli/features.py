@@ -46,9 +46,9 @@ def features(
 
     [dim]quartet features ~/MSRVTT/videos --model clip-ViT-B-32 --out msrvtt-clip.h5[/]
     """
-    from indexer.features import encode_videos, video_files
+    from indexer.features import by_name, encode_videos, files_below
 
-    files = video_files(videos)
+    files = by_name(files_below(videos))
     network = load_network(backbone, weights, model, device)
     with stage_bar("Encoding") as bar:
         report = encode_videos(files, network, out, frames, bar, workers)

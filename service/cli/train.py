@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -172,16 +172,16 @@ def train(
 
 def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames: int, workers: int, out: Path) -> None:
     """Make the features of the captioned videos, and tell what has no counterpart or cannot be read."""
-    from indexer.features import encode_videos, video_files
+    from indexer.features import by_name, encode_videos, files_below
     from model.training.checks import named
 
-    files = video_files(folder)
+    files = files_below(folder)
     # Captions name a video by its path below the folder, with the suffix or without.
-    by_file = {path.relative_to(folder).as_posix(): name for name, path in files.items()}
-    wanted = {video.video: video.video if video.video in files else by_file.get(video.video) for video in read.videos}
-    chosen = {name: files[name] for name in wanted.values() if name is not None}
-    absent = [video for video, name in wanted.items() if name is None]
-    bare = [name for name in files if name not in chosen]
+    said = {video.video for video in read.videos}
+    meant = {file: said & {file, PurePosixPath(file).with_suffix("").as_posix()} for file in files}
+    chosen = by_name({file: path for file, path in files.items() if meant[file]})
+    absent = sorted(said.difference(*meant.values()))
+    bare = [file for file in files if not meant[file]]
     if absent:
         typer.echo(named(f"captioned videos are not in {folder}", absent), err=True)
     if bare:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 import model.presets
-from indexer.features import encode_videos, video_files
+from indexer.features import by_name, encode_videos, files_below
 from model.backbones import Backbone, BackboneConfig
 from model.checkpoint import load_checkpoint
 from model.config import ModelConfig, Preset, TrainConfig
@@ -73,6 +73,7 @@ def test_from_raw_videos_to_a_checkpoint_in_one_step(
     del said["grey"]
     captions = write_captions(tmp_path / "c.jsonl", {**said, "gone": ["a lost clip"], "broken": ["x"]})
     (videos / "broken.mp4").write_bytes(b"no video at all")
+    (videos / "red.avi").write_bytes(b"of the same name as one with captions, but without any")
     out = tmp_path / "mine"
     given = ("train", captions, "--videos", videos, "--backbone", "mobilenet_v3_small", "--frames", 3)
     given = (*given, "--backbone-weights", weights, "--preset", "tiny", "--out", out)
@@ -85,7 +86,8 @@ def test_from_raw_videos_to_a_checkpoint_in_one_step(
         f"{videos / 'broken.mp4'}: not-a-video.",
     ):
         assert sentence in result.stderr
-    assert "grey" in next(line for line in result.stderr.splitlines() if "have no captions" in line)
+    bare = next(line for line in result.stderr.splitlines() if "have no captions" in line)
+    assert "grey.mp4" in bare and "red.avi" in bare
     for sentence in (
         "features of 4 videos, 4 of them new",
         "features.h5: 2 videos left out, without features: broken, gone",
@@ -156,7 +158,7 @@ def test_each_bad_input_is_one_sentence(weights: Path, tmp_path: Path) -> None:
 def test_a_stopped_features_run_goes_on(built_world: World, videos: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Backbone(BackboneConfig("mobilenet_v3_small", (32, 32))).eval()
-    files = {name: path for name, path in video_files(videos).items() if name in built_world.texts}
+    files = {name: path for name, path in by_name(files_below(videos)).items() if name in built_world.texts}
     assert set(files) == set(built_world.texts)
     seen: list[int] = []
 
@@ -178,5 +180,5 @@ def test_a_stopped_features_run_goes_on(built_world: World, videos: Path, tmp_pa
     with pytest.raises(InputError, match="features of another backbone"):
         encode_videos(files, other, tmp_path / "f.h5", 2)
     (videos / "red.avi").touch()
-    with pytest.raises(InputError, match="1 names belong to several files; rename them: red"):
-        video_files(videos)
+    with pytest.raises(InputError, match=r"Rename one of each: red\.avi, red\.mp4\."):
+        by_name(files_below(videos))
