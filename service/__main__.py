@@ -1,5 +1,19 @@
-"""`python -m service`: the command line, for a process that has Python and not the console script."""
+"""The command line: `quartet`, and `python -m service` for a process that has Python and not the console script."""
 
-from service.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command that the arguments name. Ctrl-C while modules are still imported is no bug to be traced."""
+    try:
+        from service.cli import main as command
+
+        command()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

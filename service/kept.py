@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import re
 import shutil
 import unicodedata
@@ -16,7 +15,6 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from model.errors import InputError
-from service.problems import NO_ROOM, ProblemError
 from service.quota import Quota
 from service.settings import Settings
 from service.uploads import invalid, write
@@ -40,7 +38,7 @@ class KeptUploads:
         """The uploaded files of a request, in a folder of their own, under the names that they came with.
 
         They stay unless the context ends with an error. Raises RequestValidationError, InputError without a folder,
-        and ProblemError (507) when there is no room for them.
+        and ProblemError (507) or OSError when there is no room for them.
         """
         if self.folder is None or self._quota is None:
             raise InputError(
@@ -74,10 +72,6 @@ def _keep(uploads: Sequence[UploadFile], home: Path) -> list[Path]:
             names.append(file_name(upload.filename or "", names))
             write(upload, partial / names[-1])
         partial.rename(home)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ProblemError(NO_ROOM, f"The disk of the upload folder is full: {error.strerror}.") from error
-        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return [home / name for name in names]

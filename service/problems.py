@@ -6,6 +6,7 @@ The `type` is a path of the service itself, where `/problems` explains each kind
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,6 +166,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -210,6 +212,15 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}."
     kind = Kind("", error.status_code, phrase, "")
     return problem_response(request, kind, detail, headers=error.headers)
+
+
+async def _system_error(request: Request, error: Exception) -> Response:
+    """A full disk, whoever wrote to it: an upload is received into a temporary file. Any other error is unexpected."""
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    LOG.error("%s %s: %s", request_id(request), request.url.path, error)
+    return problem_response(request, NO_ROOM, f"The service has no room to receive this: {error.strerror}.")
 
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:

@@ -77,7 +77,7 @@ async def search_similar(wanted: SimilarSearch, request: Request, engine: Engine
 @router.post(
     "/captions",
     summary="Captions for a clip",
-    responses=problems(400, 404, 408, 413, 422, 429, 503),
+    responses=problems(400, 404, 408, 413, 422, 429, 503, 507),
     openapi_extra=_CAPTIONS_BODY,
 )
 async def search_captions(request: Request, engine: EngineDep) -> CaptionAnswer:

@@ -18,6 +18,7 @@ from uvicorn import Server
 from indexer.library import Library
 from model.errors import ModelError
 from model.fake import FakeEncoder
+from service.__main__ import main as entry
 from service.cli import app
 
 if TYPE_CHECKING:
@@ -304,3 +305,14 @@ def test_doctor_reports_what_does_not_work(monkeypatch: pytest.MonkeyPatch) -> N
     result = run("doctor")
     assert result.exit_code == 1
     assert "ModelError: The weights are damaged." in result.stdout
+
+
+def test_ctrl_c_while_modules_are_imported_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "service.cli", Interrupted())
+    with pytest.raises(SystemExit) as ended:
+        entry()
+    assert ended.value.code == 130

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.datastructures import UploadFile
 
 from model.errors import InputError
 from model.levels import LEVEL_NAMES
@@ -184,6 +187,20 @@ def test_invalid_fields_beside_an_upload(client: TestClient, form: dict[str, str
     answer = client.post("/v1/search/captions", files={"file": ("a.mp4", b"a")}, data=form)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EIO, 500)])
+def test_a_disk_that_does_not_take_an_upload(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    async def fails(upload: UploadFile, data: bytes) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(UploadFile, "write", fails)
+    careful = TestClient(client.app, raise_server_exceptions=False)
+    answer = careful.post("/v1/search/captions", files={"file": ("a.mp4", b"a")})
+    assert answer.status_code == status and answer.headers["content-type"] == "application/problem+json"
+    assert ("No space left" in answer.json()["detail"]) == (status == 507)
 
 
 def test_a_form_without_a_file(client: TestClient) -> None:
