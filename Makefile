@@ -46,7 +46,7 @@ GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 gpu-check:
 	$(GPU_PYTHON) -m benchmarks.gpu_check --device cuda
 	@if $(GPU_PYTHON) -c "import faiss, spacy, pytest" 2>/dev/null; \
-	then $(GPU_PYTHON) -m pytest tests/indexer/test_exact.py tests/model/test_cuda_graphs.py -k cuda; \
+	then $(GPU_PYTHON) -m pytest tests/indexer/search/test_exact.py tests/model/test_cuda_graphs.py -k cuda; \
 	else echo "The tests that use a GPU were left out: Quartet is not installed here."; fi
 
 ## Search beside its peers (docs/performance.md). Takes an hour and 20 GB of disk at a million clips.

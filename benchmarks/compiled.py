@@ -1,7 +1,7 @@
 """Whether torch.compile would help queries on a CPU: `python -m benchmarks.compiled` (docs/zero-shot.md).
 
 The networks that read texts, in published sizes with random weights, as they are and compiled with inductor for sizes
-that change, and MiniLM as Quartet computes it (`model/bert.py`). It needs a C++ compiler.
+that change, and MiniLM as Quartet computes it (`model/language/bert.py`). It needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 from benchmarks import made_models
 from benchmarks.gpu_encoding import QUERY, initials
 from benchmarks.rows import p50
-from model.bert import BertOnCpu
-from model.clip_model import TwoTower
+from model.language.bert import BertOnCpu
+from model.two_tower.towers import TwoTower
 
 _CPU = torch.device("cpu")
 

@@ -52,7 +52,7 @@ def encoding(device: torch.device, recorder: Recorder | None = None) -> Iterator
 
 
 def _two_tower(name: str, folder: Path, device: torch.device, recorder: Recorder | None) -> Iterator[Row]:
-    from model.clip_model import TwoTower
+    from model.two_tower.towers import TwoTower
 
     tower = TwoTower(folder)
     asked = {n: [initials(text) for _ in range(n) for text in QUERY] for n in QUERIES}
@@ -79,7 +79,7 @@ def _minilm(device: torch.device, recorder: Recorder | None) -> Iterator[Row]:
 
 
 def _levels(device: torch.device, recorder: Recorder | None) -> Iterator[Row]:
-    from model.text_tower import GRAPH_INPUTS
+    from model.mcsan.text_tower import GRAPH_INPUTS
 
     tower = made_models.levels()
 
@@ -142,7 +142,7 @@ def _with_graphs(
 
 
 def _backbone(arch: str, device: torch.device) -> Iterator[Row]:
-    from model.backbones import Backbone, BackboneConfig
+    from model.vision.backbones import Backbone, BackboneConfig
 
     torch.manual_seed(0)
     network = Backbone(BackboneConfig(arch)).eval()

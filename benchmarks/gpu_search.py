@@ -17,11 +17,11 @@ import torch
 
 from benchmarks.rows import Row, p50
 from benchmarks.search_data import QUERIES, K, load, load_queries, make_data, spec_of, truth
-from indexer.codes import Bounds
-from indexer.exact import scan
-from indexer.gallery import Gallery
-from indexer.question import Question, ask
-from indexer.resident import Halves
+from indexer.search.exact.exhaustive import scan
+from indexer.search.question import Question, ask
+from indexer.search.vectors.codes import Bounds
+from indexer.search.vectors.compact_rows import Halves
+from indexer.search.vectors.gallery import Gallery
 from model.levels import FloatArray, LevelSpec
 
 SIZES = (100_000, 1_000_000)
@@ -31,7 +31,7 @@ _READ = 1 << 32
 
 
 class MadeSegment:
-    """Rows {level: (n, d_l)} in place of a segment of a library (`indexer.segment.Segment`)."""
+    """Rows {level: (n, d_l)} in place of a segment of a library (`indexer.search.vectors.segment.Segment`)."""
 
     def __init__(self, levels: Sequence[LevelSpec], rows: Mapping[str, FloatArray]) -> None:
         self._rows = dict(rows)

@@ -22,14 +22,14 @@ import av
 import numpy as np
 
 from benchmarks.search import _machine
-from indexer.build import IndexReport, index_videos
-from indexer.pipeline import BATCH
-from indexer.workers import DecodePool
-from model.backbones import Backbone, BackboneConfig
+from indexer.ingest.index_run import IndexReport, index_videos
+from indexer.ingest.local_pipeline import BATCH
+from indexer.media.decode_pool import DecodePool
 from model.encoder import Encoder
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
 from model.levels import Vectors
 from model.registry import load_encoder
+from model.vision.backbones import Backbone, BackboneConfig
 
 
 def main() -> None:

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 from benchmarks.seeking import write_film
-from indexer.build import index_videos
-from indexer.decode import read_clips
-from indexer.spans import Kind, Segmentation
+from indexer.ingest.index_run import index_videos
+from indexer.media.clip_reader import read_clips
+from indexer.media.segmentation import Kind, Segmentation
 from model.registry import load_encoder
 
 

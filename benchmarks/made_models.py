@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.config import ModelConfig
-from model.parse import Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures, collate
-from model.text_tower import TextTensors, TextTower
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.config import ModelConfig
+from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_tower import TextTensors, TextTower
 
 _LETTERS = [chr(i) for i in range(33, 127)]
 

@@ -16,13 +16,13 @@ import numpy as np
 
 from benchmarks.search_data import QUERIES, load_queries, make_data
 from benchmarks.search_systems import K, build_library
-from indexer.library import Library
 from indexer.milvus.export import export_library
-from indexer.milvus.store import MilvusStore
-from indexer.result import SearchResult
-from indexer.search import search
-from indexer.served import AnyGallery
-from indexer.train_lists import ListSettings
+from indexer.milvus.generations import MilvusStore
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.result import SearchResult
+from indexer.search.top_k import search
+from indexer.store.library import Library
+from indexer.store.served_generation import AnyGallery
 from model.levels import Vectors
 
 _WARM_UP = 8

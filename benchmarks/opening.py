@@ -58,8 +58,8 @@ def _open_and_wait(path: Path) -> None:
     import numpy as np
     import torch  # noqa: F401
 
-    from indexer.library import Library
-    from indexer.search import search
+    from indexer.search.top_k import search
+    from indexer.store.library import Library
 
     sys.stdin.readline()
     anonymous, began = _anonymous(), time.perf_counter()

@@ -158,7 +158,7 @@ def _measure(system: str, folder: Path, seconds: float) -> dict[str, float]:
         ask(pick(i, 1))
     if system == "quartet, exact":
         # A process that keeps asking compiles beside its first searches: wait for that rather than measure both ways.
-        from indexer.fused import compiled
+        from indexer.search.exact.code_scan import compiled
 
         compiled(n, wait=True)
         ask(pick(0, 1))

@@ -76,7 +76,7 @@ def library_data(folder: Path, library: Path, seed: int) -> int:
     """
     from demo.captions import captions
     from demo.world import sample_split
-    from indexer.library import Library
+    from indexer.store.library import Library
     from model.registry import load_encoder
 
     if not (folder / f"queries-{LEVEL_NAMES[-1]}.npy").exists():

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.search_data import K, load, load_asking, spec_of
 from model.encoder import EncoderSpec
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES, FloatArray, Vectors
 
 Answer = list[list[int]]
@@ -22,8 +22,8 @@ _DEPTH = 100
 
 
 def build_library(data: Path, library: Path) -> None:
-    from indexer.generation import empty_rows
-    from indexer.library import Library, publish
+    from indexer.store.generation import empty_rows
+    from indexer.store.library import Library, publish
 
     vectors, spec, asking = load(data), spec_of(data), load_asking(data)
     Library.create(library, spec).close()
@@ -47,14 +47,14 @@ class _AsTheyAre(FakeEncoder):
 
 def _settings(n: int) -> Any:
     """Lists at every size that is measured, to compare; the default is to scan up to 200,000."""
-    from indexer.train_lists import ListSettings
+    from indexer.search.approximate.list_training import ListSettings
 
     return ListSettings(approximate_from=min(n, 200_000))
 
 
 def quartet(data: Path, work: Path, exact: bool, device: str = "cpu") -> Ask:
-    from indexer.library import Library
-    from indexer.search import search_batch
+    from indexer.search.top_k import search_batch
+    from indexer.store.library import Library
 
     clips = Library.open(work / "library", device).current().clips
 
@@ -96,7 +96,7 @@ def joint_lists(data: Path, work: Path) -> Ask:
     """One IVF index with 8-bit codes over the levels side by side: for one set of weights, no absent levels."""
     import faiss
 
-    from indexer.train_lists import list_count
+    from indexer.search.approximate.list_training import list_count
 
     rows = load(data)
     n = len(rows["global"])
@@ -132,7 +132,7 @@ def lancedb(data: Path, work: Path) -> Ask:
     import lancedb as lance
     import pyarrow as pa
 
-    from indexer.train_lists import list_count
+    from indexer.search.approximate.list_training import list_count
 
     rows = load(data)
     n = len(rows["global"])

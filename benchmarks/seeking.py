@@ -18,9 +18,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from indexer.frames import FrameReader, Picture
-from indexer.header import read_header
-from indexer.timeline import Timeline, read_timeline
+from indexer.media.frames import FrameReader, Picture
+from indexer.media.header import read_header
+from indexer.media.timeline import Timeline, read_timeline
 
 RATE = 25
 

@@ -32,8 +32,8 @@ from benchmarks.search import _machine
 from benchmarks.service_load import Load, closed, opened
 from demo.captions import captions
 from demo.world import sample_split
+from model.language.sentence_encoder import minilm_folder
 from model.registry import load_encoder
-from model.sentence import minilm_folder
 
 PARTS = ("encoder", "service", "open", "infinity")
 _START = 180

@@ -8,9 +8,9 @@ import numpy as np
 from sqlalchemy import insert
 
 from benchmarks.search_data import load, make_data
-from indexer.generation import empty_rows
-from indexer.library import Library, exists, publish
-from indexer.schema import clips, open_database, roots, videos
+from indexer.catalog.schema import clips, open_database, roots, videos
+from indexer.store.generation import empty_rows
+from indexer.store.library import Library, exists, publish
 from model.registry import load_encoder
 
 

@@ -20,16 +20,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from model.config import Preset
-from model.parse import ROLES, Node, ParsedCaption
-from model.presets import PRESETS
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training.batches import PairBatch, Pairs
-from model.training.dataset import VideoText
-from model.training.fit import vocabularies_of
-from model.training.module import MatcherModule
-from model.training.objective import mcsan_matcher
+from model.language.parsed_caption import ROLES, Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.config import Preset
+from model.mcsan.presets import PRESETS
+from model.mcsan.text_features import TextFeatures
+from model.training.data.batches import PairBatch, Pairs
+from model.training.data.dataset import VideoText
+from model.training.loop.lightning_module import MatcherModule
+from model.training.loop.mcsan_matcher import mcsan_matcher
+from model.training.loop.single_run import vocabularies_of
 
 PARTS = ("data", "video tower", "text tower", "loss", "backward", "optimiser")
 

@@ -18,16 +18,16 @@ import torch
 
 from benchmarks.made_models import TWO_TOWERS
 from benchmarks.training import PARTS, made_data, measure
-from model.clip_model import TwoTower
-from model.clip_sentences import TwoTowerSentences
-from model.presets import CLIP
-from model.text_features import TextFeatures
-from model.training.batches import Pairs
-from model.training.dataset import VideoText
-from model.training.fit import vocabularies_of
-from model.training.module import MatcherModule
-from model.training.objective import mcsan_matcher
-from model.training.unfrozen import UnfrozenMatcher
+from model.mcsan.presets import CLIP
+from model.mcsan.text_features import TextFeatures
+from model.training.data.batches import Pairs
+from model.training.data.dataset import VideoText
+from model.training.loop.lightning_module import MatcherModule
+from model.training.loop.mcsan_matcher import mcsan_matcher
+from model.training.loop.single_run import vocabularies_of
+from model.training.loop.unfrozen_matcher import UnfrozenMatcher
+from model.two_tower.sentence_encoder import TwoTowerSentences
+from model.two_tower.towers import TwoTower
 
 
 def main() -> None:

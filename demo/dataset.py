@@ -15,9 +15,9 @@ from demo.frames import degrade
 from demo.render import HEIGHT, Image, render_frames
 from demo.video import CAPTIONS_FILE
 from demo.world import ClipSpec, Split, sample_split
-from model.errors import InputError
-from model.frame_networks import FrameNetwork
-from model.training.feature_file import FeatureFile
+from model.training.data.feature_file import FeatureFile
+from model.vision.frame_networks import FrameNetwork
+from quartet.errors import InputError
 
 FEATURES_FILE, SPEC_FILE = "features.h5", "dataset.json"
 MOST_CAPTIONS = 20  # every clip can be told in at least so many ways

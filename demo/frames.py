@@ -19,7 +19,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from demo.motion import poses
 from demo.render import HEIGHT, Image, render_frames
 from demo.world import COLOURS, KINDS, SCENES, ClipSpec, sample_spec
-from model.backbones import Backbone
+from model.vision.backbones import Backbone
 
 POSE_VALUES = 6  # x, y, size, sin(turn), cos(turn), facing
 CLOSEUP_PIXELS = 48

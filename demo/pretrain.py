@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from demo.frames import POSE_VALUES, FrameLabels, FrameStream
 from demo.world import COLOURS, KINDS, SCENES
-from model.backbones import Backbone
-from model.presets import preset
+from model.mcsan.presets import preset
+from model.vision.backbones import Backbone
 
 OnStep = Callable[[str, int, int, dict[str, float]], None]
 """Receives (phase, step, steps of the phase, loss per task) after every step."""

@@ -21,15 +21,15 @@ from demo.frames import degrade
 from demo.pretrain import pretrain_backbone
 from demo.render import Image, render_frames
 from demo.world import ClipSpec, Split, sample_split
-from model.backbones import Backbone
-from model.checkpoint import Checkpoint, save_checkpoint
 from model.evaluation.metrics import Retrieval
-from model.parser import SpacyParser
-from model.presets import preset
-from model.sentence import SentenceEncoder
-from model.text_features import TextFeaturizer
-from model.training.dataset import VideoText
-from model.training.fit import fit
+from model.language.sentence_encoder import SentenceEncoder
+from model.language.spacy_parser import SpacyParser
+from model.mcsan.checkpoint import Checkpoint, save_checkpoint
+from model.mcsan.presets import preset
+from model.mcsan.text_features import TextFeaturizer
+from model.training.data.dataset import VideoText
+from model.training.loop.single_run import fit
+from model.vision.backbones import Backbone
 
 TRAIN_CLIPS, VALIDATION_CLIPS = 5000, 500
 NOTE = "Trained from scratch on Quartet's generated cartoon world. It has seen nothing else."

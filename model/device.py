@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from model.encoder import Frames
-from model.errors import ModelError
 from model.levels import Vectors
+from quartet.errors import ModelError
 
 BATCH = {"cpu": 64, "cuda": 512}
 """Images in the first batch that is tried, by kind of device."""

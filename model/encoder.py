@@ -6,7 +6,7 @@ Two kinds of vectors exist for every item:
 - *query* vectors are what an index of the other side is searched with (`text_queries`, `clip_queries`).
 
 They differ at the global level only, where the holographic head is folded into the query
-(`model/holographic.py`): the score is then a plain inner product.
+(`model/mcsan/holographic_head.py`): the score is then a plain inner product.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from model.language.parsed_caption import Attributes
 from model.levels import LevelSpec, Vectors
-from model.parse import Attributes
 
 Frames = npt.NDArray[np.uint8]
 """The sampled frames of one clip: (T, H, W, 3) uint8 RGB, any H and W, T >= 1."""

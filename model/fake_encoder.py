@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from model.encoder import EncoderSpec, Frames, TextBatch
+from model.language.parsed_caption import Attributes
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
-from model.parse import Attributes
 
 
 class FakeEncoder:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from quartet.errors import InputError
 
 LEVEL_NAMES = ("global", "entity", "action", "relation")
 """The four semantic levels of MCSAN, in the order in which they are always shown."""

@@ -6,8 +6,15 @@ import re
 from pathlib import Path
 
 from model.encoder import Encoder
-from model.errors import ModelError
-from model.prepared import KNOWN, MODELS_FOLDER, find_prepared, prepared_names, read_record, two_tower_folder
+from model.two_tower.prepared_models import (
+    KNOWN,
+    MODELS_FOLDER,
+    find_prepared,
+    prepared_names,
+    read_record,
+    two_tower_folder,
+)
+from quartet.errors import ModelError
 
 BUNDLED = Path(__file__).parent / "bundled"
 MODELS = {"demo": BUNDLED / "demo"}
@@ -30,18 +37,18 @@ def load_encoder(
     """
     name = str(name_or_path)
     if name == "fake":
-        from model.fake import FakeEncoder
+        from model.fake_encoder import FakeEncoder
 
         return FakeEncoder()
     prepared = find_prepared(models, name)
     folder = prepared or Path(name)
     if prepared is not None or (name not in MODELS and two_tower_folder(folder) is not None):
-        from model.clip_encoder import ClipEncoder
+        from model.two_tower.encoder import ClipEncoder
 
         called = read_record(prepared).name if prepared is not None else folder.resolve().name
         there = resolve_device(device)
         return ClipEncoder(folder, called, there, cuda_graphs=cuda_graphs and is_gpu(there))
-    from model.mcsan_encoder import McsanEncoder
+    from model.mcsan.encoder import McsanEncoder
 
     folder, there = checkpoint_folder(name, models), resolve_device(device)
     return McsanEncoder(folder, there, models=models, cuda_graphs=cuda_graphs and is_gpu(there))

@@ -15,10 +15,10 @@ from typing import Any, Self, TypeVar
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from model import errors
-from service.schemas.jobs import Job, JobList
-from service.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
-from service.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer
+from quartet import errors
+from quartet.schemas.jobs import Job, JobList
+from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
+from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer
 
 T = TypeVar("T", bound=BaseModel)
 

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse, Response
 
-from model import errors
+from quartet import errors
 
 LOG = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def problem_response(
 
 
 def request_id(request: HTTPConnection) -> str:
-    """The id that `service.middleware` gave to the request."""
+    """The id that `service.http.middleware` gave to the request."""
     return str(request.state.request_id)
 
 

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from model.errors import InputError
-from model.prepared import MODELS_FOLDER
+from model.two_tower.prepared_models import MODELS_FOLDER
+from quartet.errors import InputError
 
 MIN_KEY = 16
 """Characters of the shortest API key that is accepted."""

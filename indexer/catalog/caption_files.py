@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from indexer.subtitles import read_cues
-from model.errors import InputError
+from indexer.catalog.subtitles import read_cues
+from quartet.errors import InputError
 
 SUBTITLES = (".srt", ".vtt")
 

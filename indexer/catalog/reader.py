@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
-from indexer.filters import ClipTable
-from indexer.schema import (
+from indexer.catalog.schema import (
     caption_sources,
     captions,
     clips,
@@ -21,7 +20,8 @@ from indexer.schema import (
     video_tags,
     videos,
 )
-from model.errors import InputError, NotFoundError
+from indexer.search.filters import ClipTable
+from quartet.errors import InputError, NotFoundError
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Root:
 class Video:
     """A video file. `relpath` is relative to the root named `root`; size in bytes, times in seconds.
 
-    `segmentation` is how it was cut (`indexer.spans.Segmentation.text`), None if that is not known.
+    `segmentation` is how it was cut (`indexer.media.segmentation.Segmentation.text`), None if that is not known.
     """
 
     id: int
@@ -82,7 +82,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that was refused. `reason` is a stable word (model.errors.VideoError), `detail` a sentence."""
+    """A file that was refused. `reason` is a stable word (quartet.errors.VideoError), `detail` a sentence."""
 
     path: Path
     reason: str
@@ -203,7 +203,7 @@ class Catalog:
         return found
 
     def tagged_videos(self, tags: Collection[str]) -> set[int]:
-        """Ids of the videos that have all of these tags (as `indexer.filters.clean_tag` writes them)."""
+        """Ids of the videos that have all of these tags (as `indexer.search.filters.clean_tag` writes them)."""
         own = video_tags.c
         query = select(own.video_id).where(own.tag.in_(list(tags))).group_by(own.video_id)
         return {row.video_id for row in self._rows(query.having(func.count() == len(set(tags))))}

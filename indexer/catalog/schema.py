@@ -31,8 +31,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from indexer.server_catalog import open_server, server_url, unreachable
-from model.errors import LibraryError
+from indexer.catalog.database_server import open_server, server_url, unreachable
+from quartet.errors import LibraryError
 
 metadata = MetaData()
 
@@ -58,7 +58,7 @@ videos = Table(
     Column("fps", Float, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
-    # `indexer.spans.Segmentation.text`. Null where an earlier version has cut it.
+    # `indexer.media.segmentation.Segmentation.text`. Null where an earlier version has cut it.
     Column("segmentation", String, nullable=True),
     UniqueConstraint("root_id", "relpath"),
     sqlite_autoincrement=True,
@@ -149,7 +149,7 @@ def open_database(path: Path) -> Engine:
     """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on.
 
     In a folder that cannot be written it reads what is there. If the library has its catalogue on a server instead
-    (`indexer.server_catalog`), the engine is on that.
+    (`indexer.catalog.database_server`), the engine is on that.
     """
     if (url := server_url(path.parent)) is not None:
         return open_server(url)

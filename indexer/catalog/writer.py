@@ -14,10 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from indexer.decode import VideoInfo
-from indexer.gallery import Rows
-from indexer.generation import empty_rows
-from indexer.schema import (
+from indexer.catalog.schema import (
     caption_sources,
     captions,
     clips,
@@ -29,9 +26,12 @@ from indexer.schema import (
     video_tags,
     videos,
 )
+from indexer.media.clip_reader import VideoInfo
+from indexer.search.vectors.gallery import Rows
+from indexer.store.generation import empty_rows
 from model.encoder import EncoderSpec
-from model.errors import InputError
 from model.levels import FloatArray, LevelSpec, Vectors
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from model.errors import LibraryError
+from quartet.errors import LibraryError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from model.errors import LibraryError
+from quartet.errors import LibraryError
 
 
 @contextmanager

@@ -7,15 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.assemble import publish_changes
-from indexer.caption_files import SUBTITLES, CaptionEntry, read_captions
-from indexer.catalog import Video
-from indexer.catalog_writer import CatalogWriter
-from indexer.durable import writing
-from indexer.library import Library
-from indexer.lock import writer_lock
+from indexer.catalog.caption_files import SUBTITLES, CaptionEntry, read_captions
+from indexer.catalog.reader import Video
+from indexer.catalog.writer import CatalogWriter
+from indexer.disk.durable_files import writing
+from indexer.disk.writer_lock import writer_lock
+from indexer.store.library import Library
+from indexer.store.publishing import publish_changes
 from model.encoder import Encoder
-from model.errors import InputError
+from quartet.errors import InputError
 
 BATCH = 64
 """Captions per call of the encoder and per transaction."""

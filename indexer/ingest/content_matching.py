@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from indexer.catalog import Video
-from indexer.catalog_writer import FileState
+from indexer.catalog.reader import Video
+from indexer.catalog.writer import FileState
 
 
 class ContentFinder:

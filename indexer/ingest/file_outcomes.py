@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from indexer.catalog_writer import FileState, NewClip
-from indexer.decode import VideoInfo
-from indexer.spans import Segmentation
-from model.errors import VideoError
+from indexer.catalog.writer import FileState, NewClip
+from indexer.media.clip_reader import VideoInfo
+from indexer.media.segmentation import Segmentation
+from quartet.errors import VideoError
 
 
 @dataclass(frozen=True)

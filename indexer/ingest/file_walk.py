@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from indexer.catalog import Video
-from indexer.catalog_writer import FileState
-from model.errors import InputError
+from indexer.catalog.reader import Video
+from indexer.catalog.writer import FileState
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from indexer.build import IndexReport, index_videos
-from indexer.progress import Progress
-from indexer.scan import resolve_inputs
-from indexer.spans import Segmentation
+from indexer.ingest.file_walk import resolve_inputs
+from indexer.ingest.index_run import IndexReport, index_videos
+from indexer.ingest.progress import Progress
+from indexer.media.segmentation import Segmentation
 from model.encoder import Encoder
-from model.errors import InputError
+from quartet.errors import InputError
 
 _LONGEST = 600.0
 """Seconds after which a folder that never rests is indexed all the same. A file that was read while it was being

@@ -19,14 +19,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from indexer.catalog import Failure
-from indexer.workers import DecodePool
+from indexer.catalog.reader import Failure
+from indexer.media.decode_pool import DecodePool
 from model.encoder import Frames
-from model.errors import InputError, VideoError
-from model.frame_networks import FrameNetwork
-from model.training.atomic import replacing, write_json
-from model.training.checks import named
-from model.training.feature_file import FeatureFile, key_of
+from model.training.data.atomic_files import replacing, write_json
+from model.training.data.dataset_checks import named
+from model.training.data.feature_file import FeatureFile, key_of
+from model.vision.frame_networks import FrameNetwork
+from quartet.errors import InputError, VideoError
 
 OnProgress = Callable[[int, int], None]
 """Receives how many of how many videos are dealt with."""

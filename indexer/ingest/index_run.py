@@ -1,6 +1,6 @@
 """Indexing: from files to a published generation.
 
-    walk -> plan -> hash, decode, encode (`indexer.pipeline`) -> catalogue, a video at a time -> publish
+    walk -> plan -> hash, decode, encode (`indexer.ingest.local_pipeline`) -> catalogue, a video at a time -> publish
 
 Vectors are staged in the catalogue in the transaction that adds their clip, so a run that is killed at any
 instant loses at most the clips in flight, and the next run goes on where it ended. Of a long file the first clips
@@ -15,23 +15,23 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.assemble import publish_changes
-from indexer.catalog import Failure, Video
-from indexer.catalog_writer import CatalogWriter, FileState
-from indexer.content import ContentFinder
-from indexer.cuts import Cuts
-from indexer.durable import writing
-from indexer.library import Library, exists, next_number, strip_path, thumbnail_path
-from indexer.lock import writer_lock
-from indexer.outcomes import Encoded, Known, Part, Refused
-from indexer.pipeline import LocalPipeline
-from indexer.progress import Meter, Progress
-from indexer.scan import Plan, make_plan, require_mounted, require_outside, resolve_inputs
-from indexer.spans import Segmentation
-from indexer.thumbnails import save_thumbnail
-from indexer.work import Job, Pipeline
+from indexer.catalog.reader import Failure, Video
+from indexer.catalog.writer import CatalogWriter, FileState
+from indexer.disk.durable_files import writing
+from indexer.disk.writer_lock import writer_lock
+from indexer.ingest.content_matching import ContentFinder
+from indexer.ingest.file_outcomes import Encoded, Known, Part, Refused
+from indexer.ingest.file_walk import Plan, make_plan, require_mounted, require_outside, resolve_inputs
+from indexer.ingest.local_pipeline import LocalPipeline
+from indexer.ingest.pipeline import Job, Pipeline
+from indexer.ingest.progress import Meter, Progress
+from indexer.ingest.segmentation_plan import Cuts
+from indexer.media.segmentation import Segmentation
+from indexer.media.thumbnails import save_thumbnail
+from indexer.store.library import Library, exists, next_number, strip_path, thumbnail_path
+from indexer.store.publishing import publish_changes
 from model.encoder import Encoder
-from model.errors import InputError
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def index_videos(
     workers       files that are decoded at the same time, where no `pipeline` is given
     pipeline      who decodes and encodes, with the model of `encoder`, instead of this process
     segmentation  how files are divided into clips; those that were divided otherwise are divided again. None: see
-                  `indexer.cuts.Cuts`
+                  `indexer.ingest.segmentation_plan.Cuts`
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
     base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.

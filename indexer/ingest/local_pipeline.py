@@ -21,14 +21,14 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any
 
-from indexer.catalog_writer import FileState, NewClip
-from indexer.durable import file_sha256
-from indexer.outcomes import Cut, Gathering, Known, Outcome, Refused
-from indexer.progress import Meter
-from indexer.work import Job
-from indexer.workers import DecodedClip, DecodePool
+from indexer.catalog.writer import FileState, NewClip
+from indexer.disk.durable_files import file_sha256
+from indexer.ingest.file_outcomes import Cut, Gathering, Known, Outcome, Refused
+from indexer.ingest.pipeline import Job
+from indexer.ingest.progress import Meter
+from indexer.media.decode_pool import DecodedClip, DecodePool
 from model.encoder import Encoder
-from model.errors import VideoError
+from quartet.errors import VideoError
 
 BATCH = 8
 """Most clips per call of the encoder."""

@@ -6,10 +6,10 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from indexer.catalog_writer import FileState
-from indexer.outcomes import Cut, Outcome
-from indexer.progress import Meter
-from indexer.spans import Segmentation
+from indexer.catalog.writer import FileState
+from indexer.ingest.file_outcomes import Cut, Outcome
+from indexer.ingest.progress import Meter
+from indexer.media.segmentation import Segmentation
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Job:
 
 
 class Pipeline(Protocol):
-    """Decodes and encodes files: here (`indexer.pipeline`) or on a cluster (`indexer.ray_pipeline`)."""
+    """Decodes and encodes files: here (`ingest.local_pipeline`) or on a cluster (`ingest.ray_pipeline`)."""
 
     @property
     def lanes(self) -> Mapping[str, int]:

@@ -1,6 +1,6 @@
 """Decoding and encoding on a Ray cluster, as a Ray Data pipeline (https://docs.ray.io/en/latest/data/data.html).
 
-    jobs, some to a block  ->  `indexer.ray_worker.Worker`, actors with a model each  ->  reports, in the jobs' order
+    jobs, some to a block  ->  `ray_worker.Worker`, actors with a model each  ->  reports, in the jobs' order
 
 Ray starts a worker again that has died and repeats the blocks it had. All reading and writing of the library stays in
 this process.
@@ -17,13 +17,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from indexer.ledger import Ledger
-from indexer.outcomes import Outcome
-from indexer.progress import Meter
-from indexer.ray_worker import JOB, REPORT, Report, Worker
-from indexer.work import Job
+from indexer.ingest.file_outcomes import Outcome
+from indexer.ingest.outcome_ledger import Ledger
+from indexer.ingest.pipeline import Job
+from indexer.ingest.progress import Meter
+from indexer.ingest.ray_worker import JOB, REPORT, Report, Worker
 from model.encoder import Encoder
-from model.errors import InputError, ModelError, QuartetError
+from quartet.errors import InputError, ModelError, QuartetError
 
 if TYPE_CHECKING:
     from ray.data import Dataset

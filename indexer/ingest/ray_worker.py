@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from indexer.outcomes import Outcome, Refused
-from indexer.pipeline import LocalPipeline
-from indexer.progress import Meter
-from indexer.work import Job
+from indexer.ingest.file_outcomes import Outcome, Refused
+from indexer.ingest.local_pipeline import LocalPipeline
+from indexer.ingest.pipeline import Job
+from indexer.ingest.progress import Meter
 from model.encoder import Encoder
-from model.errors import ModelError, QuartetError
+from quartet.errors import ModelError, QuartetError
 
 JOB, REPORT = "job", "report"
 """The columns that go in and come out, of pickled `Job` and `Report`."""

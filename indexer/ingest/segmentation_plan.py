@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.catalog import Video
-from indexer.spans import WHOLE, Segmentation
+from indexer.catalog.reader import Video
+from indexer.media.segmentation import WHOLE, Segmentation
 
 
 class Cuts:

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexer.frames import FrameReader, Picture
-from indexer.header import read_header
-from indexer.limits import UNLIMITED, Limits
-from indexer.shots import find_shots
-from indexer.spans import WHOLE, Segmentation, Span, windows
-from indexer.timeline import Seconds, Timeline, read_timeline
+from indexer.media.decode_limits import UNLIMITED, Limits
+from indexer.media.frames import FrameReader, Picture
+from indexer.media.header import read_header
+from indexer.media.segmentation import WHOLE, Segmentation, Span, windows
+from indexer.media.shots import find_shots
+from indexer.media.timeline import Seconds, Timeline, read_timeline
 from model.encoder import Frames
-from model.errors import InputError, VideoError
+from quartet.errors import InputError, VideoError
 
 _INSTANT = 1e-6
 """Seconds. A mid-point often falls on the very moment of a frame: rounding must not make it the frame before."""

@@ -20,11 +20,11 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from indexer.decode import SampledClip, read_clips
-from indexer.limits import UNLIMITED, Limits
-from indexer.spans import WHOLE, Segmentation
-from indexer.thumbnails import strip, thumbnail
-from model.errors import QuartetError, VideoError
+from indexer.media.clip_reader import SampledClip, read_clips
+from indexer.media.decode_limits import UNLIMITED, Limits
+from indexer.media.segmentation import WHOLE, Segmentation
+from indexer.media.thumbnails import strip, thumbnail
+from quartet.errors import QuartetError, VideoError
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ _SIGN = 1.0
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """The sampled frames of a clip, its picture and its contact strip (WebP, `indexer.thumbnails`)."""
+    """The sampled frames of a clip, its picture and its contact strip (WebP, `indexer.media.thumbnails`)."""
 
     clip: SampledClip
     picture: bytes

@@ -16,9 +16,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from indexer.header import Header, open_container, refusal
-from indexer.timeline import Timeline
-from model.errors import VideoError
+from indexer.media.header import Header, open_container, refusal
+from indexer.media.timeline import Timeline
+from quartet.errors import VideoError
 
 SHORT_SIDE = 384
 """Frames are scaled down to this many pixels on the shorter side: no backbone here looks at more."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.errors import VideoError
+from quartet.errors import VideoError
 
 _NOT_VIDEO_FORMATS = {
     # Demuxers that accept text or anything at all, that are still pictures, or that fetch other files.

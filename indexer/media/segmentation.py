@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal, NamedTuple
 
-from model.errors import InputError
+from quartet.errors import InputError
 
 Kind = Literal["whole", "window", "shot"]
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from indexer.frames import Picture
-from indexer.spans import Span
-from indexer.timeline import Timeline
+from indexer.media.frames import Picture
+from indexer.media.segmentation import Span
+from indexer.media.timeline import Timeline
 
 SHORTEST = 0.6
 """Seconds: shorter shots are joined to their neighbours, as flashes and fast cuts are (PySceneDetect's default)."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.header import Header, open_container, refusal
-from model.errors import VideoError
+from indexer.media.header import Header, open_container, refusal
+from quartet.errors import VideoError
 
 _COMPLETE = 0.9
 """A file with less than this part of what it declares counts as truncated."""

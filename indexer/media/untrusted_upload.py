@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from indexer.decode import SampledClip
-from indexer.limits import UNTRUSTED, Limits
-from indexer.workers import DecodePool
+from indexer.media.clip_reader import SampledClip
+from indexer.media.decode_limits import UNTRUSTED, Limits
+from indexer.media.decode_pool import DecodePool
 
 
 def decode_untrusted(path: Path, count: int, limits: Limits = UNTRUSTED) -> SampledClip:
-    """Sample `count` frames of a whole file as `indexer.decode.sample_frames` does, in a process made for it alone.
+    """Sample `count` frames of a whole file as `clip_reader.sample_frames` does, in a process made for it alone.
 
     What the file does to its decoder, it does to that process, which is ended in any case: it crashes, hangs, or
     fills the memory without harm. Nothing of the file is kept. Raises VideoError if it cannot be used or goes past

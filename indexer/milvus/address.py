@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from model.errors import InputError, LibraryError
+from quartet.errors import InputError, LibraryError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from indexer.milvus.ceiling import Ids, Listed, ceilings, unseen_ceiling
-from indexer.question import Question
-from indexer.ranking import hits_of
-from indexer.result import Hit, SearchResult
+from indexer.milvus.score_bounds import Ids, Listed, ceilings, unseen_ceiling
+from indexer.search.question import Question
+from indexer.search.ranking import hits_of
+from indexer.search.result import Hit, SearchResult
 from model.levels import Vectors
 
 

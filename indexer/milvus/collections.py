@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.generation import KINDS
-from indexer.manifest import ModelInfo
-from model.errors import LibraryError
+from indexer.store.generation import KINDS
+from indexer.store.manifest import ModelInfo
 from model.levels import LevelSpec
+from quartet.errors import LibraryError
 
 if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
@@ -104,7 +104,7 @@ class Facts:
 class About:
     """A generation, as its collection `about` says.
 
-    library   identity of the library that was exported (`indexer.identity`)
+    library   identity of the library that was exported (`indexer.store.identity`)
     manifest  SHA-256 of the manifest of the generation's folder
     """
 

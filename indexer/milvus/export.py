@@ -1,4 +1,4 @@
-"""Moving the live generation of a library to Milvus (`indexer.milvus.layout`)."""
+"""Moving the live generation of a library to Milvus (`indexer.milvus.collections`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.durable import file_sha256
-from indexer.generation import KINDS
-from indexer.identity import ensure_identity
-from indexer.library import Library
+from indexer.disk.durable_files import file_sha256
 from indexer.milvus.address import Address, answers, connect, parse_address
-from indexer.milvus.copying import copy_gallery, drop
-from indexer.milvus.layout import ABOUT, About, collection_name, tag_of, write_about
-from indexer.milvus.store import live_about, live_collection
-from indexer.train_lists import ListSettings
-from model.errors import LibraryError
+from indexer.milvus.collections import ABOUT, About, collection_name, tag_of, write_about
+from indexer.milvus.gallery_upload import copy_gallery, drop
+from indexer.milvus.generations import live_about, live_collection
+from indexer.search.approximate.list_training import ListSettings
+from indexer.store.generation import KINDS
+from indexer.store.identity import ensure_identity
+from indexer.store.library import Library
+from quartet.errors import LibraryError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -1,7 +1,7 @@
 """A gallery in Milvus: its lists propose, level by level, and what they propose is scored here in float64.
 
 Milvus compares a query with the vectors of one level and gives the best, in order. That is done for every level that
-counts; the items that can be hits by what their lists say (`indexer.milvus.ceiling`) are fetched with the vectors of
+counts; the items that can be hits by what their lists say (`milvus.score_bounds`) are fetched with the vectors of
 all levels and scored as those of a library's own files are. Where Milvus compares with every vector, the lists are
 taken deeper until nothing outside of them can displace a hit: the answer is then exact, and says so.
 """
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.filters import ClipFilter
 from indexer.milvus.address import Address, answers
-from indexer.milvus.ceiling import Ids, Listed, product_error
-from indexer.milvus.contest import Contest
-from indexer.milvus.layout import DEEPEST, Facts, has_field
-from indexer.question import Question
-from indexer.result import SearchResult
-from model.errors import InputError, NotFoundError
+from indexer.milvus.candidate_search import Contest
+from indexer.milvus.collections import DEEPEST, Facts, has_field
+from indexer.milvus.score_bounds import Ids, Listed, product_error
+from indexer.search.filters import ClipFilter
+from indexer.search.question import Question
+from indexer.search.result import SearchResult
 from model.levels import LevelSpec, Vectors
+from quartet.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -40,7 +40,7 @@ _FETCHED = 1000
 
 
 class MilvusGallery:
-    """See the module; `indexer.served.RemoteGallery` says what each method does."""
+    """See the module; `indexer.store.served_generation.RemoteGallery` says what each method does."""
 
     def __init__(
         self, client: MilvusClient, address: Address, collection: str, levels: Sequence[LevelSpec], facts: Facts

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.filters import ClipTable
-from indexer.gallery import Gallery
 from indexer.milvus.address import Address, answers
-from indexer.milvus.layout import Facts, build_index, gallery_schema, has_field
-from indexer.milvus.lists import index_of, tune
-from indexer.train_lists import ListSettings
-from model.errors import LibraryError
+from indexer.milvus.collections import Facts, build_index, gallery_schema, has_field
+from indexer.milvus.index_choice import index_of, tune
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.filters import ClipTable
+from indexer.search.vectors.gallery import Gallery
+from quartet.errors import LibraryError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from indexer.generation import KINDS
-from indexer.identity import identity_of
-from indexer.manifest import ModelInfo
 from indexer.milvus.address import Address, answers, connect, parse_address
+from indexer.milvus.collections import About, collection_name, read_about, tag_of
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.layout import About, collection_name, read_about, tag_of
-from model.errors import LibraryError
+from indexer.store.generation import KINDS
+from indexer.store.identity import identity_of
+from indexer.store.manifest import ModelInfo
+from quartet.errors import LibraryError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MilvusGeneration:
-    """A generation whose vectors lie in Milvus: `indexer.served.Served`. `collection`: what the alias named."""
+    """A generation whose vectors lie in Milvus: `served_generation.Served`. `collection`: what the alias named."""
 
     name: str
     collection: str
@@ -35,7 +35,7 @@ class MilvusGeneration:
 
 
 class MilvusStore:
-    """The generations of one library: `indexer.served.ServedElsewhere`. Safe to use from many threads."""
+    """The generations of one library: `served_generation.ServedElsewhere`. Safe to use from many threads."""
 
     def __init__(self, client: MilvusClient, address: Address, library: str | None) -> None:
         self._client = client

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from indexer.gallery import Gallery
 from indexer.milvus.address import Address
+from indexer.milvus.collections import Facts, Lists
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.layout import Facts, Lists
-from indexer.search import search_batch
-from indexer.served import AnyGallery
-from indexer.train_lists import ListSettings, list_count
+from indexer.search.approximate.list_training import ListSettings, list_count
+from indexer.search.top_k import search_batch
+from indexer.search.vectors.gallery import Gallery
+from indexer.store.served_generation import AnyGallery
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

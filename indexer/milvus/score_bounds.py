@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from indexer.question import FLOAT32_UNIT, Floats, Question
+from indexer.search.question import FLOAT32_UNIT, Floats, Question
 from model.levels import LevelSpec
 
 Ids = npt.NDArray[np.int64]

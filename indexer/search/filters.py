@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from quartet.errors import InputError
 
 _LONGEST_TAG = 64
 """Characters."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from indexer.gallery import Gallery
-from indexer.lists import Tuning
-from indexer.search import approximate_batch, search_batch
-from indexer.train_lists import sample
+from indexer.search.approximate.inverted_lists import Tuning
+from indexer.search.approximate.list_training import sample
+from indexer.search.top_k import approximate_batch, search_batch
+from indexer.search.vectors.gallery import Gallery
 from model.encoder import Encoder
 from model.levels import Vectors
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
 from model.levels import FloatArray, LevelSpec, Vectors, resolve_weights
+from quartet.errors import InputError
 
 FLOAT32_UNIT = float(np.finfo(np.float32).eps) / 2
 """Unit roundoff of float32: the relative error of one operation."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import lost_by, margins
-from indexer.found import Found, Positions, kth_largest
-from indexer.gallery import Gallery
-from indexer.question import Floats, Question, own_error
-from indexer.result import Hit, LevelScore
+from indexer.search.question import Floats, Question, own_error
+from indexer.search.result import Hit, LevelScore
+from indexer.search.survivors import Found, Positions, kth_largest
+from indexer.search.vectors.codes import lost_by, margins
+from indexer.search.vectors.gallery import Gallery
 
 _FEW = 32
 """So many rows of a query are scored in float64 at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.library import Library
+from indexer.store.library import Library
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from indexer.durable import file_sha256, sync_folder, sync_tree
-from indexer.gallery import Change, Gallery, Rows, SegmentBounds, open_gallery, segment_name, write_gallery
-from indexer.lists import tuning_of
-from indexer.manifest import Manifest, ModelInfo, model_info
-from indexer.train_lists import ListSettings, add_fit, make_lists
-from indexer.tune_lists import Questions, ask_again, questions_of, tune
+from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
+from indexer.search.approximate.inverted_lists import tuning_of
+from indexer.search.approximate.list_training import ListSettings, add_fit, make_lists
+from indexer.search.list_tuning import Questions, ask_again, questions_of, tune
+from indexer.search.vectors.gallery import (
+    Change,
+    Gallery,
+    Rows,
+    SegmentBounds,
+    open_gallery,
+    segment_name,
+    write_gallery,
+)
+from indexer.store.manifest import Manifest, ModelInfo, model_info
 from model.encoder import Encoder, EncoderSpec
-from model.errors import LibraryError
+from quartet.errors import LibraryError
 
 KINDS = ("clips", "captions")
 """The two galleries of a generation."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from indexer.durable import replace_file
-from indexer.lock import writer_lock
+from indexer.disk.durable_files import replace_file
+from indexer.disk.writer_lock import writer_lock
 
 IDENTITY_FILE = "identity"
 

@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.exc import DatabaseError
 
-from indexer.catalog import Catalog
-from indexer.durable import replace_file
-from indexer.filters import ClipFilter, ClipTable
-from indexer.gallery import Change, Gallery, Rows
-from indexer.generation import KINDS, Generation, LoadEncoder, empty_rows, open_generation, write_generation
-from indexer.identity import IDENTITY_FILE
-from indexer.lock import writer_lock
-from indexer.manifest import Manifest, ModelInfo
-from indexer.schema import metadata, open_database, require_empty, upgrade
-from indexer.served import AnyGallery, Served, ServedElsewhere
-from indexer.server_catalog import URL_FILE, checked_url, server_url, unreachable
-from indexer.train_lists import ListSettings
+from indexer.catalog.database_server import URL_FILE, checked_url, server_url, unreachable
+from indexer.catalog.reader import Catalog
+from indexer.catalog.schema import metadata, open_database, require_empty, upgrade
+from indexer.disk.durable_files import replace_file
+from indexer.disk.writer_lock import writer_lock
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.filters import ClipFilter, ClipTable
+from indexer.search.vectors.gallery import Change, Gallery, Rows
+from indexer.store.generation import KINDS, Generation, LoadEncoder, empty_rows, open_generation, write_generation
+from indexer.store.identity import IDENTITY_FILE
+from indexer.store.manifest import Manifest, ModelInfo
+from indexer.store.served_generation import AnyGallery, Served, ServedElsewhere
 from model.encoder import EncoderSpec
-from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
+from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
 _KEPT_GENERATIONS = 2
 """The live generation and the one before, for readers between reading CURRENT and opening its folder."""
@@ -33,7 +33,7 @@ _OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", URL_FILE, IDENTI
 
 
 class Library:
-    """An open library. Safe to read from many threads; one process at a time writes (`indexer.lock`)."""
+    """An open library. Safe to read from many threads; one process at a time writes (`indexer.disk.writer_lock`)."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Library:
     def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
         """Make an empty library for the vectors of one model.
 
-        catalog  URL of a database for its catalogue (`indexer.server_catalog`), if not a file in the folder
+        catalog  URL of a database for its catalogue (`indexer.catalog.database_server`), if not a file in the folder
         wait     where another process is making it, wait for it and open what it has made, instead of refusing
 
         Raises LibraryError if the folder exists and is not empty, or cannot be written, or if the database holds
@@ -194,7 +194,7 @@ class Library:
         return path
 
     def strip(self, clip_id: int) -> Path:
-        """The contact strip of a clip (WebP, `indexer.thumbnails`). Raises NotFoundError."""
+        """The contact strip of a clip (WebP, `indexer.media.thumbnails`). Raises NotFoundError."""
         path = strip_path(self.path, clip_id)
         if not path.is_file():
             raise NotFoundError(f"There is no contact strip of clip {clip_id} in this library.")

@@ -10,14 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.assemble import publish_changes
-from indexer.catalog_writer import CatalogWriter
-from indexer.durable import writing
-from indexer.filters import clean_tag
-from indexer.generation import LoadEncoder
-from indexer.library import Library, next_number
-from indexer.lock import writer_lock
-from model.errors import InputError
+from indexer.catalog.writer import CatalogWriter
+from indexer.disk.durable_files import writing
+from indexer.disk.writer_lock import writer_lock
+from indexer.search.filters import clean_tag
+from indexer.store.generation import LoadEncoder
+from indexer.store.library import Library, next_number
+from indexer.store.publishing import publish_changes
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)

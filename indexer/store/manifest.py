@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.codes import Bounds
+from indexer.search.vectors.codes import Bounds
 from model.encoder import EncoderSpec
-from model.errors import LibraryError
 from model.levels import LevelSpec
+from quartet.errors import LibraryError
 
 FORMAT_VERSION = 4
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
@@ -37,8 +37,8 @@ class Manifest:
     bounds     {"clips": per segment {level: Bounds}, "captions": ...}; bounds the rounding of a scan
     sizes      {path inside the generation: bytes}, checked when it is opened
     checksums  {path inside the generation: SHA-256}, checked when it is opened if it is small, else on request
-    index      when inverted lists are made and how good (`indexer.train_lists.ListSettings`)
-    tuning     {"clips": how its inverted lists are searched, "captions": ...} (`indexer.lists`), {} without
+    index      when inverted lists are made and how good (`indexer.search.approximate.list_training.ListSettings`)
+    tuning     {"clips": how its inverted lists are searched, "captions": ...} (`approximate.inverted_lists`), {} without
     """
 
     model: ModelInfo

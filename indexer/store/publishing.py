@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.catalog_writer import CatalogWriter
-from indexer.gallery import Change, Gallery, Rows
-from indexer.generation import KINDS, Generation, LoadEncoder
-from indexer.library import Library, next_number, publish, strip_path, thumbnail_path
-from indexer.lock import writer_lock
-from indexer.train_lists import ListSettings
+from indexer.catalog.writer import CatalogWriter
+from indexer.disk.writer_lock import writer_lock
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.vectors.gallery import Change, Gallery, Rows
+from indexer.store.generation import KINDS, Generation, LoadEncoder
+from indexer.store.library import Library, next_number, publish, strip_path, thumbnail_path
 from model.encoder import EncoderSpec
-from model.errors import LibraryError
+from quartet.errors import LibraryError
 
 _LARGE = 10_000
 """Rows from which a gallery is added to rather than written anew."""

@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from indexer.filters import ClipFilter
-from indexer.gallery import Gallery
-from indexer.manifest import ModelInfo
-from indexer.question import Question
-from indexer.result import SearchResult
+from indexer.search.filters import ClipFilter
+from indexer.search.question import Question
+from indexer.search.result import SearchResult
+from indexer.search.vectors.gallery import Gallery
+from indexer.store.manifest import ModelInfo
 from model.levels import LevelSpec, Vectors
 
 
@@ -40,7 +40,7 @@ class RemoteGallery(Protocol):
     def answer(
         self, question: Question, k: int, filter: npt.NDArray[np.int64] | ClipFilter | None, exact: bool
     ) -> list[SearchResult]:
-        """See `indexer.search.search`: a result per query. A ClipFilter has no tags, but the videos that have them."""
+        """See `top_k.search`: a result per query. A ClipFilter has no tags, but the videos that have them."""
         ...
 
 
@@ -48,7 +48,7 @@ AnyGallery = Gallery | RemoteGallery
 
 
 class Served(Protocol):
-    """A generation that answers questions. `indexer.generation.Generation` is one."""
+    """A generation that answers questions. `indexer.store.generation.Generation` is one."""
 
     @property
     def name(self) -> str: ...
@@ -65,7 +65,7 @@ class Served(Protocol):
     def captions(self) -> AnyGallery: ...
 
     def gallery(self, kind: str) -> AnyGallery:
-        """The one of `indexer.generation.KINDS`."""
+        """The one of `indexer.store.generation.KINDS`."""
         ...
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from indexer.catalog import Video
-from indexer.durable import file_sha256
-from indexer.generation import KINDS, damaged_files
-from indexer.library import Library, thumbnail_path
-from indexer.lock import writer_lock
-from indexer.schema import captions, clips, staged
+from indexer.catalog.reader import Video
+from indexer.catalog.schema import captions, clips, staged
+from indexer.disk.durable_files import file_sha256
+from indexer.disk.writer_lock import writer_lock
+from indexer.store.generation import KINDS, damaged_files
+from indexer.store.library import Library, thumbnail_path
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from model.text_features import TextFeatures, collate
-from model.text_tower import TextTensors
+from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_tower import TextTensors
 
 MIN_COUNT = 5
 """Rarer words are left out, as in the releases of W2VV++ and Dual Encoding."""

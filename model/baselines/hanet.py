@@ -16,14 +16,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.baselines.concepts import concept_bce, jaccard
+from model.baselines.concept_matching import concept_bce, jaccard
 from model.baselines.hgr import DIM, HGR, NODE_LEVELS
-from model.baselines.vector import MARGIN
-from model.layers import masked_top_mean
-from model.losses import hinge_loss
-from model.text_tower import TextTensors
-from model.training.batches import PairBatch
-from model.training.matcher import Encoded
+from model.baselines.single_vector import MARGIN
+from model.mcsan.layers import masked_top_mean
+from model.mcsan.losses import hinge_loss
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch
+from model.training.loop.matcher import Encoded
 
 CONCEPT_WEIGHT = 0.1
 FRAME_KERNELS = {"action": 3, "entity": 1}

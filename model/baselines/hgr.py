@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from model.baselines.sequence import RecurrentStates
-from model.baselines.vector import DROPOUT, MARGIN, cosine
-from model.config import ModelConfig
-from model.losses import hinge_loss
-from model.parse import ROLES
-from model.text_tower import GraphAttention, TextTensors, span_max
-from model.training.batches import PairBatch
-from model.training.matcher import Encoded, Matcher
+from model.baselines.single_vector import DROPOUT, MARGIN, cosine
+from model.language.parsed_caption import ROLES
+from model.mcsan.config import ModelConfig
+from model.mcsan.losses import hinge_loss
+from model.mcsan.text_tower import GraphAttention, TextTensors, span_max
+from model.training.data.batches import PairBatch
+from model.training.loop.matcher import Encoded, Matcher
 
 DIM, SHARPNESS = 1024, 4.0
 NODE_LEVELS = ("action", "entity")

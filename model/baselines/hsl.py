@@ -16,14 +16,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.baselines.concepts import concept_bce, jaccard
+from model.baselines.bag_of_words import BagOfWords
+from model.baselines.concept_matching import concept_bce, jaccard
 from model.baselines.dual_encoding import DIM, FILTERS, HIDDEN, DualEncoding
-from model.baselines.vector import MARGIN, cosine
-from model.baselines.words import BagOfWords
-from model.losses import hinge_loss
-from model.text_tower import TextTensors
-from model.training.batches import PairBatch
-from model.training.matcher import Encoded
+from model.baselines.single_vector import MARGIN, cosine
+from model.mcsan.losses import hinge_loss
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch
+from model.training.loop.matcher import Encoded
 
 LATENT = 0.6
 """Weight of the latent similarity; the concepts have the rest."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from model.layers import masked_max
+from model.mcsan.layers import masked_max
 
 
 class RecurrentStates(nn.Module):

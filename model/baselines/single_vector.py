@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as fn
 
-from model.losses import hinge_loss
-from model.training.batches import PairBatch
-from model.training.matcher import Encoded, Matcher
+from model.mcsan.losses import hinge_loss
+from model.training.data.batches import PairBatch
+from model.training.loop.matcher import Encoded, Matcher
 
 MARGIN = 0.2
 """Of every baseline's ranking loss."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from model.baselines.sequence import RecurrentStates
-from model.baselines.vector import VectorMatcher
-from model.layers import masked_mean
-from model.text_tower import TextTensors
-from model.training.matcher import Encoded
+from model.baselines.single_vector import VectorMatcher
+from model.mcsan.layers import masked_mean
+from model.mcsan.text_tower import TextTensors
+from model.training.loop.matcher import Encoded
 
 DIM = 1024
 

@@ -16,14 +16,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from model.baselines.bag_of_words import BagOfWords, BagTensors
 from model.baselines.sequence import RecurrentStates
-from model.baselines.vector import DROPOUT, MARGIN, VectorMatcher
-from model.baselines.words import BagOfWords, BagTensors
-from model.layers import masked_mean
-from model.text_features import TextFeatures
-from model.text_tower import TextTensors
-from model.training.batches import PairBatch
-from model.training.matcher import Encoded
+from model.baselines.single_vector import DROPOUT, MARGIN, VectorMatcher
+from model.mcsan.layers import masked_mean
+from model.mcsan.text_features import TextFeatures
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch
+from model.training.loop.matcher import Encoded
 
 HIDDEN, DIM = 1024, 2048
 

@@ -11,7 +11,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from model.evaluation import svg
+from model.evaluation import svg_charts as svg
 from model.evaluation.assessment import PER_CAPTION, PER_DISTINCT_CAPTION, Assessment
 from model.evaluation.examples import RULE, Example
 from model.evaluation.metrics import Retrieval

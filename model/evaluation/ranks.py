@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
 from model.evaluation.relevance import Index, Relevance
 from model.evaluation.scores import Scores, ScoreSource, block_bounds
+from quartet.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from quartet.errors import InputError
 
 Index = npt.NDArray[np.int64]
 

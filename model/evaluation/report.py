@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from model.evaluation.assessment import Assessment
+from model.evaluation.html_report import page
 from model.evaluation.metrics import chance
-from model.evaluation.page import page
 from model.evaluation.scores import FUSED
 from model.evaluation.tables import PROTOCOLS, RULES, level_table, sections
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
 from model.levels import LevelSpec, Vectors, resolve_weights
+from quartet.errors import InputError
 
 Scores = npt.NDArray[np.float32]
 """(texts, videos): higher is more alike. A row of -inf: the text has nothing to be scored by."""

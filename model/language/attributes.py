@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.clauses import CaptionTree, Clause
-from model.parse import ROLES, Node
-from model.syntax import Word
+from model.language.clauses import CaptionTree, Clause
+from model.language.dependency_tree import Word
+from model.language.parsed_caption import ROLES, Node
 
 Triplet = tuple[str, str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from model.syntax import NOUN_TAGS, Word
+from model.language.dependency_tree import NOUN_TAGS, Word
 
 SUBJECTS = ("nsubj", "nsubj:pass", "nsubj:outer")
 RELATIVE_PRONOUNS = ("that", "who", "which", "whom")
@@ -37,7 +37,7 @@ class Clause:
 
 
 class CaptionTree:
-    """The nouns and clauses of a repaired dependency tree (`model/syntax.py`)."""
+    """The nouns and clauses of a repaired dependency tree (`model/language/dependency_tree.py`)."""
 
     def __init__(self, words: list[Word]) -> None:
         self.words = words

@@ -7,7 +7,7 @@ Universal Dependencies, so that trees are turned here.
 
 from __future__ import annotations
 
-from model.syntax import NOUN_TAGS, Word
+from model.language.dependency_tree import NOUN_TAGS, Word
 
 CLEAR_ONLY = frozenset(("pobj", "dobj", "nsubjpass", "prep", "auxpass", "agent"))
 RENAMED = {

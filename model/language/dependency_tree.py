@@ -5,7 +5,7 @@
 
 - verbs that were tagged as adjectives or nouns ("a man is singing", "a man cooking food", "a star spins");
 - prepositions of several words ("in front of"), whose inner noun is not a noun of the caption;
-- lemmas of words that the lemmatizer never saw (`model/lemmas.py`).
+- lemmas of words that the lemmatizer never saw (`model/language/lemma_rules.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from model.lemmas import lemma
+from model.language.lemma_rules import lemma
 
 NOUN_TAGS = ("NOUN", "PROPN")
 

@@ -1,4 +1,4 @@
-"""A spaCy component: lemmas from a lexicon where it has the word, else by the rules of `model/lemmas.py`.
+"""A spaCy component: lemmas from a lexicon where it has the word, else by the rules of `model/language/lemma_rules.py`.
 
 A treebank settles most lemmas by its own annotation ("me" is "I", "an" is "a", "Greater" in a name is "Great"), and
 English spelling settles the rest. Both are looked up by the fine-grained tag (Penn Treebank): the tag says whether
@@ -20,7 +20,7 @@ from spacy.training import Example
 from spacy.util import ensure_path
 from spacy.vocab import Vocab
 
-from model.lemmas import lemma
+from model.language.lemma_rules import lemma
 
 Lexicon = dict[str, dict[str, str]]
 """Penn tag -> lower-case form -> lemma."""

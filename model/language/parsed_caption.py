@@ -1,6 +1,6 @@
 """What the model reads off a caption: its words, who does what, and the attributes of three levels.
 
-`ParsedCaption` is the contract between the parser (spaCy, `model/parser.py`), the text towers (which
+`ParsedCaption` is the contract between the parser (spaCy, `model/language/spacy_parser.py`), the text towers (which
 walk the graph of nodes and edges) and the explanations (which show the attributes).
 """
 

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from model.bert import BertOnCpu
 from model.cuda_graphs import Graphed, Recorded
-from model.errors import ModelError
+from model.language.bert import BertOnCpu
+from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
-from model.parse import ParsedCaption
+from quartet.errors import ModelError
 
 _IN_MEMORY = 1024
 """Captions whose states are in memory at the same time."""

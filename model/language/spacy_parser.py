@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.attributes import graph, triplets
-from model.clauses import CaptionTree
-from model.clear_labels import to_universal
-from model.errors import InputError, ModelError
-from model.parse import ParsedCaption, readable
-from model.syntax import Word, repair
+from model.language.attributes import graph, triplets
+from model.language.clauses import CaptionTree
+from model.language.dependency_labels import to_universal
+from model.language.dependency_tree import Word, repair
+from model.language.parsed_caption import ParsedCaption, readable
+from quartet.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -36,7 +36,7 @@ class SpacyParser:
         from thinc.api import NumpyOps
         from threadpoolctl import ThreadpoolController
 
-        import model.lemmatizer  # noqa: F401  makes the bundled pipeline's lemmatizer known to spaCy
+        import model.language.lexicon_lemmatizer  # noqa: F401  makes the bundled pipeline's lemmatizer known to spaCy
 
         try:
             self._nlp = spacy.load(pipeline)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.errors import InputError
-from model.parse import ParsedCaption
+from model.language.parsed_caption import ParsedCaption
+from quartet.errors import InputError
 
 NEW_WORD_SPREAD = 0.1
 """Standard deviation of the first numbers of a word that the file does not have; GloVe's own have about 0.4."""

@@ -19,13 +19,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.backbones import Backbone, BackboneConfig
-from model.clip_model import TwoTower, TwoTowerConfig
-from model.config import ModelConfig, from_json
-from model.errors import InputError, ModelError
-from model.frame_networks import FrameNetwork, network_config, recorded_two_tower
-from model.mcsan import MCSAN
-from model.prepared import MODELS_FOLDER
+from model.mcsan.config import ModelConfig, from_json
+from model.mcsan.network import MCSAN
+from model.two_tower.prepared_models import MODELS_FOLDER
+from model.two_tower.towers import TwoTower, TwoTowerConfig
+from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.frame_networks import FrameNetwork, network_config, recorded_two_tower
+from quartet.errors import InputError, ModelError
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "words.json"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.language.parsed_caption import Attributes
 from model.levels import FloatArray, Vectors
-from model.parse import Attributes
 
 
 @dataclass(frozen=True)

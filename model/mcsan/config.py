@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from model.backbones import BackboneConfig
-from model.errors import InputError
+from model.vision.backbones import BackboneConfig
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class LossConfig:
 class TrainConfig:
     """Optimisation. `schedule` "cosine" warms up over the first 5% of the steps and decays to 0.
 
-    fit_dropout  choose the model's input dropout from the training data (model/training/input_dropout.py)
-    fit_weights  fit the weights of the levels to the validation data (model/training/level_weights.py)
+    fit_dropout  choose the model's input dropout from the training data (model/training/loop/input_dropout.py)
+    fit_weights  fit the weights of the levels to the validation data (model/training/loop/level_weights.py)
     """
 
     batch_size: int = 64

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import torch
 
-from model.checkpoint import load_checkpoint
-from model.concepts import ConceptHead, ConceptReader
 from model.cuda_graphs import Graphed
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
-from model.errors import ModelError
-from model.frame_networks import recorded_sentences
-from model.layers import unit
+from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption, readable
+from model.language.sentence_encoder import TextStates, TokenBatch
 from model.levels import LEVEL_NAMES, Vectors
-from model.parse import Attributes, CaptionParser, ParsedCaption, readable
-from model.prepared import MODELS_FOLDER
-from model.sentence import TextStates, TokenBatch
-from model.text_features import TextFeatures, TextFeaturizer, collate
-from model.text_tower import graphed
-from model.training.dataset import pad_features
+from model.mcsan.checkpoint import load_checkpoint
+from model.mcsan.concept_heads import ConceptHead, ConceptReader
+from model.mcsan.layers import unit
+from model.mcsan.text_features import TextFeatures, TextFeaturizer, collate
+from model.mcsan.text_tower import graphed
+from model.training.data.dataset import pad_features
+from model.two_tower.prepared_models import MODELS_FOLDER
+from model.vision.frame_networks import recorded_sentences
+from quartet.errors import ModelError
 
 CONCEPT_THRESHOLD = 0.3
 """A clip shows a concept of the query if the attribute head gives it at least this output.
@@ -46,7 +46,7 @@ class McsanEncoder:
         models: Path = MODELS_FOLDER,
         cuda_graphs: bool = False,
     ) -> None:
-        from model.parser import recorded_parser
+        from model.language.spacy_parser import recorded_parser
 
         checkpoint = load_checkpoint(folder, models)
         if checkpoint.backbone is None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from model.config import LossConfig
+from model.mcsan.config import LossConfig
 
 
 def hinge_loss(scores: Tensor, negatives: Tensor, margin: float, hardest: bool) -> Tensor:

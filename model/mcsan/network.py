@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from model.config import ModelConfig
-from model.holographic import HolographicHead
 from model.levels import LEVEL_NAMES, LevelSpec
-from model.text_tower import TextTensors, TextTower
-from model.video_tower import VideoTower
+from model.mcsan.config import ModelConfig
+from model.mcsan.holographic_head import HolographicHead
+from model.mcsan.text_tower import TextTensors, TextTower
+from model.mcsan.video_tower import VideoTower
 
 CONCEPT_LEVELS = ("entity", "action", "relation")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from model.backbones import BackboneConfig
-from model.config import LossConfig, ModelConfig, Preset, TrainConfig
-from model.errors import InputError
+from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
+from model.vision.backbones import BackboneConfig
+from quartet.errors import InputError
 
 PAPER = Preset()
 """The paper to the letter, where its letters can be meant (docs/model.md lists every reading)."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model.parse import CaptionParser, ParsedCaption
-from model.sentence import EncodedText, Sentences, encoded
-from model.text_tower import TextTensors
+from model.language.parsed_caption import CaptionParser, ParsedCaption
+from model.language.sentence_encoder import EncodedText, Sentences, encoded
+from model.mcsan.text_tower import TextTensors
 
 
 @dataclass(frozen=True)

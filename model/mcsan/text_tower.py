@@ -9,12 +9,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from model.config import ModelConfig
 from model.cuda_graphs import Graphed, Recorded
-from model.layers import RelationEncoder, at_real, masked_mean
+from model.language.parsed_caption import ROLES
+from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
-from model.parse import ROLES
-from model.words import WordEmbedding
+from model.mcsan.config import ModelConfig
+from model.mcsan.layers import RelationEncoder, at_real, masked_mean
 
 
 @dataclass

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from model.config import ModelConfig
-from model.layers import RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
 from model.levels import LEVEL_NAMES
+from model.mcsan.config import ModelConfig
+from model.mcsan.layers import RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
 
 ACTION_KERNELS = (2, 3, 5)
 

@@ -6,8 +6,16 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from model.errors import InputError, ModelError
-from model.prepared import KNOWN, Record, find_prepared, hash_files, prepared_folder, read_record, write_record
+from model.two_tower.prepared_models import (
+    KNOWN,
+    Record,
+    find_prepared,
+    hash_files,
+    prepared_folder,
+    read_record,
+    write_record,
+)
+from quartet.errors import InputError, ModelError
 
 _SMALL = (".json", ".txt", ".model")
 """Suffixes of configurations, vocabularies and tokenizers."""
@@ -90,7 +98,7 @@ def _fetch(
 
 def _checked(partial: Path, name: str, repository: str, commit: str) -> Record:
     """Load the model once, and write its record. Raises ModelError if it cannot be used."""
-    from model.clip_model import TwoTower
+    from model.two_tower.towers import TwoTower
 
     shutil.rmtree(partial / ".cache", ignore_errors=True)
     TwoTower(partial)

@@ -21,14 +21,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from model.clip_bank import ACTIONS, THINGS, BestFrames, stands_out
-from model.clip_model import TwoTower
-from model.clip_phrases import Prompts, participle, phrases, with_article
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
-from model.holographic import HolographicHead
+from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
-from model.parse import Attributes, CaptionParser, ParsedCaption
+from model.mcsan.holographic_head import HolographicHead
+from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
+from model.two_tower.phrases import Prompts, participle, phrases, with_article
+from model.two_tower.towers import TwoTower
 
 FRAMES = 12
 """Frames of a clip, as in CLIP4Clip (Luo et al. 2021)."""
@@ -68,7 +68,7 @@ class ClipEncoder:
         prompts: Prompts | None = None,
         cuda_graphs: bool = False,
     ) -> None:
-        from model.parser import SpacyParser
+        from model.language.spacy_parser import SpacyParser
 
         self.device = device
         self.tower = TwoTower(folder, device)

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.lemmas import VOWELS
-from model.parse import ParsedCaption
+from model.language.lemma_rules import VOWELS
+from model.language.parsed_caption import ParsedCaption
 
 
 @dataclass(frozen=True)

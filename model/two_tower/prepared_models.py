@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model.errors import ModelError
+from quartet.errors import ModelError
 
 MODELS_FOLDER = Path("~/.cache/quartet/models")
 """Where models are kept unless the settings name another folder."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from model.clip_model import TEXTS, TwoTower
-from model.sentence import TextStates, TokenBatch, by_length, text_states
+from model.language.sentence_encoder import TextStates, TokenBatch, by_length, text_states
+from model.two_tower.towers import TEXTS, TwoTower
 
 PREFIX = "two-tower "
 """How the names of these encoders begin, in checkpoints and caches."""

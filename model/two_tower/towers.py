@@ -21,8 +21,8 @@ from torch.nn import functional as fn
 from model.cuda_graphs import Graphed, Recorded
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
-from model.errors import ModelError
-from model.prepared import hash_files, two_tower_folder
+from model.two_tower.prepared_models import hash_files, two_tower_folder
+from quartet.errors import ModelError
 
 TEXTS = 64
 """Texts in one pass of the text tower."""

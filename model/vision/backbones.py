@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional as transform
 
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
-from model.errors import InputError, ModelError
+from quartet.errors import InputError, ModelError
 
 _HEADS = ("fc", "classifier", "heads", "head")
 _MAX_FEATURES = 8192  # wider means that the head held the pooling: these are not frame features

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.backbones import Backbone, BackboneConfig
-from model.clip_model import TwoTower, TwoTowerConfig
-from model.clip_sentences import PREFIX, TwoTowerSentences
-from model.config import from_json
-from model.errors import InputError, ModelError
-from model.prepared import MODELS_FOLDER, find_prepared, two_tower_folder
-from model.sentence import SentenceEncoder
+from model.language.sentence_encoder import SentenceEncoder
+from model.mcsan.config import from_json
+from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared, two_tower_folder
+from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
+from model.two_tower.towers import TwoTower, TwoTowerConfig
+from model.vision.backbones import Backbone, BackboneConfig
+from quartet.errors import InputError, ModelError
 
 FrameNetwork = Backbone | TwoTower
 FrameNetworkConfig = BackboneConfig | TwoTowerConfig

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.jobs import State
+from service.jobs.job_queue import State
 
 
 class JobRequest(BaseModel):

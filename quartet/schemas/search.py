@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from indexer.filters import ClipFilter
+from indexer.search.filters import ClipFilter
 from model.levels import LEVEL_NAMES
-from service.wanted import Wanted
+from service.search.requests import Wanted
 
 MAX_QUERY = 1000
 MAX_QUERIES = 64

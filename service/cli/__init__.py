@@ -12,27 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from model.errors import QuartetError
-from service.cli import (
-    captions,
-    compare,
-    demo,
-    demo_dataset,
-    doctor,
-    evaluate,
-    export,
-    features,
-    index,
-    manage,
-    prepare,
-    search,
-    serve,
-    status,
-    train,
-    tune,
-    watch,
-)
-from service.cli.helping import ReadableCommand, ReadableGroup
+from quartet.errors import QuartetError
+from service.cli import demo, doctor, search, serve
+from service.cli.help_format import ReadableCommand, ReadableGroup
+from service.cli.library import captions, export, index, manage, status, tune, watch
+from service.cli.training import compare, demo_dataset, evaluate, features, prepare, train
 
 _PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.captions import run_add
-from service.cli.common import console, settings_of
-from service.cli.index import run_index
+from service.cli.library.captions import run_add
+from service.cli.library.index import run_index
+from service.cli.options import console, settings_of
 from service.cli.serve import HostOption, PortOption, run_server
 from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
-    from service.engine import Engine
+    from service.search.engine import Engine
 
 SEED = 2026
 CLIPS = 240
@@ -73,7 +73,7 @@ def demo(
     run_index(settings, [folder / "videos"])
     run_add(settings, folder / CAPTIONS_FILE)
     if (clips, seed) == (CLIPS, SEED):
-        from service.engine import Engine
+        from service.search.engine import Engine
 
         engine = Engine.open(settings)
         try:
@@ -99,8 +99,8 @@ def _render(folder: Path, clips: int, seed: int) -> None:
 def _ask(engine: Engine, folder: Path) -> bool:
     """Ask every question and describe one clip; prints the answers and returns whether all were right."""
     from demo.video import CAPTIONS_FILE
-    from model.training.dataset import read_jsonl
-    from service.wanted import Wanted
+    from model.training.data.dataset import read_jsonl
+    from service.search.requests import Wanted
 
     out = console()
     verdicts = []

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.common import console, settings_of
+from service.cli.options import console, settings_of
 
 
 def doctor() -> None:
@@ -65,7 +65,7 @@ def _index() -> str:
 
 
 def _decoding() -> str:
-    from indexer.decode import sample_frames
+    from indexer.media.clip_reader import sample_frames
 
     with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
         path = Path(folder) / "doctor.mp4"
@@ -99,7 +99,7 @@ def _bundled_model() -> str:
 
 
 def _prepared_models() -> str:
-    from model.prepared import DEFAULT_MODEL, find_prepared, hash_files, prepared_names
+    from model.two_tower.prepared_models import DEFAULT_MODEL, find_prepared, hash_files, prepared_names
 
     models = settings_of().models
     names = prepared_names(models)

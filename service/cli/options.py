@@ -94,7 +94,7 @@ def settings_of(**given: Any) -> Settings:
     """The settings: options that were given, else the environment, else the defaults. Raises InputError."""
     from pydantic import ValidationError
 
-    from model.errors import InputError
+    from quartet.errors import InputError
     from service.settings import Settings
 
     try:
@@ -114,7 +114,7 @@ def library_of(settings: Settings) -> Path:
 
 def existing_library(settings: Settings) -> Path:
     """The library of `settings`, which is there: told before a model is loaded for it. Raises LibraryError."""
-    from indexer.library import require_library
+    from indexer.store.library import require_library
 
     folder = library_of(settings)
     require_library(folder)

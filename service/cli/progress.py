@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from service.cli.common import console
+from service.cli.options import console
 
 if TYPE_CHECKING:
-    from indexer.build import IndexReport
-    from indexer.progress import Progress
+    from indexer.ingest.index_run import IndexReport
+    from indexer.ingest.progress import Progress
 
 Show = Callable[["Progress"], None]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from service.cli.common import (
+from service.cli.options import (
     CountOption,
     DeviceOption,
     JsonOption,
@@ -23,8 +23,8 @@ from service.cli.common import (
 from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
-    from service.engine import Engine
-    from service.schemas.search import ClipAnswer
+    from quartet.schemas.search import ClipAnswer
+    from service.search.engine import Engine
 
 ServerOption = Annotated[
     str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
@@ -60,7 +60,7 @@ def search(
 
     [dim]quartet search "two people dance" --server http://localhost:8000[/]
     """
-    from service.schemas.search import checked_query
+    from quartet.schemas.search import checked_query
 
     try:
         text = checked_query(query)
@@ -94,8 +94,8 @@ def describe(
 
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
-    from model.errors import InputError
-    from service.wanted import Wanted
+    from quartet.errors import InputError
+    from service.search.requests import Wanted
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
@@ -121,8 +121,8 @@ def _search_here(
     model: str | None,
     device: str | None,
 ) -> ClipAnswer:
-    from indexer.filters import ClipFilter
-    from service.wanted import Wanted
+    from indexer.search.filters import ClipFilter
+    from service.search.requests import Wanted
 
     wanted = Wanted(k, weights=weights, filter=ClipFilter(tags=frozenset(tags)) if tags else None)
     engine = _open(library, model, device)
@@ -133,8 +133,8 @@ def _search_here(
 
 
 def _search_there(text: str, k: int, weights: dict[str, float], tags: tuple[str, ...], server: str) -> ClipAnswer:
-    from service.client import Client
-    from service.schemas.search import Filter
+    from quartet.client import Client
+    from quartet.schemas.search import Filter
 
     wanted = Filter(tags=list(tags)) if tags else None
     with Client(server, settings_of().key()) as client:
@@ -146,6 +146,6 @@ def _open(library: Path | None, model: str | None, device: str | None) -> Engine
     library_of(settings)
     # Not to the standard output, which may be read as JSON.
     with Console(stderr=True).status("Loading the model"):
-        from service.engine import Engine
+        from service.search.engine import Engine
 
         return Engine.open(settings)

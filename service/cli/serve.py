@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.common import DeviceOption, LibraryOption, ModelOption, RootOption, library_of, roots_of, settings_of
+from service.cli.options import DeviceOption, LibraryOption, ModelOption, RootOption, library_of, roots_of, settings_of
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -63,12 +63,12 @@ def run_server(settings: Settings) -> None:
 
     Raises InputError, LibraryError, ModelError or FingerprintError before it listens.
     """
-    from service.app import create_app
-    from service.engine import Engine
-    from service.logs import configure
-    from service.models import serving_encoder
-    from service.server import checked, make_server, require_free
-    from service.settled import settled
+    from service.encoders.garbage_collection import settled
+    from service.encoders.model_choice import serving_encoder
+    from service.http.app import create_app
+    from service.http.server import checked, make_server, require_free
+    from service.observe.logs import configure
+    from service.search.engine import Engine
 
     settings = checked(settings)
     require_free(settings)

@@ -21,13 +21,13 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from model.concepts import ConceptReader
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
-from model.errors import ModelError, QuartetError
+from model.language.parsed_caption import Attributes
 from model.levels import Vectors
-from model.parse import Attributes
-from service.encoding import as_queries
-from service.settled import settled
+from model.mcsan.concept_heads import ConceptReader
+from quartet.errors import ModelError, QuartetError
+from service.encoders.garbage_collection import settled
+from service.encoders.shared_encoder import as_queries
 
 LOG = logging.getLogger(__name__)
 

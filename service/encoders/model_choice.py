@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from model.encoder import Encoder
-from model.errors import InputError, ModelError
-from model.prepared import DEFAULT_MODEL, prepared_names
-from service.encoder_processes import EncoderProcesses
+from model.two_tower.prepared_models import DEFAULT_MODEL, prepared_names
+from quartet.errors import InputError, ModelError
+from service.encoders.encoder_processes import EncoderProcesses
 from service.settings import Settings
 
 
@@ -51,7 +51,7 @@ def chosen_model(settings: Settings) -> str:
     if settings.model:
         return settings.model
 
-    from indexer.library import built_by, exists
+    from indexer.store.library import built_by, exists
     from model.registry import name_of_builder
 
     if settings.library is None or not exists(settings.library):

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
+from model.language.parsed_caption import Attributes
 from model.levels import Vectors
-from model.parse import Attributes
 
 
 class SharedEncoder:

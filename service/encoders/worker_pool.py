@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from model.errors import BusyError, ModelError
+from quartet.errors import BusyError, ModelError
 
 LOG = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ Handler = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class Observer(Protocol):
-    """What is told of the work: see `service.metrics`."""
+    """What is told of the work: see `service.observe.metrics`."""
 
     def batch_done(self, kind: str, size: int) -> None: ...
     def worker_restarted(self) -> None: ...

@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from quartet.schemas.jobs import JobRequest
+from quartet.schemas.search import CaptionSearch
 from service.problems import Problem
-from service.schemas.jobs import JobRequest
-from service.schemas.search import CaptionSearch
 
 _REFERENCE = "#/components/schemas/{model}"
 

@@ -11,16 +11,17 @@ from fastapi import FastAPI
 
 from model.encoder import Encoder
 from service import problems
-from service.access import Access
-from service.api import browse, clips, jobs, search, session, status
-from service.described import DescribedAPI
-from service.engine import Engine
-from service.jobs import Jobs
-from service.kept import KeptUploads
-from service.middleware import LimitedBody, Watched
-from service.models import serving_encoder
-from service.pages import router as pages
-from service.pages import static_files
+from service.encoders.model_choice import serving_encoder
+from service.http.access import Access
+from service.http.api_description import DescribedAPI
+from service.http.middleware import LimitedBody, Watched
+from service.http.routes import clips, jobs, search, session, status
+from service.http.routes import library as browse
+from service.http.stored_uploads import KeptUploads
+from service.http.web_pages import router as pages
+from service.http.web_pages import static_files
+from service.jobs.job_queue import Jobs
+from service.search.engine import Engine
 from service.settings import Settings
 
 _DESCRIPTION = """Find video clips from a sentence and sentences from a video clip, matched at four semantic

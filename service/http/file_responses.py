@@ -9,8 +9,8 @@ from fastapi import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from indexer.library import Library
-from model.errors import NotFoundError
+from indexer.store.library import Library
+from quartet.errors import NotFoundError
 from service.problems import BAD_RANGE, problem_response
 
 VIDEO_TYPES = {

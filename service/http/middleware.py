@@ -12,11 +12,11 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.logs import REQUEST_ID
+from service.observe.logs import REQUEST_ID
 from service.problems import TOO_LARGE, TOO_SLOW, ProblemError, problem_response
 from service.settings import Settings
 
-LOG = logging.getLogger("service.access")
+LOG = logging.getLogger("service.http.access")
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

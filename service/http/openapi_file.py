@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1, as a file: `python -m service.openapi docs/openapi.json`."""
+"""The API's description, OpenAPI 3.1, as a file: `python -m service.http.openapi_file docs/openapi.json`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from service.app import create_app
+from service.http.app import create_app
 from service.settings import Settings
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from model.errors import InputError
-from service.access import LOOPBACK
+from quartet.errors import InputError
+from service.http.access import LOOPBACK
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -91,7 +91,7 @@ class _ImpatientProtocol(HttpToolsProtocol):
     """Closes a connection on which the head of a request does not arrive within `patience` seconds.
 
     uvicorn waits for it for ever, so a few hundred clients that send a byte now and then would hold all sockets.
-    The body is watched by `service.middleware.LimitedBody`.
+    The body is watched by `service.http.middleware.LimitedBody`.
     """
 
     patience: float

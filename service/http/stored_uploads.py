@@ -14,10 +14,10 @@ from pathlib import Path
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
-from model.errors import InputError
-from service.quota import Quota
+from quartet.errors import InputError
+from service.http.upload_quota import Quota
+from service.http.uploads import invalid, write
 from service.settings import Settings
-from service.uploads import invalid, write
 
 MAX_FILES = 100
 """Files of one upload."""

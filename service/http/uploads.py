@@ -1,6 +1,6 @@
 """Multipart uploads that are searched with: in a temporary file while they are used.
 
-Those that stay are in `service.kept`. How large and how slow they may be is limited by `service.middleware`.
+Those that stay are in `http.stored_uploads`. How large and how slow they may be is limited by `http.middleware`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from service.schemas.search import CaptionUpload
+from quartet.schemas.search import CaptionUpload
 
 _FIELDS = 8
 

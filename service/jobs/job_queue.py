@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from model.errors import BusyError, InputError, NotFoundError
+from quartet.errors import BusyError, InputError, NotFoundError
 from service.problems import CONFLICT, ProblemError
 from service.settings import Settings
 

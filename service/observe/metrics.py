@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from model.errors import QuartetError
+from quartet.errors import QuartetError
 
 if TYPE_CHECKING:
-    from service.engine import Engine
-    from service.schemas.search import Took
+    from quartet.schemas.search import Took
+    from service.search.engine import Engine
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -33,7 +33,7 @@ export function parse(search) {
   return state;
 }
 
-// As the service writes tags (indexer/filters.py).
+// As the service writes tags (indexer/search/filters.py).
 function tagsOf(text) {
   const tags = text.split(",").map((tag) => tag.trim().replace(/\s+/g, " ").toLowerCase());
   return [...new Set(tags)].filter((tag) => /[\p{L}\p{N}]/u.test(tag));

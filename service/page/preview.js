@@ -3,7 +3,7 @@
 
 import { el, play, seconds, still } from "./dom.js";
 
-// Frames in a contact strip (indexer/thumbnails.py).
+// Frames in a contact strip (indexer/media/thumbnails.py).
 const LEAVES = 8;
 // Who only passes over a card on the way elsewhere has not asked to see it.
 const DWELL = 80;

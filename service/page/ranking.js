@@ -5,7 +5,7 @@ import { count, el } from "./dom.js";
 import { reranked } from "./fusion.js";
 import { busy, button, problem, say, show, waiting } from "./states.js";
 
-// The service counts no further, and gives no more at a time (service/schemas/search.py).
+// The service counts no further, and gives no more at a time (quartet/schemas/search.py).
 const DEEPEST = 1000;
 const MOST = 100;
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.catalog import Caption, Clip
-from indexer.search import Hit
-from indexer.served import Served
+from indexer.catalog.reader import Caption, Clip
+from indexer.search.top_k import Hit
+from indexer.store.served_generation import Served
 from model.encoder import EncoderSpec
-from model.parse import Attributes
-from service.ranked import Ranked
-from service.schemas import search as schemas
-from service.wanted import Wanted
+from model.language.parsed_caption import Attributes
+from quartet.schemas import search as schemas
+from service.search.batch_ranking import Ranked
+from service.search.requests import Wanted
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from indexer.library import Library
-from model.errors import NotFoundError, QuartetError
+from indexer.store.library import Library
+from model.language.parsed_caption import Attributes
 from model.levels import Vectors
-from model.parse import Attributes
-from service.answers import Batch, Stopwatch, attributes_json, caption_hits, clip_hits
-from service.encoder_processes import EncoderProcesses
-from service.encoding import SharedEncoder
-from service.live import LiveGeneration
-from service.ranked import Asked, Ranked, as_cosines, contains, rank_all, vectors_of
-from service.recent import Recent
-from service.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
-from service.wanted import OfClip, OfFrames, Sentences
+from quartet.errors import NotFoundError, QuartetError
+from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
+from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.shared_encoder import SharedEncoder
+from service.search.answer_json import Batch, Stopwatch, attributes_json, caption_hits, clip_hits
+from service.search.batch_ranking import Asked, Ranked, as_cosines, contains, rank_all, vectors_of
+from service.search.live_generation import LiveGeneration
+from service.search.requests import OfClip, OfFrames, Sentences
+from service.search.result_cache import Recent
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from indexer.library import Library
-from indexer.search import Hit, SearchResult, search_batch
-from indexer.served import AnyGallery
-from model.errors import QuartetError
+from indexer.search.top_k import Hit, SearchResult, search_batch
+from indexer.store.library import Library
+from indexer.store.served_generation import AnyGallery
 from model.levels import LevelSpec, Vectors, resolve_weights
-from service.wanted import Wanted
+from quartet.errors import QuartetError
+from service.search.requests import Wanted
 
 
 @dataclass(frozen=True)

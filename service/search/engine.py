@@ -11,23 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from indexer.fused import prepare
-from indexer.library import Library
-from indexer.served import Served
-from indexer.untrusted import decode_untrusted
+from indexer.media.untrusted_upload import decode_untrusted
+from indexer.search.exact.code_scan import prepare
+from indexer.store.library import Library
+from indexer.store.served_generation import Served
 from model.encoder import Encoder, EncoderSpec
-from model.errors import LibraryError, QuartetError
 from model.levels import resolve_weights
-from service.answering import Answering
-from service.batching import WorkerPool
-from service.encoder_processes import EncoderProcesses
-from service.encoding import SharedEncoder
-from service.live import LiveGeneration
-from service.metrics import Metrics
-from service.models import open_encoder
-from service.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
+from quartet.errors import LibraryError, QuartetError
+from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
+from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.model_choice import open_encoder
+from service.encoders.shared_encoder import SharedEncoder
+from service.encoders.worker_pool import WorkerPool
+from service.observe.metrics import Metrics
+from service.search.batch_answers import Answering
+from service.search.live_generation import LiveGeneration
+from service.search.requests import OfClip, OfFrames, Sentences, Wanted
 from service.settings import Settings
-from service.wanted import OfClip, OfFrames, Sentences, Wanted
 
 LOG = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Engine:
             device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
             elsewhere = None
             if settings.milvus:
-                from indexer.milvus.store import MilvusStore
+                from indexer.milvus.generations import MilvusStore
 
                 elsewhere = MilvusStore.open(settings.library, settings.milvus, settings.token())
                 on_failure.callback(elsewhere.close)

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from indexer.generation import KINDS
-from indexer.library import Library
-from indexer.search import search
-from indexer.served import AnyGallery, Served
+from indexer.search.top_k import search
+from indexer.store.generation import KINDS
+from indexer.store.library import Library
+from indexer.store.served_generation import AnyGallery, Served
 from model.encoder import EncoderSpec
-from model.errors import FingerprintError
+from quartet.errors import FingerprintError
 
 LOG = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from indexer.filters import ClipFilter
+from indexer.search.filters import ClipFilter
 from model.encoder import Frames
 
 

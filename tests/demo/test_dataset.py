@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from demo.dataset import DatasetSpec, write_dataset
-from model.backbones import Backbone, BackboneConfig
-from model.errors import InputError
-from model.training.readers import read_captions
+from model.training.data.caption_readers import read_captions
+from model.vision.backbones import Backbone, BackboneConfig
+from quartet.errors import InputError
 
 SMALL = DatasetSpec({"train": 3, "val": 1, "test": 2}, captions=4, frames=(2, 3), seed=5)
 

@@ -12,7 +12,7 @@ from demo.frames import FrameStream, label_frame
 from demo.pretrain import Phase, pretrain_backbone
 from demo.video import CAPTIONS_FILE, FPS, write_videos
 from demo.world import COLOURS, KINDS, Actor, ClipSpec, sample_split
-from model.backbones import Backbone, BackboneConfig
+from model.vision.backbones import Backbone, BackboneConfig
 
 
 def test_clips_and_captions_on_disk(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from indexer.decode import read_clips
-from indexer.spans import WHOLE, Segmentation
-from indexer.thumbnails import strip, thumbnail
-from indexer.workers import DecodedClip, DecodePool
-from model.fake import FakeEncoder
+from indexer.media.clip_reader import read_clips
+from indexer.media.decode_pool import DecodedClip, DecodePool
+from indexer.media.segmentation import WHOLE, Segmentation
+from indexer.media.thumbnails import strip, thumbnail
+from model.fake_encoder import FakeEncoder
 from tests.indexer.engines import FILES, Engine, MilvusLite
 
 Colour = tuple[int, int, int]
@@ -93,7 +93,7 @@ class PoolWithoutProcesses(DecodePool):
 @pytest.fixture
 def decoding_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spares the start of a process where decoding is not what is tested."""
-    monkeypatch.setattr("indexer.pipeline.DecodePool", PoolWithoutProcesses)
+    monkeypatch.setattr("indexer.ingest.local_pipeline.DecodePool", PoolWithoutProcesses)
 
 
 @pytest.fixture

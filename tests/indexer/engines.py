@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.gallery import Change, Gallery, open_gallery, write_gallery
 from indexer.milvus.address import Address, connect
-from indexer.milvus.copying import copy_gallery, drop
 from indexer.milvus.gallery import MilvusGallery
-from indexer.served import AnyGallery
-from indexer.train_lists import ListSettings
+from indexer.milvus.gallery_upload import copy_gallery, drop
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.store.served_generation import AnyGallery
 from model.levels import LevelSpec, Vectors
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.backbones import Backbone, BackboneConfig
-from model.checkpoint import Checkpoint, save_checkpoint
-from model.config import ModelConfig
-from model.mcsan import MCSAN
+from model.mcsan.checkpoint import Checkpoint, save_checkpoint
+from model.mcsan.config import ModelConfig
+from model.mcsan.network import MCSAN
+from model.vision.backbones import Backbone, BackboneConfig
 
 VOCABULARIES = {"entity": ["dog", "cat"], "action": ["chase"], "relation": ["dog chase cat"]}
 
@@ -16,8 +16,8 @@ VOCABULARIES = {"entity": ["dog", "cat"], "action": ["chase"], "relation": ["dog
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """The folder of an untrained checkpoint that sees videos, for the parser and sentence encoder installed here."""
-    from model.parser import SpacyParser
-    from model.sentence import SentenceEncoder
+    from model.language.sentence_encoder import SentenceEncoder
+    from model.language.spacy_parser import SpacyParser
 
     torch.manual_seed(0)
     backbone = Backbone(BackboneConfig("mobilenet_v3_small", (64, 64), "stretch")).eval()

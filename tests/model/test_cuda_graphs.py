@@ -14,17 +14,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import cuda_graphs, layers
-from model.clip_model import TwoTower
-from model.clip_sentences import TwoTowerSentences
+from model import cuda_graphs
 from model.cuda_graphs import Function, Graphed, Recorded, Recorder, padded_size
-from model.layers import unit
+from model.language.parsed_caption import ParsedCaption
+from model.language.sentence_encoder import SentenceEncoder, encoded
 from model.levels import LEVEL_NAMES
-from model.parse import ParsedCaption
-from model.sentence import SentenceEncoder, encoded
-from model.text_features import collate
-from model.text_tower import graphed
-from tests.model.test_towers import CAPTIONS, SWITCHED, TINY, model_of
+from model.mcsan import layers
+from model.mcsan.layers import unit
+from model.mcsan.text_features import collate
+from model.mcsan.text_tower import graphed
+from model.two_tower.sentence_encoder import TwoTowerSentences
+from model.two_tower.towers import TwoTower
+from tests.model.mcsan.test_towers import CAPTIONS, SWITCHED, TINY, model_of
 from tests.two_towers import write_clip, write_siglip
 
 CPU = torch.device("cpu")

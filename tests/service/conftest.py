@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.build import index_videos
-from indexer.captions import add_captions
-from indexer.manage import tag_videos
-from indexer.spans import Segmentation
-from model.fake import FakeEncoder
-from service.app import create_app
+from indexer.ingest.captions import add_captions
+from indexer.ingest.index_run import index_videos
+from indexer.media.segmentation import Segmentation
+from indexer.store.management import tag_videos
+from model.fake_encoder import FakeEncoder
+from service.http.app import create_app
 from service.settings import Settings
 
 COLOURS = {

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from model.encoder import TextBatch
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
 
 SECONDS = 10  # a bound on what would otherwise hang, never reached
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import uvicorn
 
 from model.encoder import Encoder
-from service.app import create_app
-from service.engine import Engine
-from service.server import make_server
+from service.http.app import create_app
+from service.http.server import make_server
+from service.search.engine import Engine
 from service.settings import Settings
 
 SECONDS = 30  # a bound on what would otherwise hang, never reached

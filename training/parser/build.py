@@ -22,7 +22,7 @@ from measure import treebank_scores
 from prepare import prepare
 from treebank import read_sentences
 
-from model.lemmatizer import LexiconLemmatizer
+from model.language.lexicon_lemmatizer import LexiconLemmatizer
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

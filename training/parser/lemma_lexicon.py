@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from treebank import Sentence
 
-from model.lemmatizer import Lexicon, by_rule
+from model.language.lexicon_lemmatizer import Lexicon, by_rule
 
 
 def lemma_lexicon(sentences: Iterable[Sentence], known: Callable[[str], bool]) -> Lexicon:

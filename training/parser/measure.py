@@ -18,8 +18,8 @@ import spacy
 from spacy.tokens import DocBin
 from spacy.training import Example
 
-from model.parse import ParsedCaption
-from model.parser import BUNDLED_PIPELINE, SpacyParser
+from model.language.parsed_caption import ParsedCaption
+from model.language.spacy_parser import BUNDLED_PIPELINE, SpacyParser
 
 GOLD = Path(__file__).parents[2] / "tests" / "model" / "gold_captions.jsonl"
 FIGURES = ("token_f", "tag_acc", "pos_acc", "morph_acc", "lemma_acc", "dep_uas", "dep_las", "sents_f")

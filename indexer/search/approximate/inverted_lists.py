@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.gallery import Gallery
-from indexer.question import Question
-from indexer.threads import threads
+from indexer.search.question import Question
+from indexer.search.threads import threads
+from indexer.search.vectors.gallery import Gallery
 from model.levels import FloatArray, LevelSpec
 
 

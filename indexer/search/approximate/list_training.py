@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from indexer.durable import write_index
-from indexer.gallery import Gallery
-from indexer.lists import Tuning
-from indexer.segment import Segment
+from indexer.disk.durable_files import write_index
+from indexer.search.approximate.inverted_lists import Tuning
+from indexer.search.vectors.gallery import Gallery
+from indexer.search.vectors.segment import Segment
 from model.levels import FloatArray, LevelSpec
 
 _PER_LIST = 40

@@ -1,7 +1,7 @@
-"""The scan of 8-bit rows on the CPU, in machine code and on all cores (`indexer.kernel`).
+"""The scan of 8-bit rows on the CPU, in machine code and on all cores (`indexer.search.exact.kernel`).
 
 Compiling takes some seconds of a core. A process that asks once, like a command, is done before that; one that keeps
-asking large galleries, like the service, compiles beside its first searches, which `indexer.exact` meanwhile
+asking large galleries, like the service, compiles beside its first searches, which `exact.exhaustive` meanwhile
 answers with PyTorch. Either way keeps every row that may be among the first k, so the answers are the same.
 """
 
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import code_errors, encode_queries, margins
-from indexer.found import Found
-from indexer.question import Question, fused_error, own_error
-from indexer.threads import cores, threads
+from indexer.search.question import Question, fused_error, own_error
+from indexer.search.survivors import Found
+from indexer.search.threads import cores, threads
+from indexer.search.vectors.codes import code_errors, encode_queries, margins
 
 if TYPE_CHECKING:
-    from indexer.gallery import Gallery
+    from indexer.search.vectors.gallery import Gallery
 
 _LARGE = 10_000
 """Rows from which a gallery is worth compiling for."""
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 def compiled(rows: int, wait: bool = False) -> ModuleType | None:
-    """`indexer.kernel`, once it is compiled; `rows`, those of the gallery that is searched, may set that off.
+    """`exact.kernel`, once it is compiled; `rows`, those of the gallery that is searched, may set that off.
 
     wait  compile now, if need be
     """
@@ -61,7 +61,7 @@ def prepare(gallery: object) -> None:
 
     Beside searches it takes longer, and takes Python's lock from them: a search may then last half a second.
     """
-    from indexer.gallery import Gallery
+    from indexer.search.vectors.gallery import Gallery
 
     if isinstance(gallery, Gallery) and gallery.resident.device == "cpu" and len(gallery) >= _LARGE:
         _compilation().exception()  # that it failed is told by `_report`
@@ -71,7 +71,7 @@ def prepare(gallery: object) -> None:
 def _compilation() -> Future[ModuleType]:
     # A thread of its own: no search may wait for it.
     compiler = ThreadPoolExecutor(1, thread_name_prefix="compile")
-    future = compiler.submit(importlib.import_module, "indexer.kernel")
+    future = compiler.submit(importlib.import_module, "indexer.search.exact.kernel")
     future.add_done_callback(_report)
     compiler.shutdown(wait=False)
     return future
@@ -90,7 +90,7 @@ def scan_codes(
     allowed: npt.NDArray[np.bool_] | None,
     skip: int = 0,
 ) -> list[Found]:
-    """What `indexer.exact.scan` gives, of a gallery whose rows are on the CPU, and between what the scores lie."""
+    """What `exhaustive.scan` gives, of a gallery whose rows are on the CPU, and between what the scores lie."""
     parts = [part for part in gallery.parts() if part[0] >= skip]
     coded = _Coded(kernel, gallery, question)
     rows = sum(len(segment) for _, _, segment in parts)

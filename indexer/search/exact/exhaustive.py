@@ -1,7 +1,7 @@
-"""Exhaustive search: one pass over the compact rows of all levels that a query uses (`indexer.resident`).
+"""Exhaustive search: one pass over the compact rows of all levels that a query uses (`vectors.compact_rows`).
 
 Scores of compact rows are off by a bounded amount, so every item that may be among the first k is kept for a
-second look in float32; all others provably are not. Here in PyTorch, on any device; on the CPU `indexer.fused` takes
+second look in float32; all others provably are not. Here in PyTorch, on any device; on the CPU `exact.code_scan` takes
 over once it is compiled.
 """
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.found import Found
-from indexer.fused import compiled, scan_codes
-from indexer.gallery import Gallery
-from indexer.question import Question, fused_error
-from indexer.resident import MappedCodes, Resident
+from indexer.search.exact.code_scan import compiled, scan_codes
+from indexer.search.question import Question, fused_error
+from indexer.search.survivors import Found
+from indexer.search.vectors.compact_rows import MappedCodes, Resident
+from indexer.search.vectors.gallery import Gallery
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from indexer.kernel_products import GROUP, multiply
+from indexer.search.exact.kernel_products import GROUP, multiply
 from model.levels import LEVEL_NAMES
 
 __all__ = ["BLOCK", "GROUP", "LEVELS", "scan_rows"]
@@ -208,8 +208,8 @@ def scan_rows(
     queries, dims      per level the address of int16 (B, d_l), B = 1 or filled up to a multiple of GROUP; d_l
     factors, weights   float32 (L, B): what an integer product and a row's scale are multiplied by; w_l
     biases, sigmoid    float32 (L,), bool (L,): b_l and whether the activation is the sigmoid
-    losses             float32 (2, L): the `ratio` and the `residual` of the rows (`indexer.codes.Bounds`)
-    margins            float32 (3, L, B): `lengths` and `fixed` of `indexer.codes.Margins`, times a_l, and `own_error`
+    losses             float32 (2, L): the `ratio` and the `residual` of the rows (`codes.Bounds`)
+    margins            float32 (3, L, B): `lengths` and `fixed` of `codes.Margins`, times a_l, and `own_error`
     errors             float32 (B,): the most that a fused score is off
     allowed            bool (N,) by row of the gallery, whose rows the segment's are from `start` on; or empty: all
     least, marks       float32, int64 (B,): what a row must be able to score, and how many rows are kept before that is

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.question import FLOAT32_UNIT, Floats, Question
+from indexer.search.question import FLOAT32_UNIT, Floats, Question
 from model.levels import FloatArray, LevelSpec
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def residuals(rows: FloatArray, codes: Codes, scales: FloatArray) -> Floats:
 class CodeProducts:
     """Inner products of B queries with the coded rows of one level of a segment, by PyTorch.
 
-    The way of a process that has only begun to search (`indexer.fused`): at half the speed, but at once. Queries are
+    The way of a process that has only begun to search (`exact.code_scan`): at half the speed, but at once. Queries are
     coded as rows are. Where the processor multiplies 8-bit numbers exactly (`exact_products`) that is used.
     """
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from indexer.codes import CodeProducts, code_errors, encode, margins
-from indexer.halves import HalfProducts, half_errors, half_rows
-from indexer.question import Floats, Question
-from indexer.segment import Segment
+from indexer.search.question import Floats, Question
+from indexer.search.vectors.codes import CodeProducts, code_errors, encode, margins
+from indexer.search.vectors.half_rows import HalfProducts, half_errors, half_rows
+from indexer.search.vectors.segment import Segment
 from model.levels import LevelSpec
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """One side (clips or captions) of a generation: its segments, less the items that have left it.
 
-0000/, 0001/, ...  segments (`indexer.segment`); ids ascend through them
+0000/, 0001/, ...  segments (`indexer.search.vectors.segment`); ids ascend through them
 removed.npy        int64, ascending: items that a segment still holds but this generation does not
 """
 
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import Bounds
-from indexer.durable import write_array
-from indexer.resident import Resident, make_resident
-from indexer.segment import Segment, link_segment, open_segment, write_segment
-from model.errors import LibraryError, NotFoundError
+from indexer.disk.durable_files import write_array
+from indexer.search.vectors.codes import Bounds
+from indexer.search.vectors.compact_rows import Resident, make_resident
+from indexer.search.vectors.segment import Segment, link_segment, open_segment, write_segment
 from model.levels import FloatArray, LevelSpec, Vectors
+from quartet.errors import LibraryError, NotFoundError
 
 Rows = tuple[npt.NDArray[np.int64], Mapping[str, FloatArray]]
 """Ascending ids and their vectors."""
@@ -57,7 +57,7 @@ class Gallery:
     complete     bool (L,): whether every row has the level
     bounds       {level: Bounds} of all rows together
     device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
-    tuning       how its inverted lists are searched (`indexer.lists`), empty where it has none
+    tuning       how its inverted lists are searched (`approximate.inverted_lists`), empty where it has none
     """
 
     def __init__(

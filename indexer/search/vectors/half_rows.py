@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import Bounds
-from indexer.question import FLOAT32_UNIT, Floats, Question
-from indexer.segment import Segment
+from indexer.search.question import FLOAT32_UNIT, Floats, Question
+from indexer.search.vectors.codes import Bounds
+from indexer.search.vectors.segment import Segment
 from model.levels import FloatArray, LevelSpec
 
 if TYPE_CHECKING:

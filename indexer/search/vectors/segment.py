@@ -4,7 +4,7 @@ ids.npy            int64 (n,), ascending
 present.npy        bool (n, L): whether an item has a level at all (its row is not zero)
 LEVEL.faiss        IndexFlatIP of dimension d_l, rows in the order of ids.npy: the vectors
 LEVEL.codes.npy    int8 (n, d_l) and LEVEL.scales.npy float32 (n,): the same rows in 8 bits, for the scan
-LEVEL.lists.faiss  inverted lists over the same rows (`indexer.lists`); only in large segments
+LEVEL.lists.faiss  inverted lists over the same rows (`approximate.inverted_lists`); only in large segments
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from indexer.codes import Bounds, Codes, encode, residuals
-from indexer.durable import write_array, write_index
-from model.errors import LibraryError
+from indexer.disk.durable_files import write_array, write_index
+from indexer.search.vectors.codes import Bounds, Codes, encode, residuals
 from model.levels import FloatArray, LevelSpec
+from quartet.errors import LibraryError
 
 _BLOCK = 1 << 16
 """Rows coded at a time."""
@@ -37,7 +37,7 @@ _SMALL = 1 << 24
 class Segment:
     """The files of a segment, opened. Safe to read from many threads.
 
-    codes   {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.codes`
+    codes   {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.search.vectors.codes`
     lists   {level: FAISS index}, empty in a small segment
     """
 
@@ -175,7 +175,7 @@ def link_segment(old: Path, new: Path) -> None:
 
 
 def _write_codes(folder: Path, level: str, rows: FloatArray) -> tuple[float, float]:
-    """Write rows in 8 bits; returns the `residual` and the `ratio` of `indexer.codes.Bounds`."""
+    """Write rows in 8 bits; returns the `residual` and the `ratio` of `indexer.search.vectors.codes.Bounds`."""
     largest, ratio, scales = 0.0, 0.0, np.empty(len(rows), dtype=np.float32)
     # Not a memory map: writing to one on a full disk kills the process (SIGBUS).
     with (folder / f"{level}.codes.npy").open("wb") as file:

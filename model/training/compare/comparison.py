@@ -21,20 +21,20 @@ from typing import Any
 
 import lightning as L
 
-from model.config import TrainConfig
-from model.errors import InputError
-from model.parser import SpacyParser
-from model.sentence import SentenceEncoder
-from model.text_features import TextFeaturizer
-from model.training.contestants import Inputs, contestant
-from model.training.dataset import CaptionedVideo, VideoText
-from model.training.feature_file import FeatureFile
-from model.training.fit import fit_matcher, vocabularies_of
-from model.training.readers import CaptionSet
-from model.training.run import Tell, video_text
-from model.training.splits import hold_out
-from model.training.standings import FORMAT, Finished, write_standings
-from model.training.text_cache import TextCache
+from model.language.sentence_encoder import SentenceEncoder
+from model.language.spacy_parser import SpacyParser
+from model.mcsan.config import TrainConfig
+from model.mcsan.text_features import TextFeaturizer
+from model.training.compare.contestants import Inputs, contestant
+from model.training.compare.result_table import FORMAT, Finished, write_standings
+from model.training.data.caption_readers import CaptionSet
+from model.training.data.dataset import CaptionedVideo, VideoText
+from model.training.data.feature_file import FeatureFile
+from model.training.data.splits import hold_out
+from model.training.data.text_cache import TextCache
+from model.training.loop.feature_training import Tell, video_text
+from model.training.loop.single_run import fit_matcher, vocabularies_of
+from quartet.errors import InputError
 
 SPLIT_SEED = 0
 """Draws the validation videos where the captions name none: the same ones for every run."""

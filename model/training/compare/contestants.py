@@ -12,20 +12,20 @@ from functools import partial
 from typing import Any
 
 from model.baselines import dual_encoding, hgr, hsl, vse, w2vvpp
+from model.baselines.bag_of_words import BagOfWords
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
 from model.baselines.w2vvpp import W2VVPlusPlus
-from model.baselines.words import BagOfWords
-from model.config import Preset, TrainConfig
-from model.errors import InputError
-from model.presets import PAPER, PRESETS
-from model.training.dataset import VideoText, Vocabularies
-from model.training.matcher import Matcher
-from model.training.objective import mcsan_matcher
-from model.training.steps import steps
+from model.mcsan.config import Preset, TrainConfig
+from model.mcsan.presets import PAPER, PRESETS
+from model.training.compare.paper_to_plus import steps
+from model.training.data.dataset import VideoText, Vocabularies
+from model.training.loop.matcher import Matcher
+from model.training.loop.mcsan_matcher import mcsan_matcher
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)

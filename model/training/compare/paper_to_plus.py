@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from model.config import Preset
-from model.presets import PAPER
+from model.mcsan.config import Preset
+from model.mcsan.presets import PAPER
 
 CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "small": {"model": {"embed_dim": 256, "attention_dim": 128}},

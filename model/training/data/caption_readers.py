@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from model.errors import InputError
-from model.training.checks import named, repeated_captions
-from model.training.dataset import CaptionedVideo, CaptionRow, read_jsonl_rows
+from model.training.data.dataset import CaptionedVideo, CaptionRow, read_jsonl_rows
+from model.training.data.dataset_checks import named, repeated_captions
+from quartet.errors import InputError
 
 SPLITS = {"train": "train", "trn": "train", "training": "train", "val": "val", "validate": "val"}
 SPLITS |= {"validation": "val", "test": "test", "tst": "test", "": ""}

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.errors import InputError
-from model.mcsan import CONCEPT_LEVELS
-from model.text_features import TextFeatures
+from model.mcsan.network import CONCEPT_LEVELS
+from model.mcsan.text_features import TextFeatures
+from quartet.errors import InputError
 
 Vocabularies = dict[str, list[str]]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from model.errors import InputError
-from model.training.dataset import CaptionedVideo
+from model.training.data.dataset import CaptionedVideo
+from quartet.errors import InputError
 
 _SHOWN = 5
 _TELLING = 3

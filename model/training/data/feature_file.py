@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.errors import InputError
-from model.frame_networks import FrameNetworkConfig, network_config
-from model.training.checks import named
+from model.training.data.dataset_checks import named
+from model.vision.frame_networks import FrameNetworkConfig, network_config
+from quartet.errors import InputError
 
 
 def key_of(video: str) -> str:

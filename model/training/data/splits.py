@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model.training.dataset import CaptionedVideo
+from model.training.data.dataset import CaptionedVideo
 
 HELD_OUT = 0.1
 """Share of the training videos that validate where the captions name no validation split."""

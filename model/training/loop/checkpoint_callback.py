@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from model.evaluation.metrics import Retrieval
-from model.training.atomic import replacing
-from model.training.order import seed_step
-from model.training.run_folder import LAST, METRICS, History, best_weights, history_from_json, history_to_json
+from model.training.data.atomic_files import replacing
+from model.training.data.epoch_sampler import seed_step
+from model.training.loop.run_record import LAST, METRICS, History, best_weights, history_from_json, history_to_json
 
 SAVE_EVERY = 300.0
 """Seconds between two states within an epoch; shorter epochs are saved at their ends alone."""

@@ -13,29 +13,29 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from model.backbones import Backbone
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model.clip_encoder import SHARPNESS
-from model.clip_model import TwoTower, TwoTowerConfig
-from model.clip_sentences import TwoTowerSentences
-from model.config import Preset
-from model.errors import InputError
 from model.evaluation.scores import LevelScores
-from model.frame_networks import FrameNetwork, recorded_sentences, recorded_two_tower
-from model.parser import load_parser, recorded_parser
-from model.prepared import MODELS_FOLDER
+from model.language.sentence_encoder import SentenceEncoder, Sentences
+from model.language.spacy_parser import load_parser, recorded_parser
+from model.language.word_vectors import initial_words
+from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.config import Preset
+from model.mcsan.text_features import TextFeatures, TextFeaturizer
 from model.registry import resolve_device
-from model.sentence import SentenceEncoder, Sentences
-from model.text_features import TextFeatures, TextFeaturizer
-from model.training.checks import captions_digest, features_digest, file_digest, named, repeated_features
-from model.training.dataset import CaptionedVideo, VideoText, pad_features
-from model.training.feature_file import FeatureFile
-from model.training.readers import CaptionSet
-from model.training.run_folder import History, Run
-from model.training.splits import hold_out
-from model.training.text_cache import Advance, TextCache
-from model.training.validation import level_scores
-from model.words import initial_words
+from model.training.data.caption_readers import CaptionSet
+from model.training.data.dataset import CaptionedVideo, VideoText, pad_features
+from model.training.data.dataset_checks import captions_digest, features_digest, file_digest, named, repeated_features
+from model.training.data.feature_file import FeatureFile
+from model.training.data.splits import hold_out
+from model.training.data.text_cache import Advance, TextCache
+from model.training.loop.run_record import History, Run
+from model.training.loop.validation import level_scores
+from model.two_tower.encoder import SHARPNESS
+from model.two_tower.prepared_models import MODELS_FOLDER
+from model.two_tower.sentence_encoder import TwoTowerSentences
+from model.two_tower.towers import TwoTower, TwoTowerConfig
+from model.vision.backbones import Backbone
+from model.vision.frame_networks import FrameNetwork, recorded_sentences, recorded_two_tower
+from quartet.errors import InputError
 
 Tell = Callable[[str], None]
 """Receives sentences about what was found and what is being done."""
@@ -80,8 +80,8 @@ def train_on_features(
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
-    from model.training.distributed import is_first_process
-    from model.training.fit import fit
+    from model.training.loop.distributed import is_first_process
+    from model.training.loop.single_run import fit
 
     spacy = load_parser(parser)  # before anything is read: a name that is wrong fails at once
     first = is_first_process()

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from model.layers import masked_mean
-from model.training.dataset import VideoText
+from model.mcsan.layers import masked_mean
+from model.training.data.dataset import VideoText
 
 RATES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Half at least: a network learns more by heart than a regression, and does better with 0.5 where that asks for 0.1."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from model.evaluation.scores import LevelScores
-from model.losses import contrast
+from model.mcsan.losses import contrast
 
 MAX_TEXTS = 2000
 """Captions looked at, evenly spread: four numbers need no more."""

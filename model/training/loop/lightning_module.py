@@ -8,12 +8,12 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from model.config import TrainConfig
 from model.evaluation.metrics import Retrieval
-from model.training.batches import PairBatch
-from model.training.dataset import VideoText
-from model.training.health import LevelHealth, level_health
-from model.training.matcher import Matcher
+from model.mcsan.config import TrainConfig
+from model.training.data.batches import PairBatch
+from model.training.data.dataset import VideoText
+from model.training.loop.level_health import LevelHealth, level_health
+from model.training.loop.matcher import Matcher
 
 
 class MatcherModule(L.LightningModule):

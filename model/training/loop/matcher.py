@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.config import TrainConfig
 from model.evaluation.metrics import Retrieval, retrieval
 from model.evaluation.scores import Scores
-from model.text_features import TextFeatures, collate
-from model.text_tower import TextTensors
-from model.training.batches import PairBatch
-from model.training.dataset import VideoText
-from model.training.distributed import gather_rows
+from model.mcsan.config import TrainConfig
+from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch
+from model.training.data.dataset import VideoText
+from model.training.loop.distributed import gather_rows
 
 Encoded = dict[str, Tensor]
 """One side of a batch as a model sees it: named tensors, one row per video or text."""

@@ -8,18 +8,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from model.config import LossConfig, Preset
-from model.layers import unit
+from model.language.word_vectors import InitialWords
 from model.levels import LEVEL_NAMES
-from model.losses import concept_loss, kl_loss, ranking_loss
-from model.mcsan import MCSAN
-from model.text_tower import TextTensors
-from model.training.batches import PairBatch
-from model.training.dataset import VideoText, Vocabularies
-from model.training.input_dropout import fitting_input_dropout
-from model.training.matcher import Encoded, Matcher, Measured
-from model.training.validation import validate
-from model.words import InitialWords
+from model.mcsan.config import LossConfig, Preset
+from model.mcsan.layers import unit
+from model.mcsan.losses import concept_loss, kl_loss, ranking_loss
+from model.mcsan.network import MCSAN
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch
+from model.training.data.dataset import VideoText, Vocabularies
+from model.training.loop.input_dropout import fitting_input_dropout
+from model.training.loop.matcher import Encoded, Matcher, Measured
+from model.training.loop.validation import validate
 
 
 class MCSANMatcher(Matcher):

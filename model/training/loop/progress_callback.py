@@ -9,8 +9,8 @@ import lightning as L
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from model.training.health import health_line, warnings
-from model.training.resume import KeepState
+from model.training.loop.checkpoint_callback import KeepState
+from model.training.loop.level_health import health_line, warnings
 
 
 class ShowProgress(L.Callback):

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model.errors import InputError
 from model.evaluation.metrics import Measures, Retrieval
-from model.training.atomic import write_json
+from model.training.data.atomic_files import write_json
+from quartet.errors import InputError
 
 History = list[dict[str, Retrieval]]
 """Validation metrics of every epoch: of the fused score ("fused") and of each level alone."""

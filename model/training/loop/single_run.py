@@ -6,18 +6,18 @@ from pathlib import Path
 
 import lightning as L
 
-from model.clip_sentences import TwoTowerSentences
-from model.config import Preset, TrainConfig
-from model.mcsan import CONCEPT_LEVELS, MCSAN
-from model.training.batches import Pairs
-from model.training.dataset import VideoText, Vocabularies, build_vocabularies
-from model.training.loop import train_module
-from model.training.matcher import Matcher
-from model.training.module import MatcherModule
-from model.training.objective import mcsan_matcher
-from model.training.run_folder import History
-from model.training.unfrozen import UnfrozenMatcher
-from model.words import InitialWords
+from model.language.word_vectors import InitialWords
+from model.mcsan.config import Preset, TrainConfig
+from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.training.data.batches import Pairs
+from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies
+from model.training.loop.lightning_module import MatcherModule
+from model.training.loop.matcher import Matcher
+from model.training.loop.mcsan_matcher import mcsan_matcher
+from model.training.loop.run_record import History
+from model.training.loop.trainer import train_module
+from model.training.loop.unfrozen_matcher import UnfrozenMatcher
+from model.two_tower.sentence_encoder import TwoTowerSentences
 
 
 def fit(

@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from model.config import TrainConfig
-from model.training.batches import Pairs
-from model.training.module import MatcherModule
-from model.training.order import EpochBatches
-from model.training.progress import ShowProgress
-from model.training.resume import SAVE_EVERY, KeepState
+from model.mcsan.config import TrainConfig
+from model.training.data.batches import Pairs
+from model.training.data.epoch_sampler import EpochBatches
+from model.training.loop.checkpoint_callback import SAVE_EVERY, KeepState
+from model.training.loop.lightning_module import MatcherModule
+from model.training.loop.progress_callback import ShowProgress
 
 
 def train_module(

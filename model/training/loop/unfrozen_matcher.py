@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from model.clip_sentences import TwoTowerSentences
-from model.config import TrainConfig
-from model.parse import ParsedCaption
-from model.sentence import encoded, word_pieces
-from model.text_features import TextFeatures, collate
-from model.text_tower import TextTensors
-from model.training.dataset import VideoText
-from model.training.matcher import Encoded, Measured
-from model.training.objective import MCSANMatcher
+from model.language.parsed_caption import ParsedCaption
+from model.language.sentence_encoder import encoded, word_pieces
+from model.mcsan.config import TrainConfig
+from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_tower import TextTensors
+from model.training.data.dataset import VideoText
+from model.training.loop.matcher import Encoded, Measured
+from model.training.loop.mcsan_matcher import MCSANMatcher
+from model.two_tower.sentence_encoder import TwoTowerSentences
 
 TOGETHER = 32
 """Captions in one pass of the text tower. They are of similar length, which wastes little padding."""

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from model.evaluation.metrics import Retrieval, evaluate_scores
 from model.evaluation.scores import LevelScores
-from model.layers import unit
 from model.levels import LEVEL_NAMES, Vectors
-from model.mcsan import MCSAN
-from model.text_features import TextFeatures, collate
-from model.training.dataset import VideoText
-from model.training.health import spreads
-from model.training.level_weights import fit_level_weights
+from model.mcsan.layers import unit
+from model.mcsan.network import MCSAN
+from model.mcsan.text_features import TextFeatures, collate
+from model.training.data.dataset import VideoText
+from model.training.loop.level_health import spreads
+from model.training.loop.level_weights import fit_level_weights
 
 
 @torch.inference_mode()

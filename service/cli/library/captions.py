@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from service.cli.common import (
+from service.cli.help_format import ReadableCommand, ReadableGroup
+from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
@@ -19,10 +20,9 @@ from service.cli.common import (
     library_of,
     settings_of,
 )
-from service.cli.helping import ReadableCommand, ReadableGroup
 
 if TYPE_CHECKING:
-    from indexer.captions import CaptionReport
+    from indexer.ingest.captions import CaptionReport
     from service.settings import Settings
 
 app = typer.Typer(cls=ReadableGroup, no_args_is_help=True)
@@ -64,9 +64,9 @@ def add(
 
 def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
-    from indexer.caption_files import read_captions
-    from indexer.captions import add_captions
-    from service.models import open_encoder
+    from indexer.catalog.caption_files import read_captions
+    from indexer.ingest.captions import add_captions
+    from service.encoders.model_choice import open_encoder
 
     folder = existing_library(settings)
     deque(read_captions(file), maxlen=0)  # a slip of the pen is told before the model is loaded

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.common import LibraryOption, console, counted, library_of, settings_of
+from service.cli.options import LibraryOption, console, counted, library_of, settings_of
 
 if TYPE_CHECKING:
     from indexer.milvus.export import OnProgress

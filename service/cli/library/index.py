@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from service.cli.common import (
+from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
@@ -27,8 +27,8 @@ from service.cli.progress import json_lines, json_report, progress_bar
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
-    from indexer.build import IndexReport
-    from indexer.spans import Segmentation
+    from indexer.ingest.index_run import IndexReport
+    from indexer.media.segmentation import Segmentation
     from service.settings import Settings
 
 PathsArgument = Annotated[
@@ -54,7 +54,7 @@ _MOST_REFUSED = 40
 
 
 class Segment(StrEnum):
-    """The ways to divide a file (`indexer.spans`, which is not imported for the sake of the help)."""
+    """The ways to divide a file (`indexer.media.segmentation`, which is not imported for the sake of the help)."""
 
     WHOLE = "whole"
     WINDOW = "window"
@@ -158,7 +158,7 @@ def segmentation_of(
 
     Raises InputError for numbers that make no sense, and a usage error for those of another segmentation.
     """
-    from indexer.spans import Segmentation
+    from indexer.media.segmentation import Segmentation
 
     given = {"window": window, "overlap": overlap, "cut": cut}
     owner = {"window": Segment.WINDOW, "overlap": Segment.WINDOW, "cut": Segment.SHOT}
@@ -184,9 +184,9 @@ def run_index(
     base: Path | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
-    from indexer.build import index_videos
-    from indexer.scan import resolve_inputs
-    from service.pipelines import open_pipeline
+    from indexer.ingest.file_walk import resolve_inputs
+    from indexer.ingest.index_run import index_videos
+    from service.cli.pipeline_choice import open_pipeline
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded

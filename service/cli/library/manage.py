@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.common import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
+from service.cli.options import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
 
 _MOST_PROBLEMS = 40
 """Problems that `verify` shows on a terminal."""
@@ -39,8 +39,8 @@ def remove(
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 
-    from indexer.manage import remove_videos
-    from service.models import encoder_at_hand
+    from indexer.store.management import remove_videos
+    from service.encoders.model_choice import encoder_at_hand
 
     report = remove_videos(
         folder, paths or [], missing=missing, roots=settings.roots, encoder=partial(encoder_at_hand, settings)
@@ -80,8 +80,8 @@ def tag(
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 
-    from indexer.library import Library
-    from indexer.manage import tag_videos
+    from indexer.store.library import Library
+    from indexer.store.management import tag_videos
 
     out = console()
     if paths:
@@ -110,7 +110,7 @@ def verify(
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 
-    from indexer.verify import verify_library
+    from indexer.store.verification import verify_library
 
     out = console()
     with out.status("Checking"):
@@ -149,7 +149,7 @@ def relocate(
     """
     path = library_of(settings_of(library=library))
 
-    from indexer.manage import move_root
+    from indexer.store.management import move_root
 
     move_root(path, name, folder)
     console().print(f"The videos of {escape(name)} lie in {escape(str(folder.resolve()))} now.", highlight=False)

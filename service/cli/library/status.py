@@ -13,12 +13,12 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from service.cli.common import LibraryOption, RootOption, console, library_of, roots_of, settings_of
+from service.cli.options import LibraryOption, RootOption, console, library_of, roots_of, settings_of
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
-    from indexer.library import Library
-    from indexer.lists import Tuning
+    from indexer.search.approximate.inverted_lists import Tuning
+    from indexer.store.library import Library
     from service.settings import Settings
 
 
@@ -39,7 +39,7 @@ def status(
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 
-    from indexer.library import Library
+    from indexer.store.library import Library
 
     out = console()
     with Library.open(folder, roots=settings.roots) as opened:
@@ -58,9 +58,9 @@ def status(
 
 def status_json(library: Library) -> dict[str, Any]:
     """Everything that `status` shows, for machines: sizes in bytes, times in seconds."""
-    from indexer.generation import KINDS
-    from indexer.lists import tuning_of
-    from indexer.usage import disk_usage, media_usage
+    from indexer.search.approximate.inverted_lists import tuning_of
+    from indexer.store.disk_usage import disk_usage, media_usage
+    from indexer.store.generation import KINDS
 
     generation = library.current()
     counts, media = library.catalog.counts(), media_usage(library)
@@ -106,7 +106,7 @@ def milvus_json(settings: Settings) -> dict[str, Any] | None:
     """Where in Milvus the library lies and which generation of it; None if it lies in none."""
     if settings.library is None or not settings.milvus:
         return None
-    from indexer.milvus.store import MilvusStore
+    from indexer.milvus.generations import MilvusStore
 
     with closing(MilvusStore.open(settings.library, settings.milvus, settings.token())) as store:
         return {"address": settings.milvus, "generation": store.current().name}
@@ -123,7 +123,7 @@ def _in_milvus(library: Library, settings: Settings) -> list[tuple[str, str]]:
 
 
 def _holds(library: Library) -> list[tuple[str, str]]:
-    from indexer.usage import disk_usage, media_usage
+    from indexer.store.disk_usage import disk_usage, media_usage
 
     generation = library.current()
     counts, tags = library.catalog.counts(), library.catalog.tags()
@@ -156,8 +156,8 @@ def _holds(library: Library) -> list[tuple[str, str]]:
 
 
 def _searched(library: Library) -> list[tuple[str, str]]:
-    from indexer.generation import KINDS
-    from indexer.lists import tuning_of
+    from indexer.search.approximate.inverted_lists import tuning_of
+    from indexer.store.generation import KINDS
 
     rows = []
     for kind in KINDS:

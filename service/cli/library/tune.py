@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.common import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
+from service.cli.options import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
 
 
 def tune(
@@ -31,12 +31,12 @@ def tune(
     settings = settings_of(library=library, model=model, device=device)
     folder = library_of(settings)
 
-    from indexer.assemble import retrain
-    from indexer.generation import KINDS
-    from indexer.library import Library
-    from indexer.lists import tuning_of
-    from indexer.train_lists import ListSettings
-    from service.models import open_encoder
+    from indexer.search.approximate.inverted_lists import tuning_of
+    from indexer.search.approximate.list_training import ListSettings
+    from indexer.store.generation import KINDS
+    from indexer.store.library import Library
+    from indexer.store.publishing import retrain
+    from service.encoders.model_choice import open_encoder
 
     out = console()
     encoder = None

@@ -8,17 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from service.cli.common import (
-    DeviceOption,
-    LibraryOption,
-    ModelOption,
-    RootOption,
-    console,
-    library_of,
-    roots_of,
-    settings_of,
-)
-from service.cli.index import (
+from service.cli.library.index import (
     CutOption,
     KeepOption,
     LinesOption,
@@ -29,6 +19,16 @@ from service.cli.index import (
     WorkersOption,
     print_report,
     segmentation_of,
+)
+from service.cli.options import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    RootOption,
+    console,
+    library_of,
+    roots_of,
+    settings_of,
 )
 from service.cli.progress import json_lines, json_report
 
@@ -61,10 +61,10 @@ def watch(
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     folder = library_of(settings)
 
-    from indexer.scan import resolve_inputs
-    from indexer.watch import watch_videos
-    from model.errors import InputError
-    from service.models import open_encoder
+    from indexer.ingest.file_walk import resolve_inputs
+    from indexer.ingest.folder_watch import watch_videos
+    from quartet.errors import InputError
+    from service.encoders.model_choice import open_encoder
 
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     segmentation = segmentation_of(segment, window, overlap, cut)

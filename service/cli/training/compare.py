@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from model.errors import InputError
-from service.cli.common import patient_threads, settings_of
+from quartet.errors import InputError
+from service.cli.options import patient_threads, settings_of
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
@@ -50,11 +50,11 @@ def compare(
     """
     patient_threads()
     try:
-        from model.training.compare import Plan
-        from model.training.compare import compare as run
+        from model.training.compare.comparison import Plan
+        from model.training.compare.comparison import compare as run
     except ImportError as error:
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
-    from model.training.readers import read_captions
+    from model.training.data.caption_readers import read_captions
 
     plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
     read = read_captions(captions, test_list)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.common import console
+from service.cli.options import console
 
 
 def demo_dataset(
@@ -33,7 +33,7 @@ def demo_dataset(
     [dim]quartet compare runs/world/captions.jsonl --features runs/world/features.h5 --models mcsan,vse++ --epochs 5[/]
     """
     from demo.dataset import FEATURES_FILE, DatasetSpec, write_dataset
-    from model.checkpoint import load_checkpoint
+    from model.mcsan.checkpoint import load_checkpoint
     from model.registry import checkpoint_folder
 
     spec = DatasetSpec({"train": train, "val": val, "test": test}, captions, (min_frames, max_frames), sight, seed)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from model.errors import InputError, VideoError
-from service.cli.common import (
+from quartet.errors import InputError, VideoError
+from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
@@ -22,7 +22,7 @@ from service.cli.common import (
 
 if TYPE_CHECKING:
     from model.evaluation.scores import LevelScores
-    from model.training.dataset import CaptionedVideo
+    from model.training.data.dataset import CaptionedVideo
     from service.settings import Settings
 
 CaptionsArgument = Annotated[
@@ -85,7 +85,7 @@ def evaluate(
     from model.evaluation.assessment import Subject, assess
     from model.evaluation.report import markdown, write_report
     from model.levels import resolve_weights
-    from model.training.readers import read_captions
+    from model.training.data.caption_readers import read_captions
 
     if videos is not None and features is None:
         raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
@@ -113,7 +113,7 @@ def evaluate(
         assessment = assess(scores, subject, examples)
     typer.echo(markdown(assessment))
     if fit_weights:
-        from model.training.level_weights import fit_level_weights
+        from model.training.loop.level_weights import fit_level_weights
 
         with console().status("Fitting weights"):
             fitted = fit_level_weights(scores, subject.owner).exp().tolist()
@@ -142,11 +142,11 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
 
     import numpy as np
 
-    from indexer.captions import video_names
-    from indexer.library import Library, thumbnail_path
+    from indexer.ingest.captions import video_names
+    from indexer.store.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
-    from model.training.checks import named
-    from service.models import open_encoder
+    from model.training.data.dataset_checks import named
+    from service.encoders.model_choice import open_encoder
 
     with console().status("Loading the model"):
         encoder = open_encoder(settings)
@@ -185,8 +185,8 @@ def _on_features(
     from dataclasses import replace
 
     from model.registry import checkpoint_folder, resolve_device
-    from model.training.run import scores_on_features
-    from service.models import chosen_model
+    from model.training.loop.feature_training import scores_on_features
+    from service.encoders.model_choice import chosen_model
 
     files = {} if videos is None else _files_by_name(videos)
     with console().status("Encoding captions and features"):
@@ -222,8 +222,8 @@ def _files_by_name(folder: Path) -> dict[str, Path]:
 
 def _picture_of(path: Path) -> bytes | None:
     """The middle frame of a video as WebP; a file that cannot be read is told of and has none."""
-    from indexer.decode import sample_frames
-    from indexer.thumbnails import thumbnail
+    from indexer.media.clip_reader import sample_frames
+    from indexer.media.thumbnails import thumbnail
 
     try:
         return thumbnail(sample_frames(path, 1).frames)

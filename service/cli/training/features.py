@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.common import console, settings_of
+from service.cli.options import console, settings_of
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
-    from model.frame_networks import FrameNetwork
+    from model.vision.frame_networks import FrameNetwork
 
 
 TwoTowerOption = Annotated[
@@ -46,7 +46,7 @@ def features(
 
     [dim]quartet features ~/MSRVTT/videos --model clip-ViT-B-32 --out msrvtt-clip.h5[/]
     """
-    from indexer.features import by_name, encode_videos, files_below
+    from indexer.ingest.frame_features import by_name, encode_videos, files_below
 
     files = by_name(files_below(videos))
     network = load_network(backbone, weights, model, device)
@@ -63,10 +63,10 @@ def load_network(name: str, weights: Path | None, two_tower: str | None, device:
 
     Raises InputError or ModelError.
     """
-    from model.backbones import Backbone, BackboneConfig
-    from model.errors import InputError
-    from model.frame_networks import load_two_tower
     from model.registry import resolve_device
+    from model.vision.backbones import Backbone, BackboneConfig
+    from model.vision.frame_networks import load_two_tower
+    from quartet.errors import InputError
 
     if (weights is None) == (two_tower is None):
         raise InputError("Name what sees the frames: the weights of a backbone, or a two-tower model with --model.")

@@ -9,7 +9,7 @@ import typer
 from rich.filesize import decimal
 from rich.markup import escape
 
-from service.cli.common import console, settings_of
+from service.cli.options import console, settings_of
 
 
 def prepare(
@@ -37,8 +37,8 @@ def prepare(
 
     [dim]quartet prepare google/siglip-base-patch16-224[/]
     """
-    from model.download import prepare_model
-    from model.prepared import prepared_folder
+    from model.two_tower.download import prepare_model
+    from model.two_tower.prepared_models import prepared_folder
 
     settings = settings_of(models=models)
     record = prepare_model(model, settings.models, revision, tell=lambda sentence: typer.echo(sentence, err=True))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from model.errors import InputError
-from service.cli.common import console, patient_threads, settings_of
-from service.cli.features import TwoTowerOption, load_network, stage_bar
+from quartet.errors import InputError
+from service.cli.options import console, patient_threads, settings_of
+from service.cli.training.features import TwoTowerOption, load_network, stage_bar
 
 if TYPE_CHECKING:
     from model.evaluation.metrics import Retrieval
-    from model.frame_networks import FrameNetwork
-    from model.training.readers import CaptionSet
+    from model.training.data.caption_readers import CaptionSet
+    from model.vision.frame_networks import FrameNetwork
 
 CaptionsArgument = Annotated[
     list[Path] | None,
@@ -107,7 +107,7 @@ def train(
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """
-    from model.presets import preset as preset_of
+    from model.mcsan.presets import preset as preset_of
 
     patient_threads()
     preset = preset or ("clip" if model else "plus")
@@ -129,9 +129,9 @@ def train(
             raise InputError("Name caption files and either --features, a file to train on, or --videos, a folder.")
         if model is not None and videos is None:
             raise InputError("--model goes with --videos: a file of features says which model made it.")
-        from model.training.distributed import is_first_process
-        from model.training.readers import read_captions
-        from model.training.run import train_on_features
+        from model.training.data.caption_readers import read_captions
+        from model.training.loop.distributed import is_first_process
+        from model.training.loop.feature_training import train_on_features
 
         read = read_captions(captions, test_list)
         for note in read.notes if is_first_process() else ():
@@ -172,8 +172,8 @@ def train(
 
 def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames: int, workers: int, out: Path) -> None:
     """Make the features of the captioned videos, and tell what has no counterpart or cannot be read."""
-    from indexer.features import by_name, encode_videos, files_below
-    from model.training.checks import named
+    from indexer.ingest.frame_features import by_name, encode_videos, files_below
+    from model.training.data.dataset_checks import named
 
     files = files_below(folder)
     # Captions name a video by its path below the folder, with the suffix or without.

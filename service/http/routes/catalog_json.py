@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexer import catalog
-from service.answers import media_url, strip_url, thumbnail_url
-from service.schemas import library as schemas
+from indexer.catalog import reader as catalog
+from quartet.schemas import library as schemas
+from service.search.answer_json import media_url, strip_url, thumbnail_url
 
 
 def listed_clip(clip: catalog.Clip) -> schemas.ListedClip:

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from service.api.deps import EngineDep, Limit, Offset, problems
-from service.api.listed import listed_clip
-from service.files import file_response, inside_roots, video_type
-from service.schemas import library as schemas
+from quartet.schemas import library as schemas
+from service.http.file_responses import file_response, inside_roots, video_type
+from service.http.routes.catalog_json import listed_clip
+from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
 

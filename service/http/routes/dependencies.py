@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request
 from starlette.requests import ClientDisconnect
 
-from service.described import reference
-from service.engine import Engine
+from service.http.api_description import reference
 from service.problems import NOT_READY, Problem, ProblemError
+from service.search.engine import Engine
 
 
 async def get_engine(request: Request) -> Engine:

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from service.api.deps import EngineDep, problems
-from service.described import reference
-from service.jobs import Jobs
-from service.kept import MAX_FILES, KeptUploads
-from service.schemas.jobs import Job, JobList, JobRequest
+from quartet.schemas.jobs import Job, JobList, JobRequest
+from service.http.api_description import reference
+from service.http.routes.dependencies import EngineDep, problems
+from service.http.stored_uploads import MAX_FILES, KeptUploads
+from service.jobs.job_queue import Jobs
 from service.settings import Settings
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

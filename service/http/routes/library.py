@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from service.api.deps import EngineDep, Limit, Offset, problems
-from service.api.listed import listed_videos
-from service.schemas import library as schemas
+from quartet.schemas import library as schemas
+from service.http.routes.catalog_json import listed_videos
+from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
 
 router = APIRouter(prefix="/v1", tags=["browse"])
 

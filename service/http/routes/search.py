@@ -8,9 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from service.api.deps import EngineDep, answered, problems
-from service.described import reference
-from service.schemas.search import (
+from quartet.schemas.search import (
     CaptionAnswer,
     CaptionSearch,
     ClipAnswer,
@@ -19,7 +17,9 @@ from service.schemas.search import (
     SimilarAnswer,
     SimilarSearch,
 )
-from service.uploads import received_video
+from service.http.api_description import reference
+from service.http.routes.dependencies import EngineDep, answered, problems
+from service.http.uploads import received_video
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 

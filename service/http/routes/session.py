@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.access import COOKIE, authorized, same_key, token
-from service.api.deps import problems
+from service.http.access import COOKIE, authorized, same_key, token
+from service.http.routes.dependencies import problems
 from service.problems import UNAUTHORIZED, ProblemError
 
 router = APIRouter(prefix="/v1/session", tags=["session"])

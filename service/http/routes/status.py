@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from service.api.deps import EngineDep, problems
-from service.engine import Engine
-from service.metrics import CONTENT_TYPE
-from service.schemas import library as schemas
+from quartet.schemas import library as schemas
+from service.http.routes.dependencies import EngineDep, problems
+from service.observe.metrics import CONTENT_TYPE
+from service.search.engine import Engine
 
 router = APIRouter(tags=["status"])
 

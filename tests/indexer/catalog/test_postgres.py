@@ -18,14 +18,14 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from indexer.build import index_videos
-from indexer.captions import add_captions
-from indexer.library import Library
-from indexer.manage import remove_videos
-from indexer.search import search
-from indexer.verify import verify_library
-from model.errors import InputError, LibraryError
-from model.fake import FakeEncoder
+from indexer.ingest.captions import add_captions
+from indexer.ingest.index_run import index_videos
+from indexer.search.top_k import search
+from indexer.store.library import Library
+from indexer.store.management import remove_videos
+from indexer.store.verification import verify_library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError, LibraryError
 
 pytestmark = pytest.mark.usefixtures("decoding_here")
 

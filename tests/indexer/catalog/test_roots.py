@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from indexer.build import index_videos
-from indexer.library import Library
-from indexer.manage import move_root
-from indexer.spans import Segmentation
-from indexer.verify import verify_library
-from model.errors import InputError
-from model.fake import FakeEncoder
+from indexer.ingest.index_run import index_videos
+from indexer.media.segmentation import Segmentation
+from indexer.store.library import Library
+from indexer.store.management import move_root
+from indexer.store.verification import verify_library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError
 
 NAMES = ["a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"]
 

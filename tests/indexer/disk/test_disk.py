@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.build import index_videos
-from indexer.durable import write_array, write_index
-from indexer.library import Library, exists
-from indexer.verify import verify_library
-from model.errors import LibraryError
-from model.fake import FakeEncoder
+from indexer.disk.durable_files import write_array, write_index
+from indexer.ingest.index_run import index_videos
+from indexer.store.library import Library, exists
+from indexer.store.verification import verify_library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import LibraryError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def test_a_disk_that_has_no_room_for_the_index_leaves_the_one_before(
 ) -> None:
     library, encoder = tmp_path / "lib", FakeEncoder(dim=4096)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr("indexer.build.publish_changes", raise_memory_error)
+        patch.setattr("indexer.ingest.index_run.publish_changes", raise_memory_error)
         index_videos(library, [videos], encoder)
     with largest_file(60_000), pytest.raises(LibraryError, match=CANNOT.replace(".*", "File too large.*")):
         index_videos(library, [videos], encoder)
@@ -91,10 +91,10 @@ def test_what_libraries_overlook_on_a_full_disk_is_seen() -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from indexer.build import index_videos
-from indexer.library import Library
-from model.errors import LibraryError
-from model.fake import FakeEncoder
+from indexer.ingest.index_run import index_videos
+from indexer.store.library import Library
+from quartet.errors import LibraryError
+from model.fake_encoder import FakeEncoder
 
 if __name__ == "__main__":
     library, videos = map(Path, sys.argv[1:])

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer import pipeline
-from indexer.build import index_videos
-from indexer.decode import SampledClip, VideoInfo
-from indexer.library import Library, exists
-from indexer.spans import WHOLE, Segmentation, Span
-from indexer.verify import verify_library
-from indexer.workers import DecodedClip, DecodePool
-from model.fake import FakeEncoder
+from indexer.ingest import local_pipeline as pipeline
+from indexer.ingest.index_run import index_videos
+from indexer.media.clip_reader import SampledClip, VideoInfo
+from indexer.media.decode_pool import DecodedClip, DecodePool
+from indexer.media.segmentation import WHOLE, Segmentation, Span
+from indexer.store.library import Library, exists
+from indexer.store.verification import verify_library
+from model.fake_encoder import FakeEncoder
 
 FILES = 24
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from indexer import pipeline
+from indexer.ingest import local_pipeline as pipeline
 from model.encoder import Encoder, Frames
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
 from model.levels import Vectors
 from model.registry import load_encoder
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from indexer import pipeline
-from indexer.build import IndexReport, index_videos
-from indexer.catalog import Clip
-from indexer.decode import sample_frames
-from indexer.library import Library
-from indexer.progress import Progress
-from indexer.search import search
+from indexer.catalog.reader import Clip
+from indexer.ingest import local_pipeline as pipeline
+from indexer.ingest.index_run import IndexReport, index_videos
+from indexer.ingest.progress import Progress
+from indexer.media.clip_reader import sample_frames
+from indexer.search.top_k import search
+from indexer.store.library import Library
 from model.encoder import Frames
-from model.errors import FingerprintError, InputError, LibraryError
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
 from model.levels import Vectors
+from quartet.errors import FingerprintError, InputError, LibraryError
 
 MakeVideo = Callable[..., Path]
 Colours = Sequence[tuple[int, int, int]]
@@ -266,9 +266,9 @@ def test_a_crash_while_publishing_loses_nothing(
         if step == "publish":
             # After the generation's folder has its name, before CURRENT says so.
             index_videos(tmp_path / "lib", [videos / "a.mp4"], encoder)
-            patch.setattr("indexer.library.replace_file", crash)
+            patch.setattr("indexer.store.library.replace_file", crash)
         else:
-            patch.setattr("indexer.catalog_writer.CatalogWriter.settle", crash)
+            patch.setattr("indexer.catalog.writer.CatalogWriter.settle", crash)
         index_videos(tmp_path / "lib", [videos], encoder)
     Library.open(tmp_path / "lib").close()
     report = index_videos(tmp_path / "lib", [videos], encoder)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from indexer.build import index_videos
-from indexer.caption_files import CaptionEntry, read_captions
-from indexer.captions import add_captions
-from indexer.library import Library
-from indexer.schema import caption_sources, clips
-from indexer.search import search
-from model.errors import InputError, LibraryError
-from model.fake import FakeEncoder
+from indexer.catalog.caption_files import CaptionEntry, read_captions
+from indexer.catalog.schema import caption_sources, clips
+from indexer.ingest.captions import add_captions
+from indexer.ingest.index_run import index_videos
+from indexer.search.top_k import search
+from indexer.store.library import Library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError, LibraryError
 
 pytestmark = pytest.mark.usefixtures("decoding_here")
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.build import index_videos
-from indexer.library import Library, exists
-from model.fake import FakeEncoder
+from indexer.ingest.index_run import index_videos
+from indexer.store.library import Library, exists
+from model.fake_encoder import FakeEncoder
 
 MakeVideo = Callable[..., Path]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SCRIPT = """
 import signal
 import sys
 from pathlib import Path
-from indexer.build import index_videos
-from model.fake import FakeEncoder
+from indexer.ingest.index_run import index_videos
+from model.fake_encoder import FakeEncoder
 
 if __name__ == "__main__":
     # As in a terminal, also where the tests run in a shell's background, which ignores Ctrl-C.

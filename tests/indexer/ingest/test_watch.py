@@ -10,10 +10,10 @@ from queue import Queue
 
 import pytest
 
-from indexer.build import IndexReport
-from indexer.watch import settled, watch_videos
-from model.errors import InputError
-from model.fake import FakeEncoder
+from indexer.ingest.folder_watch import settled, watch_videos
+from indexer.ingest.index_run import IndexReport
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError
 
 
 def runs(events: list[tuple[float, bool]], settle: float = 2.0) -> list[float]:

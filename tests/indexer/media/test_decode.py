@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.decode import read_clips, sample_frames
-from indexer.frames import SHORT_SIDE
-from indexer.spans import Segmentation
-from model.errors import InputError, VideoError
+from indexer.media.clip_reader import read_clips, sample_frames
+from indexer.media.frames import SHORT_SIDE
+from indexer.media.segmentation import Segmentation
+from quartet.errors import InputError, VideoError
 
 MakeVideo = Callable[..., Path]
 
-SHARED = Path(__file__).parents[2] / ".." / "shared" / "videos"
+SHARED = Path(__file__).parents[3] / ".." / "shared" / "videos"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the collection of real videos is not here")
 
 REFUSED = {

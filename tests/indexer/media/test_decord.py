@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.decode import sample_frames
-from model.errors import VideoError
-from tests.indexer.test_decode import MIRRORED, SHARED, needs_shared, ssim
+from indexer.media.clip_reader import sample_frames
+from quartet.errors import VideoError
+from tests.indexer.media.test_decode import MIRRORED, SHARED, needs_shared, ssim
 
 pytestmark = pytest.mark.skipif(find_spec("decord") is None, reason="decord is an extra of development")
 

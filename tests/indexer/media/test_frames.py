@@ -11,11 +11,11 @@ import av
 import numpy as np
 import pytest
 
-from indexer.decode import sample_frames
-from indexer.frames import FrameReader
-from indexer.header import read_header
-from indexer.timeline import read_timeline
-from model.errors import VideoError
+from indexer.media.clip_reader import sample_frames
+from indexer.media.frames import FrameReader
+from indexer.media.header import read_header
+from indexer.media.timeline import read_timeline
+from quartet.errors import VideoError
 
 BITS = 9
 BOX = 16

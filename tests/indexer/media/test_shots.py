@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import scenedetect
 
-from indexer.decode import read_clips
-from indexer.frames import Picture
-from indexer.shots import find_shots
-from indexer.spans import Segmentation
-from indexer.timeline import Timeline
+from indexer.media.clip_reader import read_clips
+from indexer.media.frames import Picture
+from indexer.media.segmentation import Segmentation
+from indexer.media.shots import find_shots
+from indexer.media.timeline import Timeline
 
 MakeVideo = Callable[..., Path]
 
-SHARED = Path(__file__).parents[2] / ".." / "shared" / "videos"
+SHARED = Path(__file__).parents[3] / ".." / "shared" / "videos"
 SHOTS = Segmentation("shot")
 RED, GREEN, WHITE = (200, 30, 40), (20, 190, 60), (235, 235, 235)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.spans import Segmentation, windows
-from model.errors import InputError
+from indexer.media.segmentation import Segmentation, windows
+from quartet.errors import InputError
 
 
 @pytest.mark.parametrize(

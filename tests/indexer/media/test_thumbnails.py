@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.thumbnails import (
+from indexer.media.thumbnails import (
     MAX_BYTES,
     MAX_SIDE,
     MAX_STRIP_BYTES,

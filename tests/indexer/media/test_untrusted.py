@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.decode import sample_frames
-from indexer.limits import Limits
-from indexer.untrusted import decode_untrusted
-from model.errors import VideoError
+from indexer.media.clip_reader import sample_frames
+from indexer.media.decode_limits import Limits
+from indexer.media.untrusted_upload import decode_untrusted
+from quartet.errors import VideoError
 
 MakeVideo = Callable[..., Path]
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import workers
-from indexer.decode import read_clips, sample_frames
-from indexer.limits import UNLIMITED
-from indexer.spans import Segmentation
-from indexer.workers import DecodePool
-from model.errors import VideoError
+from indexer.media import decode_pool as workers
+from indexer.media.clip_reader import read_clips, sample_frames
+from indexer.media.decode_limits import UNLIMITED
+from indexer.media.decode_pool import DecodePool
+from indexer.media.segmentation import Segmentation
+from quartet.errors import VideoError
 
 MakeVideo = Callable[..., Path]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ STAND_IN = """
 import os, signal, sys, time
 from pathlib import Path
 from indexer import workers
-from indexer.decode import read_clips
+from indexer.media.clip_reader import read_clips
 
 def stand_in(path, count, segmentation, alive, **options):
     if "crash" in path.name:
@@ -146,7 +146,7 @@ def test_a_file_that_takes_too_long_is_given_up(video: Path) -> None:
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path, video: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import pathlib\nfrom indexer.workers import DecodePool\npool = DecodePool()\n"
+        "import pathlib\nfrom indexer.media.decode_pool import DecodePool\npool = DecodePool()\n"
         f"try:\n    list(pool.clips(pathlib.Path({str(video)!r}), 1))\nfinally:\n    pool.close()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -159,8 +159,8 @@ FIRST = """
 import multiprocessing, re, signal
 from contextlib import suppress
 from pathlib import Path
-from indexer.workers import DecodePool
-from model.errors import VideoError
+from indexer.media.decode_pool import DecodePool
+from quartet.errors import VideoError
 
 if __name__ == "__main__":
     pool = DecodePool()

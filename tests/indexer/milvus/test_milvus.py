@@ -12,24 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.build import index_videos
-from indexer.captions import add_captions
-from indexer.filters import ClipFilter
-from indexer.generation import KINDS, empty_rows
-from indexer.library import Library, publish
-from indexer.manage import remove_videos, tag_videos
+from indexer.ingest.captions import add_captions
+from indexer.ingest.index_run import index_videos
+from indexer.media.segmentation import Segmentation
 from indexer.milvus.address import connect, parse_address
+from indexer.milvus.collections import tag_of
 from indexer.milvus.export import ExportReport, export_library
-from indexer.milvus.layout import tag_of
-from indexer.milvus.store import MilvusStore
-from indexer.search import search, search_batch
-from indexer.spans import Segmentation
-from indexer.train_lists import ListSettings
-from model.errors import FingerprintError, InputError, LibraryError, NotFoundError
-from model.fake import FakeEncoder
+from indexer.milvus.generations import MilvusStore
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.filters import ClipFilter
+from indexer.search.top_k import search, search_batch
+from indexer.store.generation import KINDS, empty_rows
+from indexer.store.library import Library, publish
+from indexer.store.management import remove_videos, tag_videos
+from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
+from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 from tests.indexer.engines import MilvusLite
-from tests.indexer.test_lists import LEVELS, SPEC, clustered, make_library, rows_of
+from tests.indexer.search.test_lists import LEVELS, SPEC, clustered, make_library, rows_of
 
 pytest.importorskip("milvus_lite")
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypa
 def test_a_large_gallery_gets_lists_that_are_tuned(
     milvus_lite: MilvusLite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.milvus.lists._QUERIES", 20)
+    monkeypatch.setattr("indexer.milvus.index_choice._QUERIES", 20)
     with make_library(tmp_path / "lib", n=1200) as library:
         gallery = library.current().clips
     there = milvus_lite.copy(gallery, ListSettings(approximate_from=1000, recall=0.9))

@@ -11,14 +11,14 @@ import pytest
 
 from indexer.milvus import gallery as gallery_module
 from indexer.milvus.address import parse_address
-from indexer.milvus.ceiling import Listed, ceilings, unseen_ceiling
+from indexer.milvus.collections import Facts, Lists
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.layout import Facts, Lists
-from indexer.question import ask
-from indexer.search import search, search_batch
-from model.errors import InputError
+from indexer.milvus.score_bounds import Listed, ceilings, unseen_ceiling
+from indexer.search.question import ask
+from indexer.search.top_k import search, search_batch
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
-from tests.indexer.test_exact import random_specs, random_vectors, true_scores
+from quartet.errors import InputError
+from tests.indexer.search.test_exact import random_specs, random_vectors, true_scores
 
 ADDRESS = parse_address("milvus://nowhere:1/library")
 

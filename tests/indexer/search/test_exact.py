@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from indexer import codes, exact, fused, ranking, resident
-from indexer.gallery import Change, Gallery, open_gallery, write_gallery
-from indexer.question import ask
-from indexer.resident import Halves, MappedCodes, make_resident
-from indexer.search import search, search_batch
-from model.errors import InputError
+from indexer.search import ranking
+from indexer.search.exact import code_scan as fused
+from indexer.search.exact import exhaustive as exact
+from indexer.search.question import ask
+from indexer.search.top_k import search, search_batch
+from indexer.search.vectors import codes
+from indexer.search.vectors import compact_rows as resident
+from indexer.search.vectors.compact_rows import Halves, MappedCodes, make_resident
+from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
+from quartet.errors import InputError
 from tests.indexer.engines import Engine
 
 
@@ -242,10 +246,10 @@ def test_a_process_that_keeps_asking_compiles(
         assert [fused.compiled(9_999) for _ in range(20)] == [None] * 20
         assert [fused.compiled(10_000) for _ in range(fused._PATIENCE)] == [None] * fused._PATIENCE
         fused.compiled(10_000)
-        assert fused._compilation().result().__name__ == "indexer.kernel"
+        assert fused._compilation().result().__name__ == "indexer.search.exact.kernel"
         assert fused.compiled(1) is not None
         fused._compilation.cache_clear()
-        monkeypatch.setitem(sys.modules, "indexer.kernel", None)
+        monkeypatch.setitem(sys.modules, "indexer.search.exact.kernel", None)
         fused.compiled(10_000)
         with pytest.raises(ImportError):
             fused._compilation().result()

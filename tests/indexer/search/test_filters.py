@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from indexer.build import index_videos
-from indexer.filters import ClipFilter, ClipTable
-from indexer.library import Library
-from indexer.manage import tag_videos
-from indexer.search import search
-from model.errors import InputError
-from model.fake import FakeEncoder
+from indexer.ingest.index_run import index_videos
+from indexer.search.filters import ClipFilter, ClipTable
+from indexer.search.top_k import search
+from indexer.store.library import Library
+from indexer.store.management import tag_videos
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError
 
 if TYPE_CHECKING:
     from tests.indexer.conftest import Colour, MakeVideo

@@ -12,8 +12,8 @@ import torch
 from benchmarks import gpu_check, gpu_encoding, gpu_search
 from benchmarks.made_models import minilm_tokens
 from benchmarks.rows import Row
-from indexer.found import Found
-from tests.model.test_bert import random_bert
+from indexer.search.survivors import Found
+from tests.model.language.test_bert import random_bert
 from tests.model.test_cuda_graphs import Rerun
 from tests.two_towers import write_clip, write_siglip
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import assemble
-from indexer import search as search_module
-from indexer.gallery import Gallery, Rows
-from indexer.generation import empty_rows
-from indexer.library import Library, publish
-from indexer.lists import Tuning, tuning_of
-from indexer.search import approximate_batch, search, search_batch
-from indexer.train_lists import ListSettings, list_count
+from indexer.search import top_k as search_module
+from indexer.search.approximate.inverted_lists import Tuning, tuning_of
+from indexer.search.approximate.list_training import ListSettings, list_count
+from indexer.search.top_k import approximate_batch, search, search_batch
+from indexer.search.vectors.gallery import Gallery, Rows
+from indexer.store import publishing as assemble
+from indexer.store.generation import empty_rows
+from indexer.store.library import Library, publish
 from model.encoder import EncoderSpec
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.gallery import Change, write_gallery
-from indexer.search import search
-from model.errors import InputError, LibraryError, NotFoundError
+from indexer.search.top_k import search
+from indexer.search.vectors.gallery import Change, write_gallery
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
+from quartet.errors import InputError, LibraryError, NotFoundError
 from tests.indexer.engines import FILES, Engine
 
 DIM = 4

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.build import index_videos
-from indexer.library import Library
-from indexer.manifest import FORMAT_VERSION
-from indexer.schema import metadata
-from model.fake import FakeEncoder
+from indexer.catalog.schema import metadata
+from indexer.ingest.index_run import index_videos
+from indexer.store.library import Library
+from indexer.store.manifest import FORMAT_VERSION
+from model.fake_encoder import FakeEncoder
 
-DOC = (Path(__file__).parents[2] / "docs" / "library-format.md").read_text(encoding="utf-8")
+DOC = (Path(__file__).parents[3] / "docs" / "library-format.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_are_described() -> None:

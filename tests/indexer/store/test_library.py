@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import library as library_module
-from indexer.gallery import Rows
-from indexer.generation import empty_rows
-from indexer.library import Library, publish
-from indexer.lock import writer_lock
-from indexer.search import search
-from model.errors import FingerprintError, LibraryError, NotFoundError
-from model.fake import FakeEncoder
+from indexer.disk.writer_lock import writer_lock
+from indexer.search.top_k import search
+from indexer.search.vectors.gallery import Rows
+from indexer.store import library as library_module
+from indexer.store.generation import empty_rows
+from indexer.store.library import Library, publish
+from model.fake_encoder import FakeEncoder
+from quartet.errors import FingerprintError, LibraryError, NotFoundError
 
 SPEC = FakeEncoder().spec
 
@@ -189,10 +189,10 @@ def test_a_second_writer_is_told_who_holds_the_library(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib\nfrom indexer.lock import writer_lock\n"
+        "import sys, pathlib\nfrom indexer.disk.writer_lock import writer_lock\n"
         "with writer_lock(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     holder = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
         cwd=root,

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from indexer.build import index_videos
-from indexer.library import Library, thumbnail_path
-from indexer.lock import writer_lock
-from indexer.manage import remove_videos
-from indexer.usage import disk_usage, media_usage
-from indexer.verify import verify_library
-from model.errors import InputError, LibraryError
-from model.fake import FakeEncoder
+from indexer.disk.writer_lock import writer_lock
+from indexer.ingest.index_run import index_videos
+from indexer.store.disk_usage import disk_usage, media_usage
+from indexer.store.library import Library, thumbnail_path
+from indexer.store.management import remove_videos
+from indexer.store.verification import verify_library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError, LibraryError
 
 pytestmark = pytest.mark.usefixtures("decoding_here")
 
@@ -145,7 +145,7 @@ def test_a_root_that_is_away_is_one_problem(library: Path, videos: Path) -> None
 def test_verifying_reads_large_indices_that_opening_does_not(
     library: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.generation._CHECKED_AT_OPEN", 0)
+    monkeypatch.setattr("indexer.store.generation._CHECKED_AT_OPEN", 0)
     flip_a_byte(library, videos)
     (problem,) = verify_library(library)
     assert problem.where == "index" and "entity.faiss is not as it was written" in problem.detail

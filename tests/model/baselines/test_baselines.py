@@ -10,24 +10,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.baselines.concepts import jaccard
+from model.baselines.bag_of_words import BagOfWords
+from model.baselines.concept_matching import jaccard
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR, node_scores
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
 from model.baselines.w2vvpp import W2VVPlusPlus
-from model.baselines.words import BagOfWords
-from model.config import LossConfig, ModelConfig
-from model.mcsan import MCSAN
-from model.parse import Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training import matcher as matcher_module
-from model.training.batches import PairBatch, Pairs
-from model.training.dataset import VideoText, Vocabularies, build_vocabularies, pad_features
-from model.training.matcher import Encoded, Matcher, score_matrix
-from model.training.objective import MCSANMatcher
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.config import LossConfig, ModelConfig
+from model.mcsan.network import MCSAN
+from model.mcsan.text_features import TextFeatures
+from model.training.data.batches import PairBatch, Pairs
+from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies, pad_features
+from model.training.loop import matcher as matcher_module
+from model.training.loop.matcher import Encoded, Matcher, score_matrix
+from model.training.loop.mcsan_matcher import MCSANMatcher
 
 D, W = 24, 12
 CONCEPTS = {"entity": 8, "action": 8}

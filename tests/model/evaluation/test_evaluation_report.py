@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from model.evaluation import svg
+from model.evaluation import svg_charts as svg
 from model.evaluation.assessment import PER_CAPTION, PER_DISTINCT_CAPTION, Assessment, Subject, assess
 from model.evaluation.examples import choose
 from model.evaluation.ranks import Ranks

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.errors import InputError
 from model.evaluation import scores as score_module
 from model.evaluation.metrics import Measures, Retrieval, chance, evaluate, evaluate_scores, retrieval
 from model.evaluation.ranks import Ranks, rank_all
 from model.evaluation.relevance import per_caption, per_distinct_caption
 from model.evaluation.scores import GivenScores, LevelScores
 from model.levels import LEVEL_NAMES, LevelSpec, resolve_weights
+from quartet.errors import InputError
 
 OWNER = np.array([0, 0, 1])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from model.bert import BertOnCpu
+from model.language.bert import BertOnCpu
 
 
 def random_bert(**changes: object) -> BertModel:

@@ -9,7 +9,7 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from model.lemmatizer import LexiconLemmatizer, by_rule
+from model.language.lexicon_lemmatizer import LexiconLemmatizer, by_rule
 
 KNOWN = {"marine", "company", "run", "horse", "gaze"}
 

@@ -13,15 +13,15 @@ import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 
-import model.presets
-from model.checkpoint import load_checkpoint
-from model.config import TrainConfig
-from model.errors import InputError, ModelError
-from model.mcsan_encoder import McsanEncoder
-from model.parser import BUNDLED_NAME, SpacyParser, load_parser, recorded_parser
-from model.training.feature_file import FeatureFile
-from model.training.readers import read_captions
-from model.training.run import scores_on_features, train_on_features
+import model.mcsan.presets
+from model.language.spacy_parser import BUNDLED_NAME, SpacyParser, load_parser, recorded_parser
+from model.mcsan.checkpoint import load_checkpoint
+from model.mcsan.config import TrainConfig
+from model.mcsan.encoder import McsanEncoder
+from model.training.data.caption_readers import read_captions
+from model.training.data.feature_file import FeatureFile
+from model.training.loop.feature_training import scores_on_features, train_on_features
+from quartet.errors import InputError, ModelError
 
 PACKAGE = "en_tiny"
 VERSION = "1.2.3"

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.errors import ModelError
-from model.parse import ROLES, ParsedCaption
-from model.parser import BUNDLED_PIPELINE, LONGEST_TEXT, SpacyParser
+from model.language.parsed_caption import ROLES, ParsedCaption
+from model.language.spacy_parser import BUNDLED_PIPELINE, LONGEST_TEXT, SpacyParser
+from quartet.errors import ModelError
 
 GOLD = Path(__file__).parent / "gold_captions.jsonl"
 
@@ -212,5 +212,5 @@ def test_bundle_is_small_and_carries_its_licence() -> None:
 
 
 def test_spacy_is_imported_late() -> None:
-    code = "import sys, model.parser; sys.exit('spacy' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, model.language.spacy_parser; sys.exit('spacy' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

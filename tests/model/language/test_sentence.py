@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import sentence
-from model.errors import ModelError
-from model.parse import ParsedCaption
+from model.language import sentence_encoder as sentence
+from model.language.parsed_caption import ParsedCaption
+from quartet.errors import ModelError
 
 
 def parsed(text: str) -> ParsedCaption:

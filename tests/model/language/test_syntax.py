@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.attributes import triplets
-from model.clauses import CaptionTree
-from model.clear_labels import to_universal
-from model.lemmas import lemma
-from model.syntax import COMPLEX_PREPOSITIONS, Word, repair
+from model.language.attributes import triplets
+from model.language.clauses import CaptionTree
+from model.language.dependency_labels import to_universal
+from model.language.dependency_tree import COMPLEX_PREPOSITIONS, Word, repair
+from model.language.lemma_rules import lemma
 
 KNOWN = {
     "cook",

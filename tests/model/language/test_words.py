@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model.config import ModelConfig, Preset, TrainConfig
-from model.errors import InputError, ModelError
-from model.mcsan import CONCEPT_LEVELS, MCSAN
-from model.parse import Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures, collate
-from model.training.feature_file import FeatureFile
-from model.training.readers import read_captions
-from model.training.run import scores_on_features, train_on_features
-from model.words import NEW_WORD_SPREAD, WordEmbedding, initial_words, read_word_vectors
-from tests.model import reference
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.language.word_vectors import NEW_WORD_SPREAD, WordEmbedding, initial_words, read_word_vectors
+from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.config import ModelConfig, Preset, TrainConfig
+from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.text_features import TextFeatures, collate
+from model.training.data.caption_readers import read_captions
+from model.training.data.feature_file import FeatureFile
+from model.training.loop.feature_training import scores_on_features, train_on_features
+from quartet.errors import InputError, ModelError
+from tests.model.mcsan import reference
 
 CONFIG = ModelConfig(4, 4, 3, 4, embed_dim=8, heads=2, attention_dim=4, words="glove")
 VECTORS = "dog 1 2 3\ncat -1 0.5 2e-1\nzebra 9 9 9\n"

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint
-from model.errors import ModelError
+from model.language.parsed_caption import Attributes
 from model.levels import LEVEL_NAMES
-from model.mcsan_encoder import CONCEPT_THRESHOLD, McsanEncoder
-from model.parse import Attributes
+from model.mcsan.checkpoint import load_checkpoint
+from model.mcsan.encoder import CONCEPT_THRESHOLD, McsanEncoder
 from model.registry import load_encoder
+from quartet.errors import ModelError
 
 
 def edit(folder: Path, **changes: object) -> None:

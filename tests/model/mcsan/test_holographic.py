@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.holographic import HolographicHead
-from tests.model import reference
+from model.mcsan.holographic_head import HolographicHead
+from tests.model.mcsan import reference
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

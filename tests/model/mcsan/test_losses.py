@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import LossConfig
-from model.losses import concept_loss, hinge_loss, info_nce, kl_loss, ranking_loss
-from tests.model import reference
+from model.mcsan.config import LossConfig
+from model.mcsan.losses import concept_loss, hinge_loss, info_nce, kl_loss, ranking_loss
+from tests.model.mcsan import reference
 
 seeds = st.integers(0, 2**31)
 examples = settings(max_examples=40, deadline=None, derandomize=True)

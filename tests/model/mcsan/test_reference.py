@@ -8,18 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import LossConfig, ModelConfig
-from model.layers import unit
+from model.language.parsed_caption import ROLES, Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES
-from model.mcsan import CONCEPT_LEVELS, MCSAN
-from model.parse import ROLES, Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures, collate
-from model.text_tower import TextTensors
-from model.training.batches import PairBatch, Pairs
-from model.training.dataset import VideoText, pad_features
-from model.training.objective import MCSANMatcher
-from tests.model import reference
+from model.mcsan.config import LossConfig, ModelConfig
+from model.mcsan.layers import unit
+from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch, Pairs
+from model.training.data.dataset import VideoText, pad_features
+from model.training.loop.mcsan_matcher import MCSANMatcher
+from tests.model.mcsan import reference
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}
 SIZES = {"entity": 3, "action": 2, "relation": 4}

@@ -8,18 +8,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import ModelConfig
-from model.layers import unit
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES
-from model.mcsan import CONCEPT_LEVELS, MCSAN
-from model.parse import Node, ParsedCaption
-from model.presets import preset
-from model.sentence import EncodedText
-from model.text_features import TextFeatures, collate
-from model.text_tower import TextTensors
-from model.training.batches import Pairs
-from model.training.dataset import VideoText, pad_features
-from model.training.objective import MCSANMatcher
+from model.mcsan.config import ModelConfig
+from model.mcsan.layers import unit
+from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.presets import preset
+from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import Pairs
+from model.training.data.dataset import VideoText, pad_features
+from model.training.loop.mcsan_matcher import MCSANMatcher
 
 TINY = ModelConfig(feature_dim=24, frames=6, word_dim=12, sentence_dim=8, embed_dim=16, heads=2, attention_dim=8)
 SWITCHED = replace(

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model.config import LossConfig, ModelConfig
-from model.layers import unit
 from model.levels import LEVEL_NAMES
-from model.mcsan import MCSAN
-from model.training.contestants import ABLATIONS, CONTESTANTS
-from model.training.objective import MCSANMatcher
+from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.config import LossConfig, ModelConfig
+from model.mcsan.layers import unit
+from model.mcsan.network import MCSAN
+from model.training.compare.contestants import ABLATIONS, CONTESTANTS
+from model.training.loop.mcsan_matcher import MCSANMatcher
 
 SIZES = {"entity": 5, "action": 4, "relation": 3}
 TINY = ModelConfig(24, 6, 12, 8, embed_dim=16, heads=2, attention_dim=8)

@@ -11,15 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from model.errors import InputError
-from model.parse import Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training import compare as compare_module
-from model.training.compare import Plan, compare
-from model.training.dataset import CaptionedVideo
-from model.training.readers import CaptionSet
-from model.training.standings import Finished, summary, table
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.text_features import TextFeatures
+from model.training.compare import comparison as compare_module
+from model.training.compare.comparison import Plan, compare
+from model.training.compare.result_table import Finished, summary, table
+from model.training.data.caption_readers import CaptionSet
+from model.training.data.dataset import CaptionedVideo
+from quartet.errors import InputError
 
 D, W = 6, 8
 

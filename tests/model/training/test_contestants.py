@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from model.parse import Node, ParsedCaption
-from model.presets import PLUS
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training.batches import Pairs
-from model.training.contestants import CONTESTANTS, Inputs
-from model.training.dataset import VideoText
-from model.training.fit import vocabularies_of
-from model.training.steps import steps
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.presets import PLUS
+from model.mcsan.text_features import TextFeatures
+from model.training.compare.contestants import CONTESTANTS, Inputs
+from model.training.compare.paper_to_plus import steps
+from model.training.data.batches import Pairs
+from model.training.data.dataset import VideoText
+from model.training.loop.single_run import vocabularies_of
 
 
 def data() -> VideoText:

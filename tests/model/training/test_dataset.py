@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import LossConfig, ModelConfig, TrainConfig, from_json
-from model.errors import InputError
-from model.parse import Node, ParsedCaption
-from model.presets import preset
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training.dataset import VideoText, build_vocabularies, concept_labels, pad_features, read_jsonl
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.config import LossConfig, ModelConfig, TrainConfig, from_json
+from model.mcsan.presets import preset
+from model.mcsan.text_features import TextFeatures
+from model.training.data.dataset import VideoText, build_vocabularies, concept_labels, pad_features, read_jsonl
+from quartet.errors import InputError
 
 
 def text(nouns: list[str], verbs: list[str], triplets: list[tuple[str, str, str]]) -> TextFeatures:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, distributed, nn
 
-from model.mcsan import MCSAN
-from model.training.distributed import gather_rows, is_first_process
-from model.training.objective import MCSANMatcher
+from model.mcsan.network import MCSAN
+from model.training.loop.distributed import gather_rows, is_first_process
+from model.training.loop.mcsan_matcher import MCSANMatcher
 
 TOY_FILE = Path(__file__).with_name("test_training.py")
 ROWS = range(0, 30, 2)  # 15 pairs: the second process has one fewer

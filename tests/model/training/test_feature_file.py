@@ -11,15 +11,15 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-import model.presets
-from model.backbones import Backbone, BackboneConfig
-from model.config import TrainConfig
-from model.errors import InputError
+import model.mcsan.presets
 from model.evaluation.metrics import evaluate_scores
-from model.mcsan_encoder import McsanEncoder
-from model.training.feature_file import FeatureFile
-from model.training.readers import read_captions
-from model.training.run import scores_on_features, train_on_features
+from model.mcsan.config import TrainConfig
+from model.mcsan.encoder import McsanEncoder
+from model.training.data.caption_readers import read_captions
+from model.training.data.feature_file import FeatureFile
+from model.training.loop.feature_training import scores_on_features, train_on_features
+from model.vision.backbones import Backbone, BackboneConfig
+from quartet.errors import InputError
 
 SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import LossConfig, ModelConfig, Preset, TrainConfig
 from model.evaluation.scores import LevelScores
+from model.language.parsed_caption import ParsedCaption
+from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES, LevelSpec
-from model.losses import contrast, info_nce
-from model.parse import ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training.dataset import VideoText
-from model.training.fit import fit
-from model.training.input_dropout import RATES, fitting_input_dropout
-from model.training.level_weights import fit_level_weights
-from model.video_tower import VideoTower
+from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
+from model.mcsan.losses import contrast, info_nce
+from model.mcsan.text_features import TextFeatures
+from model.mcsan.video_tower import VideoTower
+from model.training.data.dataset import VideoText
+from model.training.loop.input_dropout import RATES, fitting_input_dropout
+from model.training.loop.level_weights import fit_level_weights
+from model.training.loop.single_run import fit
 
 
 def level_scores(noise: dict[str, float], videos: int = 60, per_video: int = 3) -> tuple[LevelScores, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 
 from model.evaluation.metrics import evaluate, retrieval
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
-from model.training.health import chance_sum_r, health_line, level_health, spreads, warnings
+from model.training.loop.level_health import chance_sum_r, health_line, level_health, spreads, warnings
 
 OWNER = np.arange(200) // 2
 SPECS = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)

@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from model.clip_encoder import ClipEncoder
-from model.clip_model import TwoTower
-from model.clip_sentences import TwoTowerSentences
-from model.errors import InputError
 from model.evaluation.scores import LevelScores
-from model.layers import unit
-from model.parser import SpacyParser
-from model.presets import CLIP
-from model.sentence import encoded
-from model.text_features import TextFeaturizer
-from model.training import run
-from model.training.dataset import CaptionedVideo
-from model.training.fit import vocabularies_of
-from model.training.objective import mcsan_matcher
-from model.training.run import video_text
-from model.training.unfrozen import UnfrozenMatcher
-from model.training.validation import level_scores
+from model.language.sentence_encoder import encoded
+from model.language.spacy_parser import SpacyParser
+from model.mcsan.layers import unit
+from model.mcsan.presets import CLIP
+from model.mcsan.text_features import TextFeaturizer
+from model.training.data.dataset import CaptionedVideo
+from model.training.loop import feature_training as run
+from model.training.loop.feature_training import video_text
+from model.training.loop.mcsan_matcher import mcsan_matcher
+from model.training.loop.single_run import vocabularies_of
+from model.training.loop.unfrozen_matcher import UnfrozenMatcher
+from model.training.loop.validation import level_scores
+from model.two_tower.encoder import ClipEncoder
+from model.two_tower.sentence_encoder import TwoTowerSentences
+from model.two_tower.towers import TwoTower
+from quartet.errors import InputError
 from tests.two_towers import write_clip, write_siglip
 
 CAPTIONS = (

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import InputError
-from model.training.readers import read_captions
+from model.training.data.caption_readers import read_captions
+from quartet.errors import InputError
 
 
 def write(path: Path, data: object) -> Path:

@@ -12,15 +12,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from model.errors import InputError
 from model.evaluation.metrics import Measures, Retrieval
-from model.mcsan import MCSAN
-from model.training.atomic import replacing
-from model.training.loop import train_module
-from model.training.module import MatcherModule
-from model.training.objective import MCSANMatcher
-from model.training.order import EpochBatches
-from model.training.run_folder import History, Run
+from model.mcsan.network import MCSAN
+from model.training.data.atomic_files import replacing
+from model.training.data.epoch_sampler import EpochBatches
+from model.training.loop.lightning_module import MatcherModule
+from model.training.loop.mcsan_matcher import MCSANMatcher
+from model.training.loop.run_record import History, Run
+from model.training.loop.trainer import train_module
+from quartet.errors import InputError
 
 TOY_FILE = Path(__file__).with_name("test_training.py")
 EPOCHS = 4  # of 8 batches

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import InputError
-from model.parse import Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training import text_cache
-from model.training.text_cache import SOURCES, CachedTexts, TextCache
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.text_features import TextFeatures
+from model.training.data import text_cache
+from model.training.data.text_cache import SOURCES, CachedTexts, TextCache
+from quartet.errors import InputError
 
 
 class Parser:

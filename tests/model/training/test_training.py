@@ -9,18 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import LossConfig, ModelConfig, Preset, TrainConfig
 from model.evaluation.metrics import Retrieval
-from model.mcsan import MCSAN
-from model.parse import Node, ParsedCaption
-from model.sentence import EncodedText
-from model.text_features import TextFeatures
-from model.training.batches import Pairs
-from model.training.dataset import VideoText
-from model.training.fit import fit
-from model.training.objective import MCSANMatcher
-from model.training.validation import validate
-from model.video_tower import VideoTower
+from model.language.parsed_caption import Node, ParsedCaption
+from model.language.sentence_encoder import EncodedText
+from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
+from model.mcsan.network import MCSAN
+from model.mcsan.text_features import TextFeatures
+from model.mcsan.video_tower import VideoTower
+from model.training.data.batches import Pairs
+from model.training.data.dataset import VideoText
+from model.training.loop.mcsan_matcher import MCSANMatcher
+from model.training.loop.single_run import fit
+from model.training.loop.validation import validate
 
 KINDS, VERBS = ("dog", "cat", "car", "ball"), ("run", "jump", "spin")
 TOY = Preset(

@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model.clip_model import TwoTower
-from model.clip_sentences import TwoTowerSentences
-from model.config import Preset
-from model.errors import InputError
-from model.layers import unit
-from model.mcsan import MCSAN
-from model.mcsan_encoder import McsanEncoder
-from model.parser import SpacyParser
-from model.presets import CLIP, PLUS
-from model.text_features import TextFeaturizer, collate
-from model.training import run
-from model.training.batches import Pairs
-from model.training.dataset import CaptionedVideo, VideoText, Vocabularies
-from model.training.fit import fit, vocabularies_of
-from model.training.module import MatcherModule
-from model.training.objective import mcsan_matcher
-from model.training.run_folder import History
-from model.training.unfrozen import UnfrozenMatcher
+from model.language.spacy_parser import SpacyParser
+from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.config import Preset
+from model.mcsan.encoder import McsanEncoder
+from model.mcsan.layers import unit
+from model.mcsan.network import MCSAN
+from model.mcsan.presets import CLIP, PLUS
+from model.mcsan.text_features import TextFeaturizer, collate
+from model.training.data.batches import Pairs
+from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
+from model.training.loop import feature_training as run
+from model.training.loop.lightning_module import MatcherModule
+from model.training.loop.mcsan_matcher import mcsan_matcher
+from model.training.loop.run_record import History
+from model.training.loop.single_run import fit, vocabularies_of
+from model.training.loop.unfrozen_matcher import UnfrozenMatcher
+from model.two_tower.sentence_encoder import TwoTowerSentences
+from model.two_tower.towers import TwoTower
+from quartet.errors import InputError
 from tests.two_towers import write_clip, write_siglip
 
 WRITERS = pytest.mark.parametrize("write", [write_clip, write_siglip])

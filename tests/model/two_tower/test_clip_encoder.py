@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional as fn
 
-from model.clip_bank import ACTIONS, THINGS, BestFrames, stands_out
-from model.clip_encoder import SHARPNESS, ClipEncoder, level_specs, windows
-from model.clip_phrases import Prompts, participle, phrases
+from model.language.parsed_caption import Attributes
+from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES
-from model.parse import Attributes
-from model.parser import SpacyParser
+from model.two_tower.encoder import SHARPNESS, ClipEncoder, level_specs, windows
+from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
+from model.two_tower.phrases import Prompts, participle, phrases
 from tests.two_towers import write_clip, write_siglip
 
 
@@ -168,11 +168,11 @@ def test_all_levels_agree_at_the_centre_and_grow_alike_around_it() -> None:
 def test_a_relation_is_shown_when_all_its_words_are(encoder: ClipEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [Attributes(["dog", "cat"], ["chase"], ["dog chase cat", "dog on cat"]), Attributes()]
     vectors = {level: np.tile(rows, (2, 1)) for level, rows in encoder.encode_texts(["a dog"]).vectors.items()}
-    monkeypatch.setattr("model.clip_encoder.stands_out", lambda words, bank, clip: torch.ones(len(words)).bool())
+    monkeypatch.setattr("model.two_tower.encoder.stands_out", lambda words, bank, clip: torch.ones(len(words)).bool())
     assert encoder.concepts(vectors, asked) == asked
     # Words come in alphabetical order: "cat" is missing.
     only_last = lambda words, bank, clip: torch.arange(len(words)) == len(words) - 1  # noqa: E731
-    monkeypatch.setattr("model.clip_encoder.stands_out", only_last)
+    monkeypatch.setattr("model.two_tower.encoder.stands_out", only_last)
     assert encoder.concepts(vectors, asked)[0] == Attributes(["dog"], ["chase"], [])
 
 

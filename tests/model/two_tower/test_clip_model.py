@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as fn
 from transformers import AutoModel, AutoProcessor
 
-from model.clip_model import CLIP_CENTRE, TwoTower
 from model.device import FittingBatches, in_half_precision, in_one_batch_or_apart
 from model.encoder import Frames
-from model.errors import ModelError
 from model.levels import Vectors
+from model.two_tower.towers import CLIP_CENTRE, TwoTower
+from quartet.errors import ModelError
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
 TEXTS = ["a dog", "two men are riding horses over the grass, and a third one watches them from far away", "Ball!", ""]

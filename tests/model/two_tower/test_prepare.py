@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from model.download import prepare_model, wanted_files
-from model.errors import InputError, ModelError
-from model.prepared import KNOWN, find_prepared, prepared_names, read_record
 from model.registry import load_encoder, name_of_builder
+from model.two_tower.download import prepare_model, wanted_files
+from model.two_tower.prepared_models import KNOWN, find_prepared, prepared_names, read_record
+from quartet.errors import InputError, ModelError
 from tests.two_towers import write_clip, write_sentence_transformer
 
 COMMITS = {"main": "a" * 40, "old": "b" * 40}

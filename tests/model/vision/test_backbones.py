@@ -8,8 +8,8 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from model.backbones import Backbone, BackboneConfig
-from model.errors import InputError, ModelError
+from model.vision.backbones import Backbone, BackboneConfig
+from quartet.errors import InputError, ModelError
 
 SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))
 

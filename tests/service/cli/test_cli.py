@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 from uvicorn import Server
 
-from indexer.library import Library
-from model.errors import ModelError
-from model.fake import FakeEncoder
+from indexer.store.library import Library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import ModelError
 from service.__main__ import main as entry
 from service.cli import app
 
@@ -198,7 +198,9 @@ def test_nothing_to_find_is_said(built_world: World, tmp_path: Path) -> None:
 def test_slips_are_told_before_a_model_is_loaded(
     built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.models.open_encoder", lambda settings: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(
+        "service.encoders.model_choice.open_encoder", lambda settings: pytest.fail("a model was loaded")
+    )
     (tmp_path / "c.txt").write_text("a dog")
     there, missing = ("--library", built_world.library), ("--library", tmp_path / "none")
     for arguments, said in (
@@ -271,7 +273,7 @@ def test_serve_starts_a_server(built_world: World, monkeypatch: pytest.MonkeyPat
         started.append((server.config.host, server.config.port, server.config.app.title))  # type: ignore[union-attr]
 
     monkeypatch.setattr("uvicorn.Server.run", run_server)
-    monkeypatch.setattr("service.logs.configure", lambda settings: None)
+    monkeypatch.setattr("service.observe.logs.configure", lambda settings: None)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     result = run("serve", "--library", built_world.library, "--port", port)
@@ -283,7 +285,7 @@ def test_serve_starts_a_server(built_world: World, monkeypatch: pytest.MonkeyPat
 def test_serve_lets_nobody_else_in_without_a_key(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
     monkeypatch.setattr("uvicorn.Server.run", started.append)
-    monkeypatch.setattr("service.logs.configure", lambda settings: None)
+    monkeypatch.setattr("service.observe.logs.configure", lambda settings: None)
     result = run("serve", "--library", built_world.library, "--host", "0.0.0.0")
     assert result.exit_code == 1 and "QUARTET_API_KEY" in result.stderr and not started
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from indexer.lists import Tuning
-from indexer.lock import writer_lock
+from indexer.disk.writer_lock import writer_lock
+from indexer.search.approximate.inverted_lists import Tuning
 from model.levels import LEVEL_NAMES
 from service.cli import app
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -191,12 +191,12 @@ def test_watching_reports_each_run(built_world: World, tmp_path: Path, monkeypat
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout.splitlines()[-1])["indexed"] == 5
     assert "5 unchanged" in words(run("watch", built_world.videos, "--library", tmp_path / "l").stdout)
-    monkeypatch.setattr("indexer.watch.index_videos", lambda *_, **__: (_ for _ in ()).throw(_gone()))
+    monkeypatch.setattr("indexer.ingest.folder_watch.index_videos", lambda *_, **__: (_ for _ in ()).throw(_gone()))
     assert "Left as it is: it has gone" in run("watch", built_world.videos, "--library", tmp_path / "l").stdout
 
 
 def _gone() -> Exception:
-    from model.errors import InputError
+    from quartet.errors import InputError
 
     return InputError("it has gone")
 

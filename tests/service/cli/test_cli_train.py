@@ -15,13 +15,13 @@ import torchvision
 from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
-import model.presets
-from indexer.features import by_name, encode_videos, files_below
-from model.backbones import Backbone, BackboneConfig
-from model.checkpoint import load_checkpoint
-from model.config import ModelConfig, Preset, TrainConfig
-from model.errors import InputError
-from model.training.feature_file import FeatureFile
+import model.mcsan.presets
+from indexer.ingest.frame_features import by_name, encode_videos, files_below
+from model.mcsan.checkpoint import load_checkpoint
+from model.mcsan.config import ModelConfig, Preset, TrainConfig
+from model.training.data.feature_file import FeatureFile
+from model.vision.backbones import Backbone, BackboneConfig
+from quartet.errors import InputError
 from service.cli import app
 
 if TYPE_CHECKING:

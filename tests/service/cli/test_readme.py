@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from model.prepared import DEFAULT_MODEL, KNOWN, Record, hash_files, prepared_folder, write_record
+from model.two_tower.prepared_models import DEFAULT_MODEL, KNOWN, Record, hash_files, prepared_folder, write_record
 from service.cli import app
 from tests.two_towers import write_sentence_transformer
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -11,11 +11,11 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from model.errors import BusyError, InputError, ModelError, NotFoundError, QuartetError, VideoError
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
+from quartet.client import Client
+from quartet.errors import BusyError, InputError, ModelError, NotFoundError, QuartetError, VideoError
+from quartet.schemas.search import Filter
 from service.cli import app
-from service.client import Client
-from service.schemas.search import Filter
 from service.settings import Settings
 from tests.service.running import running
 
@@ -44,7 +44,7 @@ def test_every_search(quartet: Client, built_world: World) -> None:
 
 
 def test_what_the_library_holds(quartet: Client, built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.client._PAGE", 2)
+    monkeypatch.setattr("quartet.client._PAGE", 2)
     assert sorted(video.title for video in quartet.videos()) == sorted(built_world.texts)
     assert [clip.clip_id for clip in quartet.clips()] == [1, 2, 3, 4, 5]
     assert [clip.video_id for clip in quartet.clips(video_id=3)] == [3]
@@ -88,7 +88,7 @@ def problem(status: int, kind: str, **headers: str) -> httpx2.Response:
 
 def test_a_busy_service_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("service.client.time.sleep", waited.append)
+    monkeypatch.setattr("quartet.client.time.sleep", waited.append)
     busy = {"retry-after": "2"}
     jobs = httpx2.Response(200, json={"folders": [], "uploads": False, "jobs": []})
     assert scripted(problem(429, "busy", **busy), problem(429, "busy", **busy), jobs).jobs().folders == []

@@ -8,9 +8,9 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from model.errors import BusyError, ModelError
-from service.batching import WorkerPool
-from service.recent import Recent
+from quartet.errors import BusyError, ModelError
+from service.encoders.worker_pool import WorkerPool
+from service.search.result_cache import Recent
 
 SECONDS = 10  # a bound on what would otherwise hang, never reached
 

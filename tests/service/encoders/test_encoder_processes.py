@@ -11,13 +11,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from model.concepts import ConceptHead, ConceptReader
 from model.encoder import TextBatch
-from model.errors import InputError, ModelError
-from model.fake import FakeEncoder
-from model.parse import Attributes
+from model.fake_encoder import FakeEncoder
+from model.language.parsed_caption import Attributes
+from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.registry import load_encoder
-from service.encoder_processes import EncoderProcesses
+from quartet.errors import InputError, ModelError
+from service.encoders.encoder_processes import EncoderProcesses
 
 SECONDS = 60  # a bound on what would otherwise hang, never reached
 

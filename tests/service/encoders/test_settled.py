@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from service.settled import settled
+from service.encoders.garbage_collection import settled
 
 
 class Node:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from model.errors import InputError
-from model.fake import FakeEncoder
-from service.access import COOKIE
-from service.app import create_app
-from service.server import checked, require_free
+from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError
+from service.http.access import COOKIE
+from service.http.app import create_app
+from service.http.server import checked, require_free
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.library import Library
+from indexer.store.library import Library
 from model.encoder import TextBatch
-from model.errors import FingerprintError, LibraryError
-from model.fake import FakeEncoder
-from service.app import create_app
-from service.engine import Engine
-from service.openapi import document
+from model.fake_encoder import FakeEncoder
+from quartet.errors import FingerprintError, LibraryError
+from service.http.app import create_app
+from service.http.openapi_file import document
 from service.problems import KINDS
+from service.search.engine import Engine
+from service.search.requests import Sentences, Wanted
 from service.settings import Settings
-from service.wanted import Sentences, Wanted
 from tests.service.encoders import DyingEncoder, HeldEncoder
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 SECONDS = 10  # a bound on what would otherwise hang, never reached
 
 
@@ -160,7 +160,7 @@ def test_every_kind_of_problem_is_explained(client: TestClient) -> None:
 
 def test_the_committed_description_is_that_of_the_code() -> None:
     committed = (DOCS / "openapi.json").read_text(encoding="utf-8")
-    assert committed == document(), "Run: python -m service.openapi docs/openapi.json"
+    assert committed == document(), "Run: python -m service.http.openapi_file docs/openapi.json"
 
 
 def test_the_reference_names_every_route_problem_and_setting(client: TestClient) -> None:
@@ -191,10 +191,10 @@ def test_an_engine_that_serves_compiles_scans_that_are_worth_it(
         begun[-1].set_result(None)
         return begun[-1]
 
-    monkeypatch.setattr("indexer.fused._compilation", compilation)
+    monkeypatch.setattr("indexer.search.exact.code_scan._compilation", compilation)
     settings = Settings(library=built_world.library)
     with closing(Engine.open(settings, FakeEncoder()).prepare()):
         assert not begun
-    monkeypatch.setattr("indexer.fused._LARGE", 3)
+    monkeypatch.setattr("indexer.search.exact.code_scan._LARGE", 3)
     with closing(Engine.open(settings, FakeEncoder()).prepare()):
         assert begun

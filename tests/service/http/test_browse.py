@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from model.fake import FakeEncoder
-from service.app import create_app
+from model.fake_encoder import FakeEncoder
+from service.http.app import create_app
 from service.settings import Settings
 
 if TYPE_CHECKING:

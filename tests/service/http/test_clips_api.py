@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.build import index_videos
-from model.fake import FakeEncoder
-from service.app import create_app
-from service.files import video_type
+from indexer.ingest.index_run import index_videos
+from model.fake_encoder import FakeEncoder
+from service.http.app import create_app
+from service.http.file_responses import video_type
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi import Request
 
-from model.fake import FakeEncoder
+from model.fake_encoder import FakeEncoder
+from service.http.upload_quota import Quota
 from service.problems import ProblemError
-from service.quota import Quota
 from service.settings import Settings
 from tests.service.running import Running, running
 

@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from benchmarks.fuzz import random_uploads
-from model.fake import FakeEncoder
-from service.app import create_app
+from model.fake_encoder import FakeEncoder
+from service.http.app import create_app
 from service.settings import Settings
 from tests.service.running import running
 
@@ -109,7 +109,7 @@ def test_media_comes_only_from_the_roots(world: World, tmp_path: Path) -> None:
     """A link in the place of a video, out of the library's folders, is not followed."""
     from sqlalchemy import update
 
-    from indexer.schema import open_database, roots
+    from indexer.catalog.schema import open_database, roots
 
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(b"secret")

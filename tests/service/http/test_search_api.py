@@ -15,12 +15,12 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
-from model.errors import InputError
 from model.levels import LEVEL_NAMES
-from service.app import create_app
-from service.engine import Engine
+from quartet.errors import InputError
+from service.http.app import create_app
+from service.search.engine import Engine
+from service.search.requests import Sentences, Wanted
 from service.settings import Settings
-from service.wanted import Sentences, Wanted
 from tests.service.encoders import HeldEncoder
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
-from indexer.build import index_videos
-from indexer.library import Library
-from indexer.lock import writer_lock
-from model.fake import FakeEncoder
-from service.app import create_app
-from service.kept import file_name
+from indexer.disk.writer_lock import writer_lock
+from indexer.ingest.index_run import index_videos
+from indexer.store.library import Library
+from model.fake_encoder import FakeEncoder
+from service.http.app import create_app
+from service.http.stored_uploads import file_name
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
         path.write_bytes(b"half of it")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("service.kept.write", full)
+    monkeypatch.setattr("service.http.stored_uploads.write", full)
     settings = Settings(library=built_world.library, upload_folder=tmp_path / "uploads")
     with TestClient(create_app(settings, FakeEncoder())) as client:
         answer = client.post("/v1/jobs", files={"file": ("a.mp4", b"a")})

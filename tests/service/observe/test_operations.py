@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from model.fake import FakeEncoder
-from service.app import create_app
-from service.client import Client
-from service.logs import REQUEST_ID, JsonLines, Lines
+from model.fake_encoder import FakeEncoder
+from quartet.client import Client
+from service.http.app import create_app
+from service.observe.logs import REQUEST_ID, JsonLines, Lines
 from service.settings import Settings
 from tests.service.encoders import SECONDS, HeldEncoder
 from tests.service.running import running
@@ -24,7 +24,7 @@ from tests.service.running import running
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-SETTINGS = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+SETTINGS = (Path(__file__).parents[3] / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def test_every_setting_is_documented_as_it_is() -> None:
@@ -81,10 +81,10 @@ def test_readiness_says_what_is_served(client: TestClient, built_world: World) -
 
 
 def test_a_line_of_the_log_has_the_id_of_its_request(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "service.access")
+    caplog.set_level(logging.INFO, "service.http.access")
     client.get("/v1/clips/1", headers={"X-Request-ID": "abc-1"})
     client.get("/healthz")
-    lines = [record for record in caplog.records if record.name == "service.access"]
+    lines = [record for record in caplog.records if record.name == "service.http.access"]
     assert len(lines) == 1, "machines that ask for the health every few seconds fill no log"
     REQUEST_ID.set("abc-1")
     line = json.loads(JsonLines().format(lines[0]))

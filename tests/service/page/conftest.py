@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from model.fake import FakeEncoder
-from service.app import create_app
+from model.fake_encoder import FakeEncoder
+from service.http.app import create_app
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, Route, expect
 
-from indexer.library import Library
-from model.fake import FakeEncoder
+from indexer.store.library import Library
+from model.fake_encoder import FakeEncoder
 from service.settings import Settings
 from tests.service.page.conftest import Visit, running
 from tests.service.page.looking import QUERY, cards, type_query

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from demo.video import write_videos
-from indexer.build import index_videos
-from indexer.library import Library
-from indexer.search import search
+from indexer.ingest.index_run import index_videos
+from indexer.search.top_k import search
+from indexer.store.library import Library
 from model.encoder import Encoder
 from model.evaluation.metrics import Retrieval, evaluate
 from model.registry import MODELS, load_encoder
-from model.training.dataset import CaptionedVideo, read_jsonl
+from model.training.data.dataset import CaptionedVideo, read_jsonl
 from service.cli.demo import CLIPS, QUESTIONS, SEED
 
 COUNT = 40

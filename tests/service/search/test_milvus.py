@@ -13,12 +13,12 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from indexer.captions import add_captions
+from indexer.ingest.captions import add_captions
 from indexer.milvus.export import export_library
-from model.fake import FakeEncoder
-from service.app import create_app
+from model.fake_encoder import FakeEncoder
+from quartet.client import Client
 from service.cli import app
-from service.client import Client
+from service.http.app import create_app
 from service.settings import Settings
 from tests.service.running import running
 

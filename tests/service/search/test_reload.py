@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from fastapi.testclient import TestClient
 
-from indexer.captions import add_captions
-from indexer.library import Library
-from indexer.manage import remove_videos
-from model.fake import FakeEncoder
-from service.app import create_app
-from service.client import Client
+from indexer.ingest.captions import add_captions
+from indexer.store.library import Library
+from indexer.store.management import remove_videos
+from model.fake_encoder import FakeEncoder
+from quartet.client import Client
+from service.http.app import create_app
 from service.settings import Settings
 from tests.service.running import running
 

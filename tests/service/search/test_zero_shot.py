@@ -14,11 +14,11 @@ from fastapi.testclient import TestClient
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from model import presets
-from model.prepared import Record, hash_files, prepared_folder, write_record
-from service.app import create_app
+from model.mcsan import presets
+from model.two_tower.prepared_models import Record, hash_files, prepared_folder, write_record
 from service.cli import app
-from service.models import open_encoder
+from service.encoders.model_choice import open_encoder
+from service.http.app import create_app
 from service.settings import Settings
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
@@ -183,8 +183,8 @@ def test_graphs_are_used_where_they_are_asked_for_and_there_is_a_gpu(
 ) -> None:
     given = {}
     monkeypatch.setattr("model.registry.resolve_device", lambda wanted: wanted)
-    monkeypatch.setattr("model.clip_encoder.ClipEncoder", lambda *args, **options: given.update(options))
-    monkeypatch.setattr("model.mcsan_encoder.McsanEncoder", lambda *args, **options: given.update(options))
+    monkeypatch.setattr("model.two_tower.encoder.ClipEncoder", lambda *args, **options: given.update(options))
+    monkeypatch.setattr("model.mcsan.encoder.McsanEncoder", lambda *args, **options: given.update(options))
     for model in (str(write_clip(tmp_path / "clip")), "demo"):
         given.clear()
         open_encoder(Settings(model=model, device=device, cuda_graphs=True))
