@@ -19,10 +19,10 @@ from benchmarks.search_systems import K, build_library
 from indexer.milvus.export import export_library
 from indexer.milvus.generations import MilvusStore
 from indexer.search.approximate.list_training import ListSettings
+from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import SearchResult
 from indexer.search.top_k import search
 from indexer.store.library import Library
-from indexer.store.served_generation import AnyGallery
 from model.levels import Vectors
 
 _WARM_UP = 8

@@ -22,14 +22,14 @@ _DEPTH = 100
 
 
 def build_library(data: Path, library: Path) -> None:
-    from indexer.store.generation import empty_rows
+    from indexer.search.vectors.gallery import empty_rows
     from indexer.store.library import Library, publish
 
     vectors, spec, asking = load(data), spec_of(data), load_asking(data)
     Library.create(library, spec).close()
     rows = np.arange(len(vectors["global"]), dtype=np.int64), vectors
     # As in a library, the items of the other gallery are what lists are tuned with.
-    others = empty_rows(spec) if asking is None else (np.arange(len(asking["global"]), dtype=np.int64), asking)
+    others = empty_rows(spec.levels) if asking is None else (np.arange(len(asking["global"]), dtype=np.int64), asking)
     changes = {"clips": rows, "captions": others}
     publish(library, spec, changes, settings=_settings(len(rows[0])), encoder=lambda: _AsTheyAre(spec))
 

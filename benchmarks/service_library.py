@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from benchmarks.search_data import load, make_data
 from indexer.catalog.schema import clips, open_database, roots, videos
-from indexer.store.generation import empty_rows
+from indexer.search.vectors.gallery import empty_rows
 from indexer.store.library import Library, exists, publish
 from model.registry import load_encoder
 
@@ -39,7 +39,7 @@ def make_library(folder: Path, count: int, seed: int) -> Path:
             insert(clips), [{"id": i, "video_id": i, "start": 0, "end": 10} for i in range(1, count + 1)]
         )
     engine.dispose()
-    publish(folder, spec, {"clips": (np.arange(1, count + 1), vectors), "captions": empty_rows(spec)})
+    publish(folder, spec, {"clips": (np.arange(1, count + 1), vectors), "captions": empty_rows(spec.levels)})
     return folder
 
 

@@ -6,7 +6,7 @@ Two kinds of vectors exist for every item:
 - *query* vectors are what an index of the other side is searched with (`text_queries`, `clip_queries`).
 
 They differ at the global level only, where the holographic head is folded into the query
-(`model/mcsan/holographic_head.py`): the score is then a plain inner product.
+(`model/holographic_head.py`): the score is then a plain inner product.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What a library holds, in SQLite or PostgreSQL: videos, clips, captions, tags, refused files."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
+from indexer.catalog.records import Caption, Clip, Counts, Failure, Root, Video
 from indexer.catalog.schema import (
     caption_sources,
     captions,
@@ -22,82 +22,6 @@ from indexer.catalog.schema import (
 )
 from indexer.search.filters import ClipTable
 from quartet.errors import InputError, NotFoundError
-
-
-@dataclass(frozen=True)
-class Root:
-    """A named folder of videos: where it lies here, and where the catalogue says (`stored`)."""
-
-    name: str
-    path: Path
-    stored: Path
-
-
-@dataclass(frozen=True)
-class Video:
-    """A video file. `relpath` is relative to the root named `root`; size in bytes, times in seconds.
-
-    `segmentation` is how it was cut (`indexer.media.segmentation.Segmentation.text`), None if that is not known.
-    """
-
-    id: int
-    root: str
-    relpath: str
-    path: Path
-    title: str
-    size: int
-    mtime: float
-    sha256: str
-    duration: float
-    fps: float
-    width: int
-    height: int
-    segmentation: str | None
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A part [start, end) in seconds of a video file."""
-
-    id: int
-    video_id: int
-    start: float
-    end: float
-    path: Path
-    title: str
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A distinct text of the gallery: `source` is the first file it came from, `clip_id` its clip.
-
-    Of a video with several clips that is the one at the time of the text, or the first if it has no time.
-    """
-
-    id: int
-    text: str
-    source: str
-    clip_id: int | None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A file that was refused. `reason` is a stable word (quartet.errors.VideoError), `detail` a sentence."""
-
-    path: Path
-    reason: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Counts:
-    """`unfinished` counts clips of files that are still being encoded: no video has them yet."""
-
-    videos: int
-    clips: int
-    captions: int
-    failures: int
-    unfinished: int
 
 
 class Catalog:

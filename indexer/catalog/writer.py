@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from indexer.catalog.records import FileState, NewClip
 from indexer.catalog.schema import (
     caption_sources,
     captions,
@@ -26,34 +26,11 @@ from indexer.catalog.schema import (
     video_tags,
     videos,
 )
-from indexer.media.clip_reader import VideoInfo
-from indexer.search.vectors.gallery import Rows
-from indexer.store.generation import empty_rows
+from indexer.media.video_info import VideoInfo
+from indexer.search.vectors.gallery import Rows, empty_rows
 from model.encoder import EncoderSpec
 from model.levels import FloatArray, LevelSpec, Vectors
 from quartet.errors import InputError
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A file as it was met on disk: size in bytes, mtime in seconds, sha256 of its content."""
-
-    path: Path
-    size: int
-    mtime: float
-    sha256: str = ""
-
-
-@dataclass(frozen=True)
-class NewClip:
-    """A part [start, end) in seconds of a video: one vector (d_l,) per level, its picture and its strip (WebP)."""
-
-    start: float
-    end: float
-    vectors: Mapping[str, FloatArray]
-    picture: bytes
-    strip: bytes
-
 
 _REPLACED = ".replaced"
 """Prefix of the relpath of a video whose place another video has taken. Hidden, so that no walk meets it."""
@@ -267,7 +244,7 @@ class CatalogWriter:
         with self.engine.connect() as connection:
             found = connection.execute(query).all()
         if not found:
-            return empty_rows(spec)
+            return empty_rows(spec.levels)
         ids = np.array([row.item_id for row in found], dtype=np.int64)
         packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
         ends = np.cumsum([level.dim for level in self.levels])

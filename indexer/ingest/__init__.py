@@ -1,0 +1,1 @@
+"""Runs that put files and captions into a library: walk, decode, encode, catalogue, publish."""

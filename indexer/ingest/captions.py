@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.catalog.caption_files import SUBTITLES, CaptionEntry, read_captions
-from indexer.catalog.reader import Video
+from indexer.catalog.records import Video
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from indexer.catalog.reader import Video
-from indexer.catalog.writer import FileState
+from indexer.catalog.records import FileState, Video
 
 
 class ContentFinder:

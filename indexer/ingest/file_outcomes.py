@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from indexer.catalog.writer import FileState, NewClip
-from indexer.media.clip_reader import VideoInfo
+from indexer.catalog.records import FileState, NewClip
 from indexer.media.segmentation import Segmentation
+from indexer.media.video_info import VideoInfo
 from quartet.errors import VideoError
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from indexer.catalog.reader import Video
-from indexer.catalog.writer import FileState
+from indexer.catalog.records import FileState, Video
 from quartet.errors import InputError
 
 

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import torch
 
-from indexer.catalog.reader import Failure
+from indexer.catalog.records import Failure
 from indexer.media.decode_pool import DecodePool
 from model.encoder import Frames
 from model.training.data.atomic_files import replacing, write_json

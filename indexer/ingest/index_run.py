@@ -15,8 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.catalog.reader import Failure, Video
-from indexer.catalog.writer import CatalogWriter, FileState
+from indexer.catalog.records import Failure, FileState, Video
+from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.content_matching import ContentFinder

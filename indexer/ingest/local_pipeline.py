@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any
 
-from indexer.catalog.writer import FileState, NewClip
+from indexer.catalog.records import FileState, NewClip
 from indexer.disk.durable_files import file_sha256
 from indexer.ingest.file_outcomes import Cut, Gathering, Known, Outcome, Refused
 from indexer.ingest.pipeline import Job

@@ -6,7 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from indexer.catalog.writer import FileState
+from indexer.catalog.records import FileState
 from indexer.ingest.file_outcomes import Cut, Outcome
 from indexer.ingest.progress import Meter
 from indexer.media.segmentation import Segmentation

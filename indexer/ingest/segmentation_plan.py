@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.catalog.reader import Video
+from indexer.catalog.records import Video
 from indexer.media.segmentation import WHOLE, Segmentation
 
 

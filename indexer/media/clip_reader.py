@@ -19,22 +19,12 @@ from indexer.media.header import read_header
 from indexer.media.segmentation import WHOLE, Segmentation, Span, windows
 from indexer.media.shots import find_shots
 from indexer.media.timeline import Seconds, Timeline, read_timeline
+from indexer.media.video_info import VideoInfo
 from model.encoder import Frames
 from quartet.errors import InputError, VideoError
 
 _INSTANT = 1e-6
 """Seconds. A mid-point often falls on the very moment of a frame: rounding must not make it the frame before."""
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """A whole video file: seconds, frames per second on average, pixels as shown (after rotation), frames."""
-
-    duration: float
-    fps: float
-    width: int
-    height: int
-    frames: int
 
 
 @dataclass(frozen=True)

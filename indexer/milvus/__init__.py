@@ -1,0 +1,1 @@
+"""A library's vectors in Milvus, behind the same contract of search."""

@@ -11,9 +11,9 @@ from indexer.milvus.address import Address
 from indexer.milvus.collections import Facts, Lists
 from indexer.milvus.gallery import MilvusGallery
 from indexer.search.approximate.list_training import ListSettings, list_count
+from indexer.search.remote_gallery import AnyGallery
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
-from indexer.store.served_generation import AnyGallery
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -2,7 +2,7 @@
 
     score(query, item) = sum_l w_l * act_l(a_l * <v_l, q_l> + b_l) / sum_l w_l     over the levels both have
 
-Exact by a scan (`exact.exhaustive`), or of a large gallery what its inverted lists give (`approximate.inverted_lists`): every
+Exact by a scan (`exact.exhaustive`), or of a large gallery what its inverted lists give (`inverted_lists`): every
 answer says which. Items found in either way are scored on all levels, in float64, before they are compared.
 """
 
@@ -21,10 +21,10 @@ from indexer.search.exact.exhaustive import scan
 from indexer.search.filters import ClipFilter
 from indexer.search.question import Question, ask
 from indexer.search.ranking import rank
+from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
 from indexer.search.survivors import Found
 from indexer.search.vectors.gallery import Gallery
-from indexer.store.served_generation import AnyGallery
 from model.levels import LevelSpec, Vectors
 from quartet.errors import InputError
 

@@ -17,7 +17,6 @@ from indexer.search.list_tuning import Questions, ask_again, questions_of, tune
 from indexer.search.vectors.gallery import (
     Change,
     Gallery,
-    Rows,
     SegmentBounds,
     open_gallery,
     segment_name,
@@ -205,7 +204,3 @@ def _known_checksums(live: Generation, changes: Mapping[str, Change]) -> dict[st
         for i in range(len(gallery.segments))
     )
     return {name: checksum for name, checksum in live.manifest.checksums.items() if name.startswith(kept)}
-
-
-def empty_rows(spec: EncoderSpec) -> Rows:
-    return np.zeros(0, np.int64), {level.name: np.zeros((0, level.dim), np.float32) for level in spec.levels}

@@ -18,11 +18,12 @@ from indexer.disk.durable_files import replace_file
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipFilter, ClipTable
-from indexer.search.vectors.gallery import Change, Gallery, Rows
-from indexer.store.generation import KINDS, Generation, LoadEncoder, empty_rows, open_generation, write_generation
+from indexer.search.remote_gallery import AnyGallery
+from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
+from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
 from indexer.store.identity import IDENTITY_FILE
 from indexer.store.manifest import Manifest, ModelInfo
-from indexer.store.served_generation import AnyGallery, Served, ServedElsewhere
+from indexer.store.served_generation import Served, ServedElsewhere
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
@@ -89,7 +90,7 @@ class Library:
             engine = open_database(path / "catalog.sqlite")
             metadata.create_all(engine)
             engine.dispose()
-            publish(path, spec, {kind: empty_rows(spec) for kind in KINDS})
+            publish(path, spec, {kind: empty_rows(spec.levels) for kind in KINDS})
         return cls.open(path)
 
     @classmethod

@@ -38,7 +38,7 @@ class Manifest:
     sizes      {path inside the generation: bytes}, checked when it is opened
     checksums  {path inside the generation: SHA-256}, checked when it is opened if it is small, else on request
     index      when inverted lists are made and how good (`indexer.search.approximate.list_training.ListSettings`)
-    tuning     {"clips": how its inverted lists are searched, "captions": ...} (`approximate.inverted_lists`), {} without
+    tuning     {"clips": how its inverted lists are searched, "captions": ...} (`inverted_lists`), {} without
     """
 
     model: ModelInfo

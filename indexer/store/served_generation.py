@@ -1,50 +1,11 @@
-"""What answers questions: the galleries of a generation, in the library's own files or in another engine.
-
-`Gallery` is the library's own. Another engine stands behind `RemoteGallery`: it gets questions that are checked, and
-answers with the same hits.
-"""
+"""A generation that answers questions, in the library's own files or in another engine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from indexer.search.filters import ClipFilter
-from indexer.search.question import Question
-from indexer.search.result import SearchResult
-from indexer.search.vectors.gallery import Gallery
+from indexer.search.remote_gallery import AnyGallery
 from indexer.store.manifest import ModelInfo
-from model.levels import LevelSpec, Vectors
-
-
-class RemoteGallery(Protocol):
-    """A gallery whose vectors lie in another engine. Safe to use from many threads.
-
-    Every method raises LibraryError if the engine does not answer.
-    """
-
-    @property
-    def levels(self) -> tuple[LevelSpec, ...]: ...
-
-    def __len__(self) -> int: ...
-
-    def __contains__(self, item: int) -> bool: ...
-
-    def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
-        """The stored vectors of items, all levels. Raises NotFoundError for an unknown id."""
-        ...
-
-    def answer(
-        self, question: Question, k: int, filter: npt.NDArray[np.int64] | ClipFilter | None, exact: bool
-    ) -> list[SearchResult]:
-        """See `top_k.search`: a result per query. A ClipFilter has no tags, but the videos that have them."""
-        ...
-
-
-AnyGallery = Gallery | RemoteGallery
 
 
 class Served(Protocol):

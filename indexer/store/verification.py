@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from indexer.catalog.reader import Video
+from indexer.catalog.records import Video
 from indexer.catalog.schema import captions, clips, staged
 from indexer.disk.durable_files import file_sha256
 from indexer.disk.writer_lock import writer_lock

@@ -25,7 +25,7 @@ _LONGEST = 100
 """Recall at k is drawn up to this k."""
 
 _OTHERS = 4
-"""Line styles that page.css has for scores that are no level of ours."""
+"""Line styles that html_report.css has for scores that are no level of ours."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def page(assessment: Assessment, about: Mapping[str, str], picture: Callable[[in
     rows = assessment.ranks[PER_CAPTION]
     curves = [name for name in rows if not name.startswith("without ")]
     styles = _styles(curves)
-    return environment.get_template("page.html.j2").render(
-        css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+    return environment.get_template("html_report.html.j2").render(
+        css=Markup((_FOLDER / "html_report.css").read_text(encoding="utf-8")),
         about=about,
         headline=_headline(assessment),
         sections=sections(assessment),

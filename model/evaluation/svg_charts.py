@@ -1,4 +1,4 @@
-"""Line and bar charts as inline SVG. Colours and line styles come from the style sheet of the page (page.css)."""
+"""Line and bar charts as inline SVG. Colours and line styles come from the style sheet html_report.css."""
 
 from __future__ import annotations
 

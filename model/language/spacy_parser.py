@@ -16,7 +16,7 @@ from quartet.errors import InputError, ModelError
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-BUNDLED_PIPELINE = Path(__file__).parent / "bundled" / "parser"
+BUNDLED_PIPELINE = Path(__file__).parents[1] / "bundled" / "parser"
 BUNDLED_NAME = "en_quartet_captions"
 LONGEST_TEXT = 2_000
 """Characters of a text that are parsed; captions are shorter, and on some texts the tokenizer takes quadratic time."""

@@ -19,7 +19,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.mcsan.config import ModelConfig, from_json
+from model.json_config import from_json
+from model.mcsan.config import ModelConfig
 from model.mcsan.network import MCSAN
 from model.two_tower.prepared_models import MODELS_FOLDER
 from model.two_tower.towers import TwoTower, TwoTowerConfig

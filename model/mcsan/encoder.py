@@ -15,10 +15,9 @@ from model.language.sentence_encoder import TextStates, TokenBatch
 from model.levels import LEVEL_NAMES, Vectors
 from model.mcsan.checkpoint import load_checkpoint
 from model.mcsan.concept_heads import ConceptHead, ConceptReader
-from model.mcsan.layers import unit
+from model.mcsan.layers import pad_features, unit
 from model.mcsan.text_features import TextFeatures, TextFeaturizer, collate
 from model.mcsan.text_tower import graphed
-from model.training.data.dataset import pad_features
 from model.two_tower.prepared_models import MODELS_FOLDER
 from model.vision.frame_networks import recorded_sentences
 from quartet.errors import ModelError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -111,3 +111,10 @@ class RelationEncoder(nn.Module):
         dropout = self.block.self_attn.dropout if self.training else 0.0
         heard = fn.scaled_dot_product_attention(q, k, v, allowed[:, None, None], dropout)
         return heard.transpose(1, 2).flatten(2)
+
+
+def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Features (T_i, D_v) of B clips -> (B, N, D_v) with zeros past the end, and the mask (B, N) of real frames."""
+    lengths = torch.tensor([len(f) for f in features])
+    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
+    return torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True), mask

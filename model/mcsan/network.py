@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from model.holographic_head import HolographicHead
 from model.levels import LEVEL_NAMES, LevelSpec
 from model.mcsan.config import ModelConfig
-from model.mcsan.holographic_head import HolographicHead
 from model.mcsan.text_tower import TextTensors, TextTower
 from model.mcsan.video_tower import VideoTower
 

@@ -1,1 +1,1 @@
-"""Data, objective and loop that make an MCSAN checkpoint."""
+"""Making a checkpoint: `data` reads captions and features, `loop` trains, `compare` measures models together."""

@@ -23,9 +23,9 @@ from torch.nn import functional as fn
 
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
+from model.holographic_head import HolographicHead
 from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
-from model.mcsan.holographic_head import HolographicHead
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.two_tower.phrases import Prompts, participle, phrases, with_article
 from model.two_tower.towers import TwoTower

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from model.json_config import from_json
 from model.language.sentence_encoder import SentenceEncoder
-from model.mcsan.config import from_json
 from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared, two_tower_folder
 from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig

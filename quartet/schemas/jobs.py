@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.jobs.job_queue import State
+State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class JobRequest(BaseModel):

@@ -6,10 +6,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from indexer.search.filters import ClipFilter
-from model.levels import LEVEL_NAMES
-from service.search.requests import Wanted
-
 MAX_QUERY = 1000
 MAX_QUERIES = 64
 MAX_K = 100
@@ -63,9 +59,7 @@ Weight = Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False), After
 _WEIGHT = {"type": "number", "minimum": 0, "maximum": MAX_WEIGHT}
 Weights = Annotated[
     dict[str, Weight],
-    WithJsonSchema(
-        {"type": "object", "properties": dict.fromkeys(LEVEL_NAMES, _WEIGHT), "additionalProperties": False}
-    ),
+    WithJsonSchema({"type": "object", "additionalProperties": _WEIGHT}),
     Field(description="Weight of each level; levels that are left out keep the weight of the model."),
 ]
 
@@ -87,13 +81,10 @@ class Filter(BaseModel):
     start: Seconds | None = Field(default=None, description="Clips that have a part at or after this second.")
     end: Seconds | None = Field(default=None, description="Clips that have a part before this second.")
 
-    def to_indexer(self) -> ClipFilter:
-        """As the indexer understands it. Raises InputError if the time range is empty or a tag is none."""
-        ids = None if self.video_ids is None else frozenset(self.video_ids)
-        return ClipFilter(ids, self.start, self.end, frozenset(self.tags or ()))
 
+class SearchRequest(BaseModel):
+    """What every search can ask for."""
 
-class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     k: int = Field(default=10, ge=1, le=MAX_K, description="How many hits to return.")
@@ -104,22 +95,14 @@ class _Request(BaseModel):
     )
     explain: bool = Field(default=False, description="Also say how the answer was found.")
 
-    def wanted(self) -> Wanted:
-        """As the engine understands it. Raises InputError."""
-        return Wanted(self.k, self.offset, self.weights, self.filtered(), self.min_score, self.explain)
 
-    def filtered(self) -> ClipFilter | None:
-        return None
+class ClipRequest(SearchRequest):
+    """What every search for clips can ask for."""
 
-
-class _ClipRequest(_Request):
     filter: Filter | None = Field(default=None, description="Which clips may be hits; all if left out.")
 
-    def filtered(self) -> ClipFilter | None:
-        return None if self.filter is None else self.filter.to_indexer()
 
-
-class ClipSearch(_ClipRequest):
+class ClipSearch(ClipRequest):
     """Text to video."""
 
     query: Queries = Field(
@@ -127,19 +110,19 @@ class ClipSearch(_ClipRequest):
     )
 
 
-class SimilarSearch(_ClipRequest):
+class SimilarSearch(ClipRequest):
     """Video to video, for a clip of the library."""
 
     clip_id: Id = Field(description="A clip of the library.", examples=[1])
 
 
-class CaptionSearch(_Request):
+class CaptionSearch(SearchRequest):
     """Video to text, for a clip of the library."""
 
     clip_id: Id = Field(description="A clip of the library.", examples=[1])
 
 
-class CaptionUpload(_Request):
+class CaptionUpload(SearchRequest):
     """Video to text, for an uploaded file: the fields beside the file."""
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from indexer.catalog.reader import Failure
+    from indexer.catalog.records import Failure
     from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, LevelScore
 
 _LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}

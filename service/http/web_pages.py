@@ -18,7 +18,7 @@ from service.problems import KINDS
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = Path(__file__).parent / "page"
+_PAGE = Path(__file__).parents[1] / "page"
 _REVALIDATE = {"Cache-Control": "no-cache"}
 
 

@@ -18,15 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from quartet.errors import BusyError, InputError, NotFoundError
+from quartet.schemas.jobs import State
 from service.problems import CONFLICT, ProblemError
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
-
-State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 _KEPT = 100
 """Jobs that are remembered; the oldest finished ones are forgotten first."""

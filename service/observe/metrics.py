@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from quartet.errors import QuartetError
-
 if TYPE_CHECKING:
     from quartet.schemas.search import Took
-    from service.search.engine import Engine
+
+Reading = float | dict[str, float] | None
+_Family = type[GaugeMetricFamily] | type[CounterMetricFamily]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -57,9 +57,16 @@ class Metrics:
         # Label sets are looked up once, not at every request.
         self._stage = {name: self._stages.labels(name) for name in ("queue", "encode", "search", "hydrate")}
 
-    def watch(self, engine: Engine) -> None:
-        """Also report what the engine knows itself at the moment that somebody asks."""
-        self._registry.register(_EngineCollector(engine))
+    def gauge(self, name: str, text: str, read: Callable[[], Reading], label: str = "") -> None:
+        """Also report what `read` returns at the moment that somebody asks; None: no value.
+
+        A dict has a value for each value of `label`.
+        """
+        self._registry.register(_Read(GaugeMetricFamily, name, text, read, label))
+
+    def counter(self, name: str, text: str, read: Callable[[], Reading]) -> None:
+        """As `gauge`, for a number that only grows."""
+        self._registry.register(_Read(CounterMetricFamily, name, text, read, ""))
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
@@ -80,30 +87,18 @@ class Metrics:
             child.observe(getattr(took, name) / 1000)
 
 
-class _EngineCollector(Collector):
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+class _Read(Collector):
+    """A metric whose value is read at the moment that somebody asks."""
+
+    def __init__(self, family: _Family, name: str, text: str, read: Callable[[], Reading], label: str) -> None:
+        self._family, self._name, self._text, self._read, self._label = family, name, text, read, label
 
     def collect(self) -> Iterator[Metric]:
-        engine = self._engine
-        hits, misses = engine.cached
-        yield GaugeMetricFamily("quartet_queue_depth", "Queries that wait for a worker.", engine.waiting)
-        yield CounterMetricFamily("quartet_query_cache_hits", "Encoded sentences that were found.", hits)
-        yield CounterMetricFamily("quartet_query_cache_misses", "Encoded sentences that had to be made.", misses)
-        yield GaugeMetricFamily("quartet_generation_age_seconds", "Since it was taken up.", engine.live.age)
-        yield CounterMetricFamily(
-            "quartet_reload_failures", "Tries to open a newer generation that failed.", engine.live.failures
-        )
-        size = GaugeMetricFamily("quartet_index_items", "Searchable items.", labels=("gallery",))
-        number = GaugeMetricFamily("quartet_generation", "Number of the generation that answers.")
-        try:
-            generation = engine.generation()
-        except QuartetError:
-            # Of another model's library nothing can be searched.
-            size.add_metric(("clips",), 0)
-            size.add_metric(("captions",), 0)
-        else:
-            size.add_metric(("clips",), len(generation.clips))
-            size.add_metric(("captions",), len(generation.captions))
-            number.add_metric((), int(generation.name))
-        yield from (size, number)
+        value = self._read()
+        metric = self._family(self._name, self._text, labels=(self._label,) if self._label else ())
+        if isinstance(value, dict):
+            for kind, number in value.items():
+                metric.add_metric((kind,), number)
+        elif value is not None:
+            metric.add_metric((), value)
+        yield metric

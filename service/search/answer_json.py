@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from indexer.catalog.reader import Caption, Clip
+from indexer.catalog.records import Caption, Clip
 from indexer.search.top_k import Hit
 from indexer.store.served_generation import Served
 from model.encoder import EncoderSpec

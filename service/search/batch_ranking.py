@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from indexer.search.remote_gallery import AnyGallery
 from indexer.search.top_k import Hit, SearchResult, search_batch
 from indexer.store.library import Library
-from indexer.store.served_generation import AnyGallery
 from model.levels import LevelSpec, Vectors, resolve_weights
 from quartet.errors import QuartetError
 from service.search.requests import Wanted

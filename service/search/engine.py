@@ -57,7 +57,32 @@ class Engine:
             retry_after=settings.retry_after,
             observer=self.metrics,
         )
-        self.metrics.watch(self)
+        self._report()
+
+    def _report(self) -> None:
+        """Have the metrics say what the engine knows itself."""
+        gauge, counter = self.metrics.gauge, self.metrics.counter
+        gauge("quartet_queue_depth", "Queries that wait for a worker.", lambda: self.waiting)
+        counter("quartet_query_cache_hits", "Encoded sentences that were found.", lambda: self.cached[0])
+        counter("quartet_query_cache_misses", "Encoded sentences that had to be made.", lambda: self.cached[1])
+        gauge("quartet_generation_age_seconds", "Since it was taken up.", lambda: self.live.age)
+        counter("quartet_reload_failures", "Tries to open a newer generation that failed.", lambda: self.live.failures)
+        gauge("quartet_index_items", "Searchable items.", self._items, label="gallery")
+        gauge("quartet_generation", "Number of the generation that answers.", self._number)
+
+    def _items(self) -> dict[str, float]:
+        try:
+            generation = self.generation()
+        except QuartetError:
+            # Of another model's library nothing can be searched.
+            return {"clips": 0, "captions": 0}
+        return {"clips": len(generation.clips), "captions": len(generation.captions)}
+
+    def _number(self) -> float | None:
+        try:
+            return int(self.generation().name)
+        except QuartetError:
+            return None
 
     @classmethod
     def open(

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from indexer.search.remote_gallery import AnyGallery
 from indexer.search.top_k import search
 from indexer.store.generation import KINDS
 from indexer.store.library import Library
-from indexer.store.served_generation import AnyGallery, Served
+from indexer.store.served_generation import Served
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from indexer.search.filters import ClipFilter
 from model.encoder import Frames
+from quartet.schemas.search import ClipRequest, Filter, SearchRequest
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,20 @@ class Wanted:
     def depth(self) -> int:
         """How many hits have to be found."""
         return self.offset + self.k
+
+
+def wanted(request: SearchRequest) -> Wanted:
+    """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
+    given = request.filter if isinstance(request, ClipRequest) else None
+    return Wanted(request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain)
+
+
+def clip_filter(given: Filter | None) -> ClipFilter | None:
+    """A filter of the API as the indexer understands it. Raises InputError as `wanted` does."""
+    if given is None:
+        return None
+    ids = None if given.video_ids is None else frozenset(given.video_ids)
+    return ClipFilter(ids, given.start, given.end, frozenset(given.tags or ()))
 
 
 class Sentences(NamedTuple):

@@ -13,8 +13,8 @@ from indexer.milvus.address import Address, connect
 from indexer.milvus.gallery import MilvusGallery
 from indexer.milvus.gallery_upload import copy_gallery, drop
 from indexer.search.approximate.list_training import ListSettings
+from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
-from indexer.store.served_generation import AnyGallery
 from model.levels import LevelSpec, Vectors
 
 

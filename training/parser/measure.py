@@ -21,7 +21,7 @@ from spacy.training import Example
 from model.language.parsed_caption import ParsedCaption
 from model.language.spacy_parser import BUNDLED_PIPELINE, SpacyParser
 
-GOLD = Path(__file__).parents[2] / "tests" / "model" / "gold_captions.jsonl"
+GOLD = Path(__file__).parents[2] / "tests" / "model" / "language" / "gold_captions.jsonl"
 FIGURES = ("token_f", "tag_acc", "pos_acc", "morph_acc", "lemma_acc", "dep_uas", "dep_las", "sents_f")
 
 

@@ -1,0 +1,1 @@
+"""Inverted lists: which rows of a large gallery are worth scoring."""

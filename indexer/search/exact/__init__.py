@@ -1,0 +1,1 @@
+"""Exhaustive scans with proven error bounds."""

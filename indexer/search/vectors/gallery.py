@@ -25,6 +25,12 @@ from quartet.errors import LibraryError, NotFoundError
 Rows = tuple[npt.NDArray[np.int64], Mapping[str, FloatArray]]
 """Ascending ids and their vectors."""
 
+
+def empty_rows(levels: Sequence[LevelSpec]) -> Rows:
+    """No items, of the widths of `levels`."""
+    return np.zeros(0, np.int64), {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
+
+
 SegmentBounds = dict[str, Bounds]
 
 

@@ -1,0 +1,1 @@
+"""Several models trained and measured on the same data, in one table."""

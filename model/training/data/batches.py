@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.dataset import VideoText, Vocabularies, concept_labels
-from model.training.loop.distributed import gather_rows
+from model.training.distributed import gather_rows
 
 Collate = Callable[[Sequence[TextFeatures]], TextTensors]
 """Pads captions to the tensors that a model reads."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.mcsan.layers import pad_features
 from model.mcsan.network import CONCEPT_LEVELS
 from model.mcsan.text_features import TextFeatures
 from quartet.errors import InputError
@@ -105,13 +106,6 @@ class VideoText:
         padded, mask = pad_features(features)
         owner = np.repeat(np.arange(len(texts)), [len(own) for own in texts])
         return cls(padded, mask, [text for own in texts for text in own], owner)
-
-
-def pad_features(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Features (T_i, D_v) of B clips -> (B, N, D_v) with zeros past the end, and the mask (B, N) of real frames."""
-    lengths = torch.tensor([len(f) for f in features])
-    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
-    return torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True), mask
 
 
 def build_vocabularies(texts: Iterable[TextFeatures], sizes: dict[str, int]) -> Vocabularies:

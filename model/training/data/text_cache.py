@@ -27,27 +27,31 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from model.language import attributes, bert, clauses
-from model.language import dependency_labels as clear_labels
-from model.language import dependency_tree as syntax
-from model.language import lemma_rules as lemmas
-from model.language import lexicon_lemmatizer as lemmatizer
-from model.language import parsed_caption as parse
-from model.language import sentence_encoder as sentence
-from model.language import spacy_parser as parser
+from model.language import (
+    attributes,
+    bert,
+    clauses,
+    dependency_labels,
+    dependency_tree,
+    lemma_rules,
+    lexicon_lemmatizer,
+    parsed_caption,
+    sentence_encoder,
+    spacy_parser,
+)
 from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
-from model.two_tower import sentence_encoder as clip_sentences
-from model.two_tower import towers as clip_model
+from model.two_tower import sentence_encoder as two_tower_sentences
+from model.two_tower import towers
 from quartet.errors import InputError
 
 GROUP = 512
 """Captions that are encoded and kept together."""
 
 SOURCES = (
-    attributes, bert, clauses, clear_labels, clip_model, clip_sentences, lemmatizer, lemmas, parse, parser, sentence,
-    syntax,
+    attributes, bert, clauses, dependency_labels, dependency_tree, lemma_rules, lexicon_lemmatizer, parsed_caption,
+    sentence_encoder, spacy_parser, towers, two_tower_sentences,
 )  # fmt: skip
 """The code that turns a caption into `TextFeatures`."""
 

@@ -19,10 +19,11 @@ from model.language.spacy_parser import load_parser, recorded_parser
 from model.language.word_vectors import initial_words
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.mcsan.config import Preset
+from model.mcsan.layers import pad_features
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
 from model.registry import resolve_device
 from model.training.data.caption_readers import CaptionSet
-from model.training.data.dataset import CaptionedVideo, VideoText, pad_features
+from model.training.data.dataset import CaptionedVideo, VideoText
 from model.training.data.dataset_checks import captions_digest, features_digest, file_digest, named, repeated_features
 from model.training.data.feature_file import FeatureFile
 from model.training.data.splits import hold_out
@@ -80,7 +81,7 @@ def train_on_features(
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
-    from model.training.loop.distributed import is_first_process
+    from model.training.distributed import is_first_process
     from model.training.loop.single_run import fit
 
     spacy = load_parser(parser)  # before anything is read: a name that is wrong fails at once

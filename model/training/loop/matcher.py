@@ -17,7 +17,7 @@ from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch
 from model.training.data.dataset import VideoText
-from model.training.loop.distributed import gather_rows
+from model.training.distributed import gather_rows
 
 Encoded = dict[str, Tensor]
 """One side of a batch as a model sees it: named tensors, one row per video or text."""

@@ -1,0 +1,1 @@
+"""Commands that fill a library and look after it."""

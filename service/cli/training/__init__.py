@@ -1,0 +1,1 @@
+"""Commands that make, fetch, measure and compare models."""

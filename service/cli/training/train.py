@@ -130,7 +130,7 @@ def train(
         if model is not None and videos is None:
             raise InputError("--model goes with --videos: a file of features says which model made it.")
         from model.training.data.caption_readers import read_captions
-        from model.training.loop.distributed import is_first_process
+        from model.training.distributed import is_first_process
         from model.training.loop.feature_training import train_on_features
 
         read = read_captions(captions, test_list)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexer.catalog import reader as catalog
+from indexer.catalog import records
+from indexer.catalog.reader import Catalog
 from quartet.schemas import library as schemas
 from service.search.answer_json import media_url, strip_url, thumbnail_url
 
 
-def listed_clip(clip: catalog.Clip) -> schemas.ListedClip:
+def listed_clip(clip: records.Clip) -> schemas.ListedClip:
     return schemas.ListedClip(
         clip_id=clip.id,
         video_id=clip.video_id,
@@ -22,9 +23,7 @@ def listed_clip(clip: catalog.Clip) -> schemas.ListedClip:
     )
 
 
-def listed_videos(
-    source: catalog.Catalog, videos: Sequence[catalog.Video], first_clips: int = 0
-) -> list[schemas.Video]:
+def listed_videos(source: Catalog, videos: Sequence[records.Video], first_clips: int = 0) -> list[schemas.Video]:
     """Videos with their tags, and with the first `first_clips` clips of each."""
     ids = [video.id for video in videos]
     counts, tags = source.clips_per_video(ids), source.tags_of(ids)
@@ -36,7 +35,7 @@ def listed_videos(
 
 
 def _listed_video(
-    video: catalog.Video, count: int, tags: list[str], clips: list[catalog.Clip], first_clips: int
+    video: records.Video, count: int, tags: list[str], clips: list[records.Clip], first_clips: int
 ) -> schemas.Video:
     return schemas.Video(
         video_id=video.id,

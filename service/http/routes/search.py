@@ -20,6 +20,7 @@ from quartet.schemas.search import (
 from service.http.api_description import reference
 from service.http.routes.dependencies import EngineDep, answered, problems
 from service.http.uploads import received_video
+from service.search.requests import wanted
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 
@@ -53,23 +54,23 @@ _CAPTIONS_BODY = {
     response_model=ClipAnswer | ClipAnswers,
     responses=problems(400, 413, 422, 429, 503),
 )
-async def search_clips(wanted: ClipSearch, request: Request, engine: EngineDep) -> Response:
+async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) -> Response:
     """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
-    texts = [wanted.query] if isinstance(wanted.query, str) else wanted.query
-    answers = await answered(request, engine.search_clips(texts, wanted.wanted()))
+    texts = [body.query] if isinstance(body.query, str) else body.query
+    answers = await answered(request, engine.search_clips(texts, wanted(body)))
     for one in answers:
         engine.metrics.answered(one.took_ms)
     answer: ClipAnswer | ClipAnswers = answers[0]
-    if not isinstance(wanted.query, str):
+    if not isinstance(body.query, str):
         answer = ClipAnswers(answers=answers)
     # The answer is valid by its making: FastAPI would go through all of it once more.
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/similar", summary="Clips like a clip", responses=problems(400, 404, 413, 422, 429, 503))
-async def search_similar(wanted: SimilarSearch, request: Request, engine: EngineDep) -> SimilarAnswer:
+async def search_similar(body: SimilarSearch, request: Request, engine: EngineDep) -> SimilarAnswer:
     """Find the clips that are nearest to a clip of the library, by the cosine of each level."""
-    answer = await answered(request, engine.similar_clips(wanted.clip_id, wanted.wanted()))
+    answer = await answered(request, engine.similar_clips(body.clip_id, wanted(body)))
     engine.metrics.answered(answer.took_ms)
     return answer
 
@@ -90,9 +91,9 @@ async def search_captions(request: Request, engine: EngineDep) -> CaptionAnswer:
 async def _described(request: Request, engine: EngineDep) -> CaptionAnswer:
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         async with received_video(request) as (path, fields):
-            return await answered(request, engine.describe_file(path, fields.wanted()))
+            return await answered(request, engine.describe_file(path, wanted(fields)))
     try:
-        wanted = CaptionSearch.model_validate_json(await request.body())
+        body = CaptionSearch.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
-    return await answered(request, engine.describe_clip(wanted.clip_id, wanted.wanted()))
+    return await answered(request, engine.describe_clip(body.clip_id, wanted(body)))

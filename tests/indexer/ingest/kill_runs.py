@@ -21,9 +21,10 @@ import numpy as np
 
 from indexer.ingest import local_pipeline as pipeline
 from indexer.ingest.index_run import index_videos
-from indexer.media.clip_reader import SampledClip, VideoInfo
+from indexer.media.clip_reader import SampledClip
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation, Span
+from indexer.media.video_info import VideoInfo
 from indexer.store.library import Library, exists
 from indexer.store.verification import verify_library
 from model.fake_encoder import FakeEncoder

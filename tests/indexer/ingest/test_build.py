@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.catalog.reader import Clip
+from indexer.catalog.records import Clip
 from indexer.ingest import local_pipeline as pipeline
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.ingest.progress import Progress

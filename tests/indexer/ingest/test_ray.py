@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from demo.video import write_videos
-from indexer.catalog.writer import FileState
+from indexer.catalog.records import FileState
 from indexer.ingest.file_outcomes import Refused
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.ingest.pipeline import Job

@@ -22,7 +22,8 @@ from indexer.milvus.generations import MilvusStore
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipFilter
 from indexer.search.top_k import search, search_batch
-from indexer.store.generation import KINDS, empty_rows
+from indexer.search.vectors.gallery import empty_rows
+from indexer.store.generation import KINDS
 from indexer.store.library import Library, publish
 from indexer.store.management import remove_videos, tag_videos
 from model.fake_encoder import FakeEncoder
@@ -266,7 +267,7 @@ def test_a_large_gallery_gets_lists_that_are_tuned(
 
 def test_an_empty_library_goes_over(tmp_path: Path, address: str) -> None:
     with Library.create(tmp_path / "lib", SPEC) as library:
-        publish(library.path, SPEC, {"clips": rows_of(clustered(3, 1)), "captions": empty_rows(SPEC)})
+        publish(library.path, SPEC, {"clips": rows_of(clustered(3, 1)), "captions": empty_rows(SPEC.levels)})
     assert export_library(tmp_path / "lib", address).counts == {"clips": 3, "captions": 0}
     query = {name: rows[:1] for name, rows in clustered(1, 2, missing=0).items()}
     with opened(tmp_path / "lib", address) as there:

@@ -14,9 +14,8 @@ from indexer.search import top_k as search_module
 from indexer.search.approximate.inverted_lists import Tuning, tuning_of
 from indexer.search.approximate.list_training import ListSettings, list_count
 from indexer.search.top_k import approximate_batch, search, search_batch
-from indexer.search.vectors.gallery import Gallery, Rows
+from indexer.search.vectors.gallery import Gallery, Rows, empty_rows
 from indexer.store import publishing as assemble
-from indexer.store.generation import empty_rows
 from indexer.store.library import Library, publish
 from model.encoder import EncoderSpec
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
@@ -52,7 +51,7 @@ def rows_of(vectors: Mapping[str, FloatArray], start: int = 1) -> Rows:
 
 def make_library(path: Path, n: int = 4000, seed: int = 1) -> Library:
     library = Library.create(path, SPEC)
-    publish(path, SPEC, {"clips": rows_of(clustered(n, seed)), "captions": empty_rows(SPEC)}, settings=SETTINGS)
+    publish(path, SPEC, {"clips": rows_of(clustered(n, seed)), "captions": empty_rows(SPEC.levels)}, settings=SETTINGS)
     return library
 
 
@@ -158,7 +157,7 @@ def change(library: Library, ids: np.ndarray, staged: Rows, monkeypatch: pytest.
     monkeypatch.setattr(assemble, "_LARGE", 1000)
     live = library.current()
     clips = assemble._change(ids, live.clips, staged, SPEC)
-    captions = assemble._change(np.zeros(0, np.int64), live.captions, empty_rows(SPEC), SPEC)
+    captions = assemble._change(np.zeros(0, np.int64), live.captions, empty_rows(SPEC.levels), SPEC)
     publish(library.path, SPEC, {"clips": clips, "captions": captions}, live)
     return library.current().clips
 
@@ -207,7 +206,7 @@ def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeyp
         assert "New items lie far from the lists at level" in due
         live = library.current()
         everything = live.clips.ids, live.clips.vectors(live.clips.ids)
-        publish(library.path, SPEC, {"clips": everything, "captions": empty_rows(SPEC)}, live, SETTINGS)
+        publish(library.path, SPEC, {"clips": everything, "captions": empty_rows(SPEC.levels)}, live, SETTINGS)
         assert tuned(library.current().clips).retraining_due is None
 
 
@@ -238,7 +237,7 @@ def test_eight_threads_see_one_generation_each_while_lists_are_swapped(tmp_path:
 
         def publish_one(number: int) -> None:
             rows = rows_of(contents[number % 2])
-            publish(library.path, SPEC, {"clips": rows, "captions": empty_rows(SPEC)}, settings=settings)
+            publish(library.path, SPEC, {"clips": rows, "captions": empty_rows(SPEC.levels)}, settings=settings)
 
         publish_one(0)
         publish_one(1)
@@ -331,7 +330,7 @@ def test_lists_are_tuned_anew_once_there_is_more_to_ask_with(tmp_path: Path, mon
             (20, "captions", 200, 2),
         ):
             live = library.current()
-            clips = assemble._change(live.clips.ids, live.clips, empty_rows(SPEC), SPEC)
+            clips = assemble._change(live.clips.ids, live.clips, empty_rows(SPEC.levels), SPEC)
             rows = rows_of(world.captions(captions, 2))
             publish(library.path, SPEC, {"clips": clips, "captions": rows}, live, encoder=load)
             now = library.current().clips

@@ -15,9 +15,8 @@ import pytest
 
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.top_k import search
-from indexer.search.vectors.gallery import Rows
+from indexer.search.vectors.gallery import Rows, empty_rows
 from indexer.store import library as library_module
-from indexer.store.generation import empty_rows
 from indexer.store.library import Library, publish
 from model.fake_encoder import FakeEncoder
 from quartet.errors import FingerprintError, LibraryError, NotFoundError
@@ -32,7 +31,7 @@ def constant_rows(value: float, count: int) -> Rows:
 
 
 def publish_clips(path: Path, rows: Rows) -> str:
-    return publish(path, SPEC, {"clips": rows, "captions": empty_rows(SPEC)})
+    return publish(path, SPEC, {"clips": rows, "captions": empty_rows(SPEC.levels)})
 
 
 def test_a_new_library_is_empty_and_remembers_its_model(tmp_path: Path) -> None:

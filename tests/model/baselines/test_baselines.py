@@ -21,10 +21,11 @@ from model.baselines.w2vvpp import W2VVPlusPlus
 from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.mcsan.config import LossConfig, ModelConfig
+from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures
 from model.training.data.batches import PairBatch, Pairs
-from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies, pad_features
+from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.loop import matcher as matcher_module
 from model.training.loop.matcher import Encoded, Matcher, score_matrix
 from model.training.loop.mcsan_matcher import MCSANMatcher

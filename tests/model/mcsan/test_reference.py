@@ -12,12 +12,12 @@ from model.language.parsed_caption import ROLES, Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import LossConfig, ModelConfig
-from model.mcsan.layers import unit
+from model.mcsan.layers import pad_features, unit
 from model.mcsan.network import CONCEPT_LEVELS, MCSAN
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch, Pairs
-from model.training.data.dataset import VideoText, pad_features
+from model.training.data.dataset import VideoText
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from tests.model.mcsan import reference
 

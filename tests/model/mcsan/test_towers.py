@@ -12,13 +12,13 @@ from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import unit
+from model.mcsan.layers import pad_features, unit
 from model.mcsan.network import CONCEPT_LEVELS, MCSAN
 from model.mcsan.presets import preset
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import Pairs
-from model.training.data.dataset import VideoText, pad_features
+from model.training.data.dataset import VideoText
 from model.training.loop.mcsan_matcher import MCSANMatcher
 
 TINY = ModelConfig(feature_dim=24, frames=6, word_dim=12, sentence_dim=8, embed_dim=16, heads=2, attention_dim=8)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from model.json_config import from_json
 from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
-from model.mcsan.config import LossConfig, ModelConfig, TrainConfig, from_json
+from model.mcsan.config import LossConfig, ModelConfig, TrainConfig
+from model.mcsan.layers import pad_features
 from model.mcsan.presets import preset
 from model.mcsan.text_features import TextFeatures
-from model.training.data.dataset import VideoText, build_vocabularies, concept_labels, pad_features, read_jsonl
+from model.training.data.dataset import VideoText, build_vocabularies, concept_labels, read_jsonl
 from quartet.errors import InputError
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from model.mcsan.network import MCSAN
-from model.training.loop.distributed import gather_rows, is_first_process
+from model.training.distributed import gather_rows, is_first_process
 from model.training.loop.mcsan_matcher import MCSANMatcher
 
 TOY_FILE = Path(__file__).with_name("test_training.py")

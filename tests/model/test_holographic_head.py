@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.mcsan.holographic_head import HolographicHead
+from model.holographic_head import HolographicHead
 from tests.model.mcsan import reference
 
 
