@@ -22,7 +22,7 @@ from service.problems import KINDS
 from service.search.engine import Engine
 from service.search.requests import Sentences, Wanted
 from service.settings import Settings
-from tests.service.encoders import DyingEncoder, HeldEncoder
+from tests.service.made_encoders import DyingEncoder, HeldEncoder
 
 if TYPE_CHECKING:
     from tests.service.conftest import World

@@ -21,7 +21,7 @@ from service.http.app import create_app
 from service.search.engine import Engine
 from service.search.requests import Sentences, Wanted
 from service.settings import Settings
-from tests.service.encoders import HeldEncoder
+from tests.service.made_encoders import HeldEncoder
 
 if TYPE_CHECKING:
     from tests.service.conftest import World

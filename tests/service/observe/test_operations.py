@@ -18,7 +18,7 @@ from quartet.client import Client
 from service.http.app import create_app
 from service.observe.logs import REQUEST_ID, JsonLines, Lines
 from service.settings import Settings
-from tests.service.encoders import SECONDS, HeldEncoder
+from tests.service.made_encoders import SECONDS, HeldEncoder
 from tests.service.running import running
 
 if TYPE_CHECKING:
