@@ -25,6 +25,12 @@ Vectors = dict[str, FloatArray]
 """One (B, d_l) float32 array per level name. A row of zeros means: the level is absent for this item."""
 
 
+def finite_rows(vectors: Mapping[str, FloatArray]) -> npt.NDArray[np.bool_]:
+    """Which items have vectors, and lengths of them, without NaN and infinity at every level: bool (B,)."""
+    lengths = [np.einsum("bd,bd->b", rows, rows, dtype=np.float64) for rows in vectors.values()]
+    return np.asarray(np.isfinite(np.array(lengths)).all(axis=0))
+
+
 @dataclass(frozen=True)
 class LevelSpec:
     """How the inner products of one level become scores.

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
         "milvus:///FOLDER/FILE.db. None: the library's own files.",
     )
     milvus_token: SecretStr | None = Field(default=None, description="USER:PASSWORD or API key of that Milvus.")
+    publish_every: float = Field(
+        default=10.0,
+        ge=0,
+        description="Minutes after which a long indexing run makes searchable what is complete; 0: only at its end.",
+    )
     model: str | None = Field(
         default=None,
         description="Name of a model, or the folder of a checkpoint. Without one, that which built the library.",

@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
-from indexer.catalog.records import Caption, Clip, Counts, Failure, Root, Video
+from indexer.catalog.records import Caption, Clip, Counts, Failure, GenerationNote, Root, Video
 from indexer.catalog.schema import (
     caption_sources,
     captions,
     clips,
     failures,
+    generations,
     open_database,
     roots,
     unfinished,
     video_tags,
     videos,
 )
+from indexer.catalog.writing_session import IDENTITY, fact
 from indexer.search.filters import ClipTable
 from quartet.errors import InputError, NotFoundError
 
@@ -38,6 +40,15 @@ class Catalog:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def identity(self) -> str | None:
+        """Which library it is the catalogue of (`indexer.disk.library_identity`); None where that is not noted yet."""
+        with self.engine.connect() as connection:
+            return fact(connection, IDENTITY)
+
+    def generations(self) -> dict[int, GenerationNote]:
+        """What is noted of the generations on disk, by their numbers. Empty for an earlier version's library."""
+        return {row.number: GenerationNote(row.stamp, row.manifest, row.settled) for row in self._rows(_GENERATIONS)}
 
     def roots(self) -> list[Root]:
         """The named folders that videos lie in, in order of their names."""
@@ -144,7 +155,13 @@ class Catalog:
 
     def list_captions(self, offset: int = 0, limit: int = 100) -> list[Caption]:
         """Captions in order of id."""
-        chosen = select(captions.c.id).order_by(captions.c.id).offset(offset).limit(limit)
+        chosen = (
+            select(captions.c.id)
+            .where(captions.c.removed.is_(None))
+            .order_by(captions.c.id)
+            .offset(offset)
+            .limit(limit)
+        )
         found = self._captions(captions.c.id.in_(chosen))
         return [found[caption_id] for caption_id in sorted(found)]
 
@@ -156,7 +173,7 @@ class Catalog:
         clip, source = self.clip(clip_id), caption_sources.c
         within = source.start.is_(None) | ((source.start < clip.end) & (source.end > clip.start))
         described = select(source.caption_id).where(source.video_id == clip.video_id, within)
-        found = self._captions(captions.c.id.in_(described))
+        found = self._captions(captions.c.id.in_(described) & captions.c.removed.is_(None))
         return [found[caption_id] for caption_id in sorted(found)]
 
     def failures(self, offset: int = 0, limit: int | None = None) -> list[Failure]:
@@ -169,7 +186,7 @@ class Catalog:
         queries = (
             select(func.count(clips.c.video_id.distinct())).where(_live()),
             select(func.count()).select_from(clips).where(_live()),
-            select(func.count()).select_from(captions),
+            select(func.count()).select_from(captions).where(captions.c.removed.is_(None)),
             select(func.count()).select_from(failures),
             select(func.count()).select_from(unfinished),
         )
@@ -248,3 +265,5 @@ def _clips() -> Select:
 
 _CLIPS_BY_ID = _clips().where(clips.c.id.in_(bindparam("ids", expanding=True)))
 """Every search asks this: putting it together would take half of its time."""
+
+_GENERATIONS = select(generations)

@@ -86,6 +86,15 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class GenerationNote:
+    """What the catalogue notes of a generation: its stamp, its manifest.json, and whether it has gone live for sure."""
+
+    stamp: str
+    manifest: str
+    settled: bool
+
+
+@dataclass(frozen=True)
 class FileState:
     """A file as it was met on disk: size in bytes, mtime in seconds, sha256 of its content."""
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -81,6 +82,9 @@ clips = Table(
     Column("end", Float, nullable=False),
     # The number of the first generation without this clip; readers of the one before still look it up.
     Column("removed", Integer, nullable=True, index=True),
+    # CRC-32 of the picture and of the strip. Null where an earlier version has made them.
+    Column("picture_crc", BigInteger, nullable=True),
+    Column("strip_crc", BigInteger, nullable=True),
     sqlite_autoincrement=True,
 )
 
@@ -91,6 +95,8 @@ captions = Table(
     Column("text", String, nullable=False),
     # The writer keeps them distinct. PostgreSQL cannot: it indexes no text of more than 2.7 kB.
     UniqueConstraint("text").ddl_if(dialect="sqlite"),
+    # As for clips.
+    Column("removed", Integer, nullable=True),
     sqlite_autoincrement=True,
 )
 
@@ -144,6 +150,30 @@ staged = Table(
     Column("vectors", LargeBinary, nullable=False),
 )
 
+# What the catalogue knows of the generations on disk, so that the two can never disagree in silence.
+generations = Table(
+    "generations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Random; its manifest has the same.
+    Column("stamp", String(32), nullable=False),
+    Column("manifest", String, nullable=False),
+    # False from just before CURRENT names it until just after.
+    Column("settled", Boolean, nullable=False),
+)
+
+# Facts about the library as a whole; `indexer.catalog.writing_session` names them.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+# auto_vacuum first: it can only be chosen while the file has no tables. Staged vectors come and go.
+# secure_delete: what is deleted is overwritten, so that it can be found in the file no more.
+_PRAGMAS = ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+
 
 def open_database(path: Path) -> Engine:
     """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on.
@@ -160,8 +190,7 @@ def open_database(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: object) -> None:
         _know_letters(connection)
-        # auto_vacuum first: it can only be chosen while the file has no tables. Staged vectors come and go.
-        for pragma in ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

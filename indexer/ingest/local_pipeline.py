@@ -28,6 +28,7 @@ from indexer.ingest.pipeline import Job
 from indexer.ingest.progress import Meter
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from model.encoder import Encoder
+from model.levels import finite_rows
 from quartet.errors import VideoError
 
 BATCH = 8
@@ -127,10 +128,16 @@ class _Stages:
                         case _Begun():
                             gathering = Gathering(item.file, item.cut)
                         case DecodedClip():
+                            clip = next(encoded)
+                            if gathering.refused:
+                                continue
+                            if not finite_rows({name: row[None] for name, row in clip.vectors.items()})[0]:
+                                gathering.refuse(clip)
+                                continue
                             # The last clips of a file come with its completion, so that this is never the end.
                             if len(gathering.clips) == PART:
                                 self._put(self._results, gathering.part())
-                            gathering.add(next(encoded), item.clip.info)
+                            gathering.add(clip, item.clip.info)
                         case _Complete():
                             self._put(self._results, gathering.complete())
                         case _:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from indexer.disk.library_identity import identity_of
 from indexer.milvus.address import Address, answers, connect, parse_address
 from indexer.milvus.collections import About, collection_name, read_about, tag_of
 from indexer.milvus.gallery import MilvusGallery
 from indexer.store.generation import KINDS
-from indexer.store.identity import identity_of
 from indexer.store.manifest import ModelInfo
 from quartet.errors import LibraryError
 

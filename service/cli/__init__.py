@@ -15,7 +15,7 @@ import typer
 from quartet.errors import QuartetError
 from service.cli import demo, doctor, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
-from service.cli.library import captions, export, index, manage, status, tune, watch
+from service.cli.library import captions, export, index, manage, repair, status, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, prepare, train
 
 _PLACES = {
@@ -88,7 +88,8 @@ app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)
 app.command("status", cls=ReadableCommand)(status.status)
 app.command("tag", cls=ReadableCommand)(manage.tag)
-app.command("verify", cls=ReadableCommand)(manage.verify)
+app.command("verify", cls=ReadableCommand)(repair.verify)
+app.command("repair", cls=ReadableCommand)(repair.repair)
 app.command("relocate", cls=ReadableCommand)(manage.relocate)
 app.command("export", cls=ReadableCommand)(export.export)
 app.command("features", cls=ReadableCommand)(features.features)

@@ -114,7 +114,7 @@ def library_of(settings: Settings) -> Path:
 
 def existing_library(settings: Settings) -> Path:
     """The library of `settings`, which is there: told before a model is loaded for it. Raises LibraryError."""
-    from indexer.store.library import require_library
+    from indexer.store.layout import require_library
 
     folder = library_of(settings)
     require_library(folder)

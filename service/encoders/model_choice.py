@@ -51,7 +51,8 @@ def chosen_model(settings: Settings) -> str:
     if settings.model:
         return settings.model
 
-    from indexer.store.library import built_by, exists
+    from indexer.store.layout import exists
+    from indexer.store.library import built_by
     from model.registry import name_of_builder
 
     if settings.library is None or not exists(settings.library):

@@ -94,6 +94,17 @@ RayOption = Annotated[
         show_default=False,
     ),
 ]
+PublishOption = Annotated[
+    float | None,
+    typer.Option(
+        "--publish-every",
+        min=0,
+        metavar="MINUTES",
+        help="How often a long run makes searchable what is complete; 0: only at its end. Default: "
+        "QUARTET_PUBLISH_EVERY, else 10.",
+        show_default=False,
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -113,6 +124,7 @@ def index(
     window: WindowOption = None,
     overlap: OverlapOption = None,
     cut: CutOption = None,
+    publish_every: PublishOption = None,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -134,7 +146,9 @@ def index(
 
     [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
-    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    settings = settings_of(
+        library=library, model=model, device=device, roots=roots_of(root), publish_every=publish_every
+    )
     library_of(settings)
     report = run_index(
         settings,
@@ -214,6 +228,7 @@ def run_index(
             base=base,
             wait=wait,
             catalog=settings.catalog,
+            publish_every=settings.publish_every,
         )
     if as_json:
         typer.echo(json_report(report))

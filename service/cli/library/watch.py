@@ -83,6 +83,7 @@ def watch(
             keep_missing=keep_missing,
             roots=settings.roots,
             catalog=settings.catalog,
+            publish_every=settings.publish_every,
         ):
             if isinstance(report, InputError):
                 console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)

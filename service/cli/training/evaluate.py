@@ -143,7 +143,8 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     import numpy as np
 
     from indexer.ingest.captions import video_names
-    from indexer.store.library import Library, thumbnail_path
+    from indexer.store.layout import thumbnail_path
+    from indexer.store.library import Library
     from model.evaluation.scores import LevelScores
     from model.training.data.dataset_checks import named
     from service.encoders.model_choice import open_encoder

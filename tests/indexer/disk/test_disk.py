@@ -17,7 +17,8 @@ import pytest
 
 from indexer.disk.durable_files import write_array, write_index
 from indexer.ingest.index_run import index_videos
-from indexer.store.library import Library, exists
+from indexer.store.layout import exists
+from indexer.store.library import Library
 from indexer.store.verification import verify_library
 from model.fake_encoder import FakeEncoder
 from quartet.errors import LibraryError

@@ -23,7 +23,8 @@ from indexer.ingest.progress import Progress
 from indexer.ingest.ray_pipeline import RayPipeline, checked_outcome, shares
 from indexer.ingest.ray_worker import JOB, REPORT, Report, Worker
 from indexer.media.segmentation import WHOLE, Segmentation
-from indexer.store.library import Library, strip_path, thumbnail_path
+from indexer.store.layout import strip_path, thumbnail_path
+from indexer.store.library import Library
 from model.encoder import Encoder
 from model.fake_encoder import FakeEncoder
 from model.registry import load_encoder

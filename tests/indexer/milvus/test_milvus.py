@@ -24,7 +24,8 @@ from indexer.search.filters import ClipFilter
 from indexer.search.top_k import search, search_batch
 from indexer.search.vectors.gallery import empty_rows
 from indexer.store.generation import KINDS
-from indexer.store.library import Library, publish
+from indexer.store.going_live import publish
+from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES

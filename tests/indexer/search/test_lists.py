@@ -16,7 +16,8 @@ from indexer.search.approximate.list_training import ListSettings, list_count
 from indexer.search.top_k import approximate_batch, search, search_batch
 from indexer.search.vectors.gallery import Gallery, Rows, empty_rows
 from indexer.store import publishing as assemble
-from indexer.store.library import Library, publish
+from indexer.store.going_live import publish
+from indexer.store.library import Library
 from model.encoder import EncoderSpec
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 
