@@ -301,8 +301,9 @@ class CatalogWriter(PublicationWriter):
 
     def caption_sources(self) -> set[str]:
         """The names of the files that captions came from."""
+        query = select(caption_sources.c.source).join(captions).where(captions.c.removed.is_(None))
         with self.engine.connect() as connection:
-            return set(connection.scalars(select(caption_sources.c.source).distinct()))
+            return set(connection.scalars(query.distinct()))
 
     def captions_only_from(self, sources: Collection[str]) -> list[int]:
         """Ids of the captions that came from these files and from no other."""

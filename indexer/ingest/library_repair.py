@@ -283,7 +283,7 @@ class _Repair:
     def pictures(self, writer: CatalogWriter) -> None:
         """Pictures that are missing or damaged, out of the videos; and those of no clip go."""
         wrong: dict[int, set[str]] = {}
-        wanted = set()
+        wanted: set[Path] = set()
         for clip_id, *checks in picture_checks(self.catalog):
             files = (thumbnail_path(self.path, clip_id), strip_path(self.path, clip_id))
             wanted.update(files)

@@ -67,6 +67,11 @@ _Item = _Begun | DecodedClip | _Complete | Known | Refused
 """What decoding gives of a file: its beginning, clips and completion, or one of the others, perhaps after clips."""
 
 
+def open_pool(workers: int = 1) -> DecodePool:
+    """Processes that decode, for whoever makes clips of files."""
+    return DecodePool(workers)
+
+
 class LocalPipeline:
     """A `Pipeline` of this process and `workers` that decode, which it starts when they are first needed."""
 
@@ -80,7 +85,7 @@ class LocalPipeline:
         return {"decode": self._workers, "encode": 1}
 
     def outcomes(self, jobs: Sequence[Job], meter: Meter) -> Generator[Outcome, None, None]:
-        self._pool = self._pool or DecodePool(self._workers)
+        self._pool = self._pool or open_pool(self._workers)
         try:
             yield from _Stages(self._encoder, self._pool, self._workers, meter).run(jobs)
         except BaseException:

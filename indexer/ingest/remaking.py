@@ -13,8 +13,7 @@ import numpy.typing as npt
 from indexer.catalog.reader import Catalog
 from indexer.catalog.records import Clip, Video
 from indexer.disk.durable_files import file_sha256
-from indexer.ingest import local_pipeline
-from indexer.ingest.local_pipeline import BATCH
+from indexer.ingest.local_pipeline import BATCH, open_pool
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.search.vectors.gallery import Rows, empty_rows
@@ -59,7 +58,7 @@ class Remaker:
         of_video: dict[int, list[Clip]] = {}
         for clip in clips:
             of_video.setdefault(clip.video_id, []).append(clip)
-        with closing(local_pipeline.DecodePool()) as pool:
+        with closing(open_pool()) as pool:
             for video_id, wanted in of_video.items():
                 video = self._catalog.video(video_id)
                 try:
