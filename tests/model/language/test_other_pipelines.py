@@ -107,7 +107,7 @@ def test_training_records_the_parser_and_evaluation_loads_it(package: Path, tmp_
     with FeatureFile(tmp_path / "f.h5", writable=True) as file:
         for row in rows:
             file.add(row["video"], torch.randn(3, 8))
-    demo = model.presets.DEMO
+    demo = model.mcsan.presets.DEMO
     small = replace(
         demo,
         model=replace(demo.model, embed_dim=16, bottleneck=16, frames=3),

@@ -90,8 +90,8 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     weights = torchvision.models.get_model("mobilenet_v3_small", weights=None).state_dict()
     save_file(weights, tmp_path / "w.safetensors")
     small = replace(
-        model.presets.DEMO,
-        model=replace(model.presets.DEMO.model, embed_dim=32, bottleneck=32, frames=4),
+        model.mcsan.presets.DEMO,
+        model=replace(model.mcsan.presets.DEMO.model, embed_dim=32, bottleneck=32, frames=4),
         train=TrainConfig(16, 4, "adamw", 3e-3, schedule="cosine"),
     )
     said: list[str] = []
