@@ -121,7 +121,7 @@ def existing_library(settings: Settings) -> Path:
     return folder
 
 
-def patient_threads() -> None:
+def let_threads_sleep() -> None:
     """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
 
     For long work, before PyTorch is imported. By default they spin, which is a little faster on an idle machine and

@@ -26,7 +26,7 @@ from model.language.spacy_parser import SpacyParser
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeaturizer
 from model.training.compare.contestants import Inputs, contestant
-from model.training.compare.result_table import FORMAT, Finished, write_standings
+from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
 from model.training.data.feature_file import FeatureFile
@@ -101,7 +101,7 @@ class Splits:
 
 def compare(
     plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell: Tell, cache: Path | None = None
-) -> Iterator[Finished]:
+) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
 
     Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
@@ -124,7 +124,7 @@ def compare(
     if ready := sum(result is not None for result in finished.values()):
         tell(f"{ready} of {len(finished)} runs are finished already.")
     splits = None
-    done: list[Finished] = []
+    done: list[FinishedRun] = []
     for model, seed in plan.runs():
         result = finished[model, seed]
         if result is None:
@@ -148,7 +148,7 @@ def load(
     return [video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True)]
 
 
-def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> Finished:
+def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> FinishedRun:
     config = plan.training(model)
     logs = _file(folder, model, seed).with_suffix("")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -162,7 +162,7 @@ def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Sp
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sums = [epoch["fused"].sum_r for epoch in history]
     measured, _ = matcher.measure(splits.test)
-    result = Finished(
+    result = FinishedRun(
         model=model,
         seed=seed,
         settings=settings,
@@ -189,7 +189,7 @@ def _file(folder: Path, model: str, seed: int) -> Path:
     return folder / "runs" / f"{model}-seed{seed}.json"
 
 
-def _read(path: Path, settings: dict[str, Any]) -> Finished | None:
+def _read(path: Path, settings: dict[str, Any]) -> FinishedRun | None:
     """The finished run in a file; None where there is no file."""
     if not path.is_file():
         return None
@@ -197,7 +197,7 @@ def _read(path: Path, settings: dict[str, Any]) -> Finished | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:
             raise ValueError("another format")
-        result = Finished(**data)
+        result = FinishedRun(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no result of a comparison ({error}). Delete it, or choose another --out."

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.training.data.dataset_checks import named
+from model.training.data.dataset_checks import list_names
 from model.vision.frame_networks import FrameNetworkConfig, network_config
 from quartet.errors import InputError
 
@@ -99,17 +99,17 @@ class FeatureFile:
         """
         missing = self.missing(videos)
         if missing:
-            raise InputError(f"{self.path} has no features for {named(f'of {len(videos)} videos', missing)}.")
+            raise InputError(f"{self.path} has no features for {list_names(f'of {len(videos)} videos', missing)}.")
         keys = [self._find(video) for video in videos]
         counts = Counter(keys)
         shared = [video for video, key in zip(videos, keys, strict=True) if counts[key] > 1]
         if shared:
-            raise InputError(f"{self.path}: {named('videos mean the same dataset as another one', shared)}.")
+            raise InputError(f"{self.path}: {list_names('videos mean the same dataset as another one', shared)}.")
         dim = self.dim
         found = [self._read_one(video, dim, frames) for video in videos]
         broken = [video for video, rows in zip(videos, found, strict=True) if not rows.isfinite().all()]
         if broken:
-            raise InputError(f"{self.path}: {named('videos have values that are not finite', broken)}.")
+            raise InputError(f"{self.path}: {list_names('videos have values that are not finite', broken)}.")
         return found
 
     def _read_one(self, video: str, dim: int, frames: int) -> Tensor:

@@ -24,7 +24,13 @@ from model.mcsan.text_features import TextFeatures, TextFeaturizer
 from model.registry import resolve_device
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
-from model.training.data.dataset_checks import captions_digest, features_digest, file_digest, named, repeated_features
+from model.training.data.dataset_checks import (
+    captions_digest,
+    features_digest,
+    file_digest,
+    list_names,
+    repeated_features,
+)
 from model.training.data.feature_file import FeatureFile
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import Advance, TextCache
@@ -46,7 +52,7 @@ Stage = Callable[[str], AbstractContextManager[Advance]]
 
 
 @contextmanager
-def silent(_: str) -> Iterator[Advance]:
+def no_progress(_: str) -> Iterator[Advance]:
     """A stage that shows nothing."""
     yield lambda done, total: None
 
@@ -64,7 +70,7 @@ def train_on_features(
     parser: str | None = None,
     *,
     cache: Path | None = None,
-    stage: Stage = silent,
+    stage: Stage = no_progress,
     fresh: bool = False,
     skip_missing: bool = False,
     made_with: Mapping[str, Any] = MappingProxyType({}),
@@ -177,18 +183,18 @@ def _training_splits(
     """The videos to train and to validate on, all with features; everything that is left out is told."""
     unnamed, training, validation = (captions.split(name) for name in ("", "train", "val"))
     if training and unnamed:
-        tell(named("videos left out, without a split where others have one", [video.video for video in unnamed]))
+        tell(list_names("videos left out, without a split where others have one", [video.video for video in unnamed]))
     training = training or unnamed
     if test := captions.split("test"):
         tell(f"{len(test)} videos are for testing: training does not see them.")
     missing = set(file.missing([video.video for video in (*training, *validation)]))
     if missing and not skip_missing:
         raise InputError(
-            f"{file.path} has no features of {named('videos', sorted(missing))}. Make them, or leave these videos out "
-            "with --skip-missing."
+            f"{file.path} has no features of {list_names('videos', sorted(missing))}. Make them, or leave these videos "
+            "out with --skip-missing."
         )
     if missing:
-        tell(f"{file.path.name}: {named('videos left out, without features', sorted(missing))}")
+        tell(f"{file.path.name}: {list_names('videos left out, without features', sorted(missing))}")
     training, validation = ([v for v in videos if v.video not in missing] for videos in (training, validation))
     if not validation and len(training) > 1:
         training, validation = hold_out(training, seed)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from model.language.parsed_caption import ParsedCaption
-from model.language.sentence_encoder import encoded, word_pieces
+from model.language.sentence_encoder import encode_captions, word_pieces
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
@@ -121,7 +121,7 @@ class UnfrozenMatcher(MCSANMatcher):
         """Captions are read anew by the text tower as it is now, in the way in which queries will be."""
         was_training = self.training
         self.eval()
-        vectors = encoded(self._sentences, [text.parse for text in data.texts])
+        vectors = encode_captions(self._sentences, [text.parse for text in data.texts])
         texts = [TextFeatures(text.parse, one) for text, one in zip(data.texts, vectors, strict=True)]
         measured = super().measure(replace(data, texts=texts))
         self.train(was_training)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quartet.errors import InputError
-from service.cli.options import patient_threads, settings_of
+from service.cli.options import let_threads_sleep, settings_of
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
@@ -48,7 +48,7 @@ def compare(
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
     """
-    patient_threads()
+    let_threads_sleep()
     try:
         from model.training.compare.comparison import Plan
         from model.training.compare.comparison import compare as run
@@ -61,12 +61,12 @@ def compare(
     for note in read.notes:
         typer.echo(note, err=True)
 
-    def tell(sentence: str) -> None:
+    def report(sentence: str) -> None:
         typer.echo(sentence, err=True)
 
     texts = settings_of(text_cache=cache).text_cache.expanduser()
     total = len(plan.runs())
-    for number, done in enumerate(run(plan, read, features, out, tell, texts), 1):
+    for number, done in enumerate(run(plan, read, features, out, report, texts), 1):
         typer.echo(
             f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
             f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "

@@ -145,7 +145,7 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     from indexer.ingest.captions import video_names
     from indexer.store.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
-    from model.training.data.dataset_checks import named
+    from model.training.data.dataset_checks import list_names
     from service.encoders.model_choice import open_encoder
 
     with console().status("Loading the model"):
@@ -155,12 +155,12 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
         by_name = video_names(library.catalog.list_videos(limit=None))
         missing = [video.video for video in captioned if video.video not in by_name]
         if missing:
-            raise InputError(f"{named(f'videos are not in the library {folder}', missing)}.")
+            raise InputError(f"{list_names(f'videos are not in the library {folder}', missing)}.")
         ids = [by_name[video.video] for video in captioned]
         if len(set(ids)) < len(ids):
             first = {video: i for i, video in reversed(list(enumerate(ids)))}
             twice = [captioned[i].video for i, video in enumerate(ids) if first[video] < i]
-            raise InputError(f"{named('captioned videos are other names of videos that come before', twice)}.")
+            raise InputError(f"{list_names('captioned videos are other names of videos that come before', twice)}.")
         clips: dict[int, list[int]] = {video: [] for video in ids}
         for clip in library.catalog.list_clips(limit=None):
             if clip.video_id in clips:

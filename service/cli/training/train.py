@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from quartet.errors import InputError
-from service.cli.options import console, patient_threads, settings_of
+from service.cli.options import console, let_threads_sleep, settings_of
 from service.cli.training.features import TwoTowerOption, load_network, stage_bar
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def train(
     """
     from model.mcsan.presets import preset as preset_of
 
-    patient_threads()
+    let_threads_sleep()
     preset = preset or ("clip" if model else "plus")
     chosen = replace(preset_of(preset), unfreeze_text=unfreeze_text)
     try:
@@ -173,7 +173,7 @@ def train(
 def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames: int, workers: int, out: Path) -> None:
     """Make the features of the captioned videos, and tell what has no counterpart or cannot be read."""
     from indexer.ingest.frame_features import by_name, encode_videos, files_below
-    from model.training.data.dataset_checks import named
+    from model.training.data.dataset_checks import list_names
 
     files = files_below(folder)
     # Captions name a video by its path below the folder, with the suffix or without.
@@ -183,9 +183,9 @@ def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames
     absent = sorted(said.difference(*meant.values()))
     bare = [file for file in files if not meant[file]]
     if absent:
-        typer.echo(named(f"captioned videos are not in {folder}", absent), err=True)
+        typer.echo(list_names(f"captioned videos are not in {folder}", absent), err=True)
     if bare:
-        typer.echo(named(f"files in {folder} have no captions", bare), err=True)
+        typer.echo(list_names(f"files in {folder} have no captions", bare), err=True)
     if not chosen:
         raise InputError(f"No file in {folder} has the name of a captioned video.")
     with stage_bar("Frame features") as advance:
