@@ -107,9 +107,9 @@ def train(
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """
-    from model.mcsan.presets import preset as preset_of
-
     let_threads_sleep()
+    from model.mcsan.presets import preset as preset_of  # loads PyTorch
+
     preset = preset or ("clip" if model else "plus")
     chosen = replace(preset_of(preset), unfreeze_text=unfreeze_text)
     try:
