@@ -20,7 +20,7 @@ from service.cli.options import (
     console,
     counted,
     library_of,
-    patient_threads,
+    let_threads_sleep,
     roots_of,
     settings_of,
 )
@@ -185,7 +185,7 @@ def run_index(
     base: Path | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
-    patient_threads()
+    let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
     from service.cli.pipeline_choice import open_pipeline
