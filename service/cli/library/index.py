@@ -19,8 +19,8 @@ from service.cli.options import (
     RootOption,
     console,
     counted,
-    library_of,
     let_threads_sleep,
+    library_of,
     roots_of,
     settings_of,
 )
