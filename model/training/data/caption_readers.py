@@ -8,9 +8,10 @@
 | a folder with annotation/RET/ref_captions.json | HANet and HGR, splits in public_split/{trn,val,tst}_names.npy |
 
 A second file with a list of test videos (MSR-VTT's 1k-A, MSRVTT_JSFUSION_test.csv: key, vid_key, video_id, sentence)
-moves its videos to "test". Where the list has a "sentence" column, as 1k-A has, those sentences are the only captions
-of the test videos: the protocol ranks 1,000 videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for
-Video Question Answering and Retrieval", ECCV 2018).
+moves its videos to "test"; videos of the validation split stay there, and all others are for training. Where the list
+has a "sentence" column, as 1k-A has, those sentences are the only captions of the test videos: the protocol ranks 1,000
+videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for Video Question Answering and Retrieval", ECCV
+2018).
 """
 
 from __future__ import annotations
@@ -65,16 +66,19 @@ def read_captions(paths: Iterable[Path], test_list: Path | None = None) -> Capti
         absent = sorted(wanted.keys() - counts.keys())
         if absent:
             raise InputError(f"{test_list}: {list_names('of its videos are in no caption file', absent)}.")
-        # What the list leaves out of the official test split is nobody's: 1k-A trains on all but its 1,000 videos.
+        # What the list leaves out of the official test split is nobody's: 1k-A trains on it. Validation videos stay
+        # what they are, or an epoch would be chosen by videos that it was trained on.
         videos = [
             replace(v, split="test", captions=wanted[v.video] or v.captions)
             if v.video in wanted
-            else replace(v, split="train")
+            else replace(v, split="val" if v.split == "val" else "train")
             for v in videos
         ]
         sentences = sum(len(given) for given in wanted.values())
         said = f", with the {sentences} sentences of the list as their captions" if sentences else ""
-        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}{said}; all others are for training.")
+        kept = sum(video.split == "val" for video in videos)
+        others = f"{kept} validate, as the captions say, and all others" if kept else "all others"
+        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}{said}; {others} are for training.")
     notes += repeated_captions(videos)
     return CaptionSet(tuple(videos), tuple(notes))
 

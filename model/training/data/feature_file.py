@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,6 +26,11 @@ from quartet.errors import InputError
 def key_of(video: str) -> str:
     """The dataset's name of a video."""
     return video.replace("/", "_")
+
+
+def middles(rows: int, count: int) -> npt.NDArray[np.int64]:
+    """The numbers of `count` of `rows` rows: those at the middles of equal parts."""
+    return ((np.arange(count) + 0.5) * rows / count).astype(np.int64)
 
 
 class FeatureFile:
@@ -54,6 +60,11 @@ class FeatureFile:
 
     def close(self) -> None:
         self._file.close()
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the datasets."""
+        return self._file.keys()
 
     def __contains__(self, video: str) -> bool:
         return self._find(video) is not None
@@ -119,5 +130,5 @@ class FeatureFile:
             raise InputError(f"{self.path}: {video!r} has the shape {shape}, others have the width {dim}.")
         values = np.asarray(rows, dtype=np.float32)
         if len(values) > frames:
-            values = values[((np.arange(frames) + 0.5) * len(values) / frames).astype(np.int64)]
+            values = values[middles(len(values), frames)]
         return torch.from_numpy(values)

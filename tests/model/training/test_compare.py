@@ -67,7 +67,7 @@ def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(plan: Plan, features: Path, out: Path, said: list[str] | None = None) -> Iterator[FinishedRun]:
-    return compare(plan, CAPTIONS, features, out, (said if said is not None else []).append)
+    return compare(plan, CAPTIONS, [features], out, (said if said is not None else []).append)
 
 
 def test_every_model_is_trained_once_with_each_seed(features: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_results_of_other_settings_or_data_are_refused(features: Path, tmp_path:
         list(run(Plan(("vse",), seeds=1, epochs=1, frames=3), features, out))
     other = CaptionSet((*CAPTIONS.videos, video("test9", "test")))
     with pytest.raises(InputError, match=r"other settings \(data\)"):
-        list(compare(Plan(("vse",), seeds=1, epochs=1), other, features, out, print))
+        list(compare(Plan(("vse",), seeds=1, epochs=1), other, [features], out, print))
     (out / "runs" / "vse-seed0.json").write_text("{")
     with pytest.raises(InputError, match="is no result of a comparison"):
         list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
@@ -118,12 +118,12 @@ def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> Non
         Plan(("vse",), width=0)
     untested = CaptionSet(tuple(item for item in CAPTIONS.videos if item.split != "test"))
     with pytest.raises(InputError, match="no test split"):
-        next(compare(Plan(("vse",)), untested, features, tmp_path, print))
+        next(compare(Plan(("vse",)), untested, [features], tmp_path, print))
     alone = CaptionSet((video("train0", ""), video("test0", "test")))
     with pytest.raises(InputError, match="at least 2 videos to train on, found 0"):
-        next(compare(Plan(("vse",)), alone, features, tmp_path, print))
-    with pytest.raises(InputError, match="no features file"):
-        next(compare(Plan(("vse",)), CAPTIONS, tmp_path / "gone.h5", tmp_path, print))
+        next(compare(Plan(("vse",)), alone, [features], tmp_path, print))
+    with pytest.raises(InputError, match=r"gone\.h5 cannot be opened"):
+        next(compare(Plan(("vse",)), CAPTIONS, [tmp_path / "gone.h5"], tmp_path, print))
 
 
 def test_the_table_tells_mean_and_spread() -> None:
@@ -150,3 +150,12 @@ def test_the_table_tells_what_each_level_finds_alone() -> None:
     without = replace(one, model="vse", test={"fused": row})
     assert "| plus | 120.0 | 90.0 | 80.0 | 70.0 | 60.0 |" in table([one, without])
     assert "| SumR of |" not in table([without])
+
+
+def test_of_several_processes_the_first_alone_writes(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_module, "is_first_process", lambda: False)
+    said: list[str] = []
+    assert list(run(Plan(("vse",), seeds=1, epochs=1), features, tmp_path / "out", said)) == []
+    assert said == [] and not list((tmp_path / "out").rglob("*.json")) and not (tmp_path / "out" / "table.md").exists()

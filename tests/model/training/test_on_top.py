@@ -89,7 +89,7 @@ def test_before_training_the_global_level_is_zero_shot_search(tmp_path: Path, pa
     )
     videos = [CaptionedVideo(str(i), (caption,)) for i, caption in enumerate(CAPTIONS)]
     data = video_text(videos, tower.features(clips), TextFeaturizer(parser, TwoTowerSentences(tower)))
-    preset = run._on_top_of(SMALL, tower, Path("features.h5"))
+    preset = run._on_top_of(SMALL, tower, "features.h5")
     preset = replace(preset, model=replace(preset.model, feature_dim=tower.feature_dim))
     torch.manual_seed(0)
     matcher = mcsan_matcher(preset, data, vocabularies_of(data, preset.train)).eval()
