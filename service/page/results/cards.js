@@ -6,7 +6,7 @@ import { clock, el, icon, still } from "../common/dom.js";
 import { longestBar, makeBars, words } from "../common/levels.js";
 import { preview } from "../common/preview.js";
 
-const SCORE = "Score: the sum of the four bars";
+const SCORE = "Score: the sum of the bars";
 
 // `kind`: "grid" or "sentences"; `idOf(hit)`; `make(hit)` gives {node, update(hit, longest, context, rank)}.
 class Cards {
