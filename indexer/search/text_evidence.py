@@ -1,7 +1,7 @@
 """The level `words`: what is said or written at the time of a clip, as evidence that it is what was asked for.
 
-    e(clip) = act(max over the texts t of the clip of <t, q>)          act = sigmoid(scale x + bias)
-    score   = max(b, (W b + w e) / (W + w))                            b: the fused score of the pictures, W: its weights
+    e(clip) = act(max over the texts t of the clip of <t, q>)    act = sigmoid(scale x + bias)
+    score   = max(b, (W b + w e) / (W + w))      b: the fused score of the pictures, W: the sum of its weights
 
 A text raises a clip and never lowers it: most of what is said in a video is not about what the question is about, and
 says nothing against the pictures. Where the level does not raise a clip its weight is 0 there.
