@@ -1,8 +1,9 @@
 """The level `words` of the library that answers: which texts there are, and how near to them a question has to be.
 
 How near two sentences are that have nothing to do with each other differs from model to model. So the level begins to
-count some way between that and the same sentence: sigmoid(8 (x - c)), with x = (cosine - m) / (1 - m), m the mean cosine
-of unrelated sentences, and c = 0.3. Both numbers were chosen on a made library (docs/search.md, "Words that are there").
+count some way between that and the same sentence: sigmoid(8 (x - c)), with x = (cosine - m) / (1 - m), m the mean
+cosine of unrelated sentences, and c = 0.3. Both numbers were chosen on a made library (docs/search.md, "Words that are
+there").
 """
 
 from __future__ import annotations
