@@ -28,6 +28,9 @@ LEVEL_MEANINGS = {
 LEVEL_NAMES = tuple(LEVEL_MEANINGS)
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
 
+WORDS = "words"
+"""The level of texts that are told at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
+
 FloatArray = npt.NDArray[np.float32]
 Vectors = dict[str, FloatArray]
 """One (B, d_l) float32 array per level name. A row of zeros means: the level is absent for this item."""
