@@ -18,7 +18,7 @@ from quartet.schemas.search import ClipAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits
-from service.search.batch_ranking import Ranked, clips_of, ids_of, row, vectors_of
+from service.search.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
 from service.search.fits import Fits
 from service.search.live_generation import LiveGeneration
 from service.search.part_vectors import PartVectors, Resolved
@@ -27,7 +27,7 @@ from service.search.requests import Questions, Sentence
 from service.search.shown_words import shown_by_hits, together
 
 
-class ClipAnswering:
+class ClipAnswerer:
     """See the module. `parts` keeps encoded sentences."""
 
     def __init__(
@@ -83,7 +83,7 @@ class ClipAnswering:
         return [row(vectors, i) for i in range(len(asked))]
 
 
-def _given(gallery: AnyGallery, resolved: Resolved, ranked: Ranked) -> list[schemas.PartScores] | None:
+def _given(gallery: AnyGallery, resolved: Resolved, ranked: RankedItems) -> list[schemas.PartScores] | None:
     """What each part of a question gave to each hit; None for a question of one part.
 
     Of a chain each moment scores its share, so its parts give theirs of what they gave to their clip.
@@ -104,7 +104,7 @@ def _given(gallery: AnyGallery, resolved: Resolved, ranked: Ranked) -> list[sche
 
 
 def _fit(
-    likelihood: Likelihood | None, gallery: AnyGallery, resolved: Resolved, ranked: Ranked
+    likelihood: Likelihood | None, gallery: AnyGallery, resolved: Resolved, ranked: RankedItems
 ) -> tuple[schemas.Fit | None, list[float] | None]:
     """Whether anything fits a question, and how likely each hit is a match, where that can be said."""
     if likelihood is None or len(resolved.moments) > 1 or not resolved.has_sentence:

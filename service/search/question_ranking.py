@@ -16,9 +16,9 @@ from indexer.search.top_k import search_batch
 from indexer.store.library import Library
 from model.levels import resolve_weights
 from quartet.errors import QuartetError
-from service.search.batch_ranking import Asked, Extra, Ranked, rank_all, stack
+from service.search.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
 from service.search.part_vectors import Resolved
-from service.search.requests import Stored, Wanted
+from service.search.requests import SearchOptions, Stored
 
 _OF_A_FILM = 5
 """Moments that are told of a film."""
@@ -28,10 +28,10 @@ def rank_questions(
     library: Library,
     gallery: AnyGallery,
     resolved: Sequence[Resolved | QuartetError],
-    wanted: Sequence[Wanted],
-) -> list[Ranked | QuartetError]:
+    wanted: Sequence[SearchOptions],
+) -> list[RankedItems | QuartetError]:
     """The hits of every question, or the error that it alone gets."""
-    answers: dict[int, Ranked | QuartetError] = {}
+    answers: dict[int, RankedItems | QuartetError] = {}
     plain: dict[bool, list[int]] = {True: [], False: []}
     for i, (own, what) in enumerate(zip(resolved, wanted, strict=True)):
         if isinstance(own, QuartetError):
@@ -43,19 +43,21 @@ def rank_questions(
     for members in plain.values():
         known = [own for i in members if isinstance(own := resolved[i], Resolved)]
         if known:
-            asked = [Asked(own.queries[0], wanted[i], left_out(own)) for i, own in zip(members, known, strict=True)]
+            asked = [RankQuery(own.queries[0], wanted[i], left_out(own)) for i, own in zip(members, known, strict=True)]
             answers |= zip(members, rank_all(library, gallery, known[0].specs, asked), strict=True)
     return [answers[i] for i in range(len(resolved))]
 
 
-def _rank_one(library: Library, gallery: AnyGallery, resolved: Resolved, wanted: Wanted) -> Ranked | QuartetError:
+def _rank_one(
+    library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions
+) -> RankedItems | QuartetError:
     try:
         return _ranked(library, gallery, resolved, wanted)
     except QuartetError as error:
         return error
 
 
-def _ranked(library: Library, gallery: AnyGallery, resolved: Resolved, wanted: Wanted) -> Ranked:
+def _ranked(library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions) -> RankedItems:
     specs = resolved.specs
     weights = resolve_weights(specs, wanted.weights)
     queries = stack(resolved.queries)
@@ -89,10 +91,10 @@ def _ranked(library: Library, gallery: AnyGallery, resolved: Resolved, wanted: W
     hits = [_as_hit(own.chain) for own in told]
     bound = found.bound if isinstance(found, SearchResult) else None
     result = SearchResult(hits, found.exact, bound, found.candidates, found.took_ms)
-    return Ranked(hits, weights, result, tuple(_extra(own, timeline, wanted) for own in told))
+    return RankedItems(hits, weights, result, tuple(_extra(own, timeline, wanted) for own in told))
 
 
-def _extra(told: Told, timeline: Timeline, wanted: Wanted) -> Extra:
+def _extra(told: Told, timeline: Timeline, wanted: SearchOptions) -> Extra:
     chain = told.chain
     if len(chain.hits) > 1:
         return Extra(chain.hits, tuple(told.alike), chain.hits)

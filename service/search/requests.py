@@ -19,7 +19,7 @@ MORE_LIKE, LESS_LIKE = 1.0, 0.5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchOptions:
     """Hits number `offset` to `offset + k`, best first, that score at least `min_score`.
 
     weights  of levels; those that are left out keep the model's
@@ -48,10 +48,12 @@ class Wanted:
         return self.offset + self.k
 
 
-def wanted(request: SearchRequest) -> Wanted:
+def search_options(request: SearchRequest) -> SearchOptions:
     """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
     given = request.filter if isinstance(request, ClipRequest) else None
-    common = Wanted(request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain)
+    common = SearchOptions(
+        request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain
+    )
     if not isinstance(request, ClipSearch):
         return common
     return replace(common, films=request.group == "video", diverse=request.diverse, per_video=request.per_video)
@@ -158,18 +160,18 @@ class Questions(NamedTuple):
     """Clips for each of several questions."""
 
     questions: tuple[Question, ...]
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfClip(NamedTuple):
+class ClipQuery(NamedTuple):
     """Captions or clips for a clip of the library."""
 
     clip_id: int
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfFrames(NamedTuple):
+class FramesQuery(NamedTuple):
     """Captions for a clip that is not in the library, from its sampled frames."""
 
     frames: Frames
-    wanted: Wanted
+    wanted: SearchOptions
