@@ -9,7 +9,7 @@ import numpy as np
 from indexer.search.moments.best_moments import BestMoments, Chain, best_moments
 from indexer.search.moments.diversity import Told, apart, told_once
 from indexer.search.moments.timeline import Timeline
-from indexer.search.question import ask
+from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
 from indexer.search.top_k import search_batch
@@ -71,7 +71,7 @@ def _ranked(library: Library, gallery: AnyGallery, resolved: Resolved, wanted: S
     def chains(depth: int) -> list[Chain]:
         nonlocal found
         if wanted.films or len(resolved.moments) > 1:
-            question = ask(specs, queries, weights)
+            question = make_question(specs, queries, weights)
             within = [moment.within for moment in resolved.question.moments]
             found = best_moments(gallery, timeline, question, within, depth, allowed, wanted.films)
             return found.chains
