@@ -36,7 +36,7 @@ export class Ranking {
     const answer = await this.first(wanted, signal);
     learnLevels(answer.weights);
     this.answer = answer;
-    this.context = { ...context, read: answer.query_attributes ?? null };
+    this.context = { ...context, read: answer.query_attributes ?? null, unknown: answer.unknown ?? null };
     this.complete = answer.hits.length < wanted;
     busy(false);
     if (!answer.hits.length) {
