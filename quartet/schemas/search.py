@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -12,6 +13,7 @@ MAX_K = 100
 MAX_OFFSET = 1000
 MAX_FILTER_IDS = 1000
 MAX_FILTER_TAGS = 100
+MAX_PATH = 4096
 MIN_WEIGHT, MAX_WEIGHT = 1e-3, 1e3
 """Of levels that count."""
 
@@ -80,6 +82,33 @@ class Filter(BaseModel):
     )
     start: Seconds | None = Field(default=None, description="Clips that have a part at or after this second.")
     end: Seconds | None = Field(default=None, description="Clips that have a part before this second.")
+    path: str | None = Field(
+        default=None,
+        max_length=MAX_PATH,
+        description="Clips of videos in this folder of their root, or whose path there fits this pattern of * and ?.",
+        examples=["2024/holiday"],
+    )
+    after: date | datetime | None = Field(
+        default=None, description="Clips of videos whose files were changed then or later. Without a zone: UTC."
+    )
+    before: date | datetime | None = Field(
+        default=None, description="Clips of videos whose files were changed before. Without a zone: UTC."
+    )
+    shortest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or more.")
+    longest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or less.")
+    words: str | None = Field(
+        default=None,
+        max_length=MAX_QUERY,
+        description="Clips at whose time a text has all of these words. Phrases stand in double quotes.",
+        examples=['"interest rates"'],
+    )
+    languages: list[str] | None = Field(
+        default=None,
+        max_length=MAX_FILTER_TAGS,
+        description="Clips at whose time there is a text in one of these languages (ISO 639).",
+        examples=[["en"]],
+    )
+    has_text: bool | None = Field(default=None, description="Clips at whose time there is a text, or none.")
 
 
 class SearchRequest(BaseModel):
@@ -100,6 +129,11 @@ class ClipRequest(SearchRequest):
     """What every search for clips can ask for."""
 
     filter: Filter | None = Field(default=None, description="Which clips may be hits; all if left out.")
+    sort: Literal["score", "time", "date"] = Field(
+        default="score",
+        description="Order of the hits that are returned: by score, by their place in their videos, or the newest "
+        "files first. Which hits they are is decided by score.",
+    )
 
 
 class ClipSearch(ClipRequest):
@@ -180,6 +214,18 @@ class _Hit(BaseModel):
     matched: Attributes
 
 
+class Line(BaseModel):
+    """A caption or a subtitle at the time of a hit."""
+
+    caption_id: int
+    text: str
+    source: str = Field(description="The file that it came from.")
+    start: float | None = Field(description="Seconds from the start of the video; null for a text about all of it.")
+    end: float | None
+    language: str | None
+    marks: list[tuple[int, int]] = Field(description="Characters [from, to) of the words that were asked for.")
+
+
 class ClipHit(_Hit):
     """A clip that answers a sentence."""
 
@@ -191,6 +237,9 @@ class ClipHit(_Hit):
     thumbnail_url: str
     strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
     media_url: str
+    line: Line | None = Field(
+        default=None, description="The text that raised the score, or that has the words that the filter asks for."
+    )
 
 
 class CaptionHit(_Hit):

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
 from model.language.parsed_caption import Attributes
-from model.levels import Vectors
+from model.levels import WORDS, Vectors
 
 
 class SharedEncoder:
@@ -64,5 +64,6 @@ class SharedEncoder:
 
 
 def as_queries(encoder: Encoder, texts: TextBatch) -> TextBatch:
-    """Encoded texts with query vectors in place of gallery vectors."""
-    return replace(texts, vectors=encoder.text_queries(texts.vectors))
+    """Encoded texts with query vectors in place of gallery vectors, and one to compare them with other texts."""
+    first = encoder.spec.levels[0].name
+    return replace(texts, vectors={**encoder.text_queries(texts.vectors), WORDS: texts.vectors[first]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from indexer.search.top_k import Hit
 from indexer.store.served_generation import Served
 from model.encoder import EncoderSpec
 from model.language.parsed_caption import Attributes
+from model.levels import WORDS
 from quartet.schemas import search as schemas
 from service.search.batch_ranking import Ranked
 from service.search.requests import Wanted
@@ -45,6 +46,11 @@ class Batch:
             )
             for level in self.spec.levels
         }
+        if WORDS in ranked.weights and ranked.words is not None:
+            spec = ranked.words
+            levels[WORDS] = schemas.LevelExplained(
+                activation=spec.activation, scale=spec.scale, bias=spec.bias, weight=ranked.weights[WORDS]
+            )
         found = ranked.found
         return schemas.Explanation(
             levels=levels,
@@ -69,8 +75,18 @@ class Stopwatch:
         self._last = now
 
 
-def clip_hits(ranked: Ranked, clips: Mapping[int, Clip], matched: Mapping[int, Attributes]) -> list[schemas.ClipHit]:
-    """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown."""
+def clip_hits(
+    ranked: Ranked,
+    clips: Mapping[int, Clip],
+    matched: Mapping[int, Attributes],
+    lines: Mapping[int, schemas.Line] | None = None,
+    sort: str = "score",
+) -> list[schemas.ClipHit]:
+    """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown.
+
+    lines  what is told at the time of a hit, by its id
+    sort   their order: "score", "time" (video by video) or "date" (the newest files first)
+    """
     return [
         schemas.ClipHit(
             clip_id=hit.id,
@@ -81,11 +97,21 @@ def clip_hits(ranked: Ranked, clips: Mapping[int, Clip], matched: Mapping[int, A
             thumbnail_url=thumbnail_url(hit.id),
             strip_url=strip_url(hit.id),
             media_url=media_url(hit.id),
+            line=(lines or {}).get(hit.id),
             **_scored(hit, matched[hit.id]),
         )
-        for hit in ranked.hits
+        for hit in _ordered(ranked.hits, clips, sort)
         if (clip := clips.get(hit.id)) is not None
     ]
+
+
+def _ordered(hits: Sequence[Hit], clips: Mapping[int, Clip], sort: str) -> Sequence[Hit]:
+    known = [hit for hit in hits if hit.id in clips]
+    if sort == "time":
+        return sorted(known, key=lambda hit: (clips[hit.id].video_id, clips[hit.id].start))
+    if sort == "date":
+        return sorted(known, key=lambda hit: (-clips[hit.id].mtime, clips[hit.id].video_id, clips[hit.id].start))
+    return hits
 
 
 def caption_hits(

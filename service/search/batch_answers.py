@@ -14,7 +14,7 @@ import numpy as np
 
 from indexer.store.library import Library
 from model.language.parsed_caption import Attributes
-from model.levels import Vectors
+from model.levels import WORDS, Vectors
 from quartet.errors import NotFoundError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
@@ -24,6 +24,8 @@ from service.search.batch_ranking import Asked, Ranked, as_cosines, contains, ra
 from service.search.live_generation import LiveGeneration
 from service.search.requests import OfClip, OfFrames, Sentences
 from service.search.result_cache import Recent
+from service.search.text_level import TextLevel
+from service.search.told_lines import told_lines
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Answering:
         self._live = live
         self.recent: Recent[str, EncodedText] = Recent(kept)
         self.read: Recent[str, Attributes] = Recent(kept)
+        self._texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
 
     def sentences(self, asked: Sequence[Sentences]) -> list[list[ClipAnswer] | QuartetError]:
         """Text to video. A request of several sentences gets all of its answers or an error."""
@@ -55,9 +58,14 @@ class Answering:
         watch.lap("encode")
         wanted = [one.wanted for one in asked for _ in one.texts]
         queries = [Asked(text.query, own) for text, own in zip(encoded, wanted, strict=True)]
-        ranked = rank_all(self._library, generation.clips, self._encoder.spec.levels, queries)
+        evidence = self._texts.of(generation)
+        ranked = rank_all(self._library, generation.clips, self._encoder.spec.levels, queries, evidence)
         watch.lap("search")
         clips = self._library.catalog.clips(_ids(ranked))
+        lines = [
+            told_lines(self._library.catalog, evidence, one.query.get(WORDS), _hits(own), text, one.wanted.words)
+            for text, one, own in zip(texts, queries, ranked, strict=True)
+        ]
         shown = self._shown(generation.clips, ranked, [text.attributes for text in encoded])
         # The time for making JSON of them is not yet known: it is small.
         watch.lap("hydrate")
@@ -68,10 +76,10 @@ class Answering:
             else ClipAnswer(
                 query=text,
                 query_attributes=attributes_json(known.attributes),
-                hits=clip_hits(own, clips, matched),
+                hits=clip_hits(own, clips, matched, told, what.sort),
                 **batch.provenance(what, own),
             )
-            for text, known, what, own, matched in zip(texts, encoded, wanted, ranked, shown, strict=True)
+            for text, known, what, own, matched, told in zip(texts, encoded, wanted, ranked, shown, lines, strict=True)
         )
         return [_together([next(answers) for _ in one.texts]) for one in asked]
 
@@ -96,7 +104,9 @@ class Answering:
             own
             if isinstance(own, QuartetError)
             else SimilarAnswer(
-                clip_id=one.clip_id, hits=clip_hits(own, clips, matched), **batch.provenance(one.wanted, own)
+                clip_id=one.clip_id,
+                hits=clip_hits(own, clips, matched, sort=one.wanted.sort),
+                **batch.provenance(one.wanted, own),
             )
             for one, own, matched in zip(known, ranked, shown, strict=True)
         )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.top_k import Hit, SearchResult, search_batch
+from indexer.search.text_evidence import TextEvidence
+from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
-from model.levels import LevelSpec, Vectors, resolve_weights
+from model.levels import LevelSpec, Vectors
 from quartet.errors import QuartetError
 from service.search.requests import Wanted
+from service.search.text_level import all_weights, searched
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,25 @@ class Asked:
 
 @dataclass(frozen=True)
 class Ranked:
-    """The hits that were asked for, the weights that ranked them, and the search that they came from."""
+    """The hits that were asked for, the weights that ranked them, and the search that they came from.
+
+    `words` is the level of texts, where there are any.
+    """
 
     hits: list[Hit]
     weights: dict[str, float]
     found: SearchResult
+    words: LevelSpec | None = None
 
 
 def rank_all(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    asked: Sequence[Asked],
+    texts: TextEvidence | None = None,
 ) -> list[Ranked | QuartetError]:
-    """An answer for every query, or the error that it alone gets."""
+    """An answer for every query, or the error that it alone gets. `texts` raise clips at whose time they are told."""
     answers: dict[int, Ranked | QuartetError] = {}
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
@@ -45,25 +54,33 @@ def rank_all(
         depth = wanted.depth + (one.without is not None)
         groups.setdefault((depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
     for members in groups.values():
-        answers |= zip(members, _rank_alike(library, gallery, specs, [asked[i] for i in members]), strict=True)
+        alike = [asked[i] for i in members]
+        answers |= zip(members, _rank_alike(library, gallery, specs, alike, texts), strict=True)
     return [answers[i] for i in range(len(asked))]
 
 
 def _rank_alike(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    asked: Sequence[Asked],
+    texts: TextEvidence | None,
 ) -> Sequence[Ranked | QuartetError]:
     first = asked[0]
     try:
-        weights = resolve_weights(specs, first.wanted.weights)
+        weights = all_weights(specs, first.wanted.weights, texts)
         allowed = library.allowed(gallery, first.wanted.filter)
         depth = first.wanted.depth + (first.without is not None)
-        found = search_batch(gallery, specs, _stack([one.query for one in asked]), depth, weights, allowed)
+        found = searched(
+            library, gallery, specs, [one.query for one in asked], depth, weights, first.wanted.filter, allowed, texts
+        )
     except QuartetError as error:
         if len(asked) == 1:
             return [error]
         # One of them may be to blame: the others still get their answers.
-        return [_rank_alike(library, gallery, specs, [one])[0] for one in asked]
-    return [_cut(one, result, weights) for one, result in zip(asked, found, strict=True)]
+        return [_rank_alike(library, gallery, specs, [one], texts)[0] for one in asked]
+    words = None if texts is None else texts.spec
+    return [replace(_cut(one, result, weights), words=words) for one, result in zip(asked, found, strict=True)]
 
 
 def _cut(asked: Asked, found: SearchResult, weights: dict[str, float]) -> Ranked:
@@ -88,7 +105,3 @@ def vectors_of(gallery: AnyGallery, ids: Sequence[int]) -> Vectors:
 def contains(gallery: AnyGallery, item: int) -> bool:
     """Whether an item is in this generation."""
     return item in gallery
-
-
-def _stack(parts: Sequence[Mapping[str, npt.NDArray[np.float32]]]) -> Vectors:
-    return {level: np.concatenate([part[level] for part in parts]) for level in parts[0]}

@@ -16,7 +16,6 @@ from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
 from indexer.store.served_generation import Served
 from model.encoder import Encoder, EncoderSpec
-from model.levels import resolve_weights
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
@@ -27,6 +26,7 @@ from service.observe.metrics import Metrics
 from service.search.batch_answers import Answering
 from service.search.live_generation import LiveGeneration
 from service.search.requests import OfClip, OfFrames, Sentences, Wanted
+from service.search.text_level import checked_weights
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class Engine:
 
     def _check(self, wanted: Wanted) -> None:
         """Refuse weights that make no score before any work is done."""
-        resolve_weights(self.spec.levels, wanted.weights)
+        checked_weights(self.spec.levels, wanted.weights)
 
     async def _do(self, kind: str, payload: Any, size: int = 1) -> Any:
         # A request that is cancelled, because its client has gone, takes its job out of the line.
