@@ -226,7 +226,7 @@ def _wanted(
     if min_score is not None:
         wanted["min_score"] = min_score
     if filter is not None:
-        wanted["filter"] = filter.model_dump(exclude_none=True)
+        wanted["filter"] = filter.model_dump(mode="json", exclude_none=True)
     return wanted
 
 

@@ -109,6 +109,9 @@ class Filter(BaseModel):
         examples=[["en"]],
     )
     has_text: bool | None = Field(default=None, description="Clips at whose time there is a text, or none.")
+    after_clip: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+        default=None, description="Clips that were added after this one: what is new since then."
+    )
 
 
 class SearchRequest(BaseModel):

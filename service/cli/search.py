@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from service.cli.filter_options import (
+    AfterOption,
+    BeforeOption,
+    HasTextOption,
+    LanguageOption,
+    LongestOption,
+    PathOption,
+    ShortestOption,
+    Sort,
+    SortOption,
+    TagOption,
+    WordsOption,
+    filter_of,
+)
 from service.cli.options import (
     CountOption,
     DeviceOption,
@@ -25,6 +39,7 @@ from service.cli.tables import captions_table, clips_table, provenance
 if TYPE_CHECKING:
     from quartet.schemas.search import ClipAnswer
     from service.search.engine import Engine
+    from service.settings import Settings
 
 ServerOption = Annotated[
     str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
@@ -36,10 +51,16 @@ def search(
     library: LibraryOption = None,
     k: CountOption = 10,
     weights: WeightsOption = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", help="Only videos with this tag. Repeat: with all of them.", show_default=False),
-    ] = None,
+    tag: TagOption = None,
+    path: PathOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    shortest: ShortestOption = None,
+    longest: LongestOption = None,
+    words: WordsOption = None,
+    language: LanguageOption = None,
+    has_text: HasTextOption = None,
+    sort: SortOption = Sort.SCORE,
     model: ModelOption = None,
     device: DeviceOption = None,
     server: ServerOption = None,
@@ -66,19 +87,20 @@ def search(
         text = checked_query(query)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="QUERY") from None
-    tags = tuple(tag or ())
+    given = filter_of(tag, path, after, before, shortest, longest, words, language, has_text)
+    request = {"query": text, "k": k, "weights": weights or {}, "filter": given, "sort": sort.value}
     if server is None:
-        answer = _search_here(text, k, weights or {}, tags, library, model, device)
+        answer = _search_here(request, library, model, device)
     else:
         if library or model or device:
             raise typer.BadParameter("A service has its library and its model already.", param_hint="--server")
-        answer = _search_there(text, k, weights or {}, tags, server)
+        answer = _search_there(request, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.hits:
         console().print(clips_table(answer), provenance(answer), sep="\n")
     else:
-        typer.echo("No clips were found: " + ("none has all of these tags." if tags else "the library has none."))
+        typer.echo("No clips were found: " + ("none fits these filters." if given else "the library has none."))
 
 
 def describe(
@@ -99,7 +121,7 @@ def describe(
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
-    engine = _open(library, model, device)
+    engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
         answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
     finally:
@@ -112,37 +134,31 @@ def describe(
         typer.echo("This library has no captions. Add some with: quartet captions add FILE --library DIR")
 
 
-def _search_here(
-    text: str,
-    k: int,
-    weights: dict[str, float],
-    tags: tuple[str, ...],
-    library: Path | None,
-    model: str | None,
-    device: str | None,
-) -> ClipAnswer:
-    from indexer.search.filters import ClipFilter
-    from service.search.requests import Wanted
+def _search_here(request: dict[str, Any], library: Path | None, model: str | None, device: str | None) -> ClipAnswer:
+    from quartet.schemas.search import ClipSearch
+    from service.search.requests import wanted
 
-    wanted = Wanted(k, weights=weights, filter=ClipFilter(tags=frozenset(tags)) if tags else None)
-    engine = _open(library, model, device)
+    asked = wanted(ClipSearch.model_validate(request))
+    engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
-        return asyncio.run(engine.search_clips([text], wanted))[0]
+        return asyncio.run(engine.search_clips([request["query"]], asked))[0]
     finally:
         engine.close()
 
 
-def _search_there(text: str, k: int, weights: dict[str, float], tags: tuple[str, ...], server: str) -> ClipAnswer:
+def _search_there(request: dict[str, Any], server: str) -> ClipAnswer:
     from quartet.client import Client
     from quartet.schemas.search import Filter
 
-    wanted = Filter(tags=list(tags)) if tags else None
+    given = request["filter"] and Filter.model_validate(request["filter"])
     with Client(server, settings_of().key()) as client:
-        return client.search(text, k, weights=weights, filter=wanted)
+        return client.search(
+            request["query"], request["k"], weights=request["weights"], filter=given, sort=request["sort"]
+        )
 
 
-def _open(library: Path | None, model: str | None, device: str | None) -> Engine:
-    settings = settings_of(library=library, model=model, device=device)
+def open_engine(settings: Settings) -> Engine:
+    """The library and the model of `settings`, for questions."""
     library_of(settings)
     # Not to the standard output, which may be read as JSON.
     with Console(stderr=True).status("Loading the model"):

@@ -3,10 +3,11 @@
 
 import { href } from "./address.js";
 import { clock, el, icon, still } from "./dom.js";
+import { quotation } from "./line.js";
 import { longestBar, makeBars, words } from "./levels.js";
 import { preview } from "./preview.js";
 
-const SCORE = "Score: the sum of the four bars";
+const SCORE = "Score: the sum of the bars";
 
 // `kind`: "grid" or "sentences"; `idOf(hit)`; `make(hit)` gives {node, update(hit, longest, context, rank)}.
 class Cards {
@@ -67,12 +68,14 @@ function clipCard(hit) {
   const head = el("div", { className: "head" }, el("h2", {}, hit.title, when && " ", when), score);
   const bars = makeBars();
   const matched = el("div", {});
-  const about = el("div", { className: "about" }, head, bars.node, matched, actions(hit));
+  const told = el("div", {});
+  const about = el("div", { className: "about" }, head, told, bars.node, matched, actions(hit));
   const node = el("li", { className: "card", data: { id: hit.clip_id } }, screen, about);
   const update = (now, longest, { state, read }) => {
     screen.href = href({ ...state, show: hit.clip_id });
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
+    told.replaceChildren(...[quotation(now)].filter(Boolean));
     tell(matched, now.matched, read);
   };
   return { node, update };

@@ -4,7 +4,8 @@ import * as api from "./api.js";
 import { asked, closeViewer, go } from "./address.js";
 import { action } from "./cards.js";
 import { byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "./dom.js";
-import { HINTS, LEVELS, words } from "./levels.js";
+import { HINTS, LEVELS, WORDS, words } from "./levels.js";
+import { cue, quotation } from "./line.js";
 import { problem } from "./states.js";
 
 const dialog = () => byId("viewer");
@@ -67,7 +68,7 @@ function closing() {
 function draw(clip) {
   const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
   video.ariaLabel = clip.title;
-  video.src = `${clip.media_url}#t=${clip.start}`;
+  video.src = `${clip.media_url}#t=${cue(clip, shown.hit)}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
@@ -117,7 +118,7 @@ function onlyHere(clip) {
 function why() {
   const { hit, ranking } = shown;
   if (!hit) return [];
-  const rows = LEVELS.filter((name) => name in hit.levels).map((name) => {
+  const rows = [...LEVELS, WORDS].filter((name) => name in hit.levels).map((name) => {
     const { activation, weight, contribution } = hit.levels[name];
     const cell = (text) => el("td", {}, text);
     const head = el("th", { scope: "row", data: { level: name } }, name, el("small", {}, HINTS[name]));
@@ -136,7 +137,7 @@ function why() {
     el("tfoot", {}, total),
   );
   const matched = words(hit.matched, ranking?.answer?.query_attributes ?? null);
-  return [el("h3", {}, "Why it was found"), table, matched].filter(Boolean);
+  return [el("h3", {}, "Why it was found"), quotation(hit), table, matched].filter(Boolean);
 }
 
 function around() {

@@ -76,6 +76,7 @@ def clip_filter(given: Filter | None) -> ClipFilter | None:
         words=given.words,
         languages=frozenset(given.languages or ()),
         has_text=given.has_text,
+        after_clip=given.after_clip,
     )
 
 
