@@ -74,6 +74,13 @@ class FakeEncoder:
     def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         return [Attributes(c.entity[:1], c.action[:1], c.relation[:1]) for c in candidates]
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        # Words with an x are beyond it.
+        return [
+            Attributes(*([word for word in candidate.of(level) if "x" in word] for level in LEVEL_NAMES[1:]))
+            for candidate in candidates
+        ]
+
     @staticmethod
     def _unit(rows: Sequence[FloatArray] | FloatArray) -> FloatArray:
         a = np.asarray(rows, dtype=np.float32).reshape(len(rows), -1)

@@ -14,6 +14,7 @@ from quartet.errors import (
     QuartetError,
     VideoError,
 )
+from quartet.schemas.question import Part, Then
 
 __all__ = [
     "BusyError",
@@ -23,6 +24,8 @@ __all__ = [
     "LibraryError",
     "ModelError",
     "NotFoundError",
+    "Part",
     "QuartetError",
+    "Then",
     "VideoError",
 ]

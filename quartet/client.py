@@ -1,16 +1,18 @@
 """A typed client of the HTTP API: `with Client("http://localhost:8000") as quartet: quartet.search("a dog runs")`.
 
-Answers are the models of `service.schemas`, the same that the service makes. Errors are those of the project's tree:
+Answers are the models of `quartet.schemas`, the same that the service makes. Errors are those of the project's tree:
 a problem document becomes the exception that the service itself had.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ValidationError
@@ -18,7 +20,8 @@ from pydantic import BaseModel, ValidationError
 from quartet import errors
 from quartet.schemas.jobs import Job, JobList
 from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
-from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer
+from quartet.schemas.question import Part, Then
+from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer, Upload
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -78,18 +81,57 @@ class Client:
 
     def search(
         self,
-        query: str,
+        query: str | None = None,
         k: int = 10,
         *,
+        parts: Sequence[Part] = (),
+        then: Sequence[Then] = (),
+        more_like: Sequence[int] = (),
+        less_like: Sequence[int] = (),
+        group: Literal["video"] | None = None,
+        diverse: bool = False,
+        per_video: int | None = None,
+        sort: Literal["score", "time", "date"] = "score",
+        files: Mapping[str, Path] | None = None,
         offset: int = 0,
         weights: Mapping[str, float] | None = None,
         filter: Filter | None = None,
         min_score: float | None = None,
         explain: bool = False,
     ) -> ClipAnswer:
-        """Clips for a sentence."""
+        """Clips for a sentence, for parts, or for both.
+
+        files  videos and pictures, by the names that parts have as their `upload`
+        """
         wanted = _wanted(k, offset, weights, min_score, explain, filter)
-        return self._post(ClipAnswer, "/v1/search/clips", {"query": query, **wanted})
+        question = {
+            "query": query,
+            "parts": [part.model_dump(exclude_none=True) for part in parts],
+            "then": [moment.model_dump(exclude_none=True) for moment in then],
+            "more_like": list(more_like),
+            "less_like": list(less_like),
+            "group": group,
+            "diverse": diverse,
+            "per_video": per_video,
+            "sort": None if sort == "score" else sort,
+        }
+        body = {**{name: value for name, value in question.items() if value}, **wanted}
+        if not files:
+            return self._post(ClipAnswer, "/v1/search/clips", body)
+        with ExitStack() as opened:
+            sent = {name: (path.name, opened.enter_context(_opened(path))) for name, path in files.items()}
+            given = {"files": sent, "data": {"question": json.dumps(body)}}
+            return self._call(ClipAnswer, "POST", "/v1/search/clips", **given)
+
+    def upload(self, file: Path, start: float | None = None, end: float | None = None) -> Upload:
+        """A video, a part of it in seconds, or a picture, for `Part(upload=...)` of later questions.
+
+        Raises VideoError if it cannot be used.
+        """
+        fields = {name: str(value) for name, value in (("start", start), ("end", end)) if value is not None}
+        with _opened(file) as opened:
+            given = {"files": {"file": (file.name, opened)}, "data": fields}
+            return self._call(Upload, "POST", "/v1/search/uploads", **given)
 
     def search_many(
         self,
@@ -247,7 +289,9 @@ def _error(url: str, response: httpx2.Response, given: Mapping[str, Any]) -> err
     if response.status_code == 429:
         return errors.BusyError(float(response.headers.get("retry-after", 1)))
     if kind == "unusable-video":
-        return errors.VideoError(given["files"]["file"][0], str(problem.get("reason", "unreadable")), detail)
+        return errors.VideoError(
+            next(iter(given["files"].values()))[0], str(problem.get("reason", "unreadable")), detail
+        )
     if kind in _ERROR_OF:
         return _ERROR_OF[kind](detail)
     if response.status_code < 500:

@@ -19,6 +19,7 @@ from indexer.disk.durable_files import replace_file
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipFilter, ClipTable
+from indexer.search.moments.timeline import Timeline
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
@@ -52,6 +53,7 @@ class Library:
         self._elsewhere = elsewhere
         self._swap = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
+        self._timeline: tuple[str, Timeline] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
@@ -191,6 +193,13 @@ class Library:
         name, known = live_name(self.path), self._clip_table
         if known is None or known[0] != name:
             known = self._clip_table = (name, self.catalog.clip_table())
+        return known[1]
+
+    def timeline(self) -> Timeline:
+        """All clips in the time of their videos. The first call after a change reads the catalogue."""
+        name, known = self.served().name, self._timeline
+        if known is None or known[0] != name:
+            known = self._timeline = (name, Timeline.of(self.catalog.clip_table()))
         return known[1]
 
     def thumbnail(self, clip_id: int) -> Path:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from indexer.catalog.records import Failure
-    from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, LevelScore, Line
+    from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, ClipHit, LevelScore, Line
 
 _LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}
 _WITH_WORDS = {**_LEVEL_STYLES, "words": "cyan"}
@@ -24,11 +24,17 @@ def clips_table(answer: ClipAnswer) -> Table:
     styles = _WITH_WORDS if any("words" in hit.levels for hit in answer.hits) else _LEVEL_STYLES
     table = _ranking("clip", "title", "seconds", *(("line",) if told else ()), levels=styles)
     for rank, hit in enumerate(answer.hits, 1):
-        cells = [str(hit.clip_id), escape(hit.title), f"{hit.start:.1f}-{hit.end:.1f}"]
+        cells = [str(hit.clip_id), escape(hit.title), _seconds(hit)]
         if told:
             cells.append(_line(hit.line) if hit.line else "")
         table.add_row(str(rank), f"{hit.score:.3f}", *_levels(hit.levels, styles), *cells, _words(hit.matched))
     return table
+
+
+def _seconds(hit: ClipHit) -> str:
+    """When it is seen, each moment in a line of its own, and how many clips it stands for."""
+    times = [f"{moment.start:.1f}-{moment.end:.1f}" for moment in hit.moments] or [f"{hit.start:.1f}-{hit.end:.1f}"]
+    return "\n".join([*times, *([f"{len(hit.alike)} more like this"] if hit.alike else [])])
 
 
 def _line(line: Line) -> str:

@@ -60,7 +60,8 @@ export const clipCards = () => new Cards("grid", (hit) => hit.clip_id, clipCard)
 
 export const captionCards = () => new Cards("sentences", (hit) => hit.caption_id, captionCard);
 
-// `context.state`: what was asked for; `context.read`: what was read off it.
+// `context.state`: what was asked for; `context.read`: what was read off it; `context.unknown`: what of that the model
+// cannot judge.
 function clipCard(hit) {
   const screen = preview(hit, "", `Open ${hit.title} at ${clock(hit.start)}`);
   const score = el("span", { className: "score", title: SCORE });
@@ -71,20 +72,20 @@ function clipCard(hit) {
   const told = el("div", {});
   const about = el("div", { className: "about" }, head, told, bars.node, matched, actions(hit));
   const node = el("li", { className: "card", data: { id: hit.clip_id } }, screen, about);
-  const update = (now, longest, { state, read }) => {
+  const update = (now, longest, { state, read, unknown }) => {
     screen.href = href({ ...state, show: hit.clip_id });
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
     told.replaceChildren(...[quotation(now)].filter(Boolean));
-    tell(matched, now.matched, read);
+    tell(matched, now.matched, read, unknown);
   };
   return { node, update };
 }
 
 // The words of a hit, which no slider changes.
-function tell(place, matched, asked) {
-  const says = JSON.stringify([matched, asked]);
-  if (place.dataset.says !== says) place.replaceChildren(...[words(matched, asked)].filter(Boolean));
+function tell(place, matched, asked, unknown = null) {
+  const says = JSON.stringify([matched, asked, unknown]);
+  if (place.dataset.says !== says) place.replaceChildren(...[words(matched, asked, unknown)].filter(Boolean));
   place.dataset.says = says;
 }
 

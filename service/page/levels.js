@@ -56,22 +56,28 @@ export function makeBars() {
 export const explained = ({ raw, activation, weight }) =>
   `Score ${signed(activation)} (inner product ${signed(raw)}), weight ${Number(weight.toFixed(2))}.`;
 
-// Words by level: those that the hit shows, then those that were asked for and that it does not show.
-export function words(matched, asked = null) {
+// Words by level: those that the hit shows, then those that were asked for and that it does not show, and at last those
+// that the model cannot judge.
+export function words(matched, asked = null, unknown = null) {
   const chips = KINDS.flatMap(([level, field]) => {
-    const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word));
+    const beyond = unknown?.[field] ?? [];
+    const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word) && !beyond.includes(word));
     return [
-      ...matched[field].map((word) => chip(level, word, true)),
-      ...missing.map((word) => chip(level, word, false)),
+      ...matched[field].map((word) => chip(level, word, SEEN)),
+      ...missing.map((word) => chip(level, word, MISSING)),
+      ...beyond.map((word) => chip(level, word, UNKNOWN)),
     ];
   });
   return chips.length ? el("ul", { className: "chips", ariaLabel: "Words that matched" }, ...chips) : null;
 }
 
-function chip(level, word, shown) {
-  const title = shown ? `${level}: the model sees it here` : `${level}: asked for, not seen here`;
-  const hint = shown ? null : el("span", { className: "hidden" }, " (not seen)");
-  return el("li", { data: { level }, className: shown ? "" : "missing", title }, word, hint);
+const SEEN = { className: "", title: "the model sees it here" };
+const MISSING = { className: "missing", title: "asked for, not seen here", hint: " (not seen)" };
+const UNKNOWN = { className: "unknown", title: "asked for, but this model does not know the word", hint: " (unknown)" };
+
+function chip(level, word, { className, title, hint = null }) {
+  const said = hint && el("span", { className: "hidden" }, hint);
+  return el("li", { data: { level }, className, title: `${level}: ${title}` }, word, said);
 }
 
 // What the parser read off a sentence, as a line.

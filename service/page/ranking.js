@@ -34,7 +34,7 @@ export class Ranking {
     const wanted = Math.max(this.size, depth());
     const answer = await this.first(wanted, signal);
     this.answer = answer;
-    this.context = { ...context, read: answer.query_attributes ?? null };
+    this.context = { ...context, read: answer.query_attributes ?? null, unknown: answer.unknown ?? null };
     this.complete = answer.hits.length < wanted;
     busy(false);
     if (!answer.hits.length) {

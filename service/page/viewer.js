@@ -136,7 +136,8 @@ function why() {
     el("tbody", {}, ...rows),
     el("tfoot", {}, total),
   );
-  const matched = words(hit.matched, ranking?.answer?.query_attributes ?? null);
+  const { query_attributes: asked = null, unknown = null } = ranking?.answer ?? {};
+  const matched = words(hit.matched, asked, unknown);
   return [el("h3", {}, "Why it was found"), quotation(hit), table, matched].filter(Boolean);
 }
 

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.text_evidence import TextEvidence
 from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
 from model.levels import LevelSpec, Vectors
-from quartet.errors import QuartetError
+from quartet.errors import NotFoundError, QuartetError
 from service.search.requests import Wanted
 from service.search.text_level import all_weights, searched
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One query: a row per level, and what is wanted of it. `without` is an item that is no hit."""
+    """One query: a row per level, and what is wanted of it. `without` are items that are not hits."""
 
     query: Vectors
     wanted: Wanted
-    without: int | None = None
+    without: frozenset[int] = frozenset()
+
+    @property
+    def depth(self) -> int:
+        """How many hits have to be found."""
+        return self.wanted.depth + len(self.without)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What a hit is made of or stands for.
+
+    moments  the clips of its chain, or the best of its film, in the order of time
+    alike    clips that it stands for
+    chain    a clip for each moment of the question
+    """
+
+    moments: tuple[Hit, ...]
+    alike: tuple[int, ...]
+    chain: tuple[Hit, ...]
 
 
 @dataclass(frozen=True)
 class Ranked:
     """The hits that were asked for, the weights that ranked them, and the search that they came from.
 
-    `words` is the level of texts, where there are any.
+    extras  one for each hit, or none at all
+    words   the level of texts, where they count
     """
 
     hits: list[Hit]
     weights: dict[str, float]
     found: SearchResult
+    extras: tuple[Extra, ...] = ()
     words: LevelSpec | None = None
 
 
@@ -51,8 +73,7 @@ def rank_all(
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
         wanted = one.wanted
-        depth = wanted.depth + (one.without is not None)
-        groups.setdefault((depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
+        groups.setdefault((one.depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
     for members in groups.values():
         alike = [asked[i] for i in members]
         answers |= zip(members, _rank_alike(library, gallery, specs, alike, texts), strict=True)
@@ -70,10 +91,8 @@ def _rank_alike(
     try:
         weights = all_weights(specs, first.wanted.weights, texts)
         allowed = library.allowed(gallery, first.wanted.filter)
-        depth = first.wanted.depth + (first.without is not None)
-        found = searched(
-            library, gallery, specs, [one.query for one in asked], depth, weights, first.wanted.filter, allowed, texts
-        )
+        queries = [one.query for one in asked]
+        found = searched(library, gallery, specs, queries, first.depth, weights, first.wanted.filter, allowed, texts)
     except QuartetError as error:
         if len(asked) == 1:
             return [error]
@@ -86,7 +105,7 @@ def _rank_alike(
 def _cut(asked: Asked, found: SearchResult, weights: dict[str, float]) -> Ranked:
     """What was asked for of what was found."""
     wanted = asked.wanted
-    hits = [hit for hit in found.hits if hit.id != asked.without][wanted.offset : wanted.depth]
+    hits = [hit for hit in found.hits if hit.id not in asked.without][wanted.offset : wanted.depth]
     if wanted.min_score is not None:
         hits = [hit for hit in hits if hit.score >= wanted.min_score]
     return Ranked(hits, weights, found)
@@ -97,6 +116,28 @@ def as_cosines(specs: Sequence[LevelSpec]) -> list[LevelSpec]:
     return [replace(spec, activation="identity", scale=1.0, bias=0.0) for spec in specs]
 
 
+def hits_of(ranked: Ranked | QuartetError) -> Sequence[Hit]:
+    return () if isinstance(ranked, QuartetError) else ranked.hits
+
+
+def clips_of(ranked: Ranked | QuartetError) -> list[tuple[Hit, ...]]:
+    """Of each hit the clips that it is made of: one for each moment of its question."""
+    if isinstance(ranked, QuartetError):
+        return []
+    return [extra.chain for extra in ranked.extras] if ranked.extras else [(hit,) for hit in ranked.hits]
+
+
+def ids_of(ranked: Sequence[Ranked | QuartetError]) -> list[int]:
+    """All hits and their moments, each once."""
+    ids = {hit.id for own in ranked for hit in hits_of(own)}
+    extras = (extra for own in ranked if isinstance(own, Ranked) for extra in own.extras)
+    return sorted(ids.union(*({hit.id for hit in (*extra.moments, *extra.chain)} for extra in extras)))
+
+
+def no_clip(clip_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no clip {clip_id} in this library.")
+
+
 def vectors_of(gallery: AnyGallery, ids: Sequence[int]) -> Vectors:
     """Stored vectors of hits."""
     return gallery.vectors(np.asarray(ids, dtype=np.int64))
@@ -105,3 +146,13 @@ def vectors_of(gallery: AnyGallery, ids: Sequence[int]) -> Vectors:
 def contains(gallery: AnyGallery, item: int) -> bool:
     """Whether an item is in this generation."""
     return item in gallery
+
+
+def row(vectors: Mapping[str, npt.NDArray[np.float32]], i: int) -> Vectors:
+    """The vectors of one item: {level: (1, d_l)}."""
+    return {level: np.ascontiguousarray(rows[i : i + 1]) for level, rows in vectors.items()}
+
+
+def stack(parts: Sequence[Mapping[str, npt.NDArray[np.float32]]]) -> Vectors:
+    """The vectors of several items, one after the other."""
+    return {level: np.concatenate([part[level] for part in parts]) for level in parts[0]}
