@@ -17,7 +17,7 @@ import numpy as np
 from indexer.search.filters import ClipTable
 from indexer.search.moments.best_moments import best_moments
 from indexer.search.moments.timeline import Timeline
-from indexer.search.question import ask
+from indexer.search.question import make_question
 from indexer.search.top_k import search_batch
 from model.levels import LEVEL_NAMES, LevelSpec
 from tests.indexer.engines import make_gallery
@@ -61,10 +61,14 @@ def time_all(folder: Path, n: int, rng: np.random.Generator) -> None:
     within = [0.0, 30.0, 30.0]
     ways: dict[str, Callable[[], object]] = {
         "one sentence, 10 clips": lambda: search_batch(gallery, specs, one, 10, {}, exact=True),
-        "one sentence, 10 films": lambda: best_moments(gallery, timeline, ask(specs, one, {}), [0.0], 10, films=True),
-        "three moments, 10 chains": lambda: best_moments(gallery, timeline, ask(specs, queries, {}), within, 10),
+        "one sentence, 10 films": lambda: best_moments(
+            gallery, timeline, make_question(specs, one, {}), [0.0], 10, films=True
+        ),
+        "three moments, 10 chains": lambda: best_moments(
+            gallery, timeline, make_question(specs, queries, {}), within, 10
+        ),
         "three moments, 10 films": lambda: best_moments(
-            gallery, timeline, ask(specs, queries, {}), within, 10, films=True
+            gallery, timeline, make_question(specs, queries, {}), within, 10, films=True
         ),
     }
     print(f"{n} clips of {n // OF_A_VIDEO} videos, 4 levels of {DIM}; the median of 9, in turns")

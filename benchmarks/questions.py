@@ -24,7 +24,7 @@ from indexer.search.likelihood import Likelihood, fit, fused
 from indexer.search.moments.best_moments import best_moments
 from indexer.search.moments.timeline import Timeline
 from indexer.search.parts import Part, fold
-from indexer.search.question import ask
+from indexer.search.question import make_question
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
@@ -212,7 +212,7 @@ def in_order(world: World) -> None:
         for i, (one, two, whole) in enumerate(zip(_each(first), _each(second), _each(plain), strict=True)):
             for way, (moments, within) in enumerate((([whole], [0.0]), ([one, two], [0.0, 30.0]))):
                 queries = {name: np.concatenate([moment[name] for moment in moments]) for name in whole}
-                question = ask(world.levels, queries, {})
+                question = make_question(world.levels, queries, {})
                 found = best_moments(gallery, timeline, question, within, 1, films=True).chains
                 hits[way, i] = int(table.video_ids[found[0].hits[0].id - 1]) == 2 * i + 1
     print(f"\nOrder: {len(pairs)} questions to {n // 2} films of two clips, each beside its reverse")

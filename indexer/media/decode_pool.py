@@ -22,8 +22,8 @@ from typing import Any, Literal, TypeVar
 
 from indexer.media.clip_reader import SampledClip, read_clips, sample_frames
 from indexer.media.decode_limits import UNLIMITED, Limits
-from indexer.media.pictures import read_picture
 from indexer.media.segmentation import WHOLE, Segmentation
+from indexer.media.still_pictures import read_picture
 from indexer.media.thumbnails import strip, thumbnail
 from quartet.errors import QuartetError, VideoError
 

@@ -25,7 +25,7 @@ from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
 from indexer.store.identity import IDENTITY_FILE
 from indexer.store.manifest import Manifest, ModelInfo
-from indexer.store.served_generation import Served, ServedElsewhere
+from indexer.store.served_generation import RemoteGenerations, ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
@@ -44,7 +44,7 @@ class Library:
         catalog: Catalog,
         generation: Generation | None,
         device: str = "cpu",
-        elsewhere: ServedElsewhere | None = None,
+        elsewhere: RemoteGenerations | None = None,
     ) -> None:
         self.path = path
         self.device = device
@@ -53,7 +53,7 @@ class Library:
         self._elsewhere = elsewhere
         self._swap = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
-        self._timeline: tuple[str, Timeline] | None = None
+        self._timeline: tuple[ClipTable, Timeline] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
@@ -102,7 +102,7 @@ class Library:
         path: Path,
         device: str = "cpu",
         roots: Mapping[str, Path] | None = None,
-        elsewhere: ServedElsewhere | None = None,
+        elsewhere: RemoteGenerations | None = None,
     ) -> Library:
         """Open a library for reading; exhaustive searches run on the torch device `device`.
 
@@ -156,7 +156,7 @@ class Library:
                     known = self._generation = _open_live(self.path, self.device)
         return known
 
-    def served(self) -> Served:
+    def served(self) -> ServedGeneration:
         """The generation that answers questions, the same object until another does."""
         return self.current() if self._elsewhere is None else self._elsewhere.current()
 
@@ -196,10 +196,10 @@ class Library:
         return known[1]
 
     def timeline(self) -> Timeline:
-        """All clips in the time of their videos. The first call after a change reads the catalogue."""
-        name, known = self.served().name, self._timeline
-        if known is None or known[0] != name:
-            known = self._timeline = (name, Timeline.of(self.catalog.clip_table()))
+        """All clips in the time of their videos. The first call after a change sorts them."""
+        table, known = self.clip_table(), self._timeline
+        if known is None or known[0] is not table:
+            known = self._timeline = (table, Timeline.of(table))
         return known[1]
 
     def thumbnail(self, clip_id: int) -> Path:
@@ -251,6 +251,11 @@ def live_name(path: Path) -> str:
 def built_by(path: Path) -> ModelInfo:
     """The model that built a library, without opening its index. Raises LibraryError."""
     return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
+
+
+def built_with(path: Path) -> EncoderSpec:
+    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").spec
 
 
 def thumbnail_path(library: Path, clip_id: int) -> Path:

@@ -195,13 +195,13 @@ def describe(
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
     from quartet.errors import InputError
-    from service.search.requests import Wanted
+    from service.search.requests import SearchOptions
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
     engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
-        answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
+        answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))
     finally:
         engine.close()
     if as_json:
@@ -244,14 +244,14 @@ def _search_here(
     body: ClipSearch, files: Sequence[File], library: Path | None, model: str | None, device: str | None
 ) -> ClipAnswer:
     from indexer.media.decode_pool import Part
-    from service.search.requests import questions, wanted
+    from service.search.requests import questions, search_options
 
     async def ask(engine: Engine) -> ClipAnswer:
         uploads = {
             str(number): (await engine.encode_upload(file.path, Part(file.start, file.end)))[0]
             for number, file in enumerate(files)
         }
-        return (await engine.search_clips(questions(body, uploads), wanted(body)))[0]
+        return (await engine.search_clips(questions(body, uploads), search_options(body)))[0]
 
     engine = open_engine(settings_of(library=library, model=model, device=device))
     try:

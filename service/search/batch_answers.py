@@ -17,7 +17,7 @@ from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.answer_json import Batch, Stopwatch, caption_hits, clip_hits
 from service.search.batch_ranking import (
-    Asked,
+    RankQuery,
     as_cosines,
     contains,
     hits_of,
@@ -28,12 +28,12 @@ from service.search.batch_ranking import (
     vectors_of,
 )
 from service.search.live_generation import LiveGeneration
-from service.search.requests import OfClip, OfFrames
-from service.search.result_cache import Recent
+from service.search.requests import ClipQuery, FramesQuery
+from service.search.result_cache import ResultCache
 from service.search.shown_words import shown_by_hits, together
 
 
-class Answering:
+class BatchAnswerer:
     """Everything but text to video (`clip_answers.py`). `read` keeps the attributes of captions."""
 
     def __init__(
@@ -42,13 +42,13 @@ class Answering:
         self._library = library
         self._encoder = encoder
         self._live = live
-        self.read: Recent[str, Attributes] = Recent(kept)
+        self.read: ResultCache[str, Attributes] = ResultCache(kept)
 
-    def similar(self, asked: Sequence[OfClip]) -> list[SimilarAnswer | QuartetError]:
+    def similar(self, asked: Sequence[ClipQuery]) -> list[SimilarAnswer | QuartetError]:
         """Video to video, for clips of the library."""
 
-        def queries(known: Sequence[OfClip], vectors: Vectors) -> list[Asked]:
-            return [Asked(row(vectors, i), one.wanted, frozenset((one.clip_id,))) for i, one in enumerate(known)]
+        def queries(known: Sequence[ClipQuery], vectors: Vectors) -> list[RankQuery]:
+            return [RankQuery(row(vectors, i), one.wanted, frozenset((one.clip_id,))) for i, one in enumerate(known)]
 
         generation = self._live.current()
         watch = Stopwatch()
@@ -58,7 +58,7 @@ class Answering:
         ranked = rank_all(self._library, generation.clips, as_cosines(self._encoder.spec.levels), rows)
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
-        said = [[self._said_of(one.clip_id)] for one in known]
+        said = [[self._caption_attributes(one.clip_id)] for one in known]
         shown = shown_by_hits(self._encoder, generation.clips, ranked, said)
         watch.lap("hydrate")
         batch = Batch(generation, self._encoder.spec, len(asked), watch)
@@ -74,7 +74,7 @@ class Answering:
         )
         return [next(found) if one in known else no_clip(one.clip_id) for one in asked]
 
-    def captions(self, asked: Sequence[OfClip]) -> list[CaptionAnswer | QuartetError]:
+    def captions(self, asked: Sequence[ClipQuery]) -> list[CaptionAnswer | QuartetError]:
         """Video to text, for clips of the library."""
         generation = self._live.current()
         watch = Stopwatch()
@@ -84,7 +84,7 @@ class Answering:
         found = iter(self._describe(batch, vectors, known))
         return [next(found) if one in known else no_clip(one.clip_id) for one in asked]
 
-    def frames(self, asked: Sequence[OfFrames]) -> list[CaptionAnswer | QuartetError]:
+    def frames(self, asked: Sequence[FramesQuery]) -> list[CaptionAnswer | QuartetError]:
         """Video to text, for clips that are not in the library."""
         generation = self._live.current()
         watch = Stopwatch()
@@ -92,7 +92,7 @@ class Answering:
         return self._describe(Batch(generation, self._encoder.spec, len(asked), watch), vectors, asked)
 
     def _describe(
-        self, batch: Batch, vectors: Vectors, asked: Sequence[OfClip | OfFrames]
+        self, batch: Batch, vectors: Vectors, asked: Sequence[ClipQuery | FramesQuery]
     ) -> list[CaptionAnswer | QuartetError]:
         """Captions for clips, given by their gallery vectors."""
         if not asked:
@@ -100,7 +100,7 @@ class Answering:
         captions = batch.generation.captions
         queries = self._encoder.clip_queries(vectors)
         batch.watch.lap("encode")
-        rows = [Asked(row(queries, i), one.wanted) for i, one in enumerate(asked)]
+        rows = [RankQuery(row(queries, i), one.wanted) for i, one in enumerate(asked)]
         ranked = rank_all(self._library, captions, self._encoder.spec.levels, rows)
         batch.watch.lap("search")
         texts = self._library.catalog.captions(ids_of(ranked))
@@ -117,7 +117,7 @@ class Answering:
             for one, own, matched in zip(asked, ranked, shown, strict=True)
         ]
 
-    def _said_of(self, clip_id: int) -> Attributes:
+    def _caption_attributes(self, clip_id: int) -> Attributes:
         """The attributes of all captions of a clip."""
         texts = [caption.text for caption in self._library.catalog.captions_of(clip_id)]
         said = self.read.get(texts, self._encoder.attributes)

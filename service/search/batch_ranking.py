@@ -14,16 +14,16 @@ from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
 from model.levels import LevelSpec, Vectors
 from quartet.errors import NotFoundError, QuartetError
-from service.search.requests import Wanted
+from service.search.requests import SearchOptions
 from service.search.text_level import all_weights, searched
 
 
 @dataclass(frozen=True)
-class Asked:
+class RankQuery:
     """One query: a row per level, and what is wanted of it. `without` are items that are not hits."""
 
     query: Vectors
-    wanted: Wanted
+    wanted: SearchOptions
     without: frozenset[int] = frozenset()
 
     @property
@@ -47,7 +47,7 @@ class Extra:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedItems:
     """The hits that were asked for, the weights that ranked them, and the search that they came from.
 
     extras  one for each hit, or none at all
@@ -65,28 +65,28 @@ def rank_all(
     library: Library,
     gallery: AnyGallery,
     specs: Sequence[LevelSpec],
-    asked: Sequence[Asked],
+    asked: Sequence[RankQuery],
     texts: TextEvidence | None = None,
-) -> list[Ranked | QuartetError]:
+) -> list[RankedItems | QuartetError]:
     """An answer for every query, or the error that it alone gets. `texts` raise clips at whose time they are told."""
-    answers: dict[int, Ranked | QuartetError] = {}
+    answers: dict[int, RankedItems | QuartetError] = {}
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
         wanted = one.wanted
         groups.setdefault((one.depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
     for members in groups.values():
         alike = [asked[i] for i in members]
-        answers |= zip(members, _rank_alike(library, gallery, specs, alike, texts), strict=True)
+        answers |= zip(members, _rank_same_options(library, gallery, specs, alike, texts), strict=True)
     return [answers[i] for i in range(len(asked))]
 
 
-def _rank_alike(
+def _rank_same_options(
     library: Library,
     gallery: AnyGallery,
     specs: Sequence[LevelSpec],
-    asked: Sequence[Asked],
+    asked: Sequence[RankQuery],
     texts: TextEvidence | None,
-) -> Sequence[Ranked | QuartetError]:
+) -> Sequence[RankedItems | QuartetError]:
     first = asked[0]
     try:
         weights = all_weights(specs, first.wanted.weights, texts)
@@ -97,18 +97,18 @@ def _rank_alike(
         if len(asked) == 1:
             return [error]
         # One of them may be to blame: the others still get their answers.
-        return [_rank_alike(library, gallery, specs, [one], texts)[0] for one in asked]
+        return [_rank_same_options(library, gallery, specs, [one], texts)[0] for one in asked]
     words = None if texts is None else texts.spec
-    return [replace(_cut(one, result, weights), words=words) for one, result in zip(asked, found, strict=True)]
+    return [replace(_page_of(one, result, weights), words=words) for one, result in zip(asked, found, strict=True)]
 
 
-def _cut(asked: Asked, found: SearchResult, weights: dict[str, float]) -> Ranked:
+def _page_of(asked: RankQuery, found: SearchResult, weights: dict[str, float]) -> RankedItems:
     """What was asked for of what was found."""
     wanted = asked.wanted
     hits = [hit for hit in found.hits if hit.id not in asked.without][wanted.offset : wanted.depth]
     if wanted.min_score is not None:
         hits = [hit for hit in hits if hit.score >= wanted.min_score]
-    return Ranked(hits, weights, found)
+    return RankedItems(hits, weights, found)
 
 
 def as_cosines(specs: Sequence[LevelSpec]) -> list[LevelSpec]:
@@ -116,21 +116,21 @@ def as_cosines(specs: Sequence[LevelSpec]) -> list[LevelSpec]:
     return [replace(spec, activation="identity", scale=1.0, bias=0.0) for spec in specs]
 
 
-def hits_of(ranked: Ranked | QuartetError) -> Sequence[Hit]:
+def hits_of(ranked: RankedItems | QuartetError) -> Sequence[Hit]:
     return () if isinstance(ranked, QuartetError) else ranked.hits
 
 
-def clips_of(ranked: Ranked | QuartetError) -> list[tuple[Hit, ...]]:
+def clips_of(ranked: RankedItems | QuartetError) -> list[tuple[Hit, ...]]:
     """Of each hit the clips that it is made of: one for each moment of its question."""
     if isinstance(ranked, QuartetError):
         return []
     return [extra.chain for extra in ranked.extras] if ranked.extras else [(hit,) for hit in ranked.hits]
 
 
-def ids_of(ranked: Sequence[Ranked | QuartetError]) -> list[int]:
+def ids_of(ranked: Sequence[RankedItems | QuartetError]) -> list[int]:
     """All hits and their moments, each once."""
     ids = {hit.id for own in ranked for hit in hits_of(own)}
-    extras = (extra for own in ranked if isinstance(own, Ranked) for extra in own.extras)
+    extras = (extra for own in ranked if isinstance(own, RankedItems) for extra in own.extras)
     return sorted(ids.union(*({hit.id for hit in (*extra.moments, *extra.chain)} for extra in extras)))
 
 

@@ -19,7 +19,7 @@ from quartet.schemas.search import ClipAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits
-from service.search.batch_ranking import Ranked, clips_of, ids_of, row, vectors_of
+from service.search.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
 from service.search.fits import Fits
 from service.search.live_generation import LiveGeneration
 from service.search.part_vectors import PartVectors, Resolved
@@ -30,7 +30,7 @@ from service.search.text_level import TextLevel
 from service.search.told_lines import told_lines
 
 
-class ClipAnswering:
+class ClipAnswerer:
     """See the module. `parts` keeps encoded sentences."""
 
     def __init__(
@@ -41,7 +41,7 @@ class ClipAnswering:
         self._live = live
         self.parts = PartVectors(encoder, kept)
         self.fits = Fits(library, encoder)
-        self._texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
+        self.texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:
         """A request of several questions gets all of its answers or an error."""
@@ -51,7 +51,7 @@ class ClipAnswering:
         wanted = [one.wanted for one in asked for _ in one.questions]
         resolved = self.parts.resolve(generation.clips, questions)
         watch.lap("encode")
-        texts = self._texts.of(generation)
+        texts = self.texts.of(generation)
         ranked = rank_questions(self._library, generation.clips, resolved, wanted, texts)
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
@@ -93,7 +93,7 @@ class ClipAnswering:
         return [row(vectors, i) for i in range(len(asked))]
 
 
-def _given(gallery: AnyGallery, resolved: Resolved, ranked: Ranked) -> list[schemas.PartScores] | None:
+def _given(gallery: AnyGallery, resolved: Resolved, ranked: RankedItems) -> list[schemas.PartScores] | None:
     """What each part of a question gave to each hit; None for a question of one part.
 
     Of a chain each moment scores its share, so its parts give theirs of what they gave to their clip.
@@ -124,7 +124,7 @@ def _of_pictures(hits: Sequence[Hit]) -> tuple[np.ndarray, list[float]]:
 
 
 def _fit(
-    likelihood: Likelihood | None, gallery: AnyGallery, resolved: Resolved, ranked: Ranked
+    likelihood: Likelihood | None, gallery: AnyGallery, resolved: Resolved, ranked: RankedItems
 ) -> tuple[schemas.Fit | None, list[float] | None]:
     """Whether anything fits a question, and how likely each hit is a match, where that can be said."""
     if likelihood is None or len(resolved.moments) > 1 or not resolved.has_sentence:

@@ -11,7 +11,7 @@ from indexer.catalog.text_reader import timed_texts
 from indexer.search.likelihood import Likelihood, fit, teaches
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
@@ -55,7 +55,7 @@ class Fits:
         self._learning = threading.Lock()
         self._known: dict[str, Likelihood | None] = {}
 
-    def of(self, generation: Served) -> Likelihood | None:
+    def of(self, generation: ServedGeneration) -> Likelihood | None:
         """None for a library without clips, one in another engine, or where it cannot be learned, which is logged."""
         known = self._known
         if generation.name not in known:
@@ -67,7 +67,7 @@ class Fits:
                     known = self._known = {**latest, generation.name: self._learned(generation)}
         return known[generation.name]
 
-    def _learned(self, generation: Served) -> Likelihood | None:
+    def _learned(self, generation: ServedGeneration) -> Likelihood | None:
         gallery, captions = generation.clips, generation.captions
         if not isinstance(gallery, Gallery) or not isinstance(captions, Gallery) or not len(gallery):
             return None

@@ -16,7 +16,7 @@ from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.batch_ranking import as_cosines, contains, no_clip, row, vectors_of
 from service.search.requests import Moment, Part, Question, Sentence, Stored
-from service.search.result_cache import Recent
+from service.search.result_cache import ResultCache
 from service.search.shown_words import together
 
 
@@ -61,7 +61,7 @@ class PartVectors:
 
     def __init__(self, encoder: SharedEncoder | EncoderProcesses, kept: int) -> None:
         self._encoder = encoder
-        self.recent: Recent[str, EncodedText] = Recent(kept)
+        self.recent: ResultCache[str, EncodedText] = ResultCache(kept)
 
     def resolve(self, gallery: AnyGallery, questions: Sequence[Question]) -> list[Resolved | QuartetError]:
         """Every question with its vectors, or the error that it alone gets: NotFoundError for an unknown clip."""

@@ -9,15 +9,15 @@ import numpy as np
 from indexer.search.moments.best_moments import BestMoments, Chain, best_moments
 from indexer.search.moments.diversity import Told, apart, told_once
 from indexer.search.moments.timeline import Timeline
-from indexer.search.question import ask
+from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
 from indexer.search.text_evidence import TextEvidence
 from indexer.store.library import Library
 from quartet.errors import QuartetError
-from service.search.batch_ranking import Asked, Extra, Ranked, rank_all, stack
+from service.search.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
 from service.search.part_vectors import Resolved
-from service.search.requests import Stored, Wanted
+from service.search.requests import SearchOptions, Stored
 from service.search.text_level import all_weights, searched
 
 _OF_A_FILM = 5
@@ -28,14 +28,14 @@ def rank_questions(
     library: Library,
     gallery: AnyGallery,
     resolved: Sequence[Resolved | QuartetError],
-    wanted: Sequence[Wanted],
+    wanted: Sequence[SearchOptions],
     texts: TextEvidence | None = None,
-) -> list[Ranked | QuartetError]:
+) -> list[RankedItems | QuartetError]:
     """The hits of every question, or the error that it alone gets. `texts` raise clips at whose time they are told.
 
     Texts do not count yet in questions of several moments and where films are ranked.
     """
-    answers: dict[int, Ranked | QuartetError] = {}
+    answers: dict[int, RankedItems | QuartetError] = {}
     plain: dict[bool, list[int]] = {True: [], False: []}
     for i, (own, what) in enumerate(zip(resolved, wanted, strict=True)):
         if isinstance(own, QuartetError):
@@ -47,14 +47,14 @@ def rank_questions(
     for members in plain.values():
         known = [own for i in members if isinstance(own := resolved[i], Resolved)]
         if known:
-            asked = [Asked(own.queries[0], wanted[i], left_out(own)) for i, own in zip(members, known, strict=True)]
+            asked = [RankQuery(own.queries[0], wanted[i], left_out(own)) for i, own in zip(members, known, strict=True)]
             answers |= zip(members, rank_all(library, gallery, known[0].specs, asked, texts), strict=True)
     return [answers[i] for i in range(len(resolved))]
 
 
 def _rank_one(
-    library: Library, gallery: AnyGallery, resolved: Resolved, wanted: Wanted, texts: TextEvidence | None
-) -> Ranked | QuartetError:
+    library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions, texts: TextEvidence | None
+) -> RankedItems | QuartetError:
     try:
         return _ranked(library, gallery, resolved, wanted, texts)
     except QuartetError as error:
@@ -62,8 +62,8 @@ def _rank_one(
 
 
 def _ranked(
-    library: Library, gallery: AnyGallery, resolved: Resolved, wanted: Wanted, texts: TextEvidence | None
-) -> Ranked:
+    library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions, texts: TextEvidence | None
+) -> RankedItems:
     specs = resolved.specs
     chained = wanted.films or len(resolved.moments) > 1
     texts = None if chained else texts
@@ -79,7 +79,7 @@ def _ranked(
     def chains(depth: int) -> list[Chain]:
         nonlocal found
         if chained:
-            question = ask(specs, queries, weights)
+            question = make_question(specs, queries, weights)
             within = [moment.within for moment in resolved.question.moments]
             found = best_moments(gallery, timeline, question, within, depth, allowed, wanted.films)
             return found.chains
@@ -101,10 +101,10 @@ def _ranked(
     bound = found.bound if isinstance(found, SearchResult) else None
     result = SearchResult(hits, found.exact, bound, found.candidates, found.took_ms)
     extras = tuple(_extra(own, timeline, wanted) for own in told)
-    return Ranked(hits, weights, result, extras, None if texts is None else texts.spec)
+    return RankedItems(hits, weights, result, extras, None if texts is None else texts.spec)
 
 
-def _extra(told: Told, timeline: Timeline, wanted: Wanted) -> Extra:
+def _extra(told: Told, timeline: Timeline, wanted: SearchOptions) -> Extra:
     chain = told.chain
     if len(chain.hits) > 1:
         return Extra(chain.hits, tuple(told.alike), chain.hits)

@@ -21,7 +21,7 @@ MORE_LIKE, LESS_LIKE = 1.0, 0.5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchOptions:
     """Hits number `offset` to `offset + k`, best first, that score at least `min_score`.
 
     weights  of levels; those that are left out keep the model's
@@ -57,10 +57,10 @@ class Wanted:
         return None if self.filter is None else self.filter.words
 
 
-def wanted(request: SearchRequest) -> Wanted:
+def search_options(request: SearchRequest) -> SearchOptions:
     """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
     of_clips = request if isinstance(request, ClipRequest) else None
-    common = Wanted(
+    common = SearchOptions(
         k=request.k,
         offset=request.offset,
         weights=request.weights,
@@ -197,18 +197,18 @@ class Questions(NamedTuple):
     """Clips for each of several questions."""
 
     questions: tuple[Question, ...]
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfClip(NamedTuple):
+class ClipQuery(NamedTuple):
     """Captions or clips for a clip of the library."""
 
     clip_id: int
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfFrames(NamedTuple):
+class FramesQuery(NamedTuple):
     """Captions for a clip that is not in the library, from its sampled frames."""
 
     frames: Frames
-    wanted: Wanted
+    wanted: SearchOptions

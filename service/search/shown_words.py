@@ -9,7 +9,7 @@ from model.language.parsed_caption import Attributes
 from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
-from service.search.batch_ranking import Ranked, clips_of, vectors_of
+from service.search.batch_ranking import RankedItems, clips_of, vectors_of
 
 
 def shown_words(
@@ -22,7 +22,7 @@ def shown_words(
 def shown_by_hits(
     encoder: SharedEncoder | EncoderProcesses,
     gallery: AnyGallery,
-    ranked: Sequence[Ranked | QuartetError],
+    ranked: Sequence[RankedItems | QuartetError],
     words: Sequence[Sequence[Attributes]],
 ) -> list[list[Attributes]]:
     """For every question, whose words are given for each of its moments: which of them each of its hits shows."""

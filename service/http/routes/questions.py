@@ -14,10 +14,10 @@ from starlette.types import Scope
 from indexer.media.decode_pool import Part
 from quartet.schemas.question import MAX_PARTS, Seconds
 from quartet.schemas.search import ClipAnswer, ClipAnswers, ClipSearch, Upload
-from service.http.routes.dependencies import EngineDep, answered, problems
+from service.http.routes.dependencies import EngineDep, problems, until_disconnect
 from service.http.uploads import invalid, received_files
 from service.search.engine import Engine
-from service.search.requests import questions, wanted
+from service.search.requests import questions, search_options
 
 MAX_FILES = 4
 """Files beside a question."""
@@ -75,7 +75,7 @@ async def search_with_files(request: Request, engine: EngineDep) -> Response:
                 "question", "Send the question as JSON in the part 'question', and files in parts of their own."
             )
         body = _valid(fields["question"])
-        return await answered(request, _search(engine, body, paths))
+        return await until_disconnect(request, _search(engine, body, paths))
 
 
 router.add_api_route(
@@ -103,7 +103,9 @@ async def upload(request: Request, engine: EngineDep) -> Upload:
             raise _invalid(error) from None
         if stretch.end is not None and stretch.end <= stretch.start:
             raise invalid("end", f"The part from {stretch.start:g} s to {stretch.end:g} s is empty. Let it end later.")
-        vectors, clip = await answered(request, engine.encode_upload(paths["file"], Part(stretch.start, stretch.end)))
+        vectors, clip = await until_disconnect(
+            request, engine.encode_upload(paths["file"], Part(stretch.start, stretch.end))
+        )
     kind: Literal["video", "picture"] = "video" if clip.span.end > clip.span.start else "picture"
     return Upload(upload=engine.uploads.keep(vectors), kind=kind, start=clip.span.start, end=clip.span.end)
 
@@ -120,7 +122,7 @@ async def _search(engine: Engine, body: ClipSearch, paths: dict[str, Any]) -> Re
 async def clip_answer(engine: Engine, body: ClipSearch, files: dict[str, Any] | None = None) -> Response:
     """The answer to a question as JSON. files: gallery vectors of the files that came with it, by name."""
     uploads = {**engine.uploads.known(named_uploads(body)), **(files or {})}
-    answers = await engine.search_clips(questions(body, uploads), wanted(body))
+    answers = await engine.search_clips(questions(body, uploads), search_options(body))
     for one in answers:
         engine.metrics.answered(one.took_ms)
     answer: ClipAnswer | ClipAnswers = ClipAnswers(answers=answers) if isinstance(body.query, list) else answers[0]

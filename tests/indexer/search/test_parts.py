@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.search.exact.code_scan import compiled
+from indexer.search.exact.code_scan import compiled_kernel
 from indexer.search.parts import Part, contributions, fold
 from indexer.search.top_k import search
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
@@ -101,7 +101,7 @@ def test_machine_code_ranks_them_alike(tmp_path: Path, weights: list[float]) -> 
     query = fold(levels, asked(rng, vectors, weights))
     gallery = make_gallery(tmp_path, levels, range(1, 3001), vectors)
     by_torch = search(gallery, levels, query, 10, {})
-    assert compiled(len(gallery.row_ids), wait=True) is not None
+    assert compiled_kernel(len(gallery.row_ids), wait=True) is not None
     by_kernel = search(gallery, levels, query, 10, {})
     assert by_kernel.hits == by_torch.hits
 

@@ -262,7 +262,7 @@ def test_the_filter_and_the_lowest_score_hold_for_films_and_chains(films_client:
 
 def test_a_picture_that_is_too_large(films: World, tmp_path: Path) -> None:
     from indexer.media.decode_limits import Limits
-    from indexer.media.pictures import read_picture
+    from indexer.media.still_pictures import read_picture
     from quartet.errors import VideoError
 
     path = tmp_path / "x"

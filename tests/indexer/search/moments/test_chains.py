@@ -11,7 +11,7 @@ import pytest
 from indexer.search.filters import ClipTable
 from indexer.search.moments.best_moments import best_moments
 from indexer.search.moments.timeline import Timeline, largest
-from indexer.search.question import ask
+from indexer.search.question import make_question
 from model.levels import LEVEL_NAMES, LevelSpec
 from tests.indexer.engines import Engine
 from tests.indexer.search.moments.brute_force import best_by_trying, check
@@ -53,7 +53,7 @@ def test_the_best_chains_and_films_of_a_gallery(engine: Engine, seed: int, momen
     vectors["action"][rng.random(n) < 0.3] = 0
     queries = {name: rng.standard_normal((moments, DIM)).astype(np.float32) for name in LEVEL_NAMES}
     queries["relation"][0] = 0
-    question = ask(specs(), queries, {})
+    question = make_question(specs(), queries, {})
     within = [0.0, 5.0, 9.5][:moments]
     allowed = ids[rng.random(n) < 0.9]
 
@@ -101,5 +101,5 @@ def test_no_chain_where_nothing_follows(engine: Engine, tmp_path: Path) -> None:
     vectors = {name: np.ones((2, DIM), np.float32) for name in LEVEL_NAMES}
     gallery = engine.make(tmp_path, specs(), [1, 2], vectors)
     table = ClipTable(np.array([1, 2]), np.array([1, 2]), np.array([0.0, 5.0]), np.array([5.0, 9.0]))
-    question = ask(specs(), {name: np.ones((2, DIM), np.float32) for name in LEVEL_NAMES}, {})
+    question = make_question(specs(), {name: np.ones((2, DIM), np.float32) for name in LEVEL_NAMES}, {})
     assert best_moments(gallery, Timeline.of(table), question, [0, 60], 5).chains == []
