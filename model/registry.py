@@ -12,6 +12,7 @@ from model.two_tower.prepared_models import (
     KNOWN,
     MODELS_FOLDER,
     find_prepared,
+    prepared_folder,
     prepared_names,
     read_record,
     two_tower_folder,
@@ -69,6 +70,7 @@ def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) ->
     if folder.is_dir():
         return folder
     if name in KNOWN:
+        prepared_folder(models, name)  # says so where no folder of models is known
         raise ModelError(f"The weights of {name} are not on this machine. Run: quartet prepare {name}")
     fetched = f" If it is a repository of a model hub, run: quartet prepare {name}" if name.count("/") == 1 else ""
     raise ModelError(

@@ -121,7 +121,7 @@ def existing_library(settings: Settings) -> Path:
     return folder
 
 
-def patient_threads() -> None:
+def let_threads_sleep() -> None:
     """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
 
     Call it before PyTorch is imported: its OpenMP library reads the environment once, as it is loaded. By default the
