@@ -216,6 +216,11 @@ class ClipAnswer(_Answer):
 
     query: str
     query_attributes: Attributes = Field(description="What the parser read off the query.")
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What to know of this answer: that the parser cannot read the query's language, or that the "
+        "library has prompts or weights of its own.",
+    )
     hits: list[ClipHit]
 
 

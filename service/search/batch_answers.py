@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from indexer.store.library import Library
+from indexer.store.search_settings import read_search_settings
 from model.language.parsed_caption import Attributes
 from model.levels import Vectors
 from quartet.errors import NotFoundError, QuartetError
@@ -28,10 +29,11 @@ from service.search.result_cache import Recent
 
 @dataclass(frozen=True)
 class EncodedText:
-    """One text: its query vectors for an index of clips, one row per level, and its attributes."""
+    """One text: its query vectors for an index of clips, one row per level, its attributes, and what to say of it."""
 
     query: Vectors
     attributes: Attributes
+    note: str = ""
 
 
 class Answering:
@@ -43,6 +45,7 @@ class Answering:
         self._library = library
         self._encoder = encoder
         self._live = live
+        self._settings = read_search_settings(library.path)
         self.recent: Recent[str, EncodedText] = Recent(kept)
         self.read: Recent[str, Attributes] = Recent(kept)
 
@@ -68,6 +71,7 @@ class Answering:
             else ClipAnswer(
                 query=text,
                 query_attributes=attributes_json(known.attributes),
+                notes=[*([known.note] if known.note else []), *self._settings.notes()],
                 hits=clip_hits(own, clips, matched),
                 **batch.provenance(what, own),
             )
@@ -147,7 +151,11 @@ class Answering:
 
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
         found = self._encoder.encode_queries(texts)
-        return [EncodedText(_row(found.vectors, i), said) for i, said in enumerate(found.attributes)]
+        notes = found.notes or [""] * len(texts)
+        return [
+            EncodedText(_row(found.vectors, i), said, note)
+            for i, (said, note) in enumerate(zip(found.attributes, notes, strict=True))
+        ]
 
     def _said_of(self, clip_id: int) -> Attributes:
         """The attributes of all captions of a clip."""

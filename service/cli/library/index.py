@@ -187,6 +187,7 @@ def run_index(
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
     from service.cli.pipeline_choice import open_pipeline
+    from service.encoders.model_choice import remember_folder
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
@@ -215,6 +216,7 @@ def run_index(
             wait=wait,
             catalog=settings.catalog,
         )
+    remember_folder(settings)
     if as_json:
         typer.echo(json_report(report))
     else:
