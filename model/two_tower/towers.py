@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from model.cuda_graphs import Graphed, Recorded
+from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.device import BATCH, FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.two_tower.layouts import Layout, find_layout
@@ -67,7 +67,7 @@ class TwoTower:
         # A clip is as much work as its frames.
         size = max(1, BATCH.get(self.device.type, BATCH["cpu"]) // (self.clip_frames or 1))
         self._batches = FittingBatches(self.device, size)
-        self._graphed: Graphed | None = None
+        self._graphed: GraphedFunction | None = None
         return self
 
     def _try_both(self, folder: Path) -> int:
@@ -91,10 +91,10 @@ class TwoTower:
             raise ModelError(f"The {kind} gives values that are not numbers: its weights are damaged.")
         return read.shape[1]
 
-    def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
+    def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on, until `to`, read texts by CUDA graphs (`recorder` makes them)."""
         names = list(self.tokens(["a"]))
-        self._graphed = Graphed(
+        self._graphed = GraphedFunction(
             self.read,
             inputs=dict.fromkeys(names, "BL"),
             outputs=("Bd", "BLe"),

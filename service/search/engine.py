@@ -14,7 +14,7 @@ from typing import Any, Self
 from indexer.media.untrusted_upload import decode_untrusted
 from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
 from model.levels import resolve_weights
 from quartet.errors import LibraryError, QuartetError
@@ -24,9 +24,9 @@ from service.encoders.model_choice import query_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
-from service.search.batch_answers import Answering
+from service.search.batch_answers import BatchAnswerer
 from service.search.live_generation import LiveGeneration
-from service.search.requests import OfClip, OfFrames, Sentences, Wanted
+from service.search.requests import ClipQuery, FramesQuery, SearchOptions, SentenceQueries
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -43,13 +43,13 @@ class Engine:
         if isinstance(encoder, EncoderProcesses):
             encoder.restarted = self.metrics.worker_restarted
         self.live = LiveGeneration(library, encoder.spec, settings.reload_interval, self.metrics.reloaded)
-        self._answering = Answering(library, self._encoder, self.live, settings.query_cache)
+        self._answerer = BatchAnswerer(library, self._encoder, self.live, settings.query_cache)
         self._pool = WorkerPool(
             {
-                "sentences": self._answering.sentences,
-                "similar": self._answering.similar,
-                "captions": self._answering.captions,
-                "frames": self._answering.frames,
+                "sentences": self._answerer.sentences,
+                "similar": self._answerer.similar,
+                "captions": self._answerer.captions,
+                "frames": self._answerer.frames,
             },
             workers=settings.workers,
             max_batch=settings.batch_size,
@@ -144,7 +144,7 @@ class Engine:
     @property
     def cached(self) -> tuple[int, int]:
         """Encoded sentences that were found, and that had to be made, since the start."""
-        return self._answering.recent.hits, self._answering.recent.misses
+        return self._answerer.recent.hits, self._answerer.recent.misses
 
     def close(self) -> None:
         """Stop the workers and close the library. Idempotent."""
@@ -154,7 +154,7 @@ class Engine:
         self.live.close()
         self.library.close()
 
-    def generation(self) -> Served:
+    def generation(self) -> ServedGeneration:
         """The generation that answers. Raises FingerprintError if another model has built the newest."""
         return self.live.current()
 
@@ -166,37 +166,39 @@ class Engine:
             # The next look finds it again; until it can be opened, the one before answers.
             LOG.error("The newest generation cannot be opened. %s", error)
 
-    async def search_clips(self, texts: Sequence[str], wanted: Wanted) -> list[ClipAnswer]:
+    async def search_clips(self, texts: Sequence[str], wanted: SearchOptions) -> list[ClipAnswer]:
         """Text to video, an answer for each text. Raises InputError, BusyError, ModelError."""
         self._check(wanted)
-        answers: list[ClipAnswer] = await self._do("sentences", Sentences(tuple(texts), wanted), len(texts))
+        answers: list[ClipAnswer] = await self._submit("sentences", SentenceQueries(tuple(texts), wanted), len(texts))
         return answers
 
-    async def similar_clips(self, clip_id: int, wanted: Wanted) -> SimilarAnswer:
+    async def similar_clips(self, clip_id: int, wanted: SearchOptions) -> SimilarAnswer:
         """Video to video, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: SimilarAnswer = await self._do("similar", OfClip(clip_id, wanted))
+        answer: SimilarAnswer = await self._submit("similar", ClipQuery(clip_id, wanted))
         return answer
 
-    async def describe_clip(self, clip_id: int, wanted: Wanted) -> CaptionAnswer:
+    async def describe_clip(self, clip_id: int, wanted: SearchOptions) -> CaptionAnswer:
         """Video to text, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: CaptionAnswer = await self._do("captions", OfClip(clip_id, wanted))
+        answer: CaptionAnswer = await self._submit("captions", ClipQuery(clip_id, wanted))
         return answer
 
-    async def describe_file(self, path: Path, wanted: Wanted) -> CaptionAnswer:
+    async def describe_file(self, path: Path, wanted: SearchOptions) -> CaptionAnswer:
         """Video to text, for a file. Raises VideoError, InputError, BusyError, ModelError."""
         self._check(wanted)
         sampled = await asyncio.to_thread(decode_untrusted, path, self.spec.frames_per_clip)
         decoded = time.perf_counter()
-        answer: CaptionAnswer = await self._do("frames", OfFrames(sampled.frames, replace(wanted, asked=decoded)))
+        answer: CaptionAnswer = await self._submit(
+            "frames", FramesQuery(sampled.frames, replace(wanted, asked=decoded))
+        )
         answer.took_ms.encode = round(answer.took_ms.encode + 1000 * (decoded - wanted.asked), 3)
         return answer
 
-    def _check(self, wanted: Wanted) -> None:
+    def _check(self, wanted: SearchOptions) -> None:
         """Refuse weights that make no score before any work is done."""
         resolve_weights(self.spec.levels, wanted.weights)
 
-    async def _do(self, kind: str, payload: Any, size: int = 1) -> Any:
+    async def _submit(self, kind: str, payload: Any, size: int = 1) -> Any:
         # A request that is cancelled, because its client has gone, takes its job out of the line.
         return await asyncio.wrap_future(self._pool.submit(kind, payload, size))

@@ -13,7 +13,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.top_k import search
 from indexer.store.generation import KINDS
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError
 
@@ -42,7 +42,7 @@ class LiveGeneration:
         self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
         self._thread.start()
 
-    def current(self) -> Served:
+    def current(self) -> ServedGeneration:
         """The generation to answer from. A request asks once and keeps it. Raises FingerprintError."""
         if self._refused is not None:
             raise self._refused
@@ -65,7 +65,7 @@ class LiveGeneration:
         self._stop.set()
         self._thread.join()
 
-    def _adopt(self, generation: Served) -> None:
+    def _adopt(self, generation: ServedGeneration) -> None:
         built_by = generation.model.fingerprint
         if built_by != self._spec.fingerprint:
             self._refused = FingerprintError(built_by, self._spec.fingerprint)

@@ -13,7 +13,7 @@ from quartet.schemas.search import ClipRequest, Filter, SearchRequest
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchOptions:
     """Hits number `offset` to `offset + k`, best first, that score at least `min_score`.
 
     weights  of levels; those that are left out keep the model's
@@ -36,10 +36,12 @@ class Wanted:
         return self.offset + self.k
 
 
-def wanted(request: SearchRequest) -> Wanted:
+def search_options(request: SearchRequest) -> SearchOptions:
     """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
     given = request.filter if isinstance(request, ClipRequest) else None
-    return Wanted(request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain)
+    return SearchOptions(
+        request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain
+    )
 
 
 def clip_filter(given: Filter | None) -> ClipFilter | None:
@@ -50,22 +52,22 @@ def clip_filter(given: Filter | None) -> ClipFilter | None:
     return ClipFilter(ids, given.start, given.end, frozenset(given.tags or ()))
 
 
-class Sentences(NamedTuple):
+class SentenceQueries(NamedTuple):
     """Clips for each of several sentences."""
 
     texts: tuple[str, ...]
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfClip(NamedTuple):
+class ClipQuery(NamedTuple):
     """Captions or clips for a clip of the library."""
 
     clip_id: int
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfFrames(NamedTuple):
+class FramesQuery(NamedTuple):
     """Captions for a clip that is not in the library, from its sampled frames."""
 
     frames: Frames
-    wanted: Wanted
+    wanted: SearchOptions
