@@ -26,7 +26,7 @@ from torch.nn import functional as fn
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.holographic_head import HolographicHead
-from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption
+from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption, with_relations
 from model.language.query_language import foreign_language
 from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
@@ -184,7 +184,13 @@ class ClipEncoder:
             for i, candidate in enumerate(candidates):
                 shown = stands_out(asked, bank, torch.from_numpy(vectors[level][i]))
                 found[i][level] = [word for word in candidate.of(level) if shown[own.index(word)]]
-        return [_with_relations(candidate, shown) for candidate, shown in zip(candidates, found, strict=True)]
+        return [
+            with_relations(candidate, shown.get("entity", []), shown.get("action", []))
+            for candidate, shown in zip(candidates, found, strict=True)
+        ]
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        return [Attributes() for _ in candidates]
 
     @cached_property
     def _best_things(self) -> BestFrames:
@@ -230,14 +236,3 @@ def _mean(rows: Sequence[FloatArray], dim: int) -> FloatArray:
 
 def _said(caption: ParsedCaption, language: str | None) -> Attributes:
     return caption.attributes() if language is None else Attributes()
-
-
-def _with_relations(candidate: Attributes, shown: dict[str, list[str]]) -> Attributes:
-    entity, action = shown.get("entity", []), shown.get("action", [])
-    named, there = {*candidate.entity, *candidate.action}, {*entity, *action}
-    relation = []
-    for text in candidate.relation:
-        parts = named & set(text.split())
-        if parts and parts <= there:
-            relation.append(text)
-    return Attributes(entity, action, relation)

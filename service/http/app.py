@@ -15,7 +15,7 @@ from service.encoders.model_choice import serving_encoder
 from service.http.access import Access
 from service.http.api_description import DescribedAPI
 from service.http.middleware import BodyLimit, RequestLog
-from service.http.routes import clips, jobs, search, session, status
+from service.http.routes import clips, jobs, questions, search, session, status
 from service.http.routes import library as browse
 from service.http.stored_uploads import UploadStore
 from service.http.web_pages import router as pages
@@ -68,7 +68,9 @@ def create_app(
     app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)
     app.add_middleware(RequestLog)
     problems.install(app)
-    for router in (search.router, clips.router, browse.router, jobs.router, status.router, session.router, pages):
+    # Forms are matched before JSON.
+    routes = (questions, search, clips, browse, jobs, status, session)
+    for router in (*(own.router for own in routes), pages):
         app.include_router(router)
     for path, files in static_files():
         app.mount(path, files)

@@ -19,6 +19,7 @@ from quartet.schemas.search import (
 )
 from service.http.api_description import reference
 from service.http.routes.dependencies import EngineDep, problems, until_disconnect
+from service.http.routes.questions import QUESTION_FORM, clip_answer
 from service.http.uploads import received_video
 from service.search.requests import search_options
 
@@ -50,21 +51,18 @@ _CAPTIONS_BODY = {
 
 @router.post(
     "/clips",
-    summary="Clips for a sentence",
+    summary="Clips for a question",
     response_model=ClipAnswer | ClipAnswers,
-    responses=problems(400, 413, 422, 429, 503),
+    responses=problems(400, 404, 413, 422, 429, 503),
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": QUESTION_FORM}}}},
 )
 async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) -> Response:
-    """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
-    texts = [body.query] if isinstance(body.query, str) else body.query
-    answers = await until_disconnect(request, engine.search_clips(texts, search_options(body)))
-    for one in answers:
-        engine.metrics.answered(one.took_ms)
-    answer: ClipAnswer | ClipAnswers = answers[0]
-    if not isinstance(body.query, str):
-        answer = ClipAnswers(answers=answers)
-    # The answer is valid by its making: FastAPI would go through all of it once more.
-    return Response(answer.model_dump_json(), media_type="application/json")
+    """Find the clips that a question describes: a sentence, or parts with weights above or below 0.
+
+    A list of sentences gets a list of answers. A form has the question as JSON in its part `question`, and files that
+    parts of the question name.
+    """
+    return await until_disconnect(request, clip_answer(engine, body))
 
 
 @router.post("/similar", summary="Clips like a clip", responses=problems(400, 404, 413, 422, 429, 503))
