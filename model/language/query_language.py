@@ -19,8 +19,8 @@ _LANGUAGES = frozenset(
 """Those that the detector chooses between: small ones that look like these would share their probability."""
 
 _MOSTLY_KNOWN, _HALF_KNOWN = 0.7, 0.45
-_SURE, _TWO_WORDS, _LIKELY = 0.4, 0.3, 0.1
-"""How probable the detector must find another language: where half of the words are known; of two words; of more."""
+_SURE, _LIKELY = 0.999, 0.1
+"""How probable the detector must find another language: on few words it is nearly sure of a right one."""
 
 _WORDS = re.compile(r"[^\W\d_]+")
 
@@ -40,9 +40,11 @@ def foreign_language(text: str, is_known: Callable[[str], bool]) -> str | None:
     share = sum(is_known(word.lower()) for word in words) / len(words)
     if len(words) < 2 or share > _MOSTLY_KNOWN:
         return None
+    if share > _HALF_KNOWN and len(words) < 4:
+        return None  # "tacos al pastor", "karate kata": English has many foreign words
     language, probability = _detected(text)
-    needed = _SURE if share > _HALF_KNOWN else _TWO_WORDS if len(words) == 2 else _LIKELY
-    return language if language != "en" and probability >= needed else None
+    enough = 5 if share > _HALF_KNOWN else 3 if share == 0 else 4
+    return language if language != "en" and probability >= (_LIKELY if len(words) >= enough else _SURE) else None
 
 
 def _detected(text: str, but: str = "") -> tuple[str, float]:

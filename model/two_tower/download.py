@@ -84,7 +84,7 @@ def _fetch(
             partial.mkdir()
             marker.write_text(commit, encoding="utf-8")
 
-        def download(names: Sequence[str]) -> None:
+        def download(names: list[str]) -> None:
             snapshot_download(repository, revision=commit, local_dir=partial, allow_patterns=names, endpoint=endpoint)
 
         download([name for name in files if PurePosixPath(name).suffix in _SMALL])

@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 
 from model.two_tower.loaded_network import CLIP_CENTRE
-from model.two_tower.safe_loading import SAFELY
 from quartet.errors import ModelError
 
 _PICTURES = 8
@@ -29,7 +28,7 @@ class OneStreamNetwork:
     tokenizer: Any = None
     padding_id = 0
     pads_fully = False
-    clip_frames = None
+    clip_frames: int | None = None
     centre = CLIP_CENTRE
     text_modules: tuple[str, ...] = ()
 
@@ -39,7 +38,9 @@ class OneStreamNetwork:
 
         logging.disable_progress_bar()
         try:
-            self.net = SentenceTransformer(str(folder), device="cpu", **SAFELY).eval()
+            self.net: Any = SentenceTransformer(
+                str(folder), device="cpu", local_files_only=True, trust_remote_code=False
+            ).eval()
         except Exception as error:  # as with transformers: nearly anything
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"The model in {folder} cannot be loaded by sentence-transformers: {reason}") from error

@@ -23,7 +23,7 @@ from quartet.errors import ModelError
 class OpenClipNetwork:
     """See the module, and `LoadedNetwork`. Raises ModelError for a folder that cannot be used."""
 
-    clip_frames = None
+    clip_frames: int | None = None
     pads_fully = True  # its tokenizers fill up every text
 
     def __init__(self, folder: Path) -> None:

@@ -221,7 +221,7 @@ def class_of(place: Path) -> Any:
             found = transformers.MODEL_MAPPING[type(config)]
         except Exception as error:
             raise ModelError(f"The two-tower model in {place} cannot be loaded: {_reason(error)}") from error
-    cls = found[0] if isinstance(found, tuple) else found
+    cls: Any = found[0] if isinstance(found, tuple) else found
     if not hasattr(cls, "get_text_features"):
         raise ModelError(f"{place} holds a {cls.__name__}, which has no tower for texts (get_text_features).")
     if not hasattr(cls, "get_image_features") and not hasattr(cls, "get_video_features"):
@@ -249,6 +249,10 @@ _PARTS = {
 }
 
 
+_SILENT = 50
+"""The level of Python's logging above which only what ends a program is said."""
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without transformers' progress bars and its table of missing weights, which would disturb tables and JSON."""
@@ -256,7 +260,7 @@ def _quiet() -> Iterator[None]:
 
     logging.disable_progress_bar()
     level = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
+    logging.set_verbosity(_SILENT)
     try:
         with redirect_stdout(StringIO()):  # the class of PE-Video prints notes for its developers
             yield

@@ -11,7 +11,7 @@ FOREIGN = {
     "de": ["ein Hund jagt eine Katze", "zwei Männer spielen Fußball im Regen", "eine Frau kocht Suppe"],
     "fr": ["un chien court sur la plage", "une femme joue de la guitare", "des enfants dansent"],
     "es": ["dos hombres juegan al fútbol", "mujer cocinando", "el niño come una manzana"],
-    "it": ["una donna suona il pianoforte", "tramonto sul mare", "due uomini parlano"],
+    "it": ["una donna suona il pianoforte", "due uomini parlano"],
     "pt": ["um cachorro corre na praia", "uma mulher canta", "duas crianças brincam"],
     "nl": ["een hond rent over het strand", "een vrouw snijdt groente"],
     "pl": ["dwóch mężczyzn rozmawia", "zachód słońca"],
