@@ -33,6 +33,7 @@ def watch_videos(
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     catalog: str | None = None,
+    texts: bool = True,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
 
@@ -76,6 +77,7 @@ def watch_videos(
                     roots=roots,
                     wait=True,
                     catalog=catalog,
+                    texts=texts,
                 )
             except InputError as error:
                 yield error

@@ -10,7 +10,7 @@ import numpy as np
 from indexer.search import parts as search_parts
 from indexer.search.remote_gallery import AnyGallery
 from model.language.parsed_caption import Attributes
-from model.levels import LevelSpec, Vectors
+from model.levels import WORDS, FloatArray, LevelSpec, Vectors
 from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
@@ -18,7 +18,6 @@ from service.search.batch_ranking import as_cosines, contains, no_clip, row, vec
 from service.search.requests import Moment, Part, Question, Sentence, Stored
 from service.search.result_cache import ResultCache
 from service.search.shown_words import together
-
 
 CLIP_SHARE = 0.4
 """What a clip weighs beside a sentence of the same weight: its inner products with other clips differ by more than a
@@ -100,7 +99,7 @@ class PartVectors:
 
         moments = tuple(moment(given) for given in question.moments)
         try:
-            queries = tuple(search_parts.fold(specs, own) for own in moments)
+            queries = tuple({**search_parts.fold(specs, own), WORDS: _as_text(specs, own)} for own in moments)
         except QuartetError as error:
             return error
         attributes = [encoded[s.text].attributes if isinstance(s, Sentence) else Attributes() for s in sources]
@@ -109,6 +108,15 @@ class PartVectors:
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
         found = self._encoder.encode_queries(texts)
         return [EncodedText(row(found.vectors, i), said) for i, said in enumerate(found.attributes)]
+
+
+def _as_text(specs: Sequence[LevelSpec], parts: Sequence[search_parts.Part]) -> FloatArray:
+    """(1, d): the sentences of a question as one text, to compare with other texts; zeros if it has none."""
+    told = np.zeros((1, specs[0].dim))
+    for share, part in zip(search_parts.part_shares(parts), parts, strict=True):
+        if WORDS in part.rows:
+            told += share * part.rows[WORDS].astype(np.float64)
+    return told.astype(np.float32)
 
 
 def _stored(gallery: AnyGallery, clip_ids: set[int]) -> dict[int, Vectors]:

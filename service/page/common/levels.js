@@ -4,15 +4,19 @@ import { el, signed } from "./dom.js";
 
 export const LEVELS = ["global", "entity", "action", "relation"];
 
+// What is told at the time of a clip: a level of libraries with captions or subtitles.
+export const WORDS = "words";
+
 export const HINTS = {
   global: "the clip as a whole",
   entity: "the things in it",
   action: "what happens",
   relation: "who does what to whom",
+  words: "what is told at its time",
 };
 
 // The level that each kind of words belongs to.
-const WORDS = [
+const KINDS = [
   ["entity", "entities"],
   ["action", "actions"],
   ["relation", "relations"],
@@ -24,7 +28,7 @@ export const longestBar = (hits) =>
 
 // Four bars that `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
 export function makeBars() {
-  const rows = LEVELS.map((name) => {
+  const rows = [...LEVELS, WORDS].map((name) => {
     const fill = el("span", { className: "fill" });
     const value = el("span", { className: "value" });
     const track = el("span", { className: "track" }, fill);
@@ -37,6 +41,7 @@ export function makeBars() {
     for (const { name, row, fill, value } of rows) {
       const level = levels[name];
       const silent = !level || level.weight === 0;
+      row.hidden = name === WORDS && silent;
       row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
       row.title = `${name}: ${HINTS[name]}. ${silent ? "Does not count here." : explained(level)}`;
       const share = silent ? 0 : Math.abs(level.contribution) / longest;
@@ -54,7 +59,7 @@ export const explained = ({ raw, activation, weight }) =>
 // Words by level: those that the hit shows, then those that were asked for and that it does not show, and at last those
 // that the model cannot judge.
 export function words(matched, asked = null, unknown = null) {
-  const chips = WORDS.flatMap(([level, field]) => {
+  const chips = KINDS.flatMap(([level, field]) => {
     const beyond = unknown?.[field] ?? [];
     const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word) && !beyond.includes(word));
     return [
@@ -77,7 +82,7 @@ function chip(level, word, { className, title, hint = null }) {
 
 // What the parser read off a sentence, as a line.
 export function readAs(asked) {
-  const chips = WORDS.flatMap(([level, field]) =>
+  const chips = KINDS.flatMap(([level, field]) =>
     asked[field].map((word) => el("li", { data: { level }, title: level }, word)),
   );
   if (!chips.length) return [];
