@@ -253,6 +253,11 @@ def built_by(path: Path) -> ModelInfo:
     return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
 
 
+def built_with(path: Path) -> EncoderSpec:
+    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").spec
+
+
 def thumbnail_path(library: Path, clip_id: int) -> Path:
     """Pictures lie in folders of 1000, which file systems and people list faster than one big folder."""
     return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"

@@ -41,7 +41,8 @@ def scan(
     skip     segments, from the first on, that are left out
     """
     resident = gallery.resident
-    if isinstance(resident, MappedCodes) and (kernel := compiled_kernel(len(gallery.row_ids))):
+    kernel = compiled_kernel(len(gallery.row_ids)) if isinstance(resident, MappedCodes) else None
+    if kernel is not None and len(question.specs) <= kernel.LEVELS:
         return scan_codes(kernel, gallery, question, k, allowed, skip)
     import torch
 

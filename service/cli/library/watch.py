@@ -110,6 +110,7 @@ def watch(
             roots=settings.roots,
             catalog=settings.catalog,
             texts=texts,
+            on_polling=_say_why,
         ):
             if isinstance(report, InputError):
                 console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
@@ -146,3 +147,12 @@ def run_notify(settings: Settings, encoder: Encoder, command: str) -> int:
     finally:
         engine.close()
     return told
+
+
+def _say_why(reason: str) -> None:
+    typer.secho(
+        f"The system cannot watch these folders ({reason}): they are listed again and again instead, as with --poll. "
+        "On Linux, raise fs.inotify.max_user_watches and max_user_instances to have them watched.",
+        fg=typer.colors.YELLOW,
+        err=True,
+    )

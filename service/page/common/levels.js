@@ -1,19 +1,38 @@
-// The four levels: their names, what they mean, and how a score is drawn as bars and words.
+// The levels of the model, as the service names them: what they mean, their colours, and how a score is drawn as bars
+// and words. Nothing else on the page knows how many there are.
 
 import { el, signed } from "./dom.js";
 
-export const LEVELS = ["global", "entity", "action", "relation"];
+// Colours of base.css: --level-1, --level-2, ...; past them they begin again.
+const COLOURS = 8;
 
 // What is told at the time of a clip: a level of libraries with captions or subtitles.
 export const WORDS = "words";
 
-export const HINTS = {
-  global: "the clip as a whole",
-  entity: "the things in it",
-  action: "what happens",
-  relation: "who does what to whom",
-  words: "what is told at its time",
-};
+const colours = new CSSStyleSheet();
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, colours];
+
+let levels = [];
+
+// `specs`: {name, weight, meaning} of every level, in the order in which they are shown.
+export function setLevels(specs) {
+  levels = specs;
+  const rule = ({ name }, i) => `[data-level="${CSS.escape(name)}"] { --level: var(--level-${(i % COLOURS) + 1}) }`;
+  colours.replaceSync(specs.map(rule).join("\n"));
+}
+
+// The names and weights of an answer do until the library is known.
+export function learnLevels(weights) {
+  if (!levels.length) setLevels(Object.entries(weights).map(([name, weight]) => ({ name, weight, meaning: "" })));
+}
+
+export const levelNames = () => levels.map(({ name }) => name);
+
+export const meaningOf = (name) =>
+  name === WORDS ? "what is told at its time" : (levels.find((level) => level.name === name)?.meaning ?? "");
+
+// Whether an address may give a level a weight: any may until the levels are known.
+export const isLevel = (name) => !levels.length || levelNames().includes(name);
 
 // The level that each kind of words belongs to.
 const KINDS = [
@@ -26,9 +45,9 @@ const KINDS = [
 export const longestBar = (hits) =>
   Math.max(1e-6, ...hits.flatMap((hit) => Object.values(hit.levels).map((level) => Math.abs(level.contribution))));
 
-// Four bars that `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
+// A bar for each level, which `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
 export function makeBars() {
-  const rows = [...LEVELS, WORDS].map((name) => {
+  const rows = [...levelNames(), WORDS].map((name) => {
     const fill = el("span", { className: "fill" });
     const value = el("span", { className: "value" });
     const track = el("span", { className: "track" }, fill);
@@ -43,7 +62,8 @@ export function makeBars() {
       const silent = !level || level.weight === 0;
       row.hidden = name === WORDS && silent;
       row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
-      row.title = `${name}: ${HINTS[name]}. ${silent ? "Does not count here." : explained(level)}`;
+      const about = [name, meaningOf(name)].filter(Boolean).join(": ");
+      row.title = `${about}. ${silent ? "Does not count here." : explained(level)}`;
       const share = silent ? 0 : Math.abs(level.contribution) / longest;
       // Not its width: a bar that grows in steps of layout would lay out the whole page in each.
       fill.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0 round 4px)`;

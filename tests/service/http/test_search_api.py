@@ -150,7 +150,7 @@ def test_a_body_that_is_no_json_object_is_told_so(client: TestClient, content: s
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All four weights are 0")],
+    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All weights are 0")],
 )
 def test_weights_that_make_no_score(client: TestClient, weights: dict[str, float], said: str) -> None:
     answer = client.post("/v1/search/clips", json={"query": "a", "weights": weights})
