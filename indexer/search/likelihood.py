@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.search.question import Floats
 from indexer.search.survivors import Positions
@@ -30,7 +31,7 @@ _CLIPS = 512
 _FEWEST = 24
 """So many captions teach what a match looks like."""
 
-_RIDGE = 1e-2
+_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -119,21 +120,33 @@ def fused(specs: Sequence[LevelSpec], weights: Mapping[str, float], queries: Vec
     return total / np.where(norm > 0, norm, 1)
 
 
-def regression(measures: Floats, matches: np.ndarray) -> tuple[Floats, float]:
+def regression(measures: Floats, matches: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
     """Slopes and base of a logistic regression in which both kinds weigh the same, by Newton's method."""
-    rows = np.concatenate([measures, np.ones((len(measures), 1))], axis=1)
-    balance = np.where(matches, 0.5 / matches.sum(), 0.5 / max((~matches).sum(), 1))
-    ridge = _RIDGE * np.diag([1.0] * measures.shape[1] + [0.0]) / len(rows) + 1e-9 * np.eye(rows.shape[1])
+    mean, deviation = measures.mean(axis=0), measures.std(axis=0)
+    # A measure that never differs tells nothing.
+    deviation = np.where(deviation > 1e-9, deviation, np.inf)
+    rows = np.concatenate([(measures - mean) / deviation, np.ones((len(measures), 1))], axis=1)
+    balance = np.where(matches, 0.5 / max(matches.sum(), 1), 0.5 / max((~matches).sum(), 1))
+    signs = np.where(matches, 1.0, -1.0)
+
+    def loss(slopes: Floats) -> float:
+        return float(balance @ np.logaddexp(0, -signs * (rows @ slopes)) + _RIDGE / 2 * slopes[:-1] @ slopes[:-1])
+
     found = np.zeros(rows.shape[1])
-    for _ in range(50):
+    ridge = np.diag([_RIDGE] * measures.shape[1] + [1e-9])
+    for _ in range(100):
         likely = logistic(rows @ found)
         slope = rows.T @ (balance * (likely - matches)) + ridge @ found
         bend = (rows * (balance * likely * (1 - likely))[:, None]).T @ rows + ridge
         step = np.linalg.solve(bend, slope)
-        found = found - np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-8:
+        # Where the loss is far from a parabola a whole step may lead uphill.
+        while loss(found - step) > loss(found) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
+        if np.abs(step).max() < 1e-9:
             break
-    return found[:-1], float(found[-1])
+    slopes = found[:-1] / deviation
+    return slopes, float(found[-1] - slopes @ mean)
 
 
 def logistic(values: Floats) -> Floats:
