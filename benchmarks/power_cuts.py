@@ -54,10 +54,14 @@ def live(library: Path, media: Path, tell: int) -> None:
     encoder, texts = FakeEncoder(), media.parent / "texts.txt"
 
     def done(progress: Progress) -> None:
-        if progress.path is not None:
+        # Parts of long files are told too, before the file is done.
+        if progress.path is not None and progress.worked > reported[-1]:
             os.write(tell, f"done {progress.path.name}\n".encode())
+            reported.append(progress.worked)
 
+    reported = [0]
     index_videos(library, [media], encoder, on_progress=done)
+    reported = [0]
     texts.write_text("a dog running\na cat\n")
     add_captions(library, texts, encoder)
     os.write(tell, b"caption a cat\n")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model.home_folder import expand_home
 from model.two_tower.prepared_models import MODELS_FOLDER
 from quartet.errors import InputError
 
@@ -129,6 +130,10 @@ class Settings(BaseSettings):
                 'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
             )
         return key
+
+    def text_cache_folder(self) -> Path:
+        """`text_cache` without `~`. Raises InputError where no home folder is known."""
+        return expand_home(self.text_cache, "QUARTET_TEXT_CACHE")
 
     def token(self) -> str | None:
         """The token of Milvus."""

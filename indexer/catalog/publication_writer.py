@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 
 from indexer.catalog.schema import captions, clips, generations, staged, videos
+from indexer.catalog.word_index import scrub_word_index
 from indexer.catalog.writing_session import fact, set_fact
 from indexer.search.vectors.gallery import Rows, empty_rows
 from model.encoder import EncoderSpec
@@ -65,21 +66,28 @@ class PublicationWriter:
         with self.engine.connect() as connection:
             return list(connection.scalars(select(table.c.id).where(table.c.removed <= before)))
 
-    def settle(self, number: int, before: int, kept: Collection[int] = ()) -> None:
+    def finish_generation(self, number: int, before: int, held: Mapping[str, Collection[int]] | None = None) -> None:
         """After generation `number` has gone live: drop staged vectors, and items that the one before lacked too.
 
         before  the number of the generation that was live until then
-        kept    those that are on disk besides
+        held    the ids that it holds, if more may have been staged and removed since. None: it has all that is staged
         """
         with self.engine.begin() as connection:
-            connection.execute(delete(staged))
+            if held is None:
+                connection.execute(delete(staged))
+            for kind, ids in (held or {}).items():
+                waiting = set(connection.scalars(select(staged.c.item_id).where(staged.c.kind == kind)))
+                for item in waiting & set(ids):
+                    connection.execute(delete(staged).where(staged.c.kind == kind, staged.c.item_id == item))
             for table in ITEMS.values():
                 connection.execute(delete(table).where(table.c.removed <= before))
             connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
             connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
-            on_disk = {number, before, *kept}
-            connection.execute(delete(generations).where(generations.c.number.not_in(on_disk)))
-            set_fact(connection, ERASE, None)
+            connection.execute(delete(generations).where(generations.c.number.not_in({number, before})))
+            if fact(connection, ERASE) is not None:
+                scrub_word_index(connection)
+                if held is None:
+                    set_fact(connection, ERASE, None)
 
     def skip_ids(self, used: Mapping[str, int]) -> None:
         """Never give ids up to these, per gallery: an index that the catalogue does not know has used them."""

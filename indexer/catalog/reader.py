@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 
 from indexer.catalog.records import Caption, Clip, Counts, Failure, GenerationNote, Root, Video
 from indexer.catalog.schema import (
@@ -22,7 +23,7 @@ from indexer.catalog.schema import (
     videos,
 )
 from indexer.catalog.writing_session import IDENTITY, fact
-from indexer.search.filters import ClipTable
+from indexer.search.filters import ClipFilter, ClipTable
 from quartet.errors import InputError, NotFoundError
 
 
@@ -98,6 +99,13 @@ class Catalog:
         columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
         return ClipTable(*(np.ascontiguousarray(columns[name]) for name in ("id", "video", "start", "end")))
 
+    def clip_columns(self, ids: Collection[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What a `ClipTable` of these clips alone is made of."""
+        found = sorted(self.clips(list(ids)).values(), key=lambda clip: clip.id)
+        rows = [(clip.id, clip.video_id, clip.start, clip.end) for clip in found]
+        columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
+        return columns["id"], columns["video"], columns["start"], columns["end"]
+
     def video(self, video_id: int) -> Video:
         found = self._rows(_videos().where(videos.c.id == video_id))
         if not found:
@@ -137,11 +145,23 @@ class Catalog:
             found[row.video_id].append(row.tag)
         return found
 
-    def tagged_videos(self, tags: Collection[str]) -> set[int]:
-        """Ids of the videos that have all of these tags (as `indexer.search.filters.clean_tag` writes them)."""
-        own = video_tags.c
-        query = select(own.video_id).where(own.tag.in_(list(tags))).group_by(own.video_id)
-        return {row.video_id for row in self._rows(query.having(func.count() == len(set(tags))))}
+    def chosen_videos(self, wanted: ClipFilter) -> set[int]:
+        """Ids of the videos that a filter keeps by their tags, paths, dates and lengths."""
+        query = select(videos.c.id)
+        if wanted.tags:
+            own = video_tags.c
+            tagged = select(own.video_id).where(own.tag.in_(list(wanted.tags))).group_by(own.video_id)
+            query = query.where(videos.c.id.in_(tagged.having(func.count() == len(wanted.tags))))
+        if wanted.path is not None:
+            query = query.where(_at_path(wanted.path))
+        limits = (
+            (wanted.after, videos.c.mtime.__ge__),
+            (wanted.before, videos.c.mtime.__lt__),
+            (wanted.shortest, videos.c.duration.__ge__),
+            (wanted.longest, videos.c.duration.__le__),
+        )
+        query = query.where(*(compare(value) for value, compare in limits if value is not None))
+        return {row[0] for row in self._rows(query)}
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -236,7 +256,7 @@ class Catalog:
         )
 
     def _clip(self, row: Row) -> Clip:
-        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title)
+        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title, row.mtime)
 
 
 def _live(video_id: int | None = None) -> ColumnElement[bool]:
@@ -245,9 +265,25 @@ def _live(video_id: int | None = None) -> ColumnElement[bool]:
 
 
 def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
-    """Videos with live clips, whose titles have all of these words in them, in any case of letters."""
+    """Videos with live clips, whose titles have all of these words in them, in any case of letters.
+
+    Letters with marks are found however they are written: some systems give a file name as one character for each
+    letter (NFC), some as a letter and a mark (NFD).
+    """
     live = videos.c.id.in_(select(clips.c.video_id).where(_live()))
-    return [live, *(videos.c.title.icontains(word, autoescape=True) for word in words)]
+    forms = [{normalize("NFC", word), normalize("NFD", word)} for word in words]
+    return [live, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
+
+
+def _at_path(path: str) -> ColumnElement[bool]:
+    """Videos in a folder of their root, or whose paths in it fit a pattern, in any case of letters."""
+    path = path.strip("/")
+    if not set("*?") & set(path):
+        place = func.lower(videos.c.relpath)
+        return (place == path.lower()) | place.startswith(f"{path.lower()}/", autoescape=True) | (path == "")
+    escaped = path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = escaped.replace("**", "*").replace("*", "%").replace("?", "_")
+    return videos.c.relpath.ilike(pattern, escape="\\")
 
 
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:
@@ -259,7 +295,7 @@ def _videos() -> Select:
 
 
 def _clips() -> Select:
-    columns = (*clips.c, videos.c.relpath, videos.c.title, *_root_columns())
+    columns = (*clips.c, videos.c.relpath, videos.c.title, videos.c.mtime, *_root_columns())
     return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
 
 

@@ -33,6 +33,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from indexer.catalog.database_server import open_server, server_url, unreachable
+from indexer.catalog.word_index import lacks_word_index, make_word_index
 from quartet.errors import LibraryError
 
 metadata = MetaData()
@@ -110,6 +111,30 @@ caption_sources = Table(
     # Seconds of the video, if the text is about a part of it, as a subtitle is.
     Column("start", Float, nullable=True),
     Column("end", Float, nullable=True),
+    # Of the text, as ISO 639-1 has it, where its file says so.
+    Column("language", String(16), nullable=True),
+)
+
+# The texts of a video that indexing has read: subtitle files beside it, by name, and those inside of it, by "".
+video_texts = Table(
+    "video_texts",
+    metadata,
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime", Float, nullable=False),
+)
+
+# Searches that are kept, and which clips they have shown.
+saved_searches = Table(
+    "saved_searches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    # The request as JSON, as the API takes it.
+    Column("request", String, nullable=False),
+    # The newest clip when it was last looked at: what came later is new.
+    Column("seen", Integer, nullable=False),
 )
 
 failures = Table(
@@ -175,6 +200,11 @@ facts = Table(
 _PRAGMAS = ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
 
 
+@event.listens_for(metadata, "after_create")
+def _with_word_index(target: MetaData, connection: Connection, **_: object) -> None:
+    make_word_index(connection)
+
+
 def open_database(path: Path) -> Engine:
     """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on.
 
@@ -189,7 +219,7 @@ def open_database(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: object) -> None:
-        _know_letters(connection)
+        _add_unicode_lower(connection)
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -204,11 +234,11 @@ def _open_closed(path: Path) -> Engine:
     uri = f"file:{quote(str(path.resolve()))}?{'immutable=1' if resting else 'mode=ro'}"
     # A new connection each time: one that takes the file to be resting never looks for what has changed.
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
-    event.listen(engine, "connect", lambda connection, record: _know_letters(connection))
+    event.listen(engine, "connect", lambda connection, record: _add_unicode_lower(connection))
     return engine
 
 
-def _know_letters(connection: Any) -> None:
+def _add_unicode_lower(connection: Any) -> None:
     """SQLite's own `lower` knows the letters of ASCII alone."""
     connection.create_function("lower", 1, lambda text: None if text is None else text.lower(), deterministic=True)
 
@@ -233,7 +263,7 @@ def require_empty(url: URL) -> None:
 def upgrade(engine: Engine) -> None:
     """Give a catalogue that an earlier version made the tables and columns that have come since."""
     with engine.connect() as connection:
-        if not _lacking(connection):
+        if not _missing_columns(connection) and not lacks_word_index(connection):
             return
     with engine.begin() as connection:
         # So that of two processes that open it at once, the second sees what the first has done.
@@ -242,12 +272,12 @@ def upgrade(engine: Engine) -> None:
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('quartet upgrade'))"))
         metadata.create_all(connection)
-        for table, column in _lacking(connection):
+        for table, column in _missing_columns(connection):
             kind = column.type.compile(engine.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}')
 
 
-def _lacking(connection: Connection) -> list[tuple[str, Column]]:
+def _missing_columns(connection: Connection) -> list[tuple[str, Column]]:
     """(table, column) of everything that a catalogue does not have yet."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())

@@ -200,9 +200,9 @@ class CatalogWriter(PublicationWriter):
             if erase:
                 mark_erased(connection)
 
-    def leaving_videos(self, live: int) -> list[Path]:
-        """Videos without clips that are still in generation `live`: their removal was cut short."""
-        removed = select(clips.c.video_id).where(clips.c.removed > live)
+    def leaving_videos(self, settled: int) -> list[Path]:
+        """Videos that were removed after generation `settled`: their removal was cut short."""
+        removed = select(clips.c.video_id).where(clips.c.removed > settled)
         stays = select(clips.c.video_id).where(clips.c.removed.is_(None))
         with self.engine.connect() as connection:
             places = dict(self._roots(connection))
@@ -294,10 +294,10 @@ class CatalogWriter(PublicationWriter):
             connection.execute(update(captions).where(gone).values(removed=generation))
             mark_erased(connection)
 
-    def leaving_captions(self, live: int) -> set[str]:
-        """Removed texts that are still in generation `live`: their removal was cut short."""
+    def leaving_captions(self, settled: int) -> set[str]:
+        """Texts that were removed after generation `settled`: their removal was cut short."""
         with self.engine.connect() as connection:
-            return set(connection.scalars(select(captions.c.text).where(captions.c.removed > live)))
+            return set(connection.scalars(select(captions.c.text).where(captions.c.removed > settled)))
 
     def caption_sources(self) -> set[str]:
         """The names of the files that captions came from."""

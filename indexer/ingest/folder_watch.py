@@ -35,6 +35,8 @@ def watch_videos(
     roots: Mapping[str, Path] | None = None,
     catalog: str | None = None,
     publish_every: float = PUBLISH_EVERY,
+    texts: bool = True,
+    on_polling: Callable[[str], None] = lambda reason: None,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
 
@@ -42,11 +44,10 @@ def watch_videos(
 
     settle  seconds without a change before a run begins, so that no file is read while it is being copied
     poll    look for changes by listing the folders, for network shares that do not report any
+    on_polling  told why, if the folders are listed because the system cannot watch them
 
     The other parameters and the errors are those of `index_videos`. It waits for other writers of the library.
     """
-    from watchfiles import watch
-
     sources, library = resolve_inputs(inputs), library_path.resolve()
 
     def matters(change: object, name: str) -> bool:
@@ -55,17 +56,8 @@ def watch_videos(
         inside = next((path.relative_to(source) for source in sources if path.is_relative_to(source)), path)
         return not path.is_relative_to(library) and not any(part.startswith(".") for part in inside.parts)
 
-    # The first time-out comes once changes are being collected: what changes during the first run is not missed.
-    events = watch(
-        *sources,
-        watch_filter=matters,
-        rust_timeout=round(1000 * min(0.5, settle)),
-        yield_on_timeout=True,
-        stop_event=stop,
-        force_polling=poll or None,
-    )
     try:
-        for _ in settled(events, settle):
+        for _ in pauses(_changes(sources, matters, settle, poll, stop, on_polling), settle):
             try:
                 report = index_videos(
                     library_path,
@@ -79,6 +71,7 @@ def watch_videos(
                     wait=True,
                     catalog=catalog,
                     publish_every=publish_every,
+                    texts=texts,
                 )
             except InputError as error:
                 yield error
@@ -90,7 +83,41 @@ def watch_videos(
         return
 
 
-def settled(
+def _changes(
+    sources: Sequence[Path],
+    matters: Callable[[object, str], bool],
+    settle: float,
+    poll: bool,
+    stop: threading.Event | None,
+    on_polling: Callable[[str], None],
+) -> Iterator[Collection[object]]:
+    """Changes as they come, and an empty collection now and then.
+
+    The first time-out comes once changes are being collected: what changes during the first run is not missed.
+    """
+    from watchfiles import watch
+
+    def events(polling: bool) -> Iterator[Collection[object]]:
+        return watch(
+            *sources,
+            watch_filter=matters,
+            rust_timeout=round(1000 * min(0.5, settle)),
+            yield_on_timeout=True,
+            stop_event=stop,
+            force_polling=polling or None,
+        )
+
+    try:
+        yield from events(poll)
+    except (OSError, RuntimeError) as error:
+        # Linux watches so many folders per user, and so many users. (watchfiles raises either kind.)
+        if poll:
+            raise
+        on_polling(str(error).partition(" about [")[0].rstrip("."))
+        yield from events(True)
+
+
+def pauses(
     events: Iterable[Collection[object]], settle: float, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
     """Yields once at the start, and then whenever changes have come and none for `settle` seconds.

@@ -26,7 +26,8 @@ from indexer.ingest.local_pipeline import LocalPipeline
 from indexer.ingest.pipeline import Job, Pipeline
 from indexer.ingest.progress import Meter, Progress
 from indexer.ingest.publish_timer import PUBLISH_EVERY, PublishTimer
-from indexer.ingest.segmentation_plan import Cuts
+from indexer.ingest.segmentation_plan import SegmentationPlan
+from indexer.ingest.video_texts import TextReport, VideoTexts
 from indexer.media.segmentation import Segmentation
 from indexer.store.layout import exists, next_number, strip_path, thumbnail_path
 from indexer.store.library import Library
@@ -42,7 +43,7 @@ class IndexReport:
     recut counts those of the indexed that the library had, but divided otherwise; missing counts videos whose
     files have gone and that were kept on request; refused lists every file under the inputs that cannot be used,
     also those known from earlier runs; clips_total is what the live generation holds; progress is the last that was
-    told; interrupted means that files are left for another run.
+    told; interrupted means that files are left for another run; texts are the subtitles that were read.
     """
 
     indexed: int
@@ -57,6 +58,7 @@ class IndexReport:
     progress: Progress
     seconds: float
     interrupted: bool
+    texts: TextReport
 
 
 def index_videos(
@@ -74,6 +76,7 @@ def index_videos(
     wait: bool = False,
     catalog: str | None = None,
     publish_every: float = PUBLISH_EVERY,
+    texts: bool = True,
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -84,7 +87,7 @@ def index_videos(
     workers       files that are decoded at the same time, where no `pipeline` is given
     pipeline      who decodes and encodes, with the model of `encoder`, instead of this process
     segmentation  how files are divided into clips; those that were divided otherwise are divided again. None: see
-                  `indexer.ingest.segmentation_plan.Cuts`
+                  `indexer.ingest.segmentation_plan.SegmentationPlan`
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
     base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.
@@ -93,6 +96,7 @@ def index_videos(
     publish_every minutes after which what is complete is published, though files are left: it is then searchable. 0:
                   only at the end
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
+    texts         also read subtitles beside the videos and inside of them
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
     FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
@@ -121,7 +125,8 @@ def index_videos(
                 run = _Run(
                     library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation, timer
                 )
-                interrupted = run.go(sources, base, keep_missing)
+                told = VideoTexts(writer, encoder)
+                interrupted = run.run(sources, base, keep_missing, told if texts else None)
                 generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()
             return IndexReport(
@@ -137,6 +142,7 @@ def index_videos(
                 progress=run.progress(None),
                 seconds=time.monotonic() - began,
                 interrupted=interrupted,
+                texts=told.report,
             )
 
 
@@ -168,7 +174,7 @@ class _Run:
         """The number of the generation that is published next."""
         return next_number(self.library.path)
 
-    def go(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
+    def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool, texts: VideoTexts | None) -> bool:
         """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
             known = self.library.catalog.list_videos(limit=None)
@@ -176,18 +182,24 @@ class _Run:
                 require_mounted(sources, [video.path for video in known])
             for source in sources:
                 self.writer.add_root(base or (source if source.is_dir() else source.parent))
-            cuts, finder = Cuts(self.segmentation, sources if base is None else [base], known), ContentFinder(known)
-            plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.stands)
-            self._begin(plan)
+            cuts, finder = (
+                SegmentationPlan(self.segmentation, sources if base is None else [base], known),
+                ContentFinder(known),
+            )
+            plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.is_current)
+            self._apply_walk(plan)
             left = {path for path, _, _ in self.writer.kept_clips() if any(map(path.is_relative_to, sources))}
             self.writer.forget_kept(left - {file.path for file in plan.work})
-            self._work_off(plan, finder, cuts)
+            self._index_files(plan, finder, cuts)
             gone = [video.id for video in plan.missing if video.id not in finder.claimed]
             if keep_missing:
                 self.missing = len(gone)
             else:
                 self.writer.remove_videos(gone, self._next)
                 self.removed = len(gone)
+            if texts is not None:
+                videos = self.library.catalog.list_videos(limit=None)
+                texts.update([video for video in videos if any(map(video.path.is_relative_to, sources))])
         except KeyboardInterrupt:
             return True
         return False
@@ -204,7 +216,7 @@ class _Run:
             self._meter.busy(),
         )
 
-    def _begin(self, plan: Plan) -> None:
+    def _apply_walk(self, plan: Plan) -> None:
         """What the walk alone has shown."""
         self._total = len(plan.work) + len(plan.unchanged) + len(plan.refused)
         self._done = len(plan.unchanged) + len(plan.refused)
@@ -214,25 +226,25 @@ class _Run:
         for path, problem in plan.closed.items():
             self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"It cannot be looked into: {problem}.")
 
-    def _work_off(self, plan: Plan, finder: ContentFinder, cuts: Cuts) -> None:
+    def _index_files(self, plan: Plan, finder: ContentFinder, cuts: SegmentationPlan) -> None:
         work = plan.work
         while work:
             settled = self._round(self._jobs(work, finder, cuts), finder, cuts)
             # Left are files that changed while they were read, and those whose video another copy has claimed.
             work = [file for file in work if file.path not in settled]
 
-    def _jobs(self, files: Sequence[FileState], finder: ContentFinder, cuts: Cuts) -> list[Job]:
+    def _jobs(self, files: Sequence[FileState], finder: ContentFinder, cuts: SegmentationPlan) -> list[Job]:
         kept: dict[tuple[Path, str], dict[str, int]] = {}
         for (path, sha256, text), count in self.writer.kept_clips().items():
             kept.setdefault((path, text), {})[sha256] = count
         jobs = []
         for file in files:
             segmentation = cuts.of(file.path)
-            known = frozenset(video.sha256 for video in finder.candidates(file) if cuts.stands(video))
+            known = frozenset(video.sha256 for video in finder.candidates(file) if cuts.is_current(video))
             jobs.append(Job(file, segmentation, known, kept.get((file.path, segmentation.text), {})))
         return jobs
 
-    def _round(self, jobs: Sequence[Job], finder: ContentFinder, cuts: Cuts) -> set[Path]:
+    def _round(self, jobs: Sequence[Job], finder: ContentFinder, cuts: SegmentationPlan) -> set[Path]:
         """Returns the files that need no other round."""
         settled = set()
         with closing(self.pipeline.outcomes(jobs, self._meter)) as results:
@@ -245,7 +257,7 @@ class _Run:
                         case Encoded():
                             self._add(outcome, finder.claim(outcome.file))
                         case Known():
-                            video = finder.claim(outcome.file, cuts.stands)
+                            video = finder.claim(outcome.file, cuts.is_current)
                             if video is None:
                                 continue
                             self._keep(outcome.file, video)
@@ -295,7 +307,10 @@ class _Run:
             self.moved += 1
 
     def _refuse(self, refused: Refused, finder: ContentFinder) -> None:
-        """List a file as refused; if it was a good video before, its clips leave the library."""
+        """List a file as refused. If it was a good video before, its clips leave the library; but not if it could not
+        be read at all: a disk or a right that is missing says nothing of the video."""
         self.writer.add_failure(refused.file, refused.error.reason, refused.error.detail)
+        if not refused.file.sha256:
+            return
         before = {video.id for video in (finder.at(refused.file.path), finder.claim(refused.file)) if video is not None}
         self.writer.remove_videos(sorted(before), self._next)

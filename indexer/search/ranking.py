@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from indexer.search.question import Floats, Question, own_error
 from indexer.search.result import Hit, LevelScore
-from indexer.search.survivors import Found, Positions, kth_largest
-from indexer.search.vectors.codes import lost_by, margins
+from indexer.search.survivors import Positions, Survivors, kth_largest
+from indexer.search.vectors.codes import coding_error, margins
 from indexer.search.vectors.gallery import Gallery
+from model.levels import Vectors
 
 _FEW = 32
 """So many rows of a query are scored in float64 at once."""
@@ -20,21 +21,21 @@ _BLOCK = 1 << 13
 """Rows that are held in float64 at a time."""
 
 
-def rank(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[list[Hit]]:
+def rank(gallery: Gallery, question: Question, found: Sequence[Survivors], k: int) -> list[list[Hit]]:
     """For each query the first k of its rows, by true score, ties by lower id.
 
     Of many rows the likeliest are scored first. Often most of the others cannot reach the k-th of those any more.
     """
-    divided = [_divided(own, k) for own in _bounded(gallery, question, found, k)]
-    owner, rows = _joined([head for head, _ in divided])
+    divided = [_split_likely(own, k) for own in _within_code_bounds(gallery, question, found, k)]
+    owner, rows = _concatenate([head for head, _ in divided])
     raw = _products(gallery, question, owner, rows)
-    scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
+    scored = Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
     if any(len(tail.rows) for _, tail in divided):
         reach = [kth_largest(scored.scores[owner == i], k) for i in range(len(question))]
-        later = _joined([tail.within(least).rows for (_, tail), least in zip(divided, reach, strict=True)])
+        later = _concatenate([tail.within(least).rows for (_, tail), least in zip(divided, reach, strict=True)])
         raw = np.concatenate([raw, _products(gallery, question, *later)])
         owner, rows = np.concatenate([owner, later[0]]), np.concatenate([rows, later[1]])
-        scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
+        scored = Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
     return scored.best(k)
 
 
@@ -43,21 +44,21 @@ def hits_of(question: Question, ids: Positions, present: npt.NDArray[np.bool_], 
 
     ids (n,), present (n, L): whether an item has a level, raw (n, L)
     """
-    return _Scored(question, np.zeros(len(ids), np.int64), ids, present, raw).best(k)[0]
+    return Scored(question, np.zeros(len(ids), np.int64), ids, present, raw).best(k)[0]
 
 
-def _divided(found: Found, k: int) -> tuple[Positions, Found]:
+def _split_likely(found: Survivors, k: int) -> tuple[Positions, Survivors]:
     """The rows to score at once, and the others."""
     if found.low is None or found.high is None or len(found.rows) <= max(_FEW, 2 * k):
         none = np.zeros(0, np.float32)
-        return found.rows, Found(found.rows[:0], none, none)
+        return found.rows, Survivors(found.rows[:0], none, none)
     likely = np.zeros(len(found.rows), np.bool_)
     likely[np.argpartition(-(found.low + found.high), 2 * k)[: 2 * k]] = True
     rest = ~likely
-    return found.rows[likely], Found(found.rows[rest], found.low[rest], found.high[rest])
+    return found.rows[likely], Survivors(found.rows[rest], found.low[rest], found.high[rest])
 
 
-def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[Found]:
+def _within_code_bounds(gallery: Gallery, question: Question, found: Sequence[Survivors], k: int) -> list[Survivors]:
     """Of many rows those that, by their 8-bit codes, may be among the first k.
 
     The codes are a quarter of the bytes, in memory that a search has in use anyhow.
@@ -69,7 +70,7 @@ def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: in
     return [limits[i].within(limits[i].least(k)) if i in many else own for i, own in enumerate(found)]
 
 
-def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
+def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Survivors]:
     """Between what rows score for each query, by their 8-bit codes; without those that share no level with it."""
     off = margins(question, gallery.bounds, None)
     own = own_error(question, off.sizes, off.sizes)
@@ -80,16 +81,18 @@ def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> 
             weight = question.weights[query, column] * gallery.present[some, column]
             codes, scales = gallery.coded_rows(spec.name, some)
             products = (codes @ question.rows[spec.name][query]) * scales
-            reach = lost_by(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
+            reach = (
+                coding_error(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
+            )
             low += weight * (spec.activate(products - reach) - own[query, column])
             high += weight * (spec.activate(products + reach) + own[query, column])
             norm += weight
         shared = norm > 0
-        found.append(Found(some[shared], low[shared] / norm[shared], high[shared] / norm[shared]))
+        found.append(Survivors(some[shared], low[shared] / norm[shared], high[shared] / norm[shared]))
     return found
 
 
-def _joined(rows: Sequence[Positions]) -> tuple[Positions, Positions]:
+def _concatenate(rows: Sequence[Positions]) -> tuple[Positions, Positions]:
     """The rows of all queries, one after the other, and the query of each."""
     return np.repeat(np.arange(len(rows)), [len(own) for own in rows]), np.concatenate(rows)
 
@@ -106,7 +109,7 @@ def _products(gallery: Gallery, question: Question, owner: Positions, rows: Posi
     return raw
 
 
-class _Scored:
+class Scored:
     """R items that are scored on all levels, each for one query.
 
     owner, ids, scores                     (R,): number of the query, the item, its fused score; -inf if the two share
@@ -130,22 +133,50 @@ class _Scored:
         self._contribution = self._weight * self._activation / np.where(shared, total, 1.0)
         self.scores = np.where(shared[:, 0], self._contribution.sum(axis=1), -np.inf)
 
+    @classmethod
+    def over(cls, parts: Sequence[Scored]) -> Scored:
+        """The items of several together, all of one question."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = cls.__new__(cls)
+        whole._question = parts[0]._question
+        for name in ("_ids", "_owner", "_raw", "_activation", "_weight", "_contribution", "scores"):
+            setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
+        return whole
+
     def best(self, k: int) -> list[list[Hit]]:
         """The first k of each query, by score, ties by lower id."""
         order = np.lexsort((self._ids, -self.scores, self._owner))
         order = order[self.scores[order] > -np.inf]
         owner = self._owner[order]
         chosen = order[np.arange(len(order)) - np.searchsorted(owner, owner) < k]
+        hits: list[list[Hit]] = [[] for _ in range(len(self._question))]
+        for query, hit in zip(self._owner[chosen].tolist(), self.hits(chosen), strict=True):
+            hits[query].append(hit)
+        return hits
+
+    def hits(self, chosen: Positions) -> list[Hit]:
+        """Some of the items, by their places."""
         # Python's numbers all at once: one by one they are what takes time in a batch.
         parts = (self._raw[chosen], self._activation[chosen], self._weight[chosen], self._contribution[chosen])
         names = [spec.name for spec in self._question.specs]
-        hits: list[list[Hit]] = [[] for _ in range(len(self._question))]
-        for query, own, score, levels in zip(
-            self._owner[chosen].tolist(),
-            self._ids[chosen].tolist(),
-            self.scores[chosen].tolist(),
-            np.stack(parts, axis=-1).tolist(),
-            strict=True,
-        ):
-            hits[query].append(Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True))))
-        return hits
+        return [
+            Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True)))
+            for own, score, levels in zip(
+                self._ids[chosen].tolist(),
+                self.scores[chosen].tolist(),
+                np.stack(parts, axis=-1).tolist(),
+                strict=True,
+            )
+        ]
+
+
+def score_items(question: Question, ids: Positions, vectors: Vectors) -> Scored:
+    """Items with their stored vectors at all levels, scored for one query."""
+    raw = np.zeros((len(ids), len(question.specs)))
+    present = np.zeros(raw.shape, dtype=np.bool_)
+    for column, spec in enumerate(question.specs):
+        stored = vectors[spec.name].astype(np.float64)
+        raw[:, column] = (stored * question.rows[spec.name][0]).sum(axis=1)
+        present[:, column] = stored.any(axis=1)
+    return Scored(question, np.zeros(len(ids), np.int64), ids, present, raw)

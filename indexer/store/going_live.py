@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from indexer.catalog.publication_writer import PublicationWriter
@@ -12,7 +12,7 @@ from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import replace_file
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Change, Rows
-from indexer.store.generation import Generation, LoadEncoder, write_generation
+from indexer.store.generation import KINDS, Generation, LoadEncoder, write_generation
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -54,10 +54,17 @@ def publish(
     return f"{number:06d}"
 
 
-def settle(path: Path, writer: PublicationWriter, number: int, before: int) -> None:
+def settle(
+    path: Path,
+    writer: PublicationWriter,
+    number: int,
+    before: int,
+    held: Mapping[str, Collection[int]] | None = None,
+) -> None:
     """Finish what begins when generation `number` goes live in the place of `before`. It can be repeated.
 
-    The one before is kept, for readers between reading CURRENT and opening its folder.
+    The one before is kept, for readers between reading CURRENT and opening its folder. For `held` see
+    `PublicationWriter.finish_generation`.
     """
     for other in generation_numbers(path):
         if other not in (number, before):
@@ -67,15 +74,14 @@ def settle(path: Path, writer: PublicationWriter, number: int, before: int) -> N
     for clip_id in writer.leaving("clips", before):
         for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
             picture.unlink(missing_ok=True)
-    writer.settle(number, before)
+    writer.finish_generation(number, before, held)
 
 
-def finish_settling(path: Path, writer: PublicationWriter, number: int) -> None:
-    """Settle the live generation `number`, where its publishing was cut short just after it went live."""
+def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:
+    """Settle the live generation, where its publishing was cut short just after it went live."""
+    number = int(live.name)
     older = [other for other in generation_numbers(path) if other < number]
-    with suppress(FileNotFoundError):
-        shutil.rmtree(path / "generations" / f".{number + 1:06d}.tmp")
-    settle(path, writer, number, max(older, default=0))
+    settle(path, writer, number, max(older, default=0), {kind: live.gallery(kind).ids.tolist() for kind in KINDS})
 
 
 def erase_before(path: Path, writer: PublicationWriter, number: int) -> None:

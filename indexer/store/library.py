@@ -15,12 +15,14 @@ from sqlalchemy.exc import DatabaseError
 from indexer.catalog.database_server import URL_FILE, checked_url, server_url, unreachable
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import metadata, open_database, require_empty, upgrade
+from indexer.catalog.text_reader import clips_by_text
 from indexer.catalog.writer import CatalogWriter
 from indexer.catalog.writing_session import require_same_library
 from indexer.disk.durable_files import replace_file, sync_folder
 from indexer.disk.library_identity import IDENTITY_FILE, identity_of
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import ClipFilter, ClipTable
+from indexer.search.moments.timeline import Timeline
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Gallery, empty_rows
 from indexer.store.agreement import require_agreement
@@ -28,11 +30,21 @@ from indexer.store.generation import KINDS, Generation, open_generation
 from indexer.store.going_live import publish
 from indexer.store.layout import exists, live_name, require_library, require_no_generations, strip_path, thumbnail_path
 from indexer.store.manifest import Manifest, ModelInfo
-from indexer.store.served_generation import Served, ServedElsewhere
+from indexer.store.search_settings import SETTINGS_FILE
+from indexer.store.served_generation import RemoteGenerations, ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError, LibraryError, NotFoundError
 
-_OWN_FILES = (".lock", "CURRENT", "catalog.sqlite", URL_FILE, IDENTITY_FILE, "generations", "thumbnails")
+_OWN_FILES = (
+    ".lock",
+    "CURRENT",
+    "catalog.sqlite",
+    URL_FILE,
+    IDENTITY_FILE,
+    SETTINGS_FILE,
+    "generations",
+    "thumbnails",
+)
 _OWN_NAMES = (*_OWN_FILES, *(f".{name}" for name in _OWN_FILES))
 
 
@@ -45,7 +57,7 @@ class Library:
         catalog: Catalog,
         generation: Generation | None,
         device: str = "cpu",
-        elsewhere: ServedElsewhere | None = None,
+        elsewhere: RemoteGenerations | None = None,
     ) -> None:
         self.path = path
         self.device = device
@@ -54,6 +66,7 @@ class Library:
         self._elsewhere = elsewhere
         self._swap = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
+        self._timeline: tuple[ClipTable, Timeline] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
@@ -106,7 +119,7 @@ class Library:
         path: Path,
         device: str = "cpu",
         roots: Mapping[str, Path] | None = None,
-        elsewhere: ServedElsewhere | None = None,
+        elsewhere: RemoteGenerations | None = None,
     ) -> Library:
         """Open a library for reading; exhaustive searches run on the torch device `device`.
 
@@ -151,9 +164,15 @@ class Library:
                     known = self._generation = _open_live(self.path, self.catalog, self.device)
         return known
 
-    def served(self) -> Served:
+    def served(self) -> ServedGeneration:
         """The generation that answers questions, the same object until another does."""
         return self.current() if self._elsewhere is None else self._elsewhere.current()
+
+    def settled(self) -> int:
+        """The number of the last generation that was published to the end: the live one, or the one before it."""
+        number = int(self.current().name)
+        note = self.catalog.generations().get(number)
+        return number - 1 if note is not None and not note.settled else number
 
     def check_encoder(self, spec: EncoderSpec) -> None:
         """Raises FingerprintError unless `spec` belongs to the model that built this library."""
@@ -165,25 +184,37 @@ class Library:
         """What makes a search of clips in `gallery` keep to a filter: their ids, or what another engine looks for."""
         if wanted is None:
             return None
-        if isinstance(gallery, Gallery):
+        if isinstance(gallery, Gallery) or wanted.by_text or wanted.after_clip is not None:
             return self.select_clips(wanted)
-        if not wanted.tags:
+        if not wanted.by_video:
             return wanted
         # The catalogue is asked at every call: a change of tags holds at once.
-        tagged = frozenset(self.catalog.tagged_videos(wanted.tags))
-        videos = tagged if wanted.video_ids is None else tagged & wanted.video_ids
+        chosen = frozenset(self.catalog.chosen_videos(wanted))
+        videos = chosen if wanted.video_ids is None else chosen & wanted.video_ids
         return ClipFilter(videos, wanted.start, wanted.end)
 
     def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
         """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue.
 
-        Tags are looked up at every call: a change of them holds at once.
+        Tags and texts are looked up at every call: a change of them holds at once.
         """
+        table = self.clip_table()
+        chosen = table.select(wanted, self.catalog.chosen_videos(wanted) if wanted.by_video else None)
+        return np.intersect1d(chosen, clips_by_text(self.catalog, table, wanted)) if wanted.by_text else chosen
+
+    def clip_table(self) -> ClipTable:
+        """Video and time of every clip. The first call after a change reads the catalogue."""
         name, known = live_name(self.path), self._clip_table
         if known is None or known[0] != name:
             known = self._clip_table = (name, self.catalog.clip_table())
-        tagged = self.catalog.tagged_videos(wanted.tags) if wanted.tags else None
-        return known[1].select(wanted, tagged)
+        return known[1]
+
+    def timeline(self) -> Timeline:
+        """All clips in the time of their videos. The first call after a change sorts them."""
+        table, known = self.clip_table(), self._timeline
+        if known is None or known[0] is not table:
+            known = self._timeline = (table, Timeline.of(table))
+        return known[1]
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""
@@ -236,6 +267,11 @@ def _unreadable(path: Path, error: DatabaseError) -> LibraryError:
 def built_by(path: Path) -> ModelInfo:
     """The model that built a library, without opening its index. Raises LibraryError."""
     return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
+
+
+def built_with(path: Path) -> EncoderSpec:
+    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").spec
 
 
 def _open_live(path: Path, catalog: Catalog, device: str) -> Generation:

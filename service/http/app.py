@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from model.encoder import Encoder
+from quartet import __version__
 from service import problems
 from service.encoders.model_choice import serving_encoder
 from service.http.access import Access
 from service.http.api_description import DescribedAPI
-from service.http.middleware import LimitedBody, Watched
-from service.http.routes import clips, jobs, search, session, status
+from service.http.middleware import BodyLimit, RequestLog
+from service.http.routes import clips, jobs, questions, search, session, status
 from service.http.routes import library as browse
-from service.http.stored_uploads import KeptUploads
+from service.http.stored_uploads import UploadStore
 from service.http.web_pages import router as pages
 from service.http.web_pages import static_files
 from service.jobs.job_queue import Jobs
@@ -56,19 +56,21 @@ def create_app(
 
     app = DescribedAPI(
         title="Quartet",
-        version=version("quartet"),
+        version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings, app.state.key, app.state.kept = settings, settings.key(), KeptUploads(settings)
+    app.state.settings, app.state.key, app.state.kept = settings, settings.key(), UploadStore(settings)
     # The last one added is the first to see a request.
-    app.add_middleware(LimitedBody, settings=settings)
+    app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)
-    app.add_middleware(Watched)
+    app.add_middleware(RequestLog)
     problems.install(app)
-    for router in (search.router, clips.router, browse.router, jobs.router, status.router, session.router, pages):
+    # Forms are matched before JSON.
+    routes = (questions, search, clips, browse, jobs, status, session)
+    for router in (*(own.router for own in routes), pages):
         app.include_router(router)
     for path, files in static_files():
         app.mount(path, files)

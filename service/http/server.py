@@ -25,7 +25,7 @@ _KEEP_ALIVE = 75
 """Seconds that a connection may rest between requests: more than proxies, which would else run into a closed one."""
 
 
-def checked(settings: Settings) -> Settings:
+def settings_to_listen(settings: Settings) -> Settings:
     """Settings that are safe to listen with, the names that it answers to filled in.
 
     Raises InputError for an address other than loopback without a key, unless the settings allow it.
@@ -91,7 +91,7 @@ class _ImpatientProtocol(HttpToolsProtocol):
     """Closes a connection on which the head of a request does not arrive within `patience` seconds.
 
     uvicorn waits for it for ever, so a few hundred clients that send a byte now and then would hold all sockets.
-    The body is watched by `service.http.middleware.LimitedBody`.
+    The body is watched by `service.http.middleware.BodyLimit`.
     """
 
     patience: float

@@ -26,7 +26,7 @@ _LONGEST_NAME = 200
 """Bytes of a file's name; file systems take 255."""
 
 
-class KeptUploads:
+class UploadStore:
     """Where uploads are kept. `folder` is None where none are taken."""
 
     def __init__(self, settings: Settings) -> None:
@@ -45,7 +45,7 @@ class KeptUploads:
                 "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
             )
         home = self.folder.resolve() / uuid.uuid4().hex[:12]
-        async with self._quota.admitted(request, home.name) as counted:
+        async with self._quota.admit(request, home.name) as counted:
             form = await counted.form(max_files=MAX_FILES, max_fields=0)
             try:
                 uploads = [upload for upload in form.getlist("file") if isinstance(upload, UploadFile)]

@@ -44,6 +44,29 @@ async def received_video(request: Request) -> AsyncIterator[tuple[Path, CaptionU
         await form.close()
 
 
+@asynccontextmanager
+async def received_files(
+    request: Request, most: int, fields: int
+) -> AsyncIterator[tuple[dict[str, Path], dict[str, str]]]:
+    """The uploaded files of a form on disk, by the names of their parts, and its other fields.
+
+    They are there for as long as the context lasts. Raises RequestValidationError for a name that comes twice.
+    """
+    form = await request.form(max_files=most, max_fields=fields)
+    try:
+        with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
+            paths: dict[str, Path] = {}
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile):
+                    if name in paths:
+                        raise invalid(name, f"Two files are named {name!r}. Give each part of the form its own name.")
+                    paths[name] = Path(folder) / str(len(paths))
+                    await asyncio.to_thread(write, value, paths[name])
+            yield paths, {name: value for name, value in form.items() if isinstance(value, str)}
+    finally:
+        await form.close()
+
+
 def write(upload: UploadFile, path: Path) -> None:
     """Copy a received file to `path`."""
     with path.open("wb") as target:

@@ -11,22 +11,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from indexer.media.clip_reader import SampledClip
+from indexer.media.decode_pool import Part
 from indexer.media.untrusted_upload import decode_untrusted
 from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
-from model.levels import resolve_weights
+from model.levels import LevelSpec, Vectors
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
-from service.encoders.model_choice import open_encoder
+from service.encoders.model_choice import query_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
-from service.search.batch_answers import Answering
+from service.search.batch_answers import BatchAnswerer
+from service.search.clip_answers import ClipAnswerer
+from service.search.kept_uploads import UploadedVectors
 from service.search.live_generation import LiveGeneration
-from service.search.requests import OfClip, OfFrames, Sentences, Wanted
+from service.search.requests import ClipQuery, FramesQuery, Question, Questions, SearchOptions
+from service.search.text_level import checked_weights
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -43,13 +48,17 @@ class Engine:
         if isinstance(encoder, EncoderProcesses):
             encoder.restarted = self.metrics.worker_restarted
         self.live = LiveGeneration(library, encoder.spec, settings.reload_interval, self.metrics.reloaded)
-        self._answering = Answering(library, self._encoder, self.live, settings.query_cache)
+        self._answerer = BatchAnswerer(library, self._encoder, self.live, settings.query_cache)
+        self.uploads = UploadedVectors()
+        self._clips = ClipAnswerer(library, self._encoder, self.live, settings.query_cache)
+        self.live.before = self._clips.fits.of
         self._pool = WorkerPool(
             {
-                "sentences": self._answering.sentences,
-                "similar": self._answering.similar,
-                "captions": self._answering.captions,
-                "frames": self._answering.frames,
+                "questions": self._clips.questions,
+                "uploads": self._clips.uploads,
+                "similar": self._answerer.similar,
+                "captions": self._answerer.captions,
+                "frames": self._answerer.frames,
             },
             workers=settings.workers,
             max_batch=settings.batch_size,
@@ -89,7 +98,7 @@ class Engine:
         cls,
         settings: Settings,
         encoder: Encoder | None = None,
-        load: Callable[[Settings], Encoder | EncoderProcesses] = open_encoder,
+        load: Callable[[Settings], Encoder | EncoderProcesses] = query_encoder,
     ) -> Self:
         """Open the library of `settings`; without an `encoder`, `load` the model of `settings` too.
 
@@ -121,11 +130,17 @@ class Engine:
         generation = self.live.current()
         for gallery in (generation.clips, generation.captions):
             prepare(gallery)
+        self._clips.fits.of(generation)
         return self
 
     @property
     def spec(self) -> EncoderSpec:
         return self._encoder.spec
+
+    def levels(self) -> tuple[LevelSpec, ...]:
+        """The levels of answers: those of the model and, where the library has texts, `words`."""
+        texts = self._clips.texts.of(self.generation())
+        return self.spec.levels if texts is None else (*self.spec.levels, texts.spec)
 
     @property
     def device(self) -> str:
@@ -144,7 +159,7 @@ class Engine:
     @property
     def cached(self) -> tuple[int, int]:
         """Encoded sentences that were found, and that had to be made, since the start."""
-        return self._answering.recent.hits, self._answering.recent.misses
+        return self._clips.parts.recent.hits, self._clips.parts.recent.misses
 
     def close(self) -> None:
         """Stop the workers and close the library. Idempotent."""
@@ -154,7 +169,7 @@ class Engine:
         self.live.close()
         self.library.close()
 
-    def generation(self) -> Served:
+    def generation(self) -> ServedGeneration:
         """The generation that answers. Raises FingerprintError if another model has built the newest."""
         return self.live.current()
 
@@ -166,37 +181,53 @@ class Engine:
             # The next look finds it again; until it can be opened, the one before answers.
             LOG.error("The newest generation cannot be opened. %s", error)
 
-    async def search_clips(self, texts: Sequence[str], wanted: Wanted) -> list[ClipAnswer]:
-        """Text to video, an answer for each text. Raises InputError, BusyError, ModelError."""
+    async def search_clips(self, asked: Sequence[str | Question], wanted: SearchOptions) -> list[ClipAnswer]:
+        """Clips for sentences or whole questions, an answer for each. Raises NotFoundError, InputError, BusyError and
+        ModelError."""
         self._check(wanted)
-        answers: list[ClipAnswer] = await self._do("sentences", Sentences(tuple(texts), wanted), len(texts))
+        questions = tuple(Question.of(one) if isinstance(one, str) else one for one in asked)
+        cost = sum(len(question.parts) for question in questions)
+        answers: list[ClipAnswer] = await self._submit("questions", Questions(questions, wanted), cost)
         return answers
 
-    async def similar_clips(self, clip_id: int, wanted: Wanted) -> SimilarAnswer:
+    async def encode_upload(self, path: Path, part: Part | None = None) -> tuple[Vectors, SampledClip]:
+        """A picture, a video or a part of one to search with: its gallery vectors and what was decoded.
+
+        Raises VideoError, InputError, BusyError, ModelError.
+        """
+        sampled = await asyncio.to_thread(
+            decode_untrusted, path, self.spec.frames_per_clip, part=part if part is not None else Part()
+        )
+        vectors: Vectors = await self._submit("uploads", sampled.frames)
+        return vectors, sampled
+
+    async def similar_clips(self, clip_id: int, wanted: SearchOptions) -> SimilarAnswer:
         """Video to video, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: SimilarAnswer = await self._do("similar", OfClip(clip_id, wanted))
+        answer: SimilarAnswer = await self._submit("similar", ClipQuery(clip_id, wanted))
         return answer
 
-    async def describe_clip(self, clip_id: int, wanted: Wanted) -> CaptionAnswer:
+    async def describe_clip(self, clip_id: int, wanted: SearchOptions) -> CaptionAnswer:
         """Video to text, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: CaptionAnswer = await self._do("captions", OfClip(clip_id, wanted))
+        answer: CaptionAnswer = await self._submit("captions", ClipQuery(clip_id, wanted))
         return answer
 
-    async def describe_file(self, path: Path, wanted: Wanted) -> CaptionAnswer:
+    async def describe_file(self, path: Path, wanted: SearchOptions) -> CaptionAnswer:
         """Video to text, for a file. Raises VideoError, InputError, BusyError, ModelError."""
         self._check(wanted)
         sampled = await asyncio.to_thread(decode_untrusted, path, self.spec.frames_per_clip)
         decoded = time.perf_counter()
-        answer: CaptionAnswer = await self._do("frames", OfFrames(sampled.frames, replace(wanted, asked=decoded)))
+        answer: CaptionAnswer = await self._submit(
+            "frames", FramesQuery(sampled.frames, replace(wanted, asked=decoded))
+        )
         answer.took_ms.encode = round(answer.took_ms.encode + 1000 * (decoded - wanted.asked), 3)
         return answer
 
-    def _check(self, wanted: Wanted) -> None:
+    def _check(self, wanted: SearchOptions) -> None:
         """Refuse weights that make no score before any work is done."""
-        resolve_weights(self.spec.levels, wanted.weights)
+        checked_weights(self.spec.levels, wanted.weights)
 
-    async def _do(self, kind: str, payload: Any, size: int = 1) -> Any:
+    async def _submit(self, kind: str, payload: Any, size: int = 1) -> Any:
         # A request that is cancelled, because its client has gone, takes its job out of the line.
         return await asyncio.wrap_future(self._pool.submit(kind, payload, size))

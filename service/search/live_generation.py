@@ -13,7 +13,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.top_k import search
 from indexer.store.generation import KINDS
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError
 
@@ -23,9 +23,9 @@ LOG = logging.getLogger(__name__)
 class LiveGeneration:
     """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
 
-    Until then the one before answers: nobody waits for files to be read. One that cannot be opened is logged and
-    counted in `failures`, and the one before goes on answering; one that another model has built cannot be searched
-    with ours, so from then on `current` raises FingerprintError.
+    Until then the one before answers: nobody waits for files to be read. `before` is called with a generation before it
+    answers. One that cannot be opened is logged and counted in `failures`, and the one before goes on answering; one
+    that another model has built cannot be searched with ours, so from then on `current` raises FingerprintError.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class LiveGeneration:
         self._library = library
         self._spec = spec
         self._changed = changed
+        self.before: Callable[[ServedGeneration], object] = lambda generation: None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._refused: FingerprintError | None = None
@@ -42,7 +43,7 @@ class LiveGeneration:
         self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
         self._thread.start()
 
-    def current(self) -> Served:
+    def current(self) -> ServedGeneration:
         """The generation to answer from. A request asks once and keeps it. Raises FingerprintError."""
         if self._refused is not None:
             raise self._refused
@@ -65,7 +66,7 @@ class LiveGeneration:
         self._stop.set()
         self._thread.join()
 
-    def _adopt(self, generation: Served) -> None:
+    def _adopt(self, generation: ServedGeneration) -> None:
         built_by = generation.model.fingerprint
         if built_by != self._spec.fingerprint:
             self._refused = FingerprintError(built_by, self._spec.fingerprint)
@@ -73,6 +74,7 @@ class LiveGeneration:
         else:
             for kind in KINDS:
                 _warm(generation.gallery(kind))
+            self.before(generation)
             self._refused = None
             LOG.info("Generation %s answers from now on.", generation.name)
         self._generation = generation

@@ -19,6 +19,7 @@ from service.cli.options import (
     RootOption,
     console,
     counted,
+    let_threads_sleep,
     library_of,
     roots_of,
     settings_of,
@@ -105,6 +106,10 @@ PublishOption = Annotated[
         show_default=False,
     ),
 ]
+TextsOption = Annotated[
+    bool,
+    typer.Option("--texts/--no-texts", help="Read subtitles (.srt, .vtt) beside the videos, and those inside of them."),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -125,6 +130,7 @@ def index(
     overlap: OverlapOption = None,
     cut: CutOption = None,
     publish_every: PublishOption = None,
+    texts: TextsOption = True,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -160,6 +166,7 @@ def index(
         wait=wait,
         as_json=as_json,
         base=base,
+        texts=texts,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -196,11 +203,14 @@ def run_index(
     wait: bool = False,
     as_json: bool = False,
     base: Path | None = None,
+    texts: bool = True,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
+    let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
     from service.cli.pipeline_choice import open_pipeline
+    from service.encoders.model_choice import remember_folder
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
@@ -229,7 +239,9 @@ def run_index(
             wait=wait,
             catalog=settings.catalog,
             publish_every=settings.publish_every,
+            texts=texts,
         )
+    remember_folder(settings)
     if as_json:
         typer.echo(json_report(report))
     else:
@@ -248,6 +260,9 @@ def print_report(report: IndexReport, folder: Path) -> None:
         f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
         f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
     )
+    if report.texts.lines:
+        lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
+        out.print(f"{lines} of subtitles read from {files}.", highlight=False)
     if report.refused:
         out.print(failures_table(report.refused, _MOST_REFUSED))
     if not report.progress.total and not report.removed and not report.interrupted:

@@ -36,7 +36,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at mos
 T = TypeVar("T")
 
 
-async def answered(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is dropped when the client disconnects.
 
     Its body must have been read. Raises ClientDisconnect, which nobody is there to see.

@@ -18,9 +18,10 @@ from quartet.schemas.search import (
     SimilarSearch,
 )
 from service.http.api_description import reference
-from service.http.routes.dependencies import EngineDep, answered, problems
+from service.http.routes.dependencies import EngineDep, problems, until_disconnect
+from service.http.routes.questions import QUESTION_FORM, clip_answer
 from service.http.uploads import received_video
-from service.search.requests import wanted
+from service.search.requests import search_options
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 
@@ -50,27 +51,24 @@ _CAPTIONS_BODY = {
 
 @router.post(
     "/clips",
-    summary="Clips for a sentence",
+    summary="Clips for a question",
     response_model=ClipAnswer | ClipAnswers,
-    responses=problems(400, 413, 422, 429, 503),
+    responses=problems(400, 404, 413, 422, 429, 503),
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": QUESTION_FORM}}}},
 )
 async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) -> Response:
-    """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
-    texts = [body.query] if isinstance(body.query, str) else body.query
-    answers = await answered(request, engine.search_clips(texts, wanted(body)))
-    for one in answers:
-        engine.metrics.answered(one.took_ms)
-    answer: ClipAnswer | ClipAnswers = answers[0]
-    if not isinstance(body.query, str):
-        answer = ClipAnswers(answers=answers)
-    # The answer is valid by its making: FastAPI would go through all of it once more.
-    return Response(answer.model_dump_json(), media_type="application/json")
+    """Find the clips that a question describes: a sentence, or parts with weights above or below 0.
+
+    A list of sentences gets a list of answers. A form has the question as JSON in its part `question`, and files that
+    parts of the question name.
+    """
+    return await until_disconnect(request, clip_answer(engine, body))
 
 
 @router.post("/similar", summary="Clips like a clip", responses=problems(400, 404, 413, 422, 429, 503))
 async def search_similar(body: SimilarSearch, request: Request, engine: EngineDep) -> SimilarAnswer:
     """Find the clips that are nearest to a clip of the library, by the cosine of each level."""
-    answer = await answered(request, engine.similar_clips(body.clip_id, wanted(body)))
+    answer = await until_disconnect(request, engine.similar_clips(body.clip_id, search_options(body)))
     engine.metrics.answered(answer.took_ms)
     return answer
 
@@ -91,9 +89,9 @@ async def search_captions(request: Request, engine: EngineDep) -> CaptionAnswer:
 async def _described(request: Request, engine: EngineDep) -> CaptionAnswer:
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         async with received_video(request) as (path, fields):
-            return await answered(request, engine.describe_file(path, wanted(fields)))
+            return await until_disconnect(request, engine.describe_file(path, search_options(fields)))
     try:
         body = CaptionSearch.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
-    return await answered(request, engine.describe_clip(body.clip_id, wanted(body)))
+    return await until_disconnect(request, engine.describe_clip(body.clip_id, search_options(body)))

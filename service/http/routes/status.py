@@ -5,10 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from model.levels import LEVEL_MEANINGS, WORDS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
 from service.observe.metrics import CONTENT_TYPE
 from service.search.engine import Engine
+
+_MEANINGS = {**LEVEL_MEANINGS, WORDS: "what is told at its time"}
 
 router = APIRouter(tags=["status"])
 
@@ -51,7 +54,10 @@ def library(engine: EngineDep) -> schemas.LibraryInfo:
         generation=engine.generation().name,
         model=_model(engine),
         counts=_counts(engine),
-        levels=[schemas.LevelInfo(name=level.name, weight=level.weight) for level in engine.spec.levels],
+        levels=[
+            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=_MEANINGS.get(level.name, ""))
+            for level in engine.levels()
+        ],
         examples=_examples(engine),
     )
 

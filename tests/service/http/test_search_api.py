@@ -19,7 +19,7 @@ from model.levels import LEVEL_NAMES
 from quartet.errors import InputError
 from service.http.app import create_app
 from service.search.engine import Engine
-from service.search.requests import Sentences, Wanted
+from service.search.requests import Question, Questions, SearchOptions
 from service.settings import Settings
 from tests.service.made_encoders import HeldEncoder
 
@@ -106,7 +106,7 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": ""}, "body.query"),
         ({"query": "   "}, "body.query"),
         ({"query": "x" * 1001}, "body.query"),
-        ({}, "body.query"),
+        ({}, "body"),
         ({"query": []}, "body.query"),
         ({"query": ["a"] * 65}, "body.query"),
         ({"query": ["a", " "]}, "body.query"),
@@ -150,7 +150,7 @@ def test_a_body_that_is_no_json_object_is_told_so(client: TestClient, content: s
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All four weights are 0")],
+    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All weights are 0")],
 )
 def test_weights_that_make_no_score(client: TestClient, weights: dict[str, float], said: str) -> None:
     answer = client.post("/v1/search/clips", json={"query": "a", "weights": weights})
@@ -312,8 +312,9 @@ def test_one_bad_request_of_a_batch_fails_alone(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "first"})
         assert encoder.entered.wait(10)
-        good = engine._pool.submit("sentences", Sentences(("a cat sliding",), Wanted(weights=weights)))
-        bad = engine._pool.submit("sentences", Sentences(("cat",), Wanted(weights=weights)))
+        options = SearchOptions(weights=weights)
+        good = engine._pool.submit("questions", Questions((Question.of("a cat sliding"),), options))
+        bad = engine._pool.submit("questions", Questions((Question.of("cat"),), options))
         encoder.released.set()
         assert held.result(10).status_code == 200
         assert good.result(10)[0].hits
