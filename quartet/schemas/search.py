@@ -314,7 +314,7 @@ class ClipAnswer(_Answer):
     notes: list[str] = Field(
         default_factory=list,
         description="What to know of this answer: that the parser cannot read the query's language, or that the "
-        "library has prompts or weights of its own.",
+        "library has prompts or weights of its own; where `explain` asked for it also what the model cannot know.",
     )
     query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
     query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")
