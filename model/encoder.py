@@ -76,7 +76,9 @@ class Encoder(Protocol):
     """A model that puts clips and texts into the four level spaces. Safe to call from one thread at a time."""
 
     spec: EncoderSpec
-    device: str
+
+    @property
+    def device(self) -> str: ...
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         """Gallery vectors of clips given by their sampled frames: {level: (B, d_l)}.

@@ -181,7 +181,7 @@ class Library:
         """What makes a search of clips in `gallery` keep to a filter: their ids, or what another engine looks for."""
         if wanted is None:
             return None
-        if isinstance(gallery, Gallery) or wanted.by_text:
+        if isinstance(gallery, Gallery) or wanted.by_text or wanted.after_clip is not None:
             return self.select_clips(wanted)
         if not wanted.by_video:
             return wanted
