@@ -44,7 +44,7 @@ class FrameConverter:
             self.shown = (height, width) if self._turn.swapped else (width, height)
         if needs_mapping(frame):
             scaled = self._reformatter.reformat(frame, *self._size, "rgb48le", interpolation=self._filter)
-            pixels = map_to_bt709(scaled.to_ndarray(), frame.color_trc)
+            pixels = map_to_bt709(np.asarray(scaled.to_ndarray(), dtype=np.uint16), frame.color_trc)
         else:
             scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
             pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)

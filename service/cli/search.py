@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 DEFAULT_WITHIN, MAX_WITHIN = 60.0, 86_400.0
 """Those of `quartet.schemas.question`, which the help of a command need not load."""
 
-_UNWANTED = 0.5
-"""What counts against a clip that shows what is not wanted; what is wanted counts 1."""
+_UNWANTED = 0.25
+"""What counts against a clip that shows what is not wanted, where what is wanted counts 1: docs/search.md."""
 
 
 @dataclass(frozen=True)

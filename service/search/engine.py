@@ -22,7 +22,7 @@ from model.levels import LevelSpec, Vectors
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
-from service.encoders.model_choice import open_encoder
+from service.encoders.model_choice import query_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
@@ -98,7 +98,7 @@ class Engine:
         cls,
         settings: Settings,
         encoder: Encoder | None = None,
-        load: Callable[[Settings], Encoder | EncoderProcesses] = open_encoder,
+        load: Callable[[Settings], Encoder | EncoderProcesses] = query_encoder,
     ) -> Self:
         """Open the library of `settings`; without an `encoder`, `load` the model of `settings` too.
 

@@ -4,8 +4,8 @@
 import { href } from "../common/address.js";
 import { clock, el, icon, still } from "../common/dom.js";
 import { longestBar, makeBars, words } from "../common/levels.js";
-import { quotation } from "./line.js";
 import { preview } from "../common/preview.js";
+import { quotation } from "./line.js";
 
 const SCORE = "Score: the sum of the bars";
 
