@@ -15,7 +15,7 @@ from quartet import __version__
 from quartet.errors import QuartetError
 from service.cli import demo, doctor, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
-from service.cli.library import captions, export, index, manage, searches, status, tune, watch
+from service.cli.library import captions, cut, export, index, manage, searches, status, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
 
 _PLACES = {
@@ -85,6 +85,7 @@ app.command("watch", cls=ReadableCommand)(watch.watch)
 app.command("remove", cls=ReadableCommand)(manage.remove)
 app.add_typer(captions.app, name="captions")
 app.command("search", cls=ReadableCommand)(search.search)
+app.command("cut", cls=ReadableCommand)(cut.cut)
 app.add_typer(searches.app, name="searches")
 app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)

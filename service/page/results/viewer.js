@@ -95,6 +95,7 @@ function draw(clip) {
         rewind,
         action("like", "More like this", `More like ${clip.title}`, { like: clip.clip_id }),
         action("text", "Captions", `Captions for ${clip.title}`, { tab: "captions", clip: clip.clip_id }),
+        el("a", { className: "action", href: clip.media_url.replace(/media$/, "file"), download: "" }, icon("film"), "Save the clip"),
         only,
       ),
       el("div", { id: "viewer-why" }),
