@@ -269,3 +269,25 @@ def test_a_picture_that_is_too_large(films: World, tmp_path: Path) -> None:
     path.write_bytes(picture((1, 2, 3), "JPEG"))
     with pytest.raises(VideoError, match="80x60 pixels"):
         read_picture(path, Limits(pixels=4000))
+
+
+def test_words_that_the_model_does_not_know(client: TestClient) -> None:
+    answer = ask(client, query="a xylophone sliding")
+    assert answer["unknown"]["entities"] == ["xylophone"]
+    assert answer["query_attributes"]["entities"] == ["a", "xylophone"]
+
+
+def test_whether_anything_fits(client: TestClient) -> None:
+    answer = ask(client, query=RED)
+    # Five captions teach nothing: sentences about anything do.
+    assert answer["fit"]["basis"] == "sentences"
+    likely = [hit["likelihood"] for hit in answer["hits"]]
+    assert all(0 <= one <= 1 for one in likely)
+    assert answer["fit"]["likelihood"] == likely[0]
+    assert answer["fit"]["nothing_fits"] == (likely[0] < answer["fit"]["weak"])
+    # Wherever a page begins, what is said of the best hit is the same.
+    assert ask(client, query=RED, offset=2)["fit"] == answer["fit"]
+    for without in ({"parts": [{"clip_id": 1}]}, {"query": RED, "then": [{"parts": [{"text": "a wall"}]}]}):
+        silent = ask(client, **without)
+        assert silent["fit"] is None
+        assert all(hit["likelihood"] is None for hit in silent["hits"])
