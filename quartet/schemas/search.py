@@ -364,6 +364,11 @@ class _Answer(BaseModel):
 class ClipAnswer(_Answer):
     """Ranked clips."""
 
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What to know of this answer: that the parser cannot read the query's language, or that the "
+        "library has prompts or weights of its own.",
+    )
     query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
     query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")
     unknown: Attributes = Field(

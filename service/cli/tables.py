@@ -58,11 +58,12 @@ def captions_table(answer: CaptionAnswer) -> Table:
 
 
 def provenance(answer: ClipAnswer | CaptionAnswer) -> str:
-    """One line: which generation answered, how surely and how fast."""
+    """What to know of the answer; and in one line which generation answered, how surely and how fast."""
     took = answer.took_ms
     kind = "exact" if answer.exact else "approximate"
+    notes = "".join(f"[dim]{escape(note)}[/]\n" for note in getattr(answer, "notes", ()))
     stages = f"encode {took.encode:.1f}, search {took.search:.1f}, hydrate {took.hydrate:.1f} ms"
-    return f"[dim]generation {answer.generation}, {kind}, {stages}[/]"
+    return f"{notes}[dim]generation {answer.generation}, {kind}, {stages}[/]"
 
 
 def failures_table(failures: Sequence[Failure], most: int | None = None) -> Table:

@@ -11,6 +11,7 @@ from indexer.search.parts import contributions
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit
 from indexer.store.library import Library
+from indexer.store.search_settings import read_search_settings
 from model.encoder import Frames
 from model.levels import WORDS, Vectors
 from quartet.errors import QuartetError
@@ -41,7 +42,8 @@ class ClipAnswerer:
         self._live = live
         self.parts = PartVectors(encoder, kept)
         self.fits = Fits(library, encoder)
-        self._texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
+        self.texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
+        self._settings = read_search_settings(library.path)
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:
         """A request of several questions gets all of its answers or an error."""
@@ -51,7 +53,7 @@ class ClipAnswerer:
         wanted = [one.wanted for one in asked for _ in one.questions]
         resolved = self.parts.resolve(generation.clips, questions)
         watch.lap("encode")
-        texts = self._texts.of(generation)
+        texts = self.texts.of(generation)
         ranked = rank_questions(self._library, generation.clips, resolved, wanted, texts)
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
@@ -78,6 +80,7 @@ class ClipAnswerer:
                 unknown=attributes_json(unknown[i]),
                 parts=asked_parts(known.question, known.attributes),
                 fit=fit,
+                notes=[*known.notes, *(self._settings.notes() if known.has_sentence else ())],
                 hits=clip_hits(
                     own, clips, shown[i], _given(generation.clips, known, own), likely, lines, wanted[i].sort
                 ),

@@ -18,11 +18,11 @@ from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
-from model.levels import Vectors
+from model.levels import LevelSpec, Vectors
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
-from service.encoders.model_choice import open_encoder
+from service.encoders.model_choice import query_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
@@ -98,7 +98,7 @@ class Engine:
         cls,
         settings: Settings,
         encoder: Encoder | None = None,
-        load: Callable[[Settings], Encoder | EncoderProcesses] = open_encoder,
+        load: Callable[[Settings], Encoder | EncoderProcesses] = query_encoder,
     ) -> Self:
         """Open the library of `settings`; without an `encoder`, `load` the model of `settings` too.
 
@@ -136,6 +136,11 @@ class Engine:
     @property
     def spec(self) -> EncoderSpec:
         return self._encoder.spec
+
+    def levels(self) -> tuple[LevelSpec, ...]:
+        """The levels of answers: those of the model and, where the library has texts, `words`."""
+        texts = self._clips.texts.of(self.generation())
+        return self.spec.levels if texts is None else (*self.spec.levels, texts.spec)
 
     @property
     def device(self) -> str:

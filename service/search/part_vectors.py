@@ -26,10 +26,11 @@ sentence's do. Chosen on the demo world (`benchmarks/questions.py`)."""
 
 @dataclass(frozen=True)
 class EncodedText:
-    """One text: its query vectors for an index of clips, one row per level, and its attributes."""
+    """One text: its query vectors for an index of clips, one row per level, its attributes, and what to say of it."""
 
     query: Vectors
     attributes: Attributes
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Resolved:
     moments     the parts of each moment
     queries     the folded query vectors of each moment
     attributes  what the parser read off each part, in the order of `Question.parts`; nothing for clips
+    notes       what to say of its sentences
     """
 
     question: Question
@@ -47,6 +49,7 @@ class Resolved:
     moments: tuple[tuple[search_parts.Part, ...], ...]
     queries: tuple[Vectors, ...]
     attributes: tuple[Attributes, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def has_sentence(self) -> bool:
@@ -103,11 +106,16 @@ class PartVectors:
         except QuartetError as error:
             return error
         attributes = [encoded[s.text].attributes if isinstance(s, Sentence) else Attributes() for s in sources]
-        return Resolved(question, specs, moments, queries, tuple(attributes))
+        notes = dict.fromkeys(text.note for text in said if text.note)
+        return Resolved(question, specs, moments, queries, tuple(attributes), tuple(notes))
 
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
         found = self._encoder.encode_queries(texts)
-        return [EncodedText(row(found.vectors, i), said) for i, said in enumerate(found.attributes)]
+        notes = found.notes or [""] * len(texts)
+        return [
+            EncodedText(row(found.vectors, i), said, note)
+            for i, (said, note) in enumerate(zip(found.attributes, notes, strict=True))
+        ]
 
 
 def _as_text(specs: Sequence[LevelSpec], parts: Sequence[search_parts.Part]) -> FloatArray:

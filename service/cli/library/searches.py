@@ -84,9 +84,9 @@ def save(
         request = ClipSearch.model_validate({key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
         raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-    from service.search.requests import wanted as checked
+    from service.search.requests import search_options
 
-    checked(request)
+    search_options(request)
     with _open(library) as opened:
         saved = save_search(opened.catalog.engine, name, request.model_dump_json(exclude_defaults=True))
     console().print(f"Saved as {escape(saved.name)}.", highlight=False)

@@ -6,9 +6,6 @@ import { el, signed } from "./dom.js";
 // Colours of base.css: --level-1, --level-2, ...; past them they begin again.
 const COLOURS = 8;
 
-// What is told at the time of a clip: a level of libraries with captions or subtitles.
-export const WORDS = "words";
-
 const colours = new CSSStyleSheet();
 document.adoptedStyleSheets = [...document.adoptedStyleSheets, colours];
 
@@ -28,14 +25,13 @@ export function learnLevels(weights) {
 
 export const levelNames = () => levels.map(({ name }) => name);
 
-export const meaningOf = (name) =>
-  name === WORDS ? "what is told at its time" : (levels.find((level) => level.name === name)?.meaning ?? "");
+export const meaningOf = (name) => levels.find((level) => level.name === name)?.meaning ?? "";
 
 // Whether an address may give a level a weight: any may until the levels are known.
 export const isLevel = (name) => !levels.length || levelNames().includes(name);
 
 // The level that each kind of words belongs to.
-const KINDS = [
+const WORDS = [
   ["entity", "entities"],
   ["action", "actions"],
   ["relation", "relations"],
@@ -47,7 +43,7 @@ export const longestBar = (hits) =>
 
 // A bar for each level, which `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
 export function makeBars() {
-  const rows = [...levelNames(), WORDS].map((name) => {
+  const rows = levelNames().map((name) => {
     const fill = el("span", { className: "fill" });
     const value = el("span", { className: "value" });
     const track = el("span", { className: "track" }, fill);
@@ -60,7 +56,6 @@ export function makeBars() {
     for (const { name, row, fill, value } of rows) {
       const level = levels[name];
       const silent = !level || level.weight === 0;
-      row.hidden = name === WORDS && silent;
       row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
       const about = [name, meaningOf(name)].filter(Boolean).join(": ");
       row.title = `${about}. ${silent ? "Does not count here." : explained(level)}`;
@@ -79,7 +74,7 @@ export const explained = ({ raw, activation, weight }) =>
 // Words by level: those that the hit shows, then those that were asked for and that it does not show, and at last those
 // that the model cannot judge.
 export function words(matched, asked = null, unknown = null) {
-  const chips = KINDS.flatMap(([level, field]) => {
+  const chips = WORDS.flatMap(([level, field]) => {
     const beyond = unknown?.[field] ?? [];
     const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word) && !beyond.includes(word));
     return [
@@ -102,7 +97,7 @@ function chip(level, word, { className, title, hint = null }) {
 
 // What the parser read off a sentence, as a line.
 export function readAs(asked) {
-  const chips = KINDS.flatMap(([level, field]) =>
+  const chips = WORDS.flatMap(([level, field]) =>
     asked[field].map((word) => el("li", { data: { level }, title: level }, word)),
   );
   if (!chips.length) return [];
