@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from indexer.search.moments.best_moments import BestMoments, Chain, best_moments
-from indexer.search.moments.diversity import Told, apart, told_once
+from indexer.search.moments.diversity import Told, apart, by_film, told_once
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
@@ -19,6 +19,9 @@ from service.search.batch_ranking import Extra, RankedItems, RankQuery, rank_all
 from service.search.part_vectors import Resolved
 from service.search.requests import SearchOptions, Stored
 from service.search.text_level import all_weights, searched
+
+_DEEPER = 4
+"""By this factor are more clips ranked than films are wanted, and more where those are not enough."""
 
 _OF_A_FILM = 5
 """Moments that are told of a film."""
@@ -33,7 +36,7 @@ def rank_questions(
 ) -> list[RankedItems | QuartetError]:
     """The hits of every question, or the error that it alone gets. `texts` raise clips at whose time they are told.
 
-    Texts do not count yet in questions of several moments and where films are ranked.
+    Texts do not count in questions of several moments.
     """
     answers: dict[int, RankedItems | QuartetError] = {}
     plain: dict[bool, list[int]] = {True: [], False: []}
@@ -65,8 +68,8 @@ def _ranked(
     library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions, texts: TextEvidence | None
 ) -> RankedItems:
     specs = resolved.specs
-    chained = wanted.films or len(resolved.moments) > 1
-    texts = None if chained else texts
+    texts = None if len(resolved.moments) > 1 else texts
+    chained = len(resolved.moments) > 1 or (wanted.films and texts is None)
     weights = all_weights(specs, wanted.weights, texts)
     queries = stack(resolved.queries)
     allowed = library.allowed(gallery, wanted.filter)
@@ -87,10 +90,22 @@ def _ranked(
         (found,) = searched(library, gallery, specs, resolved.queries, more, weights, wanted.filter, allowed, texts)
         return [Chain(hit.score, (hit,)) for hit in found.hits if hit.id not in without][:depth]
 
+    def films(count: int) -> list[Chain]:
+        """With texts: from more and more clips, until enough films are among them."""
+        depth = _DEEPER * count
+        while True:
+            clips = chains(depth)
+            best = by_film(clips, timeline)
+            if len(best) >= count or len(clips) < depth:
+                return best[:count]
+            depth *= _DEEPER
+
+    rows = chains if chained or not wanted.films else films
+
     if wanted.diverse:
-        told = told_once(chains, wanted.depth, timeline, gallery.vectors, specs, wanted.per_video)
+        told = told_once(rows, wanted.depth, timeline, gallery.vectors, specs, wanted.per_video)
     else:
-        told = [Told(chain) for chain in chains(wanted.depth)]
+        told = [Told(chain) for chain in rows(wanted.depth)]
     assert found is not None
     told = [
         own
