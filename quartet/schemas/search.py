@@ -23,7 +23,7 @@ from quartet.schemas.question import (
 
 MAX_QUERIES = 64
 MAX_K = 100
-MAX_OFFSET = 1000
+MAX_OFFSET = 10_000
 MAX_FILTER_IDS = 1000
 MAX_FILTER_TAGS = 100
 MAX_PATH = 4096

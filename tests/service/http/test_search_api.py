@@ -112,7 +112,7 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": ["a", " "]}, "body.query"),
         ({"query": "a", "k": 0}, "body.k"),
         ({"query": "a", "offset": -1}, "body.offset"),
-        ({"query": "a", "offset": 1001}, "body.offset"),
+        ({"query": "a", "offset": 10_001}, "body.offset"),
         ({"query": "a", "filter": {"video_ids": [0]}}, "body.filter.video_ids.0"),
         ({"query": "a", "filter": {"colour": "red"}}, "body.filter.colour"),
         ({"query": "a", "k": 101}, "body.k"),
