@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from indexer.media.frame_pixels import FrameConverter
+from indexer.media.frame_pixels import SHORT_SIDE, FrameConverter
 from indexer.media.header import Header, open_container, packets_of, refusal
 from indexer.media.timeline import Timeline
 from quartet.errors import VideoError
@@ -47,14 +47,19 @@ class FrameReader:
     """
 
     def __init__(
-        self, path: Path, header: Header, timeline: Timeline, alive: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        header: Header,
+        timeline: Timeline,
+        alive: Callable[[], None] = lambda: None,
+        short_side: int | None = SHORT_SIDE,
     ) -> None:
         self.timeline = timeline
         self._path = path
         self._stream = header.stream
         self._source = header.source
         self._alive = alive
-        self._converter = FrameConverter(header.pixel_aspect)
+        self._converter = FrameConverter(header.pixel_aspect, short_side)
         self._seekable = timeline.seekable
         # Decoded frames by stamp: the one on screen, and those after it.
         self._recent: dict[int, Any] = {}

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 
+from indexer.catalog.text_reader import timed_texts
 from indexer.search.likelihood import Likelihood, fit, teaches
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
@@ -72,7 +73,10 @@ class Fits:
             return None
         try:
             about = self._library.catalog.captions(_some(captions.ids).tolist())
-            told = {item: about[item].clip_id for item in sorted(about) if about[item].clip_id in gallery}
+            # What is said in a video seldom describes what it shows.
+            spoken = timed_texts(self._library.catalog, about)
+            described = {item: about[item].clip_id for item in sorted(about.keys() - spoken)}
+            told = {item: clip for item, clip in described.items() if clip is not None and clip in gallery}
             if teaches(len(told)):
                 # Encoded anew, as questions are: what the index holds is not what a question becomes.
                 texts = [about[item].text for item in told]

@@ -10,8 +10,11 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numba
+
+_CONFIG: Any = numba.config  # Numba fills it from the environment
 
 
 def keep_machine_code(sources: Sequence[str], folder: Path | None = None) -> bool:
@@ -19,7 +22,7 @@ def keep_machine_code(sources: Sequence[str], folder: Path | None = None) -> boo
 
     folder  for all kernels; by default below the user's cache. A place that NUMBA_CACHE_DIR names stands.
     """
-    if numba.config.CACHE_DIR:
+    if _CONFIG.CACHE_DIR:
         return True
     digest = hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources)).hexdigest()[:16]
     try:
@@ -29,5 +32,5 @@ def keep_machine_code(sources: Sequence[str], folder: Path | None = None) -> boo
         return False
     if not os.access(place, os.W_OK):
         return False
-    numba.config.CACHE_DIR = str(place)
+    _CONFIG.CACHE_DIR = str(place)
     return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from model.levels import LEVEL_MEANINGS
+from model.levels import LEVEL_MEANINGS, WORDS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
 from service.observe.metrics import CONTENT_TYPE
 from service.search.engine import Engine
+
+_MEANINGS = {**LEVEL_MEANINGS, WORDS: "what is told at its time"}
 
 router = APIRouter(tags=["status"])
 
@@ -53,8 +55,8 @@ def library(engine: EngineDep) -> schemas.LibraryInfo:
         model=_model(engine),
         counts=_counts(engine),
         levels=[
-            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=LEVEL_MEANINGS.get(level.name, ""))
-            for level in engine.spec.levels
+            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=_MEANINGS.get(level.name, ""))
+            for level in engine.levels()
         ],
         examples=_examples(engine),
     )

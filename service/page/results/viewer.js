@@ -6,6 +6,7 @@ import { byId, bytes, clock, count, el, icon, play, seconds, signed, still } fro
 import { meaningOf, words } from "../common/levels.js";
 import { problem } from "../common/messages.js";
 import { action } from "./cards.js";
+import { cue, quotation } from "./line.js";
 
 const dialog = () => byId("viewer");
 
@@ -67,7 +68,7 @@ function closing() {
 function draw(clip) {
   const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
   video.ariaLabel = clip.title;
-  video.src = `${clip.media_url}#t=${clip.start}`;
+  video.src = `${clip.media_url}#t=${cue(clip, shown.hit)}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
@@ -137,7 +138,7 @@ function why() {
   );
   const { query_attributes: asked = null, unknown = null } = ranking?.answer ?? {};
   const matched = words(hit.matched, asked, unknown);
-  return [el("h3", {}, "Why it was found"), table, matched].filter(Boolean);
+  return [el("h3", {}, "Why it was found"), quotation(hit), table, matched].filter(Boolean);
 }
 
 function around() {
