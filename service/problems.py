@@ -64,6 +64,17 @@ TOO_SLOW = Kind("too-slow", 408, "The request took too long to arrive", "Send it
 CONFLICT = Kind("conflict", 409, "Not possible in this state", "`detail` says what the state is.")
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "`detail` names the limit in bytes.")
 BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside of the file", "Ask for fewer bytes.")
+MALFORMED = Kind("malformed", 400, "The request is not valid HTTP", "Use a client that speaks HTTP/1.1.")
+UNSUPPORTED_TYPE = Kind(
+    "unsupported-media-type",
+    415,
+    "The body has a type that this route does not take",
+    "`detail` names the types that it takes. Set the Content-Type header.",
+)
+HEAD_TOO_LARGE = Kind("head-too-large", 431, "The header fields are too large", "Send fewer or shorter ones.")
+TOO_MANY_CONNECTIONS = Kind(
+    "too-many-connections", 429, "Too many connections", "Close some, or use one for several requests."
+)
 BUSY = Kind("busy", 429, "The service is busy", "Ask again after the seconds in the Retry-After header.")
 WRONG_MODEL = Kind(
     "wrong-model",
@@ -81,8 +92,9 @@ NO_ROOM = Kind(
 INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
 
 KINDS = (
-    UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, BAD_RANGE, INVALID_REQUEST,
-    UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, INTERNAL, WRONG_MODEL, NOT_READY, NO_ROOM,
+    MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, UNSUPPORTED_TYPE, BAD_RANGE,
+    INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, TOO_MANY_CONNECTIONS, HEAD_TOO_LARGE, INTERNAL,
+    WRONG_MODEL, NOT_READY, NO_ROOM,
 )  # fmt: skip
 
 _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
@@ -128,6 +140,11 @@ class ProblemError(HTTPException):
         super().__init__(kind.status, detail, headers)
 
 
+def problem_type(kind: Kind, base: str = "") -> str:
+    """The `type` of a problem, below the path `base` that the service is reached at."""
+    return f"{base}/problems#{kind.slug}" if kind.slug else "about:blank"
+
+
 def problem_response(
     request: HTTPConnection,
     kind: Kind,
@@ -138,7 +155,7 @@ def problem_response(
 ) -> JSONResponse:
     """A problem document as the answer to `request`."""
     problem = Problem(
-        type=f"/problems#{kind.slug}" if kind.slug else "about:blank",
+        type=problem_type(kind, request.scope.get("state", {}).get("base_path", "")),
         title=kind.title,
         status=kind.status,
         detail=_encodable(detail),

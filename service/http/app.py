@@ -8,18 +8,21 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from model.encoder import Encoder
 from service import problems
 from service.encoders.model_choice import serving_encoder
 from service.http.access import Access
+from service.http.addressing import BasePath, HeadAsGet
 from service.http.api_description import DescribedAPI
-from service.http.middleware import LimitedBody, Watched
+from service.http.keys import Attempts, Keys
+from service.http.middleware import EXPOSED_HEADERS, LimitedBody, Watched
+from service.http.representations import Compressed, TaggedJSON
 from service.http.routes import clips, jobs, search, session, status
 from service.http.routes import library as browse
 from service.http.stored_uploads import KeptUploads
 from service.http.web_pages import router as pages
-from service.http.web_pages import static_files
 from service.jobs.job_queue import Jobs
 from service.search.engine import Engine
 from service.settings import Settings
@@ -62,14 +65,28 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings, app.state.key, app.state.kept = settings, settings.key(), KeptUploads(settings)
+    app.state.settings, app.state.kept = settings, KeptUploads(settings)
+    app.state.keys, app.state.attempts = keys, attempts = Keys(settings), Attempts()
     # The last one added is the first to see a request.
     app.add_middleware(LimitedBody, settings=settings)
-    app.add_middleware(Access, key=app.state.key, hosts=settings.allowed_hosts)
-    app.add_middleware(Watched)
+    app.add_middleware(
+        Access, keys=keys, attempts=attempts, hosts=settings.allowed_hosts, origins=settings.cors_origins
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+            max_age=3600,
+        )
+    app.add_middleware(TaggedJSON)
+    app.add_middleware(Compressed)
+    app.add_middleware(Watched, cross_origin=bool(settings.cors_origins))
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BasePath, base=settings.base_path)
     problems.install(app)
     for router in (search.router, clips.router, browse.router, jobs.router, status.router, session.router, pages):
         app.include_router(router)
-    for path, files in static_files():
-        app.mount(path, files)
     return app

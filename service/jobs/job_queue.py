@@ -22,6 +22,7 @@ from typing import Any
 
 from quartet.errors import BusyError, InputError, NotFoundError
 from quartet.schemas.jobs import State
+from service.observe.logs import REQUEST_ID
 from service.problems import CONFLICT, ProblemError
 from service.settings import Settings
 
@@ -60,6 +61,7 @@ class Job:
     report: dict[str, Any] | None = None
     error: str | None = None
     cancelling: bool = False
+    request_id: str | None = field(default_factory=REQUEST_ID.get)
 
 
 class Jobs:
@@ -152,6 +154,8 @@ class Jobs:
             job = await self._line.get()
             if job.state != "queued":
                 continue
+            # This task began with the first job, in the context of the request that made it.
+            REQUEST_ID.set(job.request_id)
             job.state, job.started = "running", datetime.now(UTC)
             LOG.info("Job %s begins: %s.", job.id, job.source)
             try:

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { go } from "./address.js";
 import { clipCards } from "./cards.js";
-import { byId, el } from "./dom.js";
+import { HOME, byId, el } from "./dom.js";
 import { NONE, filtersIn, toRequest } from "./filters.js";
 import { readAs } from "./levels.js";
 import { Ranking } from "./ranking.js";
@@ -37,7 +37,7 @@ function nothing(state) {
     const clear = button("Clear filters", () => go({ ...state, ...NONE }));
     return message("No clip passes these filters", ["Widen them, or search among all clips."], clear);
   }
-  const library = el("a", { className: "ghost", href: "/?tab=library" }, "See the library");
+  const library = el("a", { className: "ghost", href: `${HOME}?tab=library` }, "See the library");
   if (state.like !== null) return message("There is no other clip", ["This library holds only this one."], library);
   const add = command("quartet index PATHS --library DIR");
   return message("This library has no clips yet", ["Add some with:", add], library);

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { asked, closeViewer, go } from "./address.js";
 import { action } from "./cards.js";
-import { byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "./dom.js";
+import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "./dom.js";
 import { HINTS, LEVELS, words } from "./levels.js";
 import { problem } from "./states.js";
 
@@ -65,9 +65,9 @@ function closing() {
 }
 
 function draw(clip) {
-  const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
+  const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: at(clip.thumbnail_url) });
   video.ariaLabel = clip.title;
-  video.src = `${clip.media_url}#t=${clip.start}`;
+  video.src = `${at(clip.media_url)}#t=${clip.start}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
@@ -111,7 +111,7 @@ function onlyHere(clip) {
   const state = asked();
   const parts = new URLSearchParams(state.q !== null ? { q: state.q } : { like: clip.clip_id });
   parts.set("video", clip.video_id);
-  return `/?${parts}`;
+  return `${HOME}?${parts}`;
 }
 
 function why() {

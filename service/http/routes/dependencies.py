@@ -68,6 +68,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         408: "The request took too long to arrive",
         409: "Not possible in this state",
         413: "The body is too large",
+        415: "The body has another type than this route takes",
         416: "Range outside of the file",
         422: "The request or its input cannot be used",
         429: "Too many requests are waiting; see Retry-After",

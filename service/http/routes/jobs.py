@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from quartet.schemas.jobs import Job, JobList, JobRequest
+from service.http.addressing import location
 from service.http.api_description import reference
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.stored_uploads import MAX_FILES, KeptUploads
@@ -82,7 +83,7 @@ async def create(request: Request, response: Response, jobs: JobsDep) -> Job:
             raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
         path, base = jobs.folder(wanted.folder, wanted.path)
         job = jobs.add([path], base, f"{wanted.folder}/{path.relative_to(base)}".removesuffix("/."), root=base)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = location(request, f"/v1/jobs/{job.id}")
     return Job.model_validate(job)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import threading
@@ -20,6 +21,7 @@ from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
 from service.http.stored_uploads import file_name
+from service.observe.logs import REQUEST_ID
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,6 +86,29 @@ def test_a_folder_is_indexed_and_searched(client: TestClient) -> None:
     assert answer["generation"] == job["report"]["generation"]
     assert client.get("/v1/failures").json()["items"][0]["file"] == "broken.mp4"
     assert client.get("/v1/jobs").json()["jobs"] == [job]
+
+
+def test_every_job_logs_under_the_request_that_made_it(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    ids: list[tuple[str, str | None]] = []
+
+    class Noted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().endswith((" is done.", "new.")):
+                ids.append((record.getMessage().split()[1], REQUEST_ID.get()))
+
+    log, handler = logging.getLogger("service.jobs.job_queue"), Noted()
+    caplog.set_level(logging.INFO, log.name)
+    log.addHandler(handler)
+    try:
+        made = {}
+        for request_id in ("one", "two"):
+            answer = client.post(
+                "/v1/jobs", json={"folder": "films", "path": "new"}, headers={"X-Request-ID": request_id}
+            )
+            made[ended(client, answer.headers["location"])["id"]] = request_id
+    finally:
+        log.removeHandler(handler)
+    assert ids == [(job, request_id) for job, request_id in made.items() for _ in range(2)]
 
 
 def test_a_job_knows_where_the_roots_lie(tmp_path: Path, films: Path) -> None:
