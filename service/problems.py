@@ -83,6 +83,7 @@ WRONG_MODEL = Kind(
     "Start the service with the model that built the library, or index the videos again.",
 )
 NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; look at the service's log.")
+OVERDUE = Kind("overdue", 503, "The search took too long", "Ask again after the seconds in the Retry-After header.")
 NO_ROOM = Kind(
     "no-room",
     507,
@@ -94,7 +95,7 @@ INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Rep
 KINDS = (
     MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, UNSUPPORTED_TYPE, BAD_RANGE,
     INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, TOO_MANY_CONNECTIONS, HEAD_TOO_LARGE, INTERNAL,
-    WRONG_MODEL, NOT_READY, NO_ROOM,
+    WRONG_MODEL, NOT_READY, OVERDUE, NO_ROOM,
 )  # fmt: skip
 
 _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
@@ -200,6 +201,9 @@ async def _quartet_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, errors.BusyError):
         # Retry-After counts whole seconds (RFC 9110, section 10.2.3).
         return problem_response(request, kind, str(error), headers={"Retry-After": str(ceil(error.retry_after))})
+    if isinstance(error, errors.ModelError) and kind is NOT_READY:
+        # A process of the model has ended: another is there in some seconds.
+        return problem_response(request, kind, str(error), headers={"Retry-After": "2"})
     if isinstance(error, errors.VideoError):
         return problem_response(request, kind, error.detail, reason=error.reason)
     return problem_response(request, kind, str(error))

@@ -25,7 +25,7 @@ def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
     torch.set_num_threads(1)
     threadpool_limits(limits=1, user_api="blas")
     load = partial(load_encoder, chosen_model(settings), device="cpu", models=settings.models)
-    return EncoderProcesses(load, settings.workers)
+    return EncoderProcesses(load, settings.workers, settings.encode_timeout)
 
 
 def open_encoder(settings: Settings) -> Encoder:

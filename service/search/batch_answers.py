@@ -47,8 +47,11 @@ class Answering:
         self.read: Recent[str, Attributes] = Recent(kept)
 
     def sentences(self, asked: Sequence[Sentences]) -> list[list[ClipAnswer] | QuartetError]:
-        """Text to video. A request of several sentences gets all of its answers or an error."""
-        generation = self._live.current()
+        """Text to video. A request of several sentences gets all of its answers or an error.
+
+        All of them name the same generation.
+        """
+        generation = asked[0].generation or self._live.current()
         watch = Stopwatch()
         texts = [text for one in asked for text in one.texts]
         encoded = self.recent.get(texts, self._encode)

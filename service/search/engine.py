@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from indexer.media.untrusted_upload import decode_untrusted
 from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
 from indexer.store.served_generation import Served
@@ -20,16 +19,22 @@ from model.levels import resolve_weights
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.fair_line import Job
 from service.encoders.model_choice import open_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
+from service.problems import OVERDUE, ProblemError
 from service.search.batch_answers import Answering
+from service.search.decodings import Decodings
 from service.search.live_generation import LiveGeneration
-from service.search.requests import OfClip, OfFrames, Sentences, Wanted
+from service.search.requests import OfClip, OfFrames, Sentences, Wanted, cost_of, cut_by_cost
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
+
+_CLIP_COST = 16
+"""Of encoding a clip, in units of a short sentence."""
 
 
 class Engine:
@@ -57,6 +62,8 @@ class Engine:
             retry_after=settings.retry_after,
             observer=self.metrics,
         )
+        self._batch, self._patience = settings.batch_size, settings.request_timeout
+        self.decodings = Decodings(settings.max_decodings, settings.retry_after)
         self._report()
 
     def _report(self) -> None:
@@ -132,6 +139,16 @@ class Engine:
         return self._encoder.device
 
     @property
+    def encoders(self) -> int:
+        """Processes of the model that run; 1 where it runs in this one."""
+        return self._encoder.alive if isinstance(self._encoder, EncoderProcesses) else 1
+
+    @property
+    def encoder_pids(self) -> list[int]:
+        """The ids of those processes, none where the model runs in this one."""
+        return self._encoder.pids if isinstance(self._encoder, EncoderProcesses) else []
+
+    @property
     def alive(self) -> bool:
         """Whether requests are taken: False after `close`."""
         return self._pool.alive
@@ -166,30 +183,50 @@ class Engine:
             # The next look finds it again; until it can be opened, the one before answers.
             LOG.error("The newest generation cannot be opened. %s", error)
 
-    async def search_clips(self, texts: Sequence[str], wanted: Wanted) -> list[ClipAnswer]:
-        """Text to video, an answer for each text. Raises InputError, BusyError, ModelError."""
-        self._check(wanted)
-        answers: list[ClipAnswer] = await self._do("sentences", Sentences(tuple(texts), wanted), len(texts))
-        return answers
+    async def search_clips(self, texts: Sequence[str], wanted: Wanted, client: str = "") -> list[ClipAnswer]:
+        """Text to video, an answer for each text. Raises InputError, BusyError, ModelError.
 
-    async def similar_clips(self, clip_id: int, wanted: Wanted) -> SimilarAnswer:
+        A list is answered in parts, each no more than a batch, by one generation: nobody waits for all of it.
+        """
+        self._check(wanted)
+        if len(texts) == 1:
+            (text,) = texts
+            one: list[ClipAnswer] = await self._do("sentences", Sentences((text,), wanted), cost_of(text), client)
+            return one
+        generation = self.live.current()
+        jobs = [
+            Job(
+                "sentences",
+                Sentences(part, wanted, generation),
+                sum(map(cost_of, part)),
+                len(part),
+                client,
+                lane="list",
+                group=generation.name,
+            )
+            for part in cut_by_cost(texts, self._batch)
+        ]
+        return [answer for answers in await self._done(jobs) for answer in answers]
+
+    async def similar_clips(self, clip_id: int, wanted: Wanted, client: str = "") -> SimilarAnswer:
         """Video to video, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: SimilarAnswer = await self._do("similar", OfClip(clip_id, wanted))
+        answer: SimilarAnswer = await self._do("similar", OfClip(clip_id, wanted), client=client)
         return answer
 
-    async def describe_clip(self, clip_id: int, wanted: Wanted) -> CaptionAnswer:
+    async def describe_clip(self, clip_id: int, wanted: Wanted, client: str = "") -> CaptionAnswer:
         """Video to text, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: CaptionAnswer = await self._do("captions", OfClip(clip_id, wanted))
+        answer: CaptionAnswer = await self._do("captions", OfClip(clip_id, wanted), client=client)
         return answer
 
-    async def describe_file(self, path: Path, wanted: Wanted) -> CaptionAnswer:
+    async def describe_file(self, path: Path, wanted: Wanted, client: str = "") -> CaptionAnswer:
         """Video to text, for a file. Raises VideoError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        sampled = await asyncio.to_thread(decode_untrusted, path, self.spec.frames_per_clip)
+        sampled = await self.decodings.sampled(path, self.spec.frames_per_clip)
         decoded = time.perf_counter()
-        answer: CaptionAnswer = await self._do("frames", OfFrames(sampled.frames, replace(wanted, asked=decoded)))
+        asked = OfFrames(sampled.frames, replace(wanted, asked=decoded))
+        answer: CaptionAnswer = await self._do("frames", asked, _CLIP_COST, client)
         answer.took_ms.encode = round(answer.took_ms.encode + 1000 * (decoded - wanted.asked), 3)
         return answer
 
@@ -197,6 +234,20 @@ class Engine:
         """Refuse weights that make no score before any work is done."""
         resolve_weights(self.spec.levels, wanted.weights)
 
-    async def _do(self, kind: str, payload: Any, size: int = 1) -> Any:
-        # A request that is cancelled, because its client has gone, takes its job out of the line.
-        return await asyncio.wrap_future(self._pool.submit(kind, payload, size))
+    async def _do(self, kind: str, payload: Any, cost: int = 1, client: str = "") -> Any:
+        (result,) = await self._done([Job(kind, payload, cost, client=client)])
+        return result
+
+    async def _done(self, jobs: Sequence[Job]) -> list[Any]:
+        """The results of jobs of one client. An error of one gives up the others."""
+        waiting = [asyncio.wrap_future(future) for future in self._pool.submit_all(jobs)]
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asyncio.gather(*waiting)
+        except TimeoutError:
+            detail = f"The search took more than {self._patience:g} s. Ask again, for less at a time."
+            raise ProblemError(OVERDUE, detail, {"Retry-After": "5"}) from None
+        finally:
+            # Where the client has gone, or it took too long: what no worker has yet leaves the line.
+            for one in waiting:
+                one.cancel()

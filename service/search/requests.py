@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from indexer.search.filters import ClipFilter
+from indexer.store.served_generation import Served
 from model.encoder import Frames
 from quartet.schemas.search import ClipRequest, Filter, SearchRequest
 
@@ -51,10 +52,11 @@ def clip_filter(given: Filter | None) -> ClipFilter | None:
 
 
 class Sentences(NamedTuple):
-    """Clips for each of several sentences."""
+    """Clips for each of several sentences. `generation` is which has to answer; None: the one that is live then."""
 
     texts: tuple[str, ...]
     wanted: Wanted
+    generation: Served | None = None
 
 
 class OfClip(NamedTuple):
@@ -69,3 +71,25 @@ class OfFrames(NamedTuple):
 
     frames: Frames
     wanted: Wanted
+
+
+_UNIT = 64
+"""Characters of a short sentence. Parsing and encoding take time in proportion to the length."""
+
+
+def cost_of(text: str) -> int:
+    """What answering a sentence costs, in units of a short one."""
+    return 1 + len(text) // _UNIT
+
+
+def cut_by_cost(texts: Sequence[str], most: int) -> list[tuple[str, ...]]:
+    """`texts` in parts that cost at most `most` each, or hold one text."""
+    parts: list[list[str]] = []
+    cost = 0
+    for text in texts:
+        if not parts or cost + cost_of(text) > most:
+            parts.append([])
+            cost = 0
+        parts[-1].append(text)
+        cost += cost_of(text)
+    return [tuple(part) for part in parts]
