@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks import made_models
 from benchmarks.rows import Row, agreement, p50
-from model.cuda_graphs import Graphed, Recorded
+from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.encoder import Frames
 
 CLIPS, FRAMES = 8, 12
@@ -32,7 +32,7 @@ QUERIES = 1, 32
 
 _AT_ONCE = f"{CLIPS} clips of {FRAMES} frames of 640x360 at once"
 
-Recorder = Callable[..., Recorded]
+Recorder = Callable[..., RecordedGraph]
 
 
 def encoding(device: torch.device, recorder: Recorder | None = None) -> Iterator[Row]:
@@ -112,7 +112,7 @@ def _texts(
     found = yield from _queries(name, plain, device, "a text each")
     yield Row(f"{name} agrees with the CPU", agreement(here, found[max(inputs)]), "lowest cosine")
     if device.type == "cuda" or recorder is not None:
-        graphed = Graphed(read, dims, ("Bd",), dict.fromkeys("BLMKS", 64), recorder=recorder)
+        graphed = GraphedFunction(read, dims, ("Bd",), dict.fromkeys("BLMKS", 64), recorder=recorder)
         calls = {n: (lambda own=own: graphed(own, device)[0].cpu()) for n, own in inputs.items()}
         yield from _with_graphs(name, graphed, calls, found, device)
 
@@ -127,7 +127,7 @@ def _queries(name: str, calls: dict[int, Callable[[], Tensor]], device: torch.de
 
 def _with_graphs(
     name: str,
-    graphed: Graphed | None,
+    graphed: GraphedFunction | None,
     calls: dict[int, Callable[[], Tensor]],
     plain: dict[int, Tensor],
     device: torch.device,

@@ -18,7 +18,7 @@ import torch
 from benchmarks.rows import Row, p50
 from benchmarks.search_data import QUERIES, K, load, load_queries, make_data, spec_of, truth
 from indexer.search.exact.exhaustive import scan
-from indexer.search.question import Question, ask
+from indexer.search.question import Question, make_question
 from indexer.search.vectors.codes import Bounds
 from indexer.search.vectors.compact_rows import Halves
 from indexer.search.vectors.gallery import Gallery
@@ -67,7 +67,7 @@ def searching(device: torch.device, sizes: Sequence[int] = SIZES, seed: int = 0)
             size = sum(2 * n * level.dim for level in levels)
             for batch in (1, 32):
                 asked = [
-                    ask(levels, {name: rows[i : i + batch] for name, rows in queries.items()}, {})
+                    make_question(levels, {name: rows[i : i + batch] for name, rows in queries.items()}, {})
                     for i in range(0, QUERIES, batch)
                 ]
                 what = f"{n:,} clips exactly, {batch} at once"

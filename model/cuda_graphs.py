@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedGraph:
     """`replay` computes `outputs` anew from what `inputs` then hold."""
 
     inputs: dict[str, Tensor]
@@ -52,7 +52,7 @@ class Recorder:
         self._stream: torch.cuda.Stream | None = None
         self._pool: Any = None
 
-    def __call__(self, function: Function, inputs: dict[str, Tensor]) -> Recorded:
+    def __call__(self, function: Function, inputs: dict[str, Tensor]) -> RecordedGraph:
         """`function` of `inputs`, which lie on a GPU, as a CUDA graph. Raises RuntimeError where CUDA refuses."""
         with torch.cuda.device(next(iter(inputs.values())).device):
             self._stream = self._stream or torch.cuda.Stream()
@@ -69,10 +69,10 @@ class Recorder:
                 torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
             ):
                 outputs = function(inputs)
-        return Recorded(inputs, outputs, graph.replay)
+        return RecordedGraph(inputs, outputs, graph.replay)
 
 
-class Graphed:
+class GraphedFunction:
     """A function of padded tensors, replayed as a graph for each size of its inputs. For any thread, on one stream.
 
     function  what is computed; padding must not change what it gives of the rest
@@ -90,13 +90,13 @@ class Graphed:
         outputs: Sequence[str],
         largest: Mapping[str, int],
         padding: Mapping[str, int] | None = None,
-        recorder: Callable[[Function, dict[str, Tensor]], Recorded] | None = None,
+        recorder: Callable[[Function, dict[str, Tensor]], RecordedGraph] | None = None,
     ) -> None:
         self._function = function
         self._inputs, self._outputs = dict(inputs), tuple(outputs)
         self._largest, self._padding = dict(largest), dict(padding or {})
         self._recorder = recorder or Recorder()
-        self._graphs: dict[tuple[tuple[str, int], ...], Recorded] = {}
+        self._graphs: dict[tuple[tuple[str, int], ...], RecordedGraph] = {}
         self._lock = threading.Lock()
         self.failed = False
 
@@ -118,12 +118,12 @@ class Graphed:
                 graph = None if self.failed else self._graph(padded, inputs, sizes, device)
                 if graph is not None:
                     return self._replay(graph, inputs, sizes)
-        return self._plainly(inputs, device)
+        return self._without_graph(inputs, device)
 
-    def _plainly(self, inputs: Inputs, device: torch.device) -> Outputs:
+    def _without_graph(self, inputs: Inputs, device: torch.device) -> Outputs:
         return self._function({name: inputs[name].to(device) for name in self._inputs})
 
-    def _replay(self, graph: Recorded, inputs: Inputs, sizes: Mapping[str, int]) -> Outputs:
+    def _replay(self, graph: RecordedGraph, inputs: Inputs, sizes: Mapping[str, int]) -> Outputs:
         for name, kept in graph.inputs.items():
             # From ordinary memory too, this returns only when the values have been read.
             kept.copy_(self._pad(name, inputs[name], kept.shape), non_blocking=True)
@@ -133,7 +133,7 @@ class Graphed:
 
     def _graph(
         self, padded: dict[str, int], inputs: Inputs, sizes: Mapping[str, int], device: torch.device
-    ) -> Recorded | None:
+    ) -> RecordedGraph | None:
         """The graph of padded sizes, made if need be; None where that fails."""
         key = tuple(sorted(padded.items()))
         graph = self._graphs.pop(key, None)
@@ -141,8 +141,8 @@ class Graphed:
             try:
                 with _recording:
                     graph = self._recorder(self._function, self._empty(padded, inputs, device))
-                plainly = self._plainly(inputs, device)
-                if not all(map(_alike, self._replay(graph, inputs, sizes), plainly)):
+                plainly = self._without_graph(inputs, device)
+                if not all(map(_nearly_equal, self._replay(graph, inputs, sizes), plainly)):
                     raise RuntimeError("a graph gives other vectors than the network itself")
             # What CUDA refuses is a RuntimeError, want of memory too.
             except RuntimeError as error:
@@ -181,7 +181,7 @@ def _cut(dims: str, values: Tensor, sizes: Mapping[str, int]) -> Tensor:
     return values[tuple(slice(0, sizes[letter]) if letter.isupper() else slice(None) for letter in dims)]
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
+def _nearly_equal(one: Tensor, other: Tensor) -> bool:
     """Whether numbers differ by no more than another order of adding up explains."""
     return bool((one - other).abs().max() <= 1e-3 * other.abs().max())
 

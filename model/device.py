@@ -45,7 +45,7 @@ def in_one_batch_or_apart(
     Raises ModelError if a GPU has no memory for one clip.
     """
     if device.startswith("cpu"):
-        return _joined([encode([frames]) for frames in clips])
+        return _concatenate([encode([frames]) for frames in clips])
     try:
         return encode(clips)
     except torch.OutOfMemoryError as error:
@@ -57,10 +57,10 @@ def in_one_batch_or_apart(
     # Only now has what failed let go of its memory.
     torch.cuda.empty_cache()
     half = len(clips) // 2
-    return _joined([in_one_batch_or_apart(encode, part, device) for part in (clips[:half], clips[half:])])
+    return _concatenate([in_one_batch_or_apart(encode, part, device) for part in (clips[:half], clips[half:])])
 
 
-def _joined(parts: Sequence[Vectors]) -> Vectors:
+def _concatenate(parts: Sequence[Vectors]) -> Vectors:
     return {level: np.concatenate([part[level] for part in parts]) for level in parts[0]}
 
 

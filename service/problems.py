@@ -183,7 +183,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _problem_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(StarletteHTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(ClientDisconnect, _client_disconnected)
     app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
@@ -214,7 +214,7 @@ async def _problem_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, error.kind, error.detail, headers=error.headers)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
+async def _client_disconnected(request: Request, error: Exception) -> Response:
     """Nobody is there to read it; 499 is what proxies write into their logs for it."""
     return Response(status_code=499)
 

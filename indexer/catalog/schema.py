@@ -159,7 +159,7 @@ def open_database(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: object) -> None:
-        _know_letters(connection)
+        _add_unicode_lower(connection)
         # auto_vacuum first: it can only be chosen while the file has no tables. Staged vectors come and go.
         for pragma in ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -175,11 +175,11 @@ def _open_closed(path: Path) -> Engine:
     uri = f"file:{quote(str(path.resolve()))}?{'immutable=1' if resting else 'mode=ro'}"
     # A new connection each time: one that takes the file to be resting never looks for what has changed.
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool)
-    event.listen(engine, "connect", lambda connection, record: _know_letters(connection))
+    event.listen(engine, "connect", lambda connection, record: _add_unicode_lower(connection))
     return engine
 
 
-def _know_letters(connection: Any) -> None:
+def _add_unicode_lower(connection: Any) -> None:
     """SQLite's own `lower` knows the letters of ASCII alone."""
     connection.create_function("lower", 1, lambda text: None if text is None else text.lower(), deterministic=True)
 
@@ -204,7 +204,7 @@ def require_empty(url: URL) -> None:
 def upgrade(engine: Engine) -> None:
     """Give a catalogue that an earlier version made the tables and columns that have come since."""
     with engine.connect() as connection:
-        if not _lacking(connection):
+        if not _missing_columns(connection):
             return
     with engine.begin() as connection:
         # So that of two processes that open it at once, the second sees what the first has done.
@@ -213,12 +213,12 @@ def upgrade(engine: Engine) -> None:
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('quartet upgrade'))"))
         metadata.create_all(connection)
-        for table, column in _lacking(connection):
+        for table, column in _missing_columns(connection):
             kind = column.type.compile(engine.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}')
 
 
-def _lacking(connection: Connection) -> list[tuple[str, Column]]:
+def _missing_columns(connection: Connection) -> list[tuple[str, Column]]:
     """(table, column) of everything that a catalogue does not have yet."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())

@@ -251,7 +251,7 @@ class CatalogWriter:
         parts = np.split(packed, ends[:-1], axis=1)
         return ids, {level.name: part for level, part in zip(self.levels, parts, strict=True)}
 
-    def settle(self, generation: int) -> list[int]:
+    def finish_generation(self, generation: int) -> list[int]:
         """After `generation` went live: drop staged vectors, and clips that the generation before lacked too.
 
         Returns the ids of the dropped clips.

@@ -62,7 +62,7 @@ class Refused:
 Outcome = Part | Encoded | Known | Refused
 
 
-class Gathering:
+class ClipCollector:
     """The clips of the file that is being encoded."""
 
     def __init__(self, file: FileState, cut: Cut) -> None:

@@ -63,7 +63,7 @@ def watch_videos(
         force_polling=poll or None,
     )
     try:
-        for _ in settled(events, settle):
+        for _ in pauses(events, settle):
             try:
                 report = index_videos(
                     library_path,
@@ -87,7 +87,7 @@ def watch_videos(
         return
 
 
-def settled(
+def pauses(
     events: Iterable[Collection[object]], settle: float, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
     """Yields once at the start, and then whenever changes have come and none for `settle` seconds.

@@ -23,7 +23,7 @@ from indexer.catalog.records import Failure
 from indexer.media.decode_pool import DecodePool
 from model.encoder import Frames
 from model.training.data.atomic_files import replacing, write_json
-from model.training.data.dataset_checks import named
+from model.training.data.dataset_checks import list_names
 from model.training.data.feature_file import FeatureFile, key_of
 from model.vision.frame_networks import FrameNetwork
 from quartet.errors import InputError, VideoError
@@ -62,7 +62,7 @@ def by_name(files: Mapping[str, Path]) -> dict[str, Path]:
     shared = [file for file, name in names.items() if counts[key_of(name)] > 1]
     if shared:
         raise InputError(
-            named("Videos are told apart without their endings. Rename one of each", shared, counted=False) + "."
+            list_names("Videos are told apart without their endings. Rename one of each", shared, counted=False) + "."
         )
     return {names[file]: path for file, path in files.items()}
 

@@ -25,7 +25,7 @@ from indexer.ingest.file_walk import Plan, make_plan, require_mounted, require_o
 from indexer.ingest.local_pipeline import LocalPipeline
 from indexer.ingest.pipeline import Job, Pipeline
 from indexer.ingest.progress import Meter, Progress
-from indexer.ingest.segmentation_plan import Cuts
+from indexer.ingest.segmentation_plan import SegmentationPlan
 from indexer.media.segmentation import Segmentation
 from indexer.media.thumbnails import save_thumbnail
 from indexer.store.library import Library, exists, next_number, strip_path, thumbnail_path
@@ -82,7 +82,7 @@ def index_videos(
     workers       files that are decoded at the same time, where no `pipeline` is given
     pipeline      who decodes and encodes, with the model of `encoder`, instead of this process
     segmentation  how files are divided into clips; those that were divided otherwise are divided again. None: see
-                  `indexer.ingest.segmentation_plan.Cuts`
+                  `indexer.ingest.segmentation_plan.SegmentationPlan`
     keep_missing  hold the videos whose files have gone
     roots         where named roots lie for this run; a name that the library does not have makes a new root
     base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.
@@ -114,7 +114,7 @@ def index_videos(
             ):
                 library.catalog.relocate(roots or {})
                 run = _Run(library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation)
-                interrupted = run.go(sources, base, keep_missing)
+                interrupted = run.run(sources, base, keep_missing)
                 generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()
             return IndexReport(
@@ -155,7 +155,7 @@ class _Run:
         self._meter = Meter(pipeline.lanes)
         self._next = next_number(library.path)
 
-    def go(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
+    def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
         """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
             known = self.library.catalog.list_videos(limit=None)
@@ -163,12 +163,15 @@ class _Run:
                 require_mounted(sources, [video.path for video in known])
             for source in sources:
                 self.writer.add_root(base or (source if source.is_dir() else source.parent))
-            cuts, finder = Cuts(self.segmentation, sources if base is None else [base], known), ContentFinder(known)
-            plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.stands)
-            self._begin(plan)
+            cuts, finder = (
+                SegmentationPlan(self.segmentation, sources if base is None else [base], known),
+                ContentFinder(known),
+            )
+            plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.is_current)
+            self._apply_walk(plan)
             left = {path for path, _, _ in self.writer.kept_clips() if any(map(path.is_relative_to, sources))}
             self.writer.forget_kept(left - {file.path for file in plan.work})
-            self._work_off(plan, finder, cuts)
+            self._index_files(plan, finder, cuts)
             gone = [video.id for video in plan.missing if video.id not in finder.claimed]
             if keep_missing:
                 self.missing = len(gone)
@@ -191,7 +194,7 @@ class _Run:
             self._meter.busy(),
         )
 
-    def _begin(self, plan: Plan) -> None:
+    def _apply_walk(self, plan: Plan) -> None:
         """What the walk alone has shown."""
         self._total = len(plan.work) + len(plan.unchanged) + len(plan.refused)
         self._done = len(plan.unchanged) + len(plan.refused)
@@ -201,25 +204,25 @@ class _Run:
         for path, problem in plan.closed.items():
             self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"It cannot be looked into: {problem}.")
 
-    def _work_off(self, plan: Plan, finder: ContentFinder, cuts: Cuts) -> None:
+    def _index_files(self, plan: Plan, finder: ContentFinder, cuts: SegmentationPlan) -> None:
         work = plan.work
         while work:
             settled = self._round(self._jobs(work, finder, cuts), finder, cuts)
             # Left are files that changed while they were read, and those whose video another copy has claimed.
             work = [file for file in work if file.path not in settled]
 
-    def _jobs(self, files: Sequence[FileState], finder: ContentFinder, cuts: Cuts) -> list[Job]:
+    def _jobs(self, files: Sequence[FileState], finder: ContentFinder, cuts: SegmentationPlan) -> list[Job]:
         kept: dict[tuple[Path, str], dict[str, int]] = {}
         for (path, sha256, text), count in self.writer.kept_clips().items():
             kept.setdefault((path, text), {})[sha256] = count
         jobs = []
         for file in files:
             segmentation = cuts.of(file.path)
-            known = frozenset(video.sha256 for video in finder.candidates(file) if cuts.stands(video))
+            known = frozenset(video.sha256 for video in finder.candidates(file) if cuts.is_current(video))
             jobs.append(Job(file, segmentation, known, kept.get((file.path, segmentation.text), {})))
         return jobs
 
-    def _round(self, jobs: Sequence[Job], finder: ContentFinder, cuts: Cuts) -> set[Path]:
+    def _round(self, jobs: Sequence[Job], finder: ContentFinder, cuts: SegmentationPlan) -> set[Path]:
         """Returns the files that need no other round."""
         settled = set()
         with closing(self.pipeline.outcomes(jobs, self._meter)) as results:
@@ -232,7 +235,7 @@ class _Run:
                         case Encoded():
                             self._add(outcome, finder.claim(outcome.file))
                         case Known():
-                            video = finder.claim(outcome.file, cuts.stands)
+                            video = finder.claim(outcome.file, cuts.is_current)
                             if video is None:
                                 continue
                             self._keep(outcome.file, video)

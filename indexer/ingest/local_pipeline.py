@@ -23,7 +23,7 @@ from typing import Any
 
 from indexer.catalog.records import FileState, NewClip
 from indexer.disk.durable_files import file_sha256
-from indexer.ingest.file_outcomes import Cut, Gathering, Known, Outcome, Refused
+from indexer.ingest.file_outcomes import ClipCollector, Cut, Known, Outcome, Refused
 from indexer.ingest.pipeline import Job
 from indexer.ingest.progress import Meter
 from indexer.media.decode_pool import DecodedClip, DecodePool
@@ -125,7 +125,7 @@ class _Stages:
                 for item in batch:
                     match item:
                         case _Begun():
-                            gathering = Gathering(item.file, item.cut)
+                            gathering = ClipCollector(item.file, item.cut)
                         case DecodedClip():
                             # The last clips of a file come with its completion, so that this is never the end.
                             if len(gathering.clips) == PART:

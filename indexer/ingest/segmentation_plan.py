@@ -9,7 +9,7 @@ from indexer.catalog.records import Video
 from indexer.media.segmentation import WHOLE, Segmentation
 
 
-class Cuts:
+class SegmentationPlan:
     """With a segmentation that was asked for, that is how, and what was cut otherwise is cut again.
 
     Without one every file keeps its clips, a changed one is cut as it was, and a new one like the latest video of
@@ -25,7 +25,7 @@ class Cuts:
             for entry in inputs
         }
 
-    def stands(self, video: Video) -> bool:
+    def is_current(self, video: Video) -> bool:
         return self._asked is None or video.segmentation == self._asked.text
 
     def of(self, path: Path) -> Segmentation:

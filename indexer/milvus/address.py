@@ -94,7 +94,7 @@ def connect(address: Address, token: str | None = None, make: bool = False) -> M
     logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
     if address.is_file:
         _check_file(address, make)
-    with answers(address):
+    with library_errors(address):
         return MilvusClient(address.uri, token=token or "", timeout=CONNECT_TIMEOUT)
 
 
@@ -110,7 +110,7 @@ def _check_file(address: Address, make: bool) -> None:
 
 
 @contextmanager
-def answers(address: Address) -> Iterator[None]:
+def library_errors(address: Address) -> Iterator[None]:
     """Turns errors of pymilvus and of the connection into LibraryError."""
     from grpc import RpcError
     from pymilvus.exceptions import MilvusException

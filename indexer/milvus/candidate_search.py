@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from indexer.milvus.score_bounds import Ids, Listed, ceilings, unseen_ceiling
+from indexer.milvus.score_bounds import Ids, LevelList, ceilings, unseen_ceiling
 from indexer.search.question import Question
 from indexer.search.ranking import hits_of
 from indexer.search.result import Hit, SearchResult
 from model.levels import Vectors
 
 
-class Contest:
+class CandidateSearch:
     """See the module. First `take` lists, then `score` what is `wanted` until nothing is; deeper lists may follow.
 
     question    one query
@@ -35,7 +35,7 @@ class Contest:
         self._raw = np.zeros((0, levels))
         self._hits: list[Hit] = []
 
-    def take(self, lists: dict[int, Listed]) -> None:
+    def add_lists(self, lists: dict[int, LevelList]) -> None:
         """The lists of all levels that count, by column; deeper than those before."""
         self._unseen = unseen_ceiling(self._question, self._patterns, lists)
         ids = np.unique(np.concatenate([listed.ids for listed in lists.values()]))
@@ -44,7 +44,7 @@ class Contest:
         order = np.argsort(-most, kind="stable")
         self._open, self._ceilings = ids[order], most[order]
 
-    def wanted(self, most: int) -> Ids:
+    def next_to_score(self, most: int) -> Ids:
         """At most so many items that are yet to be scored, the likeliest first; none if no other can be a hit."""
         count = len(self._open)
         if self._exhaustive and len(self._hits) == self._k:
@@ -73,11 +73,11 @@ class Contest:
         self._hits = hits_of(question, self._ids, self._present, self._raw, self._k)
 
     @property
-    def settled(self) -> bool:
+    def is_decided(self) -> bool:
         """Whether no item that was not scored can be a hit, were it to tie with the last."""
         return self._unseen is None or (len(self._hits) == self._k and self._unseen < self._hits[-1].score)
 
     def result(self, laps: dict[str, float]) -> SearchResult:
-        exact = self._exhaustive and self.settled
+        exact = self._exhaustive and self.is_decided
         bound = None if exact else self._unseen
         return SearchResult(self._hits, exact, bound, candidates=len(self._ids), took_ms=laps)

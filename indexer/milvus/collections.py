@@ -1,7 +1,7 @@
 """How a library lies in Milvus: three collections a generation, and an alias that names the live one.
 
     NAME                 alias of the live generation's NAME_about_TAG: moving it changes everything over at once
-    NAME_about_TAG       one row: what a reader has to know of the generation (`About`), written last
+    NAME_about_TAG       one row: what a reader has to know of the generation (`GenerationRecord`), written last
     NAME_clips_TAG       id, video, start, end; per level a vector and whether the clip has the level
     NAME_captions_TAG    id; the same per level
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pymilvus.milvus_client.index import IndexParams
 
 FORMAT_VERSION = 1
-"""Of what `About` holds and of the fields of the collections."""
+"""Of what `GenerationRecord` holds and of the fields of the collections."""
 
 DEEPEST = 16_384
 """The most hits that Milvus gives for one query."""
@@ -80,7 +80,7 @@ class Lists:
 
 
 @dataclass(frozen=True)
-class Facts:
+class GalleryFacts:
     """What a reader has to know of a gallery.
 
     count     items
@@ -101,7 +101,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class About:
+class GenerationRecord:
     """A generation, as its collection `about` says.
 
     library   identity of the library that was exported (`indexer.store.identity`)
@@ -113,7 +113,7 @@ class About:
     manifest: str
     model: ModelInfo
     levels: tuple[LevelSpec, ...]
-    galleries: dict[str, Facts]
+    galleries: dict[str, GalleryFacts]
 
     @property
     def tag(self) -> str:
@@ -124,7 +124,7 @@ class About:
         return json.dumps({"format_version": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> About:
+    def from_json(cls, text: str) -> GenerationRecord:
         """Raises LibraryError for another format."""
         raw: dict[str, Any] = json.loads(text)
         version = raw.pop("format_version")
@@ -141,9 +141,9 @@ class About:
         )
 
 
-def _facts(raw: dict[str, Any]) -> Facts:
+def _facts(raw: dict[str, Any]) -> GalleryFacts:
     lists = raw.pop("lists")
-    return Facts(**raw, lists=None if lists is None else Lists(**lists))
+    return GalleryFacts(**raw, lists=None if lists is None else Lists(**lists))
 
 
 def gallery_schema(client: MilvusClient, levels: Sequence[LevelSpec], timed: bool) -> CollectionSchema:
@@ -174,7 +174,7 @@ def build_index(client: MilvusClient, collection: str, index: IndexParams) -> No
     client.load_collection(collection)
 
 
-def write_about(client: MilvusClient, name: str, about: About) -> str:
+def write_generation_record(client: MilvusClient, name: str, about: GenerationRecord) -> str:
     """Make the collection that says what a generation is; returns its name."""
     from pymilvus import DataType
 
@@ -193,10 +193,10 @@ def write_about(client: MilvusClient, name: str, about: About) -> str:
     return collection
 
 
-def read_about(client: MilvusClient, collection: str) -> About:
+def read_generation_record(client: MilvusClient, collection: str) -> GenerationRecord:
     """Raises LibraryError if the collection says nothing, or says it in another format."""
     client.load_collection(collection)
     rows = client.query(collection, ids=[0], output_fields=["text"], consistency_level="Strong")
     if not rows:
         raise LibraryError(f"The collection {collection} in Milvus is empty. Export the library again.")
-    return About.from_json(rows[0]["text"])
+    return GenerationRecord.from_json(rows[0]["text"])

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.disk.durable_files import file_sha256
-from indexer.milvus.address import Address, answers, connect, parse_address
-from indexer.milvus.collections import ABOUT, About, collection_name, tag_of, write_about
+from indexer.milvus.address import Address, connect, library_errors, parse_address
+from indexer.milvus.collections import ABOUT, GenerationRecord, collection_name, tag_of, write_generation_record
 from indexer.milvus.gallery_upload import copy_gallery, drop
-from indexer.milvus.generations import live_about, live_collection
+from indexer.milvus.generations import live_collection, live_generation_record
 from indexer.search.approximate.list_training import ListSettings
 from indexer.store.generation import KINDS
 from indexer.store.identity import ensure_identity
@@ -61,7 +61,7 @@ def export_library(
     counts = {kind: len(generation.gallery(kind)) for kind in KINDS}
     client = connect(where, token, make=True)
     try:
-        about = About(
+        about = GenerationRecord(
             identity,
             generation.name,
             file_sha256(library / "generations" / generation.name / "manifest.json"),
@@ -69,7 +69,7 @@ def export_library(
             generation.manifest.levels,
             {},
         )
-        before = live_about(client, where)
+        before = live_generation_record(client, where)
         if before is not None and before.library != identity and not replace_other:
             raise LibraryError(
                 f"{where} holds another library, of the model {before.model.name!r}. Export under another name, "
@@ -90,9 +90,9 @@ def export_library(
             )
             for kind in KINDS
         }
-        with answers(where):
+        with library_errors(where):
             drop(client, collection_name(where.name, ABOUT, about.tag))
-            _go_live(client, where, write_about(client, where.name, replace(about, galleries=galleries)))
+            _go_live(client, where, write_generation_record(client, where.name, replace(about, galleries=galleries)))
     finally:
         client.close()
     return ExportReport(generation.name, counts, written=True)

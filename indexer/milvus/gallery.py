@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.milvus.address import Address, answers
-from indexer.milvus.candidate_search import Contest
-from indexer.milvus.collections import DEEPEST, Facts, has_field
-from indexer.milvus.score_bounds import Ids, Listed, product_error
+from indexer.milvus.address import Address, library_errors
+from indexer.milvus.candidate_search import CandidateSearch
+from indexer.milvus.collections import DEEPEST, GalleryFacts, has_field
+from indexer.milvus.score_bounds import Ids, LevelList, product_error
 from indexer.search.filters import ClipFilter
 from indexer.search.question import Question
 from indexer.search.result import SearchResult
@@ -43,7 +43,7 @@ class MilvusGallery:
     """See the module; `indexer.store.served_generation.RemoteGallery` says what each method does."""
 
     def __init__(
-        self, client: MilvusClient, address: Address, collection: str, levels: Sequence[LevelSpec], facts: Facts
+        self, client: MilvusClient, address: Address, collection: str, levels: Sequence[LevelSpec], facts: GalleryFacts
     ) -> None:
         self.levels = tuple(levels)
         self.facts = facts
@@ -75,28 +75,28 @@ class MilvusGallery:
             raise InputError(f"Milvus gives at most {DEEPEST:,} hits, not {k:,}.")
         condition = _condition(filter)
         lists = None if exact else self.facts.lists
-        contests = [Contest(one, k, self._patterns, exhaustive=lists is None) for one in question]
+        contests = [CandidateSearch(one, k, self._patterns, exhaustive=lists is None) for one in question]
         laps = {"lists": 0.0, "rank": 0.0}
         depth = min(max(_FIRST, 2 * k, 0 if lists is None else lists.depth), DEEPEST)
         going = list(range(len(contests))) if len(self) and condition is not None else []
         while going:
             began = perf_counter()
             for i, own in self._lists(question, going, depth, condition or "", exact).items():
-                contests[i].take(own)
+                contests[i].add_lists(own)
             listed = perf_counter()
             self._score([contests[i] for i in going])
             laps["lists"] += (listed - began) * 1e3
             laps["rank"] += (perf_counter() - listed) * 1e3
-            going = [i for i in going if not contests[i].settled and lists is None and depth < DEEPEST]
+            going = [i for i in going if not contests[i].is_decided and lists is None and depth < DEEPEST]
             depth = min(_DEEPER * depth, DEEPEST)
         return [contest.result(laps) for contest in contests]
 
     def _lists(
         self, question: Question, going: Sequence[int], depth: int, condition: str, exact: bool
-    ) -> dict[int, dict[int, Listed]]:
+    ) -> dict[int, dict[int, LevelList]]:
         """For each of the queries `going` its list per level that counts, {query: {column: list}}."""
 
-        def look_up(used: tuple[int, LevelSpec]) -> list[tuple[int, int, Listed]]:
+        def look_up(used: tuple[int, LevelSpec]) -> list[tuple[int, int, LevelList]]:
             column, spec = used
             asking = [i for i in going if question.weights[i, column]]
             queries = question.rows[spec.name][asking]
@@ -105,7 +105,7 @@ class MilvusGallery:
                 (
                     i,
                     column,
-                    Listed(
+                    LevelList(
                         np.asarray(hits.ids, dtype=np.int64),
                         np.asarray(hits.distances, dtype=np.float64),
                         product_error(spec, self.facts.norms[spec.name], query),
@@ -115,7 +115,7 @@ class MilvusGallery:
                 for i, query, hits in zip(asking, queries, found, strict=True)
             ]
 
-        lists: dict[int, dict[int, Listed]] = {i: {} for i in going}
+        lists: dict[int, dict[int, LevelList]] = {i: {} for i in going}
         used = [(column, spec) for column, spec in question.used if question.weights[list(going), column].any()]
         # One round trip instead of four.
         for part in self._threads.map(look_up, used):
@@ -127,7 +127,7 @@ class MilvusGallery:
         parameters: dict[str, Any] = {}
         if self.facts.lists is not None:
             parameters["nprobe"] = self.facts.lists.count if exact else self.facts.lists.nprobe
-        with answers(self._address):
+        with library_errors(self._address):
             return self._client.search(
                 self.collection,
                 data=list(queries),
@@ -145,11 +145,11 @@ class MilvusGallery:
         there = f"{has_field(spec.name)} == true"
         return f"{there} and {condition}" if condition else there
 
-    def _score(self, contests: Sequence[Contest]) -> None:
+    def _score(self, contests: Sequence[CandidateSearch]) -> None:
         """Fetch and score the items that can be hits, the likely ones first, so that they rule out others."""
         some = _FIRST
         while True:
-            wanted = [contest.wanted(some) for contest in contests]
+            wanted = [contest.next_to_score(some) for contest in contests]
             together = np.unique(np.concatenate(wanted))
             if not len(together):
                 return
@@ -173,7 +173,7 @@ class MilvusGallery:
     def _rows(self, ids: list[int], fields: list[str]) -> Iterable[dict[str, Any]]:
         if not ids:
             return []
-        with answers(self._address):
+        with library_errors(self._address):
             rows: list[dict[str, Any]] = self._client.query(self.collection, ids=ids, output_fields=fields)
             return rows
 

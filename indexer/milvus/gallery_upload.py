@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.milvus.address import Address, answers
-from indexer.milvus.collections import Facts, build_index, gallery_schema, has_field
+from indexer.milvus.address import Address, library_errors
+from indexer.milvus.collections import GalleryFacts, build_index, gallery_schema, has_field
 from indexer.milvus.index_choice import index_of, tune
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipTable
@@ -32,7 +32,7 @@ def copy_gallery(
     settings: ListSettings,
     table: ClipTable | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Facts:
+) -> GalleryFacts:
     """Make a collection of the items of `gallery`, anew if there is one of that name; returns what to know of it.
 
     settings     from how many items on it gets inverted lists, and the recall that they are to reach
@@ -40,13 +40,13 @@ def copy_gallery(
     on_progress  gets how many items have gone over, and how many there are
     Raises LibraryError if Milvus does not answer, or does not have every item in the end.
     """
-    facts = Facts(
+    facts = GalleryFacts(
         len(gallery),
         {spec.name: gallery.bounds[spec.name].norm for spec in gallery.levels},
         gallery.patterns.tolist(),
     )
     parameters, lists = index_of(len(gallery), settings)
-    with answers(address):
+    with library_errors(address):
         drop(client, collection)
         client.create_collection(collection, schema=gallery_schema(client, gallery.levels, timed=table is not None))
         on_progress(0, len(gallery))

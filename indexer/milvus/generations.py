@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from indexer.milvus.address import Address, answers, connect, parse_address
-from indexer.milvus.collections import About, collection_name, read_about, tag_of
+from indexer.milvus.address import Address, connect, library_errors, parse_address
+from indexer.milvus.collections import GenerationRecord, collection_name, read_generation_record, tag_of
 from indexer.milvus.gallery import MilvusGallery
 from indexer.store.generation import KINDS
 from indexer.store.identity import identity_of
@@ -35,7 +35,7 @@ class MilvusGeneration:
 
 
 class MilvusStore:
-    """The generations of one library: `served_generation.ServedElsewhere`. Safe to use from many threads."""
+    """The generations of one library: `served_generation.RemoteGenerations`. Safe to use from many threads."""
 
     def __init__(self, client: MilvusClient, address: Address, library: str | None) -> None:
         self._client = client
@@ -77,8 +77,8 @@ class MilvusStore:
         client, where = self._client, self._address
         if collection is None:
             raise LibraryError(f"There is no library at {where}. Run: quartet export --to {where}")
-        with answers(where):
-            about = read_about(client, collection)
+        with library_errors(where):
+            about = read_generation_record(client, collection)
         if about.library != self._library:
             raise LibraryError(
                 f"{where} holds another library than this one: its clips are not those of this catalogue. "
@@ -87,7 +87,7 @@ class MilvusStore:
         galleries = {}
         for kind in KINDS:
             holding = collection_name(where.name, kind, about.tag)
-            with answers(where):
+            with library_errors(where):
                 client.load_collection(holding)
             galleries[kind] = MilvusGallery(client, where, holding, about.levels, about.galleries[kind])
         return MilvusGeneration(about.generation, collection, about.model, **galleries)
@@ -95,17 +95,17 @@ class MilvusStore:
 
 def live_collection(client: MilvusClient, address: Address) -> str | None:
     """The collection that the alias of a library names; None if there is no such alias, or it is no library's."""
-    with answers(address):
+    with library_errors(address):
         if address.name not in client.list_aliases()["aliases"]:
             return None
         collection: str = client.describe_alias(address.name)["collection_name"]
         return collection if tag_of(address.name, collection) else None
 
 
-def live_about(client: MilvusClient, address: Address) -> About | None:
+def live_generation_record(client: MilvusClient, address: Address) -> GenerationRecord | None:
     """What the live generation says of itself; None if there is none."""
     collection = live_collection(client, address)
     if collection is None:
         return None
-    with answers(address):
-        return read_about(client, collection)
+    with library_errors(address):
+        return read_generation_record(client, collection)

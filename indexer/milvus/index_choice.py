@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.milvus.address import Address
-from indexer.milvus.collections import Facts, Lists
+from indexer.milvus.collections import GalleryFacts, Lists
 from indexer.milvus.gallery import MilvusGallery
 from indexer.search.approximate.list_training import ListSettings, list_count
 from indexer.search.remote_gallery import AnyGallery
@@ -40,7 +40,7 @@ def index_of(count: int, settings: ListSettings) -> tuple[dict[str, Any], Lists 
     return {"index_type": "IVF_FLAT", "params": {"nlist": lists}}, untuned
 
 
-def tune(client: MilvusClient, address: Address, collection: str, gallery: Gallery, facts: Facts) -> Lists:
+def tune(client: MilvusClient, address: Address, collection: str, gallery: Gallery, facts: GalleryFacts) -> Lists:
     """Look into more lists until the target is reached on items of the gallery as queries, or all are looked into.
 
     An item is its own best answer, which any lists find: it is taken out of both answers.

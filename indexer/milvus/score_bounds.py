@@ -22,7 +22,7 @@ _SLACK = 1e-12
 
 
 @dataclass(frozen=True)
-class Listed:
+class LevelList:
     """A level's list for one query.
 
     ids     items, best first; products: their inner products, each off by at most `error`
@@ -41,7 +41,7 @@ def product_error(spec: LevelSpec, norm: float, query: npt.NDArray[np.float32]) 
     return (2 * spec.dim + 4) * FLOAT32_UNIT * norm * length
 
 
-def ceilings(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, Listed], ids: Ids) -> Floats:
+def ceilings(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, LevelList], ids: Ids) -> Floats:
     """The most that each of the items `ids` can score for one query, -inf for one that cannot be a hit.
 
     patterns  (P, L): the combinations of levels that items of the gallery have
@@ -55,23 +55,25 @@ def ceilings(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[in
         if len(order):
             found = listed.ids[order][places] == ids
             known[found, column] = listed.products[order][places[found]] + listed.error
-    return _most(question, patterns, lists, known)
+    return _product_bounds(question, patterns, lists, known)
 
 
-def unseen_ceiling(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, Listed]) -> float | None:
+def unseen_ceiling(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, LevelList]) -> float | None:
     """The most that an item can score that is in none of the lists; None if no such item can be a hit."""
-    most = float(_most(question, patterns, lists, np.full((1, len(question.specs)), np.nan))[0])
+    most = float(_product_bounds(question, patterns, lists, np.full((1, len(question.specs)), np.nan))[0])
     return None if most == -np.inf else most
 
 
-def _most(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, Listed], known: Floats) -> Floats:
+def _product_bounds(
+    question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, LevelList], known: Floats
+) -> Floats:
     """known (n, L): the most that is known of each product, NaN where the item is not in the level's list."""
     columns = sorted(lists)
     if not columns:
         return np.full(len(known), -np.inf)
     weights = question.weights[0, columns]
     listed = ~np.isnan(known[:, columns])
-    last = np.array([_last(lists[column]) for column in columns])
+    last = np.array([_bound_outside(lists[column]) for column in columns])
     products = np.where(listed, known[:, columns], last)
     tops = np.stack([question.specs[c].activate(products[:, i]) for i, c in enumerate(columns)], axis=1)
     most = np.full(len(known), -np.inf)
@@ -85,6 +87,6 @@ def _most(question: Question, patterns: npt.NDArray[np.bool_], lists: dict[int, 
     return most + _SLACK * (1 + np.where(np.isfinite(most), np.abs(most), 0.0))
 
 
-def _last(listed: Listed) -> float:
+def _bound_outside(listed: LevelList) -> float:
     """The most that a product outside of the list can be; -inf if there is none outside."""
     return -np.inf if listed.ended else float(listed.products[-1]) + listed.error

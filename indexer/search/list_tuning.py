@@ -35,11 +35,11 @@ def questions_of(gallery: Gallery, kind: str, encoder: Encoder) -> Questions | N
         return None
     vectors = gallery.vectors(sample(gallery.ids, _QUERIES))
     queries = encoder.clip_queries(vectors) if kind == "clips" else encoder.text_queries(vectors)
-    useful = _useful(gallery, queries)
+    useful = _queries_with_levels(gallery, queries)
     return Questions(kind, {name: rows[useful] for name, rows in queries.items()}) if useful.any() else None
 
 
-def ask_again(tuning: Tuning, available: int) -> bool:
+def needs_retuning(tuning: Tuning, available: int) -> bool:
     """Whether lists should be tuned once more, now that the other gallery has so many items to ask with.
 
     They should when those are the first that can be asked with, and when there are twice as many questions as were
@@ -60,7 +60,7 @@ def tune(gallery: Gallery, untuned: Tuning, questions: Questions | None = None) 
     if questions is None:
         ids = sample(gallery.ids, _QUERIES)
         queries = gallery.vectors(ids)
-        useful = _useful(gallery, queries)
+        useful = _queries_with_levels(gallery, queries)
         queries, more = {name: rows[useful] for name, rows in queries.items()}, _K + 1
         itself = ids[useful].tolist()
     else:
@@ -88,7 +88,7 @@ def tune(gallery: Gallery, untuned: Tuning, questions: Questions | None = None) 
     return best
 
 
-def _useful(gallery: Gallery, queries: Vectors) -> npt.NDArray[np.bool_]:
+def _queries_with_levels(gallery: Gallery, queries: Vectors) -> npt.NDArray[np.bool_]:
     """Which queries have a level that counts."""
     return np.any([queries[spec.name].any(axis=1) for spec in gallery.levels if spec.weight > 0], axis=0)
 

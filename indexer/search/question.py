@@ -45,7 +45,7 @@ class Question:
         return [(column, spec) for column, spec in enumerate(self.specs) if self.weights[:, column].any()]
 
 
-def ask(specs: Sequence[LevelSpec], queries: Vectors, weights: Mapping[str, float]) -> Question:
+def make_question(specs: Sequence[LevelSpec], queries: Vectors, weights: Mapping[str, float]) -> Question:
     """Check the shapes of B queries and resolve their weights.
 
     Raises InputError for wrong shapes, numbers that are not finite, or a query with no level left.

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from indexer.search.question import Floats, Question, own_error
 from indexer.search.result import Hit, LevelScore
-from indexer.search.survivors import Found, Positions, kth_largest
-from indexer.search.vectors.codes import lost_by, margins
+from indexer.search.survivors import Positions, Survivors, kth_largest
+from indexer.search.vectors.codes import coding_error, margins
 from indexer.search.vectors.gallery import Gallery
 
 _FEW = 32
@@ -20,18 +20,18 @@ _BLOCK = 1 << 13
 """Rows that are held in float64 at a time."""
 
 
-def rank(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[list[Hit]]:
+def rank(gallery: Gallery, question: Question, found: Sequence[Survivors], k: int) -> list[list[Hit]]:
     """For each query the first k of its rows, by true score, ties by lower id.
 
     Of many rows the likeliest are scored first. Often most of the others cannot reach the k-th of those any more.
     """
-    divided = [_divided(own, k) for own in _bounded(gallery, question, found, k)]
-    owner, rows = _joined([head for head, _ in divided])
+    divided = [_split_likely(own, k) for own in _within_code_bounds(gallery, question, found, k)]
+    owner, rows = _concatenate([head for head, _ in divided])
     raw = _products(gallery, question, owner, rows)
     scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
     if any(len(tail.rows) for _, tail in divided):
         reach = [kth_largest(scored.scores[owner == i], k) for i in range(len(question))]
-        later = _joined([tail.within(least).rows for (_, tail), least in zip(divided, reach, strict=True)])
+        later = _concatenate([tail.within(least).rows for (_, tail), least in zip(divided, reach, strict=True)])
         raw = np.concatenate([raw, _products(gallery, question, *later)])
         owner, rows = np.concatenate([owner, later[0]]), np.concatenate([rows, later[1]])
         scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
@@ -46,18 +46,18 @@ def hits_of(question: Question, ids: Positions, present: npt.NDArray[np.bool_], 
     return _Scored(question, np.zeros(len(ids), np.int64), ids, present, raw).best(k)[0]
 
 
-def _divided(found: Found, k: int) -> tuple[Positions, Found]:
+def _split_likely(found: Survivors, k: int) -> tuple[Positions, Survivors]:
     """The rows to score at once, and the others."""
     if found.low is None or found.high is None or len(found.rows) <= max(_FEW, 2 * k):
         none = np.zeros(0, np.float32)
-        return found.rows, Found(found.rows[:0], none, none)
+        return found.rows, Survivors(found.rows[:0], none, none)
     likely = np.zeros(len(found.rows), np.bool_)
     likely[np.argpartition(-(found.low + found.high), 2 * k)[: 2 * k]] = True
     rest = ~likely
-    return found.rows[likely], Found(found.rows[rest], found.low[rest], found.high[rest])
+    return found.rows[likely], Survivors(found.rows[rest], found.low[rest], found.high[rest])
 
 
-def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: int) -> list[Found]:
+def _within_code_bounds(gallery: Gallery, question: Question, found: Sequence[Survivors], k: int) -> list[Survivors]:
     """Of many rows those that, by their 8-bit codes, may be among the first k.
 
     The codes are a quarter of the bytes, in memory that a search has in use anyhow.
@@ -69,7 +69,7 @@ def _bounded(gallery: Gallery, question: Question, found: Sequence[Found], k: in
     return [limits[i].within(limits[i].least(k)) if i in many else own for i, own in enumerate(found)]
 
 
-def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Found]:
+def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> list[Survivors]:
     """Between what rows score for each query, by their 8-bit codes; without those that share no level with it."""
     off = margins(question, gallery.bounds, None)
     own = own_error(question, off.sizes, off.sizes)
@@ -80,16 +80,18 @@ def _limits(gallery: Gallery, question: Question, rows: Sequence[Positions]) -> 
             weight = question.weights[query, column] * gallery.present[some, column]
             codes, scales = gallery.coded_rows(spec.name, some)
             products = (codes @ question.rows[spec.name][query]) * scales
-            reach = lost_by(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
+            reach = (
+                coding_error(gallery.bounds[spec.name], scales) * off.lengths[query, column] + off.fixed[query, column]
+            )
             low += weight * (spec.activate(products - reach) - own[query, column])
             high += weight * (spec.activate(products + reach) + own[query, column])
             norm += weight
         shared = norm > 0
-        found.append(Found(some[shared], low[shared] / norm[shared], high[shared] / norm[shared]))
+        found.append(Survivors(some[shared], low[shared] / norm[shared], high[shared] / norm[shared]))
     return found
 
 
-def _joined(rows: Sequence[Positions]) -> tuple[Positions, Positions]:
+def _concatenate(rows: Sequence[Positions]) -> tuple[Positions, Positions]:
     """The rows of all queries, one after the other, and the query of each."""
     return np.repeat(np.arange(len(rows)), [len(own) for own in rows]), np.concatenate(rows)
 

@@ -12,19 +12,19 @@ Scores = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Found:
+class Survivors:
     """Rows, ascending, that may be among the first k of one query; where known, what they score at least and most."""
 
     rows: Positions
     low: Scores | None = None
     high: Scores | None = None
 
-    def within(self, least: float) -> Found:
+    def within(self, least: float) -> Survivors:
         """Those that may score `least` or more."""
         assert self.low is not None
         assert self.high is not None
         near = self.high >= least
-        return Found(self.rows[near], self.low[near], self.high[near])
+        return Survivors(self.rows[near], self.low[near], self.high[near])
 
     def least(self, k: int) -> float:
         """What the first k of them score at least."""

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from indexer.search.approximate.inverted_lists import Tuning, candidates, tuning_of
 from indexer.search.exact.exhaustive import scan
 from indexer.search.filters import ClipFilter
-from indexer.search.question import Question, ask
+from indexer.search.question import Question, make_question
 from indexer.search.ranking import rank
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
-from indexer.search.survivors import Found
+from indexer.search.survivors import Survivors
 from indexer.search.vectors.gallery import Gallery
 from model.levels import LevelSpec, Vectors
 from quartet.errors import InputError
@@ -75,35 +75,35 @@ def search_batch(
     """`search` for B queries at once, {level: (B, d_l)}: one result each, in less time than one by one."""
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}.")
-    question = ask(specs, queries, weights)
+    question = make_question(specs, queries, weights)
     if not isinstance(gallery, Gallery):
         return gallery.answer(question, k, filter, exact)
     assert not isinstance(filter, ClipFilter), "Only another engine has the columns of the catalogue."
-    watch = _Watch()
+    watch = _Stopwatch()
     allowed, count = gallery.alive, len(gallery)
     if filter is not None:
         chosen = gallery.select(np.asarray(filter, dtype=np.int64).reshape(-1))
         if len(chosen) <= min(_FEW, len(gallery) // 16):
-            return _ranked(gallery, question, k, [Found(chosen)] * len(question), watch, count=len(chosen))
+            return _results(gallery, question, k, [Survivors(chosen)] * len(question), watch, count=len(chosen))
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True
     # On a GPU a scan is as fast as the lists, which are on the CPU, and it is exact.
-    tuning = None if exact or gallery.resident.device != "cpu" else _fitting(gallery, k, count)
+    tuning = None if exact or gallery.resident.device != "cpu" else _tuning_for(gallery, k, count)
     if tuning is not None:
         return _approximate(gallery, question, k, tuning, allowed, watch)
     found = scan(gallery, question, k, allowed)
     watch.lap("scan")
-    return _ranked(gallery, question, k, found, watch, count=count)
+    return _results(gallery, question, k, found, watch, count=count)
 
 
 def approximate_batch(
     gallery: Gallery, specs: Sequence[LevelSpec], queries: Vectors, k: int, weights: Mapping[str, float], tuning: Tuning
 ) -> list[SearchResult]:
     """As `search_batch`, by the inverted lists and with the given tuning, whatever the size of the gallery."""
-    return _approximate(gallery, ask(specs, queries, weights), k, tuning, gallery.alive, _Watch())
+    return _approximate(gallery, make_question(specs, queries, weights), k, tuning, gallery.alive, _Stopwatch())
 
 
-def _fitting(gallery: Gallery, k: int, count: int) -> Tuning | None:
+def _tuning_for(gallery: Gallery, k: int, count: int) -> Tuning | None:
     """How to search the lists for k of the `count` rows that may be hits; None where a scan is the better way."""
     tuning = tuning_of(gallery)
     if tuning is None or count < len(gallery) / _FILTERED:
@@ -120,25 +120,25 @@ def _approximate(
     k: int,
     tuning: Tuning,
     allowed: npt.NDArray[np.bool_] | None,
-    watch: _Watch,
+    watch: _Stopwatch,
 ) -> list[SearchResult]:
     looked_up = candidates(gallery, question, tuning, allowed)
     watch.lap("lists")
-    found = [Found(own.rows) for own in looked_up]
+    found = [Survivors(own.rows) for own in looked_up]
     if len(gallery.segments) > 1:
         # What came since the lists were made is scanned: few rows, and none of them is missed.
         newer = scan(gallery, question, k, allowed, skip=1)
-        found = [Found(np.concatenate([a.rows, b.rows])) for a, b in zip(looked_up, newer, strict=True)]
+        found = [Survivors(np.concatenate([a.rows, b.rows])) for a, b in zip(looked_up, newer, strict=True)]
         watch.lap("scan")
-    return _ranked(gallery, question, k, found, watch, bounds=[own.bound for own in looked_up])
+    return _results(gallery, question, k, found, watch, bounds=[own.bound for own in looked_up])
 
 
-def _ranked(
+def _results(
     gallery: Gallery,
     question: Question,
     k: int,
-    found: Sequence[Found],
-    watch: _Watch,
+    found: Sequence[Survivors],
+    watch: _Stopwatch,
     count: int | None = None,
     bounds: Sequence[float | None] | None = None,
 ) -> list[SearchResult]:
@@ -157,7 +157,7 @@ def _ranked(
     ]
 
 
-class _Watch:
+class _Stopwatch:
     """Milliseconds by stage, in `laps`."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
 from indexer.search.approximate.inverted_lists import tuning_of
 from indexer.search.approximate.list_training import ListSettings, add_fit, make_lists
-from indexer.search.list_tuning import Questions, ask_again, questions_of, tune
+from indexer.search.list_tuning import Questions, needs_retuning, questions_of, tune
 from indexer.search.vectors.gallery import (
     Change,
     Gallery,
@@ -179,7 +179,7 @@ def _lists(
         if old is None:
             return {}
         kept = add_fit(old, change.kept, change.added[1])
-        if ask_again(old, available.items) and (questions := available.questions()):
+        if needs_retuning(old, available.items) and (questions := available.questions()):
             kept = tune(open_gallery(folder, spec.levels, bounds), replace(kept, recall=0.0), questions)
         return kept.to_json()
     if change.count < settings.approximate_from:

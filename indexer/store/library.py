@@ -23,7 +23,7 @@ from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
 from indexer.store.identity import IDENTITY_FILE
 from indexer.store.manifest import Manifest, ModelInfo
-from indexer.store.served_generation import Served, ServedElsewhere
+from indexer.store.served_generation import RemoteGenerations, ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 
@@ -42,7 +42,7 @@ class Library:
         catalog: Catalog,
         generation: Generation | None,
         device: str = "cpu",
-        elsewhere: ServedElsewhere | None = None,
+        elsewhere: RemoteGenerations | None = None,
     ) -> None:
         self.path = path
         self.device = device
@@ -99,7 +99,7 @@ class Library:
         path: Path,
         device: str = "cpu",
         roots: Mapping[str, Path] | None = None,
-        elsewhere: ServedElsewhere | None = None,
+        elsewhere: RemoteGenerations | None = None,
     ) -> Library:
         """Open a library for reading; exhaustive searches run on the torch device `device`.
 
@@ -153,7 +153,7 @@ class Library:
                     known = self._generation = _open_live(self.path, self.device)
         return known
 
-    def served(self) -> Served:
+    def served(self) -> ServedGeneration:
         """The generation that answers questions, the same object until another does."""
         return self.current() if self._elsewhere is None else self._elsewhere.current()
 

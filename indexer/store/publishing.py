@@ -57,7 +57,7 @@ def publish_changes(
             for kind in KINDS
         }
         name = publish(library.path, spec, changes, live, settings, encoder)
-        for clip_id in writer.settle(number):
+        for clip_id in writer.finish_generation(number):
             thumbnail_path(library.path, clip_id).unlink(missing_ok=True)
             strip_path(library.path, clip_id).unlink(missing_ok=True)
     return name

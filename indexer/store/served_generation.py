@@ -8,7 +8,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.store.manifest import ModelInfo
 
 
-class Served(Protocol):
+class ServedGeneration(Protocol):
     """A generation that answers questions. `indexer.store.generation.Generation` is one."""
 
     @property
@@ -30,10 +30,10 @@ class Served(Protocol):
         ...
 
 
-class ServedElsewhere(Protocol):
+class RemoteGenerations(Protocol):
     """Where generations are that another engine serves: one of them is live."""
 
-    def current(self) -> Served:
+    def current(self) -> ServedGeneration:
         """The live generation, the same object until another is live. Raises LibraryError."""
         ...
 

@@ -90,12 +90,12 @@ def _videos(library: Library, content: bool) -> Iterator[Problem]:
             yield Problem("videos", f"{where} Mount its disk, or say where it lies now with `quartet relocate`.")
             continue
         for video in found:
-            wrong = _wrong_with(video, content)
+            wrong = _problem_of(video, content)
             if wrong:
                 yield Problem("videos", f"{video.path} {wrong}")
 
 
-def _wrong_with(video: Video, content: bool) -> str | None:
+def _problem_of(video: Video, content: bool) -> str | None:
     try:
         status = video.path.stat()
         if status.st_size != video.size or (not content and status.st_mtime != video.mtime):

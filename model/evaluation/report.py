@@ -25,7 +25,7 @@ def write_report(folder: Path, assessment: Assessment, about: About, picture: Pi
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "results.json": json.dumps(to_json(assessment, about), indent=1) + "\n",
-        "results.md": f"# Evaluation of {about['model']}\n\n{_listed(about)}\n\n{markdown(assessment)}\n",
+        "results.md": f"# Evaluation of {about['model']}\n\n{_about_lines(about)}\n\n{markdown(assessment)}\n",
         "report.html": page(assessment, about, picture),
     }
     for name, content in files.items():
@@ -58,5 +58,5 @@ def markdown(assessment: Assessment) -> str:
     return "\n\n".join([*parts, RULES])
 
 
-def _listed(about: About) -> str:
+def _about_lines(about: About) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in about.items())

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from model.cuda_graphs import Graphed, Recorded
+from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.bert import BertOnCpu
 from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
@@ -135,11 +135,11 @@ class SentenceEncoder:
         network: Any = self.model[0].auto_model
         self._network = network
         self._bert = BertOnCpu(network) if BertOnCpu.supports(network) else None
-        self._graphed: Graphed | None = None
+        self._graphed: GraphedFunction | None = None
 
-    def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
+    def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
-        self._graphed = Graphed(
+        self._graphed = GraphedFunction(
             self._vectors,
             inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
             outputs=("Bd", "BLe"),
@@ -200,7 +200,7 @@ def text_states(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], t
     return [found[place] for place in range(len(found))]
 
 
-def encoded(sentences: Sentences, captions: Sequence[ParsedCaption]) -> list[EncodedText]:
+def encode_captions(sentences: Sentences, captions: Sequence[ParsedCaption]) -> list[EncodedText]:
     """Vectors of captions, in their order."""
     found: list[EncodedText] = []
     # States are several times as large as what is kept of them.

@@ -3,8 +3,8 @@
 `config.json` names the parser and the sentence encoder that the model was trained with and the SHA-256 of the weights;
 the fingerprint is the hash of all of it. A model with a word embedding of its own also has `words.json`,
 the list of its words in the order of the rows, and its SHA-256. Weights are stored in half precision and computed with
-in single. A text tower that was trained with the model (`text_tower.`) is kept in single precision: what training
-changed of it is little.
+in single. Two kinds are stored in single precision: the statistics of the features, since dividing by them magnifies
+errors, and a text tower that was trained with the model (`text_tower.`), of which training changed little.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     tensors = {f"model.{k}": v for k, v in checkpoint.model.state_dict().items()}
     if isinstance(checkpoint.backbone, Backbone):
         tensors |= {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
-    weights = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in tensors.items()}
+    exact = {f"model.{name}" for name, _ in checkpoint.model.named_buffers()}
+    weights = {name: (value if name in exact else _halved(value)).contiguous().cpu() for name, value in tensors.items()}
     if checkpoint.unfrozen and isinstance(checkpoint.backbone, TwoTower):
         tuned = checkpoint.backbone.text_tower.state_dict()
         weights |= {f"{_TEXT_TOWER}{k}": v.contiguous().cpu() for k, v in tuned.items()}
@@ -159,6 +160,14 @@ def _check_hash(path: Path, expected: str) -> None:
             f"{path} is damaged or not the file that belongs to its config.json: its SHA-256 is {found}, expected "
             f"{expected}. Copy the checkpoint again."
         )
+
+
+def _halved(value: torch.Tensor) -> torch.Tensor:
+    """Half precision, unless a number would become infinite in it."""
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if half.isfinite().all() else value
 
 
 def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -1,13 +1,13 @@
 """The configuration of an MCSAN model and of its training.
 
 Every choice that the paper leaves open is a field. Defaults are the paper's letters or, where those cannot be meant,
-the reading that docs/model.md gives.
+the reading that docs/model.md gives. What a field does stands beside its type: `quartet train --explain` lists it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from model.vision.backbones import BackboneConfig
 from quartet.errors import InputError
@@ -15,62 +15,53 @@ from quartet.errors import InputError
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shapes and switches of the towers.
+    """Shapes and switches of the towers. Numbers in brackets are equations of the paper."""
 
-    feature_dim  D_v, width of the frame features          frames  N, sampled uniformly from a clip
-    word_dim     d_w, of token vectors                      sentence_dim  d_s, of the sentence vector
-    embed_dim    d, of the entity, action and relation levels
-
-    words             "sentence": word vectors of the sentence encoder; "glove": a fine-tuned embedding (words.py)
-    bottleneck        width that features are projected to before the towers; 0: not projected
-    standardise       centre and scale features by the statistics of the training frames
-    input_dropout     on frame features, dropout on everything else
-    clip_dropout      hide the same features in all frames of a clip, others for every level; off: frame by frame, which
-                      a mean over frames undoes
-    frame_dropout     share of frames hidden from the towers in training
-    train_frames      in training a clip shows at most so many of its frames, drawn anew each time; 0: all of them
-    level_fc          ReLU(F + FC(F)) per level (7-10); off: the levels read the features themselves
-    attention_scaled  multiply alpha * F by N, so that attention does not shrink its input
-    video_global      "gru": attention + BiGRU (11-15); "mean": masked mean and a small MLP; "residual": the masked mean
-                      itself, and an MLP that starts at zero (features in the space of the sentences)
-    entity_pool       "max" over time (16), or "top": the mean of the top ceil(N/8)
-    action_pool       "conv" over 2, 3 and 5 frames (17), or "change": the mean frame and the mean change between frames
-    learned_beta      learn the three branch weights of the action level (17)
-    projection        a linear layer after the pooling of the entity and action levels, so that they can be negative
-    text_global_fc    a linear layer on the sentence vector, initialised to the identity
-    learned_weights   learn the weights of the four levels in the fused score
-    head_scale        s of the holographic head's initial h = s * e_0;  head_bias its initial bias
-    relation_level    off: the paper's ablation without relations; every clip and text lacks the level
-    """
-
-    feature_dim: int = 2048
-    frames: int = 20
-    word_dim: int = 384
-    sentence_dim: int = 384
-    embed_dim: int = 1024
-    heads: int = 8
-    attention_dim: int = 512
-    dropout: float = 0.2
-    node_dropout: float = 0.5
-    input_dropout: float = 0.0
-    clip_dropout: bool = False
-    frame_dropout: float = 0.0
-    train_frames: int = 0
-    level_fc: bool = True
-    bottleneck: int = 0
-    standardise: bool = False
-    attention_scaled: bool = False
-    video_global: Literal["gru", "mean", "residual"] = "gru"
-    entity_pool: Literal["max", "top"] = "max"
-    action_pool: Literal["conv", "change"] = "conv"
-    learned_beta: bool = False
-    projection: bool = False
-    text_global_fc: bool = False
-    learned_weights: bool = False
-    head_scale: float = 10.0
-    head_bias: float = 0.0
-    words: Literal["sentence", "glove"] = "sentence"
-    relation_level: bool = True
+    feature_dim: Annotated[int, "D_v, width of the frame features"] = 2048
+    frames: Annotated[int, "N, frames sampled uniformly from a clip"] = 20
+    word_dim: Annotated[int, "d_w, width of the token vectors"] = 384
+    sentence_dim: Annotated[int, "d_s, width of the sentence vector"] = 384
+    embed_dim: Annotated[int, "d, width of the entity, action and relation levels"] = 1024
+    heads: Annotated[int, "attention heads of the relation level"] = 8
+    attention_dim: Annotated[int, "width of queries and keys of the graph attention"] = 512
+    dropout: Annotated[float, "dropout on everything but frame features"] = 0.2
+    node_dropout: Annotated[float, "dropout on the nodes of the graph attention"] = 0.5
+    input_dropout: Annotated[float, "dropout on frame features"] = 0.0
+    clip_dropout: Annotated[
+        bool,
+        "hide the same features in all frames of a clip, others for every level; off: frame by frame, which a mean "
+        "over frames undoes",
+    ] = False
+    frame_dropout: Annotated[float, "share of frames hidden from the towers in training"] = 0.0
+    train_frames: Annotated[int, "in training a clip shows at most so many of its frames, drawn each time; 0: all"] = 0
+    level_fc: Annotated[bool, "ReLU(F + FC(F)) per level (7-10); off: the levels read the features themselves"] = True
+    bottleneck: Annotated[int, "width that features are projected to before the towers; 0: not projected"] = 0
+    standardise: Annotated[bool, "centre and scale features by the statistics of the training frames"] = False
+    attention_scaled: Annotated[bool, "multiply alpha * F by N, so that attention does not shrink its input"] = False
+    video_global: Annotated[
+        Literal["gru", "mean", "residual"],
+        "gru: attention and BiGRU (11-15); mean: masked mean and a small MLP; residual: the masked mean itself and an "
+        "MLP that starts at zero (features in the space of the sentences)",
+    ] = "gru"
+    entity_pool: Annotated[Literal["max", "top"], "max over time (16), or top: the mean of the top ceil(N/8)"] = "max"
+    action_pool: Annotated[
+        Literal["conv", "change"],
+        "conv over 2, 3 and 5 frames (17), or change: the mean frame and the mean change between frames",
+    ] = "conv"
+    learned_beta: Annotated[bool, "learn the three branch weights of the action level (17)"] = False
+    projection: Annotated[
+        bool, "a linear layer after the pooling of the entity and action levels, so that they can be negative"
+    ] = False
+    text_global_fc: Annotated[bool, "a linear layer on the sentence vector, initialised to the identity"] = False
+    learned_weights: Annotated[bool, "learn the weights of the four levels in the fused score"] = False
+    head_scale: Annotated[float, "s of the holographic head's initial h = s * e_0"] = 10.0
+    head_bias: Annotated[float, "initial bias of the holographic head"] = 0.0
+    words: Annotated[
+        Literal["sentence", "glove"], "sentence: word vectors of the sentence encoder; glove: a fine-tuned embedding"
+    ] = "sentence"
+    relation_level: Annotated[
+        bool, "off: the paper's ablation without relations; every clip and text lacks the level"
+    ] = True
 
     @property
     def tower_dim(self) -> int:
@@ -80,48 +71,47 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights and switches of the training objective (34-41).
+    """Weights and switches of the training objective (34-41)."""
 
-    ranking         "hardest": hardest in-batch negatives (34); "sum": all of them; "infonce": symmetric InfoNCE
-    fused_ranking   weight of the ranking loss of the fused score; 0: every level learns by itself
-    level_ranking   weight of the mean of the four per-level ranking losses
-    concept_weight  of L_e + L_a + L_r;  kl_weight of the KL terms (41)
-    focal           weigh negatives by (1 - alpha) p^gamma (35-37); off: plain BCE; literal: the paper's (1-p)^gamma
-    """
-
-    ranking: Literal["hardest", "sum", "infonce"] = "hardest"
-    margin: float = 0.25
-    temperature: float = 0.05
-    fused_ranking: float = 1.0
-    level_ranking: float = 0.0
-    concept_weight: float = 0.1
-    kl_weight: float = 0.001
-    kl_symmetric: bool = False
-    focal: Literal["focal", "literal", "off"] = "focal"
-    focal_alpha: float = 0.25
-    focal_gamma: float = 2.0
+    ranking: Annotated[
+        Literal["hardest", "sum", "infonce"],
+        "hardest: hardest in-batch negatives (34); sum: all of them; infonce: symmetric InfoNCE",
+    ] = "hardest"
+    margin: Annotated[float, "m of the hinge losses (34)"] = 0.25
+    temperature: Annotated[float, "initial temperature of InfoNCE, then learned"] = 0.05
+    fused_ranking: Annotated[
+        float, "weight of the ranking loss of the fused score; 0: every level learns by itself"
+    ] = 1.0
+    level_ranking: Annotated[float, "weight of the mean of the four per-level ranking losses"] = 0.0
+    concept_weight: Annotated[float, "of L_e + L_a + L_r (41)"] = 0.1
+    kl_weight: Annotated[float, "of the KL terms (41)"] = 0.001
+    kl_symmetric: Annotated[bool, "the mean of both directions of the KL terms"] = False
+    focal: Annotated[
+        Literal["focal", "literal", "off"],
+        "focal: negatives weigh (1 - alpha) p^gamma (35-37); off: plain BCE; literal: the paper's (1 - p)^gamma",
+    ] = "focal"
+    focal_alpha: Annotated[float, "alpha of (35-37)"] = 0.25
+    focal_gamma: Annotated[float, "gamma of (35-37)"] = 2.0
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Optimisation. `schedule` "cosine" warms up over the first 5% of the steps and decays to 0.
+    """Optimisation."""
 
-    fit_dropout  choose the model's input dropout from the training data (model/training/loop/input_dropout.py)
-    fit_weights  fit the weights of the levels to the validation data (model/training/loop/level_weights.py)
-    """
-
-    batch_size: int = 64
-    epochs: int = 50
-    optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
-    clip_norm: float = 0.0
-    fit_dropout: bool = False
-    fit_weights: bool = False
-    entity_vocabulary: int = 1024
-    action_vocabulary: int = 512
-    relation_vocabulary: int = 512
+    batch_size: Annotated[int, "pairs in a step"] = 64
+    epochs: Annotated[int, "passes over the training captions"] = 50
+    optimizer: Annotated[Literal["adam", "adamw"], "adam or adamw"] = "adam"
+    learning_rate: Annotated[float, "highest learning rate"] = 1e-4
+    weight_decay: Annotated[float, "of matrices; biases, norms and temperatures do not decay"] = 0.0
+    schedule: Annotated[
+        Literal["constant", "cosine"], "cosine: warm up over the first 5% of the steps, then decay to 0"
+    ] = "constant"
+    clip_norm: Annotated[float, "largest norm of the gradients; 0: not clipped"] = 0.0
+    fit_dropout: Annotated[bool, "choose the input dropout from the training data"] = False
+    fit_weights: Annotated[bool, "fit the weights of the levels to the validation data"] = False
+    entity_vocabulary: Annotated[int, "K_e, nouns that are learned as concepts"] = 1024
+    action_vocabulary: Annotated[int, "K_a, verbs"] = 512
+    relation_vocabulary: Annotated[int, "K_r, triplets"] = 512
 
 
 @dataclass(frozen=True)

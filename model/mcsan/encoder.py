@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from model.cuda_graphs import Graphed
+from model.cuda_graphs import GraphedFunction
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption, readable
@@ -17,7 +17,7 @@ from model.mcsan.checkpoint import load_checkpoint
 from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.mcsan.layers import pad_features, unit
 from model.mcsan.text_features import TextFeatures, TextFeaturizer, collate
-from model.mcsan.text_tower import graphed
+from model.mcsan.text_tower import with_cuda_graphs
 from model.two_tower.prepared_models import MODELS_FOLDER
 from model.vision.frame_networks import recorded_sentences
 from quartet.errors import ModelError
@@ -64,11 +64,11 @@ class McsanEncoder:
         self.backbone = checkpoint.backbone.to(device)
         sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder)
         self.featurizer = TextFeaturizer(parser, sentences)
-        self._graphed: Graphed | None = None
+        self._graphed: GraphedFunction | None = None
         if cuda_graphs:
             sentences.use_graphs()
             # An embedding of words looks them up on the CPU, which no graph can hold.
-            self._graphed = graphed(self.model.text) if self.model.text.embedding is None else None
+            self._graphed = with_cuda_graphs(self.model.text) if self.model.text.embedding is None else None
         self.spec = EncoderSpec(
             checkpoint.name,
             checkpoint.fingerprint,

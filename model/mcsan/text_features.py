@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from model.language.parsed_caption import CaptionParser, ParsedCaption
-from model.language.sentence_encoder import EncodedText, Sentences, encoded
+from model.language.sentence_encoder import EncodedText, Sentences, encode_captions
 from model.mcsan.text_tower import TextTensors
 
 
@@ -30,7 +30,7 @@ class TextFeaturizer:
 
     def __call__(self, texts: Sequence[str]) -> list[TextFeatures]:
         parses = self.parser.parse(list(texts))
-        vectors = encoded(self.sentences, parses)
+        vectors = encode_captions(self.sentences, parses)
         return [TextFeatures(parse, one) for parse, one in zip(parses, vectors, strict=True)]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from model.cuda_graphs import Graphed, Recorded
+from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.parsed_caption import ROLES
 from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
@@ -146,10 +146,10 @@ GRAPH_INPUTS = {
     "sentence": "Bc", "words": "BMd", "word_mask": "BM", "spans": "BKS", "span_mask": "BKS", "role": "BK",
     "node_mask": "BK", "adjacency": "BKK",
 }  # fmt: skip
-"""Dimensions of `TextTensors.tensors`, as `Graphed` takes them."""
+"""Dimensions of `TextTensors.tensors`, as `GraphedFunction` takes them."""
 
 
-def graphed(tower: TextTower, recorder: Callable[..., Recorded] | None = None) -> Graphed:
+def with_cuda_graphs(tower: TextTower, recorder: Callable[..., RecordedGraph] | None = None) -> GraphedFunction:
     """A tower without words of its own, by CUDA graphs: `TextTensors.tensors` to (B, d_l) for each level."""
 
     def levels(text: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -157,4 +157,4 @@ def graphed(tower: TextTower, recorder: Callable[..., Recorded] | None = None) -
         return tuple(vectors[name] for name in LEVEL_NAMES)
 
     largest = {"B": 64, "M": 64, "K": 32, "S": 16}
-    return Graphed(levels, GRAPH_INPUTS, ("Bg",) + 3 * ("Bl",), largest, recorder=recorder)
+    return GraphedFunction(levels, GRAPH_INPUTS, ("Bg",) + 3 * ("Bl",), largest, recorder=recorder)

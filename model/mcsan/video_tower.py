@@ -15,6 +15,9 @@ from model.mcsan.layers import RelationEncoder, at_real, masked_max, masked_mean
 
 ACTION_KERNELS = (2, 3, 5)
 
+CONSTANT = 2e-6
+"""A channel whose deviation is a smaller part of its mean than this is constant but for rounding."""
+
 
 class GlobalGRU(nn.Module):
     """Soft attention over frames, then a BiGRU whose last states are the vector (11-15)."""
@@ -164,9 +167,12 @@ class VideoTower(nn.Module):
         )
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Centre and scale of the training frames' features, each (D_v,)."""
+        """Centre and scale of the training frames' features, each (D_v,).
+
+        A channel that varies by no more than its own rounding says nothing: divided by infinity it is 0 ever after.
+        """
         self.mean.copy_(mean)
-        self.std.copy_(std.clamp(min=1e-6))
+        self.std.copy_(torch.where(std > CONSTANT * mean.abs(), std, torch.inf))
 
     def forward(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
         if self.training:

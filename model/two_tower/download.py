@@ -87,7 +87,7 @@ def _fetch(
     except (HTTPError, OSError) as error:  # no network, HF_HUB_OFFLINE, a full disk
         raise InputError(f"{repository} cannot be fetched: {error}") from error
     try:
-        record = _checked(partial, name, repository, commit)
+        record = _check_and_record(partial, name, repository, commit)
     except ModelError:
         shutil.rmtree(partial)
         raise
@@ -96,7 +96,7 @@ def _fetch(
     return record
 
 
-def _checked(partial: Path, name: str, repository: str, commit: str) -> Record:
+def _check_and_record(partial: Path, name: str, repository: str, commit: str) -> Record:
     """Load the model once, and write its record. Raises ModelError if it cannot be used."""
     from model.two_tower.towers import TwoTower
 

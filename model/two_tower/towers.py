@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from model.cuda_graphs import Graphed, Recorded
+from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.two_tower.prepared_models import hash_files, two_tower_folder
@@ -70,13 +70,13 @@ class TwoTower:
         self.device = torch.device(device)
         self.net.to(self.device)
         self._batches = FittingBatches(self.device)
-        self._graphed: Graphed | None = None
+        self._graphed: GraphedFunction | None = None
         return self
 
-    def use_graphs(self, recorder: Callable[..., Recorded] | None = None) -> None:
+    def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on, until `to`, read texts by CUDA graphs (`recorder` makes them)."""
         names = list(self.tokens(["a"]))
-        self._graphed = Graphed(
+        self._graphed = GraphedFunction(
             self._read,
             inputs=dict.fromkeys(names, "BL"),
             outputs=("Bd", "BLe"),

@@ -100,17 +100,17 @@ def _ask(engine: Engine, folder: Path) -> bool:
     """Ask every question and describe one clip; prints the answers and returns whether all were right."""
     from demo.video import CAPTIONS_FILE
     from model.training.data.dataset import read_jsonl
-    from service.search.requests import Wanted
+    from service.search.requests import SearchOptions
 
     out = console()
     verdicts = []
     for question in QUESTIONS:
-        answer = asyncio.run(engine.search_clips([question.text], Wanted(3)))[0]
+        answer = asyncio.run(engine.search_clips([question.text], SearchOptions(3)))[0]
         verdicts.append(answer.hits[0].title == Path(question.video).stem)
         out.print(f"\n[bold]{question.text}[/]  {_verdict(verdicts[-1])}")
         out.print(clips_table(answer), provenance(answer), sep="\n")
     own = {video.video: video.captions for video in read_jsonl(folder / CAPTIONS_FILE)}[DESCRIBED]
-    described = asyncio.run(engine.describe_file(folder / "videos" / DESCRIBED, Wanted(3)))
+    described = asyncio.run(engine.describe_file(folder / "videos" / DESCRIBED, SearchOptions(3)))
     verdicts.append(described.hits[0].text in own)
     out.print(f"\n[bold]What happens in {DESCRIBED}?[/]  {_verdict(verdicts[-1])}")
     out.print(captions_table(described), provenance(described), sep="\n")

@@ -121,11 +121,11 @@ def existing_library(settings: Settings) -> Path:
     return folder
 
 
-def patient_threads() -> None:
+def let_threads_sleep() -> None:
     """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
 
-    For long work, before PyTorch is imported. By default they spin, which is a little faster on an idle machine and
-    takes twice the time as soon as something else wants one of the cores.
+    Call it before PyTorch is imported: its OpenMP library reads the environment once, as it is loaded. By default the
+    threads spin, which is a little faster on an idle machine and takes up to ten times as long on a busy one.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

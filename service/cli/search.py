@@ -95,13 +95,13 @@ def describe(
     [dim]quartet describe holiday.mp4 --library my-library -k 5[/]
     """
     from quartet.errors import InputError
-    from service.search.requests import Wanted
+    from service.search.requests import SearchOptions
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
     engine = _open(library, model, device)
     try:
-        answer = asyncio.run(engine.describe_file(video, Wanted(k, weights=weights or {})))
+        answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))
     finally:
         engine.close()
     if as_json:
@@ -122,9 +122,9 @@ def _search_here(
     device: str | None,
 ) -> ClipAnswer:
     from indexer.search.filters import ClipFilter
-    from service.search.requests import Wanted
+    from service.search.requests import SearchOptions
 
-    wanted = Wanted(k, weights=weights, filter=ClipFilter(tags=frozenset(tags)) if tags else None)
+    wanted = SearchOptions(k, weights=weights, filter=ClipFilter(tags=frozenset(tags)) if tags else None)
     engine = _open(library, model, device)
     try:
         return asyncio.run(engine.search_clips([text], wanted))[0]

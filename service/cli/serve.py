@@ -63,14 +63,14 @@ def run_server(settings: Settings) -> None:
 
     Raises InputError, LibraryError, ModelError or FingerprintError before it listens.
     """
-    from service.encoders.garbage_collection import settled
+    from service.encoders.garbage_collection import startup_objects_frozen
     from service.encoders.model_choice import serving_encoder
     from service.http.app import create_app
-    from service.http.server import checked, make_server, require_free
+    from service.http.server import make_server, require_free, settings_to_listen
     from service.observe.logs import configure
     from service.search.engine import Engine
 
-    settings = checked(settings)
+    settings = settings_to_listen(settings)
     require_free(settings)
     engine = Engine.open(settings, load=serving_encoder).prepare()
     configure(settings)
@@ -81,7 +81,7 @@ def run_server(settings: Settings) -> None:
     )
     server = make_server(create_app(settings, engine=engine), settings)
     try:
-        with settled():
+        with startup_objects_frozen():
             server.run()
     except KeyboardInterrupt:
         # uvicorn raises the signal again after it has stopped in good order.

@@ -11,6 +11,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from indexer.catalog.records import Failure
+    from model.mcsan.overrides import Setting
     from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, LevelScore
 
 _LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}
@@ -77,3 +78,14 @@ def _levels(levels: Mapping[str, LevelScore]) -> list[str]:
 
 def _words(matched: Attributes) -> str:
     return escape(", ".join([*matched.entities, *matched.actions, *matched.relations]))
+
+
+def settings_table(settings: Sequence[Setting], preset: str) -> Table:
+    """Every setting of a preset: its name, its value there, what it may be and what it does."""
+    table = Table(title=f"Settings of the preset {preset}, changed by --set NAME=VALUE", title_justify="left")
+    for column in ("name", "value", "may be", "what it does"):
+        table.add_column(column, overflow="fold")
+    for setting in settings:
+        value = str(setting.value).lower() if isinstance(setting.value, bool) else str(setting.value)
+        table.add_row(setting.name, value, setting.kind, setting.help)
+    return table

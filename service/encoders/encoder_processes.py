@@ -27,7 +27,7 @@ from model.language.parsed_caption import Attributes
 from model.levels import Vectors
 from model.mcsan.concept_heads import ConceptReader
 from quartet.errors import ModelError, QuartetError
-from service.encoders.garbage_collection import settled
+from service.encoders.garbage_collection import startup_objects_frozen
 from service.encoders.shared_encoder import as_queries
 
 LOG = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class EncoderProcesses:
         """
         with self._process() as process, process.due(self._timeout):
             process.send("encode_queries", list(texts))
-            process.send(self._parsed_elsewhere(texts) if self._encoder.staged else None)
+            process.send(self._parse_in_idle_process(texts) if self._encoder.staged else None)
             result: TextBatch = process.receive()
         return result
 
@@ -137,7 +137,7 @@ class EncoderProcesses:
         with self._process() as process, process.due(self._timeout):
             return process.call(method, *arguments)
 
-    def _parsed_elsewhere(self, texts: Sequence[str]) -> Any:
+    def _parse_in_idle_process(self, texts: Sequence[str]) -> Any:
         """Parses of a process that has nothing to do. None where there is none, or where it fails."""
         try:
             with self._process(wait=False) as process, process.due(self._timeout):
@@ -155,7 +155,7 @@ class EncoderProcesses:
         alive = True
         try:
             yield process
-        except _Died as death:
+        except _ProcessEnded as death:
             alive = False
             self._lost(process, death)
             raise ModelError(f"{death} Another takes its place: ask again.") from None
@@ -165,7 +165,6 @@ class EncoderProcesses:
 
     def _take(self, wait: bool) -> _Process:
         """See `_process`. One that ended while it had nothing to do costs nobody a call."""
-        end = time.monotonic() + self._timeout
         while True:
             if self._broken and not self.alive:
                 raise ModelError(f"No process for the encoder is alive. {self._broken}")
@@ -175,17 +174,15 @@ class EncoderProcesses:
             except queue.Empty:
                 if not wait:
                     raise
-                if time.monotonic() > end:
-                    raise ModelError(f"No process for the encoder was free for {self._timeout:g} s.") from None
                 continue
             if process is None:
                 self._idle.put(None)
                 raise ModelError("The service is stopping and takes no more work.")
             if process.alive:
                 return process
-            self._lost(process, _Died(process.end()))
+            self._lost(process, _ProcessEnded(process.end()))
 
-    def _lost(self, process: _Process, death: _Died) -> None:
+    def _lost(self, process: _Process, death: _ProcessEnded) -> None:
         self._all.discard(process)
         if not self._closing.is_set():
             LOG.error("%s", death)
@@ -220,12 +217,12 @@ class EncoderProcesses:
                 process.end_if_overdue()
 
 
-class _Died(Exception):
+class _ProcessEnded(Exception):
     """The process of a call has ended."""
 
 
 @dataclass(frozen=True)
-class _Known:
+class _EncoderFacts:
     """What a process tells of its encoder. `concepts` is there where it can do without the encoder."""
 
     spec: EncoderSpec
@@ -270,12 +267,12 @@ class _Process:
             self._overdue = True
             self._process.kill()
 
-    def ready(self, timeout: float | None = None) -> _Known:
+    def ready(self, timeout: float | None = None) -> _EncoderFacts:
         """Wait until the encoder is loaded, at least `_LOADING` seconds where there is a `timeout`."""
         try:
             with nullcontext() if timeout is None else self.due(max(timeout, _LOADING)):
-                known: _Known = self.receive()
-        except _Died as death:
+                known: _EncoderFacts = self.receive()
+        except _ProcessEnded as death:
             raise ModelError(f"{death} It was still loading the model.") from None
         except Exception:
             self.stop()
@@ -283,7 +280,7 @@ class _Process:
         return known
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """The result of a method of the encoder. Raises what it raises, and _Died."""
+        """The result of a method of the encoder. Raises what it raises, and _ProcessEnded."""
         self.send(method, *arguments)
         return self.receive()
 
@@ -291,13 +288,13 @@ class _Process:
         try:
             self._pipe.send(message)
         except OSError:
-            raise _Died(self.end()) from None
+            raise _ProcessEnded(self.end()) from None
 
     def receive(self) -> Any:
         try:
             answer = self._pipe.recv()
         except (EOFError, OSError):
-            raise _Died(self.end()) from None
+            raise _ProcessEnded(self.end()) from None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -321,11 +318,11 @@ def _serve(pipe: Connection, load: Load, count: int) -> None:
     # Ctrl-C reaches the whole group, but what it means is for the service to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        encoder = _loaded(load, count)
+        encoder = _load_encoder(load, count)
         reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
-        pipe.send(_Known(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
+        pipe.send(_EncoderFacts(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
         queries = partial(_encode_queries, encoder, pipe)
-        with settled():
+        with startup_objects_frozen():
             while True:
                 method, *arguments = pipe.recv()
                 pipe.send(_answer(queries if method == "encode_queries" else getattr(encoder, method), arguments))
@@ -348,7 +345,7 @@ def _encode_queries(encoder: Encoder, pipe: Connection, texts: list[str]) -> Tex
     return as_queries(encoder, staged.finish(staged.parse(texts) if parses is None else parses, states))
 
 
-def _loaded(load: Load, count: int) -> Encoder:
+def _load_encoder(load: Load, count: int) -> Encoder:
     import torch
     from threadpoolctl import threadpool_limits
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def settled() -> Iterator[None]:
+def startup_objects_frozen() -> Iterator[None]:
     """Meanwhile all that is in memory now is left out of the search for cyclic garbage, which never finds any there.
 
     PyTorch, spaCy and a model are some 600,000 objects. Every thousand queries or so, all threads would wait a third

@@ -17,11 +17,11 @@ from service.http.access import Access
 from service.http.addressing import BasePath, HeadAsGet
 from service.http.api_description import DescribedAPI
 from service.http.keys import Attempts, Keys
-from service.http.middleware import EXPOSED_HEADERS, LimitedBody, Watched
+from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.representations import Compressed, TaggedJSON
 from service.http.routes import clips, jobs, search, session, status
 from service.http.routes import library as browse
-from service.http.stored_uploads import KeptUploads
+from service.http.stored_uploads import UploadStore
 from service.http.web_pages import router as pages
 from service.jobs.job_queue import Jobs
 from service.search.engine import Engine
@@ -65,10 +65,10 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.settings, app.state.kept = settings, KeptUploads(settings)
+    app.state.settings, app.state.kept = settings, UploadStore(settings)
     app.state.keys, app.state.attempts = keys, attempts = Keys(settings), Attempts()
     # The last one added is the first to see a request.
-    app.add_middleware(LimitedBody, settings=settings)
+    app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(
         Access, keys=keys, attempts=attempts, hosts=settings.allowed_hosts, origins=settings.cors_origins
     )
@@ -83,7 +83,7 @@ def create_app(
         )
     app.add_middleware(TaggedJSON)
     app.add_middleware(Compressed)
-    app.add_middleware(Watched, cross_origin=bool(settings.cors_origins))
+    app.add_middleware(RequestLog, cross_origin=bool(settings.cors_origins))
     app.add_middleware(HeadAsGet)
     app.add_middleware(BasePath, base=settings.base_path)
     problems.install(app)

@@ -2,7 +2,7 @@
 
 uvicorn waits for the head of a request for ever, and keeps as many bytes of it as come: a few clients would hold all
 connections, or the memory. Here a head has a largest size (RFC 6585, section 5: 431) and a longest time, and
-connections have a largest number, in all and for each client. `service.http.middleware.LimitedBody` watches bodies.
+connections have a largest number, in all and for each client. `service.http.middleware.BodyLimit` watches bodies.
 """
 
 from __future__ import annotations

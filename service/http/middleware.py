@@ -44,7 +44,7 @@ _QUIET = ("/healthz", "/readyz", "/metrics")
 """Asked for every few seconds by machines: logged only when something is wrong."""
 
 
-class Watched:
+class RequestLog:
     """ASGI middleware around all but what reads the address: request id, log, count and headers.
 
     A well-formed `X-Request-ID` of the caller is kept, so that a proxy's id appears in our log; else a new
@@ -89,7 +89,7 @@ class Watched:
             _log(scope, status, time.perf_counter() - began)
 
 
-class LimitedBody:
+class BodyLimit:
     """ASGI middleware: a body that is too large or too slow is given up.
 
     A client has `receive_timeout` seconds to send its next bytes and `upload_timeout` for all of them.

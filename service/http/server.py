@@ -28,7 +28,7 @@ _KEEP_ALIVE = 75
 _OPEN_FILES = 65_536
 
 
-def checked(settings: Settings) -> Settings:
+def settings_to_listen(settings: Settings) -> Settings:
     """Settings that are safe to listen with, the names that it answers to filled in.
 
     Raises InputError for an address other than loopback without a key, unless the settings allow it.

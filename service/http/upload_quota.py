@@ -24,7 +24,7 @@ class Quota:
         self._ended = 0
 
     @asynccontextmanager
-    async def admitted(self, request: Request, name: str) -> AsyncIterator[Request]:
+    async def admit(self, request: Request, name: str) -> AsyncIterator[Request]:
         """`request` with a body that is counted, for an upload into the folder `name`.
 
         A body that says how long it is needs that much room before any of it is read; of another each piece does as
@@ -33,10 +33,10 @@ class Quota:
         """
         self._promised[name] = 0
         try:
-            await self._look()
+            await self._measure_if_due()
             declared = request.headers.get("content-length", "")
             if declared.isdecimal():
-                self._promise(name, int(declared), "")
+                self._reserve(name, int(declared), "")
             received = 0
 
             async def counted() -> Message:
@@ -44,7 +44,7 @@ class Quota:
                 message = await request.receive()
                 received += len(message.get("body", b""))
                 if received > self._promised[name]:
-                    self._promise(name, received, " or more", {"Connection": "close"})
+                    self._reserve(name, received, " or more", {"Connection": "close"})
                 return message
 
             yield Request(request.scope, counted)
@@ -55,7 +55,7 @@ class Quota:
         self._taken += self._promised.pop(name)
         self._ended += 1
 
-    def _promise(self, name: str, size: int, more: str, headers: dict[str, str] | None = None) -> None:
+    def _reserve(self, name: str, size: int, more: str, headers: dict[str, str] | None = None) -> None:
         others = self._taken + sum(self._promised.values()) - self._promised[name]
         if others + size > self._most:
             detail = (
@@ -66,7 +66,7 @@ class Quota:
             raise ProblemError(NO_ROOM, detail, headers)
         self._promised[name] = size
 
-    async def _look(self) -> None:
+    async def _measure_if_due(self) -> None:
         """Measure the folder: things are deleted there by others, and more so while nobody looks."""
         ended = -1
         # What ended meanwhile may have been seen or not.

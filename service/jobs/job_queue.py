@@ -194,7 +194,7 @@ class Jobs:
         said = asyncio.create_task(process.stderr.read())
         try:
             async for line in process.stdout:
-                _hear(job, line)
+                _read_report(job, line)
             code = await process.wait()
         finally:
             if process.returncode is None:
@@ -235,18 +235,21 @@ def _finish(job: Job, state: State) -> None:
     job.state, job.finished = state, datetime.now(UTC)
 
 
-def _hear(job: Job, line: bytes) -> None:
+def _read_report(job: Job, line: bytes) -> None:
     """Take in a line of `quartet index --json`. Paths are shown from the job's folder, not of the machine."""
     said = json.loads(line)
     match said.pop("event"):
         case "progress":
-            job.progress = {**said, "file": _shown(job, said["file"])}
+            job.progress = {**said, "file": _path_in_folder(job, said["file"])}
         case "report":
             job.progress = {**said.pop("progress"), "file": None}
-            job.report = {**said, "refused": [{**one, "file": _shown(job, one["file"])} for one in said["refused"]]}
+            job.report = {
+                **said,
+                "refused": [{**one, "file": _path_in_folder(job, one["file"])} for one in said["refused"]],
+            }
 
 
-def _shown(job: Job, file: str | None) -> str | None:
+def _path_in_folder(job: Job, file: str | None) -> str | None:
     if file is None:
         return None
     path = Path(file)

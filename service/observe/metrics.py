@@ -62,11 +62,11 @@ class Metrics:
 
         A dict has a value for each value of `label`.
         """
-        self._registry.register(_Read(GaugeMetricFamily, name, text, read, label))
+        self._registry.register(_CallbackMetric(GaugeMetricFamily, name, text, read, label))
 
     def counter(self, name: str, text: str, read: Callable[[], Reading]) -> None:
         """As `gauge`, for a number that only grows."""
-        self._registry.register(_Read(CounterMetricFamily, name, text, read, ""))
+        self._registry.register(_CallbackMetric(CounterMetricFamily, name, text, read, ""))
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
@@ -87,7 +87,7 @@ class Metrics:
             child.observe(getattr(took, name) / 1000)
 
 
-class _Read(Collector):
+class _CallbackMetric(Collector):
     """A metric whose value is read at the moment that somebody asks."""
 
     def __init__(self, family: _Family, name: str, text: str, read: Callable[[], Reading], label: str) -> None:

@@ -1,17 +1,17 @@
 // The page: puts the parts together. Its state is the address (address.js).
 
-import * as api from "./api.js";
-import { asked, go, href, listen as listenToAddress, settle } from "./address.js";
-import * as captions from "./captions.js";
-import * as clips from "./clips.js";
-import { byId, count, el } from "./dom.js";
-import { Filters, filtersIn } from "./filters.js";
-import { listen as listenToKeys } from "./keys.js";
-import * as library from "./library.js";
-import { busy, button, message, problem, say, show } from "./states.js";
-import * as subject from "./subject.js";
-import * as viewer from "./viewer.js";
-import { Weights } from "./weights.js";
+import { asked, go, href, listen as listenToAddress, settle } from "./common/address.js";
+import * as api from "./common/api.js";
+import { byId, count, el } from "./common/dom.js";
+import { listen as listenToKeys } from "./common/keyboard.js";
+import { busy, button, message, problem, say, show } from "./common/messages.js";
+import * as library from "./library/library.js";
+import * as captions from "./results/captions.js";
+import * as clips from "./results/clips.js";
+import * as subject from "./results/subject.js";
+import * as viewer from "./results/viewer.js";
+import { Filters, filtersIn } from "./tuning/filters.js";
+import { Weights } from "./tuning/weights.js";
 
 // Milliseconds without another letter, or another step of a slider, after which the service is asked.
 const TYPING = 220;

@@ -9,24 +9,24 @@ from typing import Any
 
 from indexer.catalog.records import Caption, Clip
 from indexer.search.top_k import Hit
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from model.language.parsed_caption import Attributes
 from quartet.schemas import search as schemas
-from service.search.batch_ranking import Ranked
-from service.search.requests import Wanted
+from service.search.batch_ranking import RankedItems
+from service.search.requests import SearchOptions
 
 
 @dataclass(frozen=True)
 class Batch:
     """What the answers of one batch have in common: the generation, the model, its size and its time by stage."""
 
-    generation: Served
+    generation: ServedGeneration
     spec: EncoderSpec
     size: int
     watch: Stopwatch
 
-    def provenance(self, wanted: Wanted, ranked: Ranked) -> dict[str, Any]:
+    def provenance(self, wanted: SearchOptions, ranked: RankedItems) -> dict[str, Any]:
         """The fields that every answer has."""
         queue = round(1000 * (self.watch.began - wanted.asked), 3)
         return {
@@ -38,7 +38,7 @@ class Batch:
             "explanation": self._explanation(ranked) if wanted.explain else None,
         }
 
-    def _explanation(self, ranked: Ranked) -> schemas.Explanation:
+    def _explanation(self, ranked: RankedItems) -> schemas.Explanation:
         levels = {
             level.name: schemas.LevelExplained(
                 activation=level.activation, scale=level.scale, bias=level.bias, weight=ranked.weights[level.name]
@@ -69,7 +69,9 @@ class Stopwatch:
         self._last = now
 
 
-def clip_hits(ranked: Ranked, clips: Mapping[int, Clip], matched: Mapping[int, Attributes]) -> list[schemas.ClipHit]:
+def clip_hits(
+    ranked: RankedItems, clips: Mapping[int, Clip], matched: Mapping[int, Attributes]
+) -> list[schemas.ClipHit]:
     """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown."""
     return [
         schemas.ClipHit(
@@ -89,7 +91,7 @@ def clip_hits(ranked: Ranked, clips: Mapping[int, Clip], matched: Mapping[int, A
 
 
 def caption_hits(
-    ranked: Ranked, captions: Mapping[int, Caption], matched: Mapping[int, Attributes]
+    ranked: RankedItems, captions: Mapping[int, Caption], matched: Mapping[int, Attributes]
 ) -> list[schemas.CaptionHit]:
     """Hits of captions, those that were removed since left out."""
     return [

@@ -20,10 +20,10 @@ from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.answer_json import Batch, Stopwatch, attributes_json, caption_hits, clip_hits
-from service.search.batch_ranking import Asked, Ranked, as_cosines, contains, rank_all, vectors_of
+from service.search.batch_ranking import RankedItems, RankQuery, as_cosines, contains, rank_all, vectors_of
 from service.search.live_generation import LiveGeneration
-from service.search.requests import OfClip, OfFrames, Sentences
-from service.search.result_cache import Recent
+from service.search.requests import ClipQuery, FramesQuery, SentenceQueries
+from service.search.result_cache import ResultCache
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class EncodedText:
     attributes: Attributes
 
 
-class Answering:
+class BatchAnswerer:
     """See the module. `recent` and `read` keep encoded sentences and the attributes of captions."""
 
     def __init__(
@@ -43,10 +43,10 @@ class Answering:
         self._library = library
         self._encoder = encoder
         self._live = live
-        self.recent: Recent[str, EncodedText] = Recent(kept)
-        self.read: Recent[str, Attributes] = Recent(kept)
+        self.recent: ResultCache[str, EncodedText] = ResultCache(kept)
+        self.read: ResultCache[str, Attributes] = ResultCache(kept)
 
-    def sentences(self, asked: Sequence[Sentences]) -> list[list[ClipAnswer] | QuartetError]:
+    def sentences(self, asked: Sequence[SentenceQueries]) -> list[list[ClipAnswer] | QuartetError]:
         """Text to video. A request of several sentences gets all of its answers or an error.
 
         All of them name the same generation.
@@ -57,11 +57,11 @@ class Answering:
         encoded = self.recent.get(texts, self._encode)
         watch.lap("encode")
         wanted = [one.wanted for one in asked for _ in one.texts]
-        queries = [Asked(text.query, own) for text, own in zip(encoded, wanted, strict=True)]
+        queries = [RankQuery(text.query, own) for text, own in zip(encoded, wanted, strict=True)]
         ranked = rank_all(self._library, generation.clips, self._encoder.spec.levels, queries)
         watch.lap("search")
         clips = self._library.catalog.clips(_ids(ranked))
-        shown = self._shown(generation.clips, ranked, [text.attributes for text in encoded])
+        shown = self._matched_words(generation.clips, ranked, [text.attributes for text in encoded])
         # The time for making JSON of them is not yet known: it is small.
         watch.lap("hydrate")
         batch = Batch(generation, self._encoder.spec, len(texts), watch)
@@ -76,13 +76,13 @@ class Answering:
             )
             for text, known, what, own, matched in zip(texts, encoded, wanted, ranked, shown, strict=True)
         )
-        return [_together([next(answers) for _ in one.texts]) for one in asked]
+        return [_concatenate([next(answers) for _ in one.texts]) for one in asked]
 
-    def similar(self, asked: Sequence[OfClip]) -> list[SimilarAnswer | QuartetError]:
+    def similar(self, asked: Sequence[ClipQuery]) -> list[SimilarAnswer | QuartetError]:
         """Video to video, for clips of the library."""
 
-        def queries(known: Sequence[OfClip], vectors: Vectors) -> list[Asked]:
-            return [Asked(_row(vectors, i), one.wanted, one.clip_id) for i, one in enumerate(known)]
+        def queries(known: Sequence[ClipQuery], vectors: Vectors) -> list[RankQuery]:
+            return [RankQuery(_row(vectors, i), one.wanted, one.clip_id) for i, one in enumerate(known)]
 
         generation = self._live.current()
         watch = Stopwatch()
@@ -92,7 +92,7 @@ class Answering:
         ranked = rank_all(self._library, generation.clips, as_cosines(self._encoder.spec.levels), rows)
         watch.lap("search")
         clips = self._library.catalog.clips(_ids(ranked))
-        shown = self._shown(generation.clips, ranked, [self._said_of(one.clip_id) for one in known])
+        shown = self._matched_words(generation.clips, ranked, [self._caption_attributes(one.clip_id) for one in known])
         watch.lap("hydrate")
         batch = Batch(generation, self._encoder.spec, len(asked), watch)
         found = iter(
@@ -105,7 +105,7 @@ class Answering:
         )
         return [next(found) if one in known else _no_clip(one.clip_id) for one in asked]
 
-    def captions(self, asked: Sequence[OfClip]) -> list[CaptionAnswer | QuartetError]:
+    def captions(self, asked: Sequence[ClipQuery]) -> list[CaptionAnswer | QuartetError]:
         """Video to text, for clips of the library."""
         generation = self._live.current()
         watch = Stopwatch()
@@ -115,7 +115,7 @@ class Answering:
         found = iter(self._describe(batch, vectors, known))
         return [next(found) if one in known else _no_clip(one.clip_id) for one in asked]
 
-    def frames(self, asked: Sequence[OfFrames]) -> list[CaptionAnswer | QuartetError]:
+    def frames(self, asked: Sequence[FramesQuery]) -> list[CaptionAnswer | QuartetError]:
         """Video to text, for clips that are not in the library."""
         generation = self._live.current()
         watch = Stopwatch()
@@ -123,7 +123,7 @@ class Answering:
         return self._describe(Batch(generation, self._encoder.spec, len(asked), watch), vectors, asked)
 
     def _describe(
-        self, batch: Batch, vectors: Vectors, asked: Sequence[OfClip | OfFrames]
+        self, batch: Batch, vectors: Vectors, asked: Sequence[ClipQuery | FramesQuery]
     ) -> list[CaptionAnswer | QuartetError]:
         """Captions for clips, given by their gallery vectors."""
         if not asked:
@@ -131,7 +131,7 @@ class Answering:
         captions = batch.generation.captions
         queries = self._encoder.clip_queries(vectors)
         batch.watch.lap("encode")
-        rows = [Asked(_row(queries, i), one.wanted) for i, one in enumerate(asked)]
+        rows = [RankQuery(_row(queries, i), one.wanted) for i, one in enumerate(asked)]
         ranked = rank_all(self._library, captions, self._encoder.spec.levels, rows)
         batch.watch.lap("search")
         texts = self._library.catalog.captions(_ids(ranked))
@@ -152,15 +152,15 @@ class Answering:
         found = self._encoder.encode_queries(texts)
         return [EncodedText(_row(found.vectors, i), said) for i, said in enumerate(found.attributes)]
 
-    def _said_of(self, clip_id: int) -> Attributes:
+    def _caption_attributes(self, clip_id: int) -> Attributes:
         """The attributes of all captions of a clip."""
         texts = [caption.text for caption in self._library.catalog.captions_of(clip_id)]
         said = self.read.get(texts, self._encoder.attributes)
-        together = {level: _each_once(one.of(level) for one in said) for level in ("entity", "action", "relation")}
+        together = {level: _distinct(one.of(level) for one in said) for level in ("entity", "action", "relation")}
         return Attributes(**together)
 
-    def _shown(
-        self, gallery: Any, ranked: Sequence[Ranked | QuartetError], words: Sequence[Attributes]
+    def _matched_words(
+        self, gallery: Any, ranked: Sequence[RankedItems | QuartetError], words: Sequence[Attributes]
     ) -> list[dict[int, Attributes]]:
         """For every query: which of its words each of its hits shows."""
         ids = [hit.id for own in ranked for hit in _hits(own)]
@@ -169,15 +169,15 @@ class Answering:
         return [{hit.id: next(found) for hit in _hits(own)} for own in ranked]
 
 
-def _hits(ranked: Ranked | QuartetError) -> Sequence[Any]:
+def _hits(ranked: RankedItems | QuartetError) -> Sequence[Any]:
     return () if isinstance(ranked, QuartetError) else ranked.hits
 
 
-def _ids(ranked: Sequence[Ranked | QuartetError]) -> list[int]:
+def _ids(ranked: Sequence[RankedItems | QuartetError]) -> list[int]:
     return sorted({hit.id for own in ranked for hit in _hits(own)})
 
 
-def _together(answers: Sequence[ClipAnswer | QuartetError]) -> list[ClipAnswer] | QuartetError:
+def _concatenate(answers: Sequence[ClipAnswer | QuartetError]) -> list[ClipAnswer] | QuartetError:
     good = [answer for answer in answers if not isinstance(answer, QuartetError)]
     return good if len(good) == len(answers) else next(a for a in answers if isinstance(a, QuartetError))
 
@@ -190,5 +190,5 @@ def _row(vectors: Mapping[str, Any], i: int) -> Vectors:
     return {level: np.ascontiguousarray(rows[i : i + 1]) for level, rows in vectors.items()}
 
 
-def _each_once(lists: Any) -> list[str]:
+def _distinct(lists: Any) -> list[str]:
     return list(dict.fromkeys(word for words in lists for word in words))

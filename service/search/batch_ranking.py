@@ -13,20 +13,20 @@ from indexer.search.top_k import Hit, SearchResult, search_batch
 from indexer.store.library import Library
 from model.levels import LevelSpec, Vectors, resolve_weights
 from quartet.errors import QuartetError
-from service.search.requests import Wanted
+from service.search.requests import SearchOptions
 
 
 @dataclass(frozen=True)
-class Asked:
+class RankQuery:
     """One query: a row per level, and what is wanted of it. `without` is an item that is no hit."""
 
     query: Vectors
-    wanted: Wanted
+    wanted: SearchOptions
     without: int | None = None
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedItems:
     """The hits that were asked for, the weights that ranked them, and the search that they came from."""
 
     hits: list[Hit]
@@ -35,23 +35,23 @@ class Ranked:
 
 
 def rank_all(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
-) -> list[Ranked | QuartetError]:
+    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[RankQuery]
+) -> list[RankedItems | QuartetError]:
     """An answer for every query, or the error that it alone gets."""
-    answers: dict[int, Ranked | QuartetError] = {}
+    answers: dict[int, RankedItems | QuartetError] = {}
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
         wanted = one.wanted
         depth = wanted.depth + (one.without is not None)
         groups.setdefault((depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
     for members in groups.values():
-        answers |= zip(members, _rank_alike(library, gallery, specs, [asked[i] for i in members]), strict=True)
+        answers |= zip(members, _rank_same_options(library, gallery, specs, [asked[i] for i in members]), strict=True)
     return [answers[i] for i in range(len(asked))]
 
 
-def _rank_alike(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[Asked]
-) -> Sequence[Ranked | QuartetError]:
+def _rank_same_options(
+    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[RankQuery]
+) -> Sequence[RankedItems | QuartetError]:
     first = asked[0]
     try:
         weights = resolve_weights(specs, first.wanted.weights)
@@ -62,17 +62,17 @@ def _rank_alike(
         if len(asked) == 1:
             return [error]
         # One of them may be to blame: the others still get their answers.
-        return [_rank_alike(library, gallery, specs, [one])[0] for one in asked]
-    return [_cut(one, result, weights) for one, result in zip(asked, found, strict=True)]
+        return [_rank_same_options(library, gallery, specs, [one])[0] for one in asked]
+    return [_page_of(one, result, weights) for one, result in zip(asked, found, strict=True)]
 
 
-def _cut(asked: Asked, found: SearchResult, weights: dict[str, float]) -> Ranked:
+def _page_of(asked: RankQuery, found: SearchResult, weights: dict[str, float]) -> RankedItems:
     """What was asked for of what was found."""
     wanted = asked.wanted
     hits = [hit for hit in found.hits if hit.id != asked.without][wanted.offset : wanted.depth]
     if wanted.min_score is not None:
         hits = [hit for hit in hits if hit.score >= wanted.min_score]
-    return Ranked(hits, weights, found)
+    return RankedItems(hits, weights, found)
 
 
 def as_cosines(specs: Sequence[LevelSpec]) -> list[LevelSpec]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
 from model.levels import resolve_weights
 from quartet.errors import LibraryError, QuartetError
@@ -25,10 +25,10 @@ from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
 from service.problems import OVERDUE, ProblemError
-from service.search.batch_answers import Answering
+from service.search.batch_answers import BatchAnswerer
 from service.search.decodings import Decodings
 from service.search.live_generation import LiveGeneration
-from service.search.requests import OfClip, OfFrames, Sentences, Wanted, cost_of, cut_by_cost
+from service.search.requests import ClipQuery, FramesQuery, SearchOptions, SentenceQueries, cost_of, cut_by_cost
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -48,13 +48,13 @@ class Engine:
         if isinstance(encoder, EncoderProcesses):
             encoder.restarted = self.metrics.worker_restarted
         self.live = LiveGeneration(library, encoder.spec, settings.reload_interval, self.metrics.reloaded)
-        self._answering = Answering(library, self._encoder, self.live, settings.query_cache)
+        self._answerer = BatchAnswerer(library, self._encoder, self.live, settings.query_cache)
         self._pool = WorkerPool(
             {
-                "sentences": self._answering.sentences,
-                "similar": self._answering.similar,
-                "captions": self._answering.captions,
-                "frames": self._answering.frames,
+                "sentences": self._answerer.sentences,
+                "similar": self._answerer.similar,
+                "captions": self._answerer.captions,
+                "frames": self._answerer.frames,
             },
             workers=settings.workers,
             max_batch=settings.batch_size,
@@ -161,7 +161,7 @@ class Engine:
     @property
     def cached(self) -> tuple[int, int]:
         """Encoded sentences that were found, and that had to be made, since the start."""
-        return self._answering.recent.hits, self._answering.recent.misses
+        return self._answerer.recent.hits, self._answerer.recent.misses
 
     def close(self) -> None:
         """Stop the workers and close the library. Idempotent."""
@@ -171,7 +171,7 @@ class Engine:
         self.live.close()
         self.library.close()
 
-    def generation(self) -> Served:
+    def generation(self) -> ServedGeneration:
         """The generation that answers. Raises FingerprintError if another model has built the newest."""
         return self.live.current()
 
@@ -183,7 +183,7 @@ class Engine:
             # The next look finds it again; until it can be opened, the one before answers.
             LOG.error("The newest generation cannot be opened. %s", error)
 
-    async def search_clips(self, texts: Sequence[str], wanted: Wanted, client: str = "") -> list[ClipAnswer]:
+    async def search_clips(self, texts: Sequence[str], wanted: SearchOptions, client: str = "") -> list[ClipAnswer]:
         """Text to video, an answer for each text. Raises InputError, BusyError, ModelError.
 
         A list is answered in parts, each no more than a batch, by one generation: nobody waits for all of it.
@@ -191,13 +191,15 @@ class Engine:
         self._check(wanted)
         if len(texts) == 1:
             (text,) = texts
-            one: list[ClipAnswer] = await self._do("sentences", Sentences((text,), wanted), cost_of(text), client)
+            one: list[ClipAnswer] = await self._submit(
+                "sentences", SentenceQueries((text,), wanted), cost_of(text), client
+            )
             return one
         generation = self.live.current()
         jobs = [
             Job(
                 "sentences",
-                Sentences(part, wanted, generation),
+                SentenceQueries(part, wanted, generation),
                 sum(map(cost_of, part)),
                 len(part),
                 client,
@@ -206,39 +208,39 @@ class Engine:
             )
             for part in cut_by_cost(texts, self._batch)
         ]
-        return [answer for answers in await self._done(jobs) for answer in answers]
+        return [answer for answers in await self._submit_all(jobs) for answer in answers]
 
-    async def similar_clips(self, clip_id: int, wanted: Wanted, client: str = "") -> SimilarAnswer:
+    async def similar_clips(self, clip_id: int, wanted: SearchOptions, client: str = "") -> SimilarAnswer:
         """Video to video, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: SimilarAnswer = await self._do("similar", OfClip(clip_id, wanted), client=client)
+        answer: SimilarAnswer = await self._submit("similar", ClipQuery(clip_id, wanted), client=client)
         return answer
 
-    async def describe_clip(self, clip_id: int, wanted: Wanted, client: str = "") -> CaptionAnswer:
+    async def describe_clip(self, clip_id: int, wanted: SearchOptions, client: str = "") -> CaptionAnswer:
         """Video to text, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""
         self._check(wanted)
-        answer: CaptionAnswer = await self._do("captions", OfClip(clip_id, wanted), client=client)
+        answer: CaptionAnswer = await self._submit("captions", ClipQuery(clip_id, wanted), client=client)
         return answer
 
-    async def describe_file(self, path: Path, wanted: Wanted, client: str = "") -> CaptionAnswer:
+    async def describe_file(self, path: Path, wanted: SearchOptions, client: str = "") -> CaptionAnswer:
         """Video to text, for a file. Raises VideoError, InputError, BusyError, ModelError."""
         self._check(wanted)
         sampled = await self.decodings.sampled(path, self.spec.frames_per_clip)
         decoded = time.perf_counter()
-        asked = OfFrames(sampled.frames, replace(wanted, asked=decoded))
-        answer: CaptionAnswer = await self._do("frames", asked, _CLIP_COST, client)
+        asked = FramesQuery(sampled.frames, replace(wanted, asked=decoded))
+        answer: CaptionAnswer = await self._submit("frames", asked, _CLIP_COST, client)
         answer.took_ms.encode = round(answer.took_ms.encode + 1000 * (decoded - wanted.asked), 3)
         return answer
 
-    def _check(self, wanted: Wanted) -> None:
+    def _check(self, wanted: SearchOptions) -> None:
         """Refuse weights that make no score before any work is done."""
         resolve_weights(self.spec.levels, wanted.weights)
 
-    async def _do(self, kind: str, payload: Any, cost: int = 1, client: str = "") -> Any:
-        (result,) = await self._done([Job(kind, payload, cost, client=client)])
+    async def _submit(self, kind: str, payload: Any, cost: int = 1, client: str = "") -> Any:
+        (result,) = await self._submit_all([Job(kind, payload, cost, client=client)])
         return result
 
-    async def _done(self, jobs: Sequence[Job]) -> list[Any]:
+    async def _submit_all(self, jobs: Sequence[Job]) -> list[Any]:
         """The results of jobs of one client. An error of one gives up the others."""
         waiting = [asyncio.wrap_future(future) for future in self._pool.submit_all(jobs)]
         try:

@@ -13,7 +13,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.top_k import search
 from indexer.store.generation import KINDS
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError
 
@@ -24,8 +24,8 @@ class LiveGeneration:
     """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
 
     Until then the one before answers: nobody waits for files to be read. One that cannot be opened is logged and
-    counted in `failures`, and the one before goes on answering; one that another model has built cannot be searched
-    with ours, so from then on `current` raises FingerprintError.
+    counted in `failures`, `trouble` says why, and the one before goes on answering; one that another model has built
+    cannot be searched with ours, so from then on `current` raises FingerprintError.
     """
 
     def __init__(
@@ -38,11 +38,12 @@ class LiveGeneration:
         self._stop = threading.Event()
         self._refused: FingerprintError | None = None
         self.failures = 0
+        self.trouble = ""
         self._adopt(library.served())
         self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
         self._thread.start()
 
-    def current(self) -> Served:
+    def current(self) -> ServedGeneration:
         """The generation to answer from. A request asks once and keeps it. Raises FingerprintError."""
         if self._refused is not None:
             raise self._refused
@@ -65,7 +66,7 @@ class LiveGeneration:
         self._stop.set()
         self._thread.join()
 
-    def _adopt(self, generation: Served) -> None:
+    def _adopt(self, generation: ServedGeneration) -> None:
         built_by = generation.model.fingerprint
         if built_by != self._spec.fingerprint:
             self._refused = FingerprintError(built_by, self._spec.fingerprint)
@@ -79,16 +80,15 @@ class LiveGeneration:
         self._since = time.monotonic()
 
     def _watch(self, every: float) -> None:
-        reported = ""
         while not self._stop.wait(every):
             try:
                 self.refresh()
-                reported = ""
+                self.trouble = ""
             # Whatever it is: the one before goes on answering, and the next look may go well.
             except Exception as error:
                 self.failures += 1
-                if str(error) != reported:
-                    reported = str(error)
+                if str(error) != self.trouble:
+                    self.trouble = str(error)
                     LOG.error("The newest generation cannot be opened; the one before goes on answering. %s", error)
 
 

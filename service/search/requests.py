@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from indexer.search.filters import ClipFilter
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import Frames
 from quartet.schemas.search import ClipRequest, Filter, SearchRequest
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SearchOptions:
     """Hits number `offset` to `offset + k`, best first, that score at least `min_score`.
 
     weights  of levels; those that are left out keep the model's
@@ -37,10 +37,12 @@ class Wanted:
         return self.offset + self.k
 
 
-def wanted(request: SearchRequest) -> Wanted:
+def search_options(request: SearchRequest) -> SearchOptions:
     """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
     given = request.filter if isinstance(request, ClipRequest) else None
-    return Wanted(request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain)
+    return SearchOptions(
+        request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain
+    )
 
 
 def clip_filter(given: Filter | None) -> ClipFilter | None:
@@ -51,26 +53,26 @@ def clip_filter(given: Filter | None) -> ClipFilter | None:
     return ClipFilter(ids, given.start, given.end, frozenset(given.tags or ()))
 
 
-class Sentences(NamedTuple):
+class SentenceQueries(NamedTuple):
     """Clips for each of several sentences. `generation` is which has to answer; None: the one that is live then."""
 
     texts: tuple[str, ...]
-    wanted: Wanted
-    generation: Served | None = None
+    wanted: SearchOptions
+    generation: ServedGeneration | None = None
 
 
-class OfClip(NamedTuple):
+class ClipQuery(NamedTuple):
     """Captions or clips for a clip of the library."""
 
     clip_id: int
-    wanted: Wanted
+    wanted: SearchOptions
 
 
-class OfFrames(NamedTuple):
+class FramesQuery(NamedTuple):
     """Captions for a clip that is not in the library, from its sampled frames."""
 
     frames: Frames
-    wanted: Wanted
+    wanted: SearchOptions
 
 
 _UNIT = 64

@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class ResultCache(Generic[K, V]):
     """At most `size` results, the least recently used given up first. Safe to use from many threads.
 
     `hits` and `misses` count look-ups since the start.

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from model import cuda_graphs
-from model.cuda_graphs import Function, Graphed, Recorded, Recorder, padded_size
+from model.cuda_graphs import Function, GraphedFunction, RecordedGraph, Recorder, padded_size
 from model.language.parsed_caption import ParsedCaption
-from model.language.sentence_encoder import SentenceEncoder, encoded
+from model.language.sentence_encoder import SentenceEncoder, encode_captions
 from model.levels import LEVEL_NAMES
 from model.mcsan import layers
 from model.mcsan.layers import unit
 from model.mcsan.text_features import collate
-from model.mcsan.text_tower import graphed
+from model.mcsan.text_tower import with_cuda_graphs
 from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower
 from tests.model.mcsan.test_towers import CAPTIONS, SWITCHED, TINY, model_of
@@ -44,7 +44,7 @@ class Rerun:
     def __init__(self) -> None:
         self.sizes: list[tuple[int, ...]] = []
 
-    def __call__(self, function: Function, inputs: dict[str, Tensor]) -> Recorded:
+    def __call__(self, function: Function, inputs: dict[str, Tensor]) -> RecordedGraph:
         self.sizes.append(tuple(next(iter(inputs.values())).shape))
         outputs = function(inputs)
 
@@ -52,10 +52,10 @@ class Rerun:
             for kept, new in zip(outputs, function(inputs), strict=True):
                 kept.copy_(new)
 
-        return Recorded(inputs, outputs, replay)
+        return RecordedGraph(inputs, outputs, replay)
 
 
-def recorder_on(device: str) -> Callable[..., Recorded]:
+def recorder_on(device: str) -> Callable[..., RecordedGraph]:
     return Rerun() if device == "cpu" else Recorder()
 
 
@@ -64,8 +64,8 @@ def sums(inputs: cuda_graphs.Inputs) -> tuple[Tensor, ...]:
     return inputs["x"].sum(1), 2 * inputs["x"]
 
 
-def graphed_sums(recorder: Callable[..., Recorded], function: Function = sums) -> Graphed:
-    return Graphed(function, {"x": "BL"}, ("B", "BL"), {"B": 8, "L": 20}, recorder=recorder)
+def graphed_sums(recorder: Callable[..., RecordedGraph], function: Function = sums) -> GraphedFunction:
+    return GraphedFunction(function, {"x": "BL"}, ("B", "BL"), {"B": 8, "L": 20}, recorder=recorder)
 
 
 def test_sizes_are_padded_to_a_few() -> None:
@@ -129,7 +129,7 @@ def test_threads_get_what_they_asked_for() -> None:
 def test_where_cuda_refuses_texts_are_encoded_without(caplog: pytest.LogCaptureFixture) -> None:
     tries = []
 
-    def refuse(function: Function, inputs: dict[str, Tensor]) -> Recorded:
+    def refuse(function: Function, inputs: dict[str, Tensor]) -> RecordedGraph:
         tries.append(len(inputs["x"]))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -157,13 +157,13 @@ def test_a_two_tower_model_reads_the_same(tmp_path: Path, write: Callable[[Path]
     tower = TwoTower(write(tmp_path / "tower"), device)
     captions = [ParsedCaption(text, ("a",), ((0, 1),), (), ()) for text in TEXTS]
     sentences = TwoTowerSentences(tower)
-    plainly, words = tower.texts(TEXTS), [e.words for e in encoded(sentences, captions)]
+    plainly, words = tower.texts(TEXTS), [e.words for e in encode_captions(sentences, captions)]
     tower.use_graphs(recorder_on(device))
     for texts in (TEXTS, TEXTS[:3], TEXTS[2:], TEXTS[:1] * 65):
         torch.testing.assert_close(
             tower.texts(texts), torch.stack([plainly[TEXTS.index(t)] for t in texts]), atol=2e-6, rtol=0
         )
-    for one, other in zip(encoded(sentences, captions), words, strict=True):
+    for one, other in zip(encode_captions(sentences, captions), words, strict=True):
         torch.testing.assert_close(torch.from_numpy(one.words), torch.from_numpy(other), atol=2e-3, rtol=2e-3)
     assert tower._graphed is not None and len(tower._graphed) > 1 and not tower._graphed.failed
 
@@ -172,10 +172,10 @@ def test_a_two_tower_model_reads_the_same(tmp_path: Path, write: Callable[[Path]
 def test_the_sentence_encoder_gives_the_same(device: str) -> None:
     sentences = SentenceEncoder(device)
     captions = [ParsedCaption(text, ("a",), ((0, 1),), (), ()) for text in TEXTS]
-    plainly = encoded(sentences, captions)
+    plainly = encode_captions(sentences, captions)
     sentences.use_graphs(recorder_on(device))
     for chosen in (range(4), range(3), [1], [3]):
-        for i, found in zip(chosen, encoded(sentences, [captions[i] for i in chosen]), strict=True):
+        for i, found in zip(chosen, encode_captions(sentences, [captions[i] for i in chosen]), strict=True):
             torch.testing.assert_close(
                 torch.from_numpy(found.sentence), torch.from_numpy(plainly[i].sentence), atol=2e-6, rtol=0
             )
@@ -190,7 +190,7 @@ def test_the_levels_are_the_same(config: object, device: str, monkeypatch: pytes
     model = model_of(config)
     expected = {name: unit(model.text(collate(CAPTIONS)))[name] for name in LEVEL_NAMES}
     monkeypatch.setattr(layers, "skips_padding", lambda x: False)
-    own = graphed(model.to(device).text, recorder_on(device))
+    own = with_cuda_graphs(model.to(device).text, recorder_on(device))
     for chosen in ([0, 1, 2, 4, 5], [1], [4], [2, 5], [3]):
         text = collate([CAPTIONS[i] for i in chosen])
         rows = own(text.tensors(), torch.device(device))

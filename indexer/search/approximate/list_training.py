@@ -46,7 +46,7 @@ def make_lists(
     errors, fit = {}, {}
     for column, spec in enumerate(levels):
         rows = np.flatnonzero(segment.present[:, column])
-        index = _trained(segment, spec, rows, nlist) if old is None else _emptied(_path(old, spec))
+        index = _trained_index(segment, spec, rows, nlist) if old is None else _without_rows(_path(old, spec))
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             index.add_with_ids(segment.rows(spec.name, block), block)
@@ -85,7 +85,7 @@ def add_fit(tuning: Tuning, gallery: Gallery, rows: Mapping[str, FloatArray]) ->
     return replace(tuning, since=since, later=tuning.later + count)
 
 
-def _trained(segment: Segment, spec: LevelSpec, rows: np.ndarray, nlist: int) -> Any:
+def _trained_index(segment: Segment, spec: LevelSpec, rows: np.ndarray, nlist: int) -> Any:
     import faiss
 
     seen = segment.rows(spec.name, sample(rows, _PER_LIST * nlist))
@@ -97,7 +97,7 @@ def _trained(segment: Segment, spec: LevelSpec, rows: np.ndarray, nlist: int) ->
     return index
 
 
-def _emptied(path: Path) -> Any:
+def _without_rows(path: Path) -> Any:
     """The index of a file without its rows. Read into memory, since what is mapped cannot be emptied."""
     import faiss
 

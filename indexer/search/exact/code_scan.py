@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.search.question import Question, fused_error, own_error
-from indexer.search.survivors import Found
+from indexer.search.survivors import Survivors
 from indexer.search.threads import cores, threads
 from indexer.search.vectors.codes import code_errors, encode_queries, margins
 
@@ -41,7 +41,7 @@ _searches = itertools.count(1)
 _log = logging.getLogger(__name__)
 
 
-def compiled(rows: int, wait: bool = False) -> ModuleType | None:
+def compiled_kernel(rows: int, wait: bool = False) -> ModuleType | None:
     """`exact.kernel`, once it is compiled; `rows`, those of the gallery that is searched, may set that off.
 
     wait  compile now, if need be
@@ -89,10 +89,10 @@ def scan_codes(
     k: int,
     allowed: npt.NDArray[np.bool_] | None,
     skip: int = 0,
-) -> list[Found]:
+) -> list[Survivors]:
     """What `exhaustive.scan` gives, of a gallery whose rows are on the CPU, and between what the scores lie."""
     parts = [part for part in gallery.parts() if part[0] >= skip]
-    coded = _Coded(kernel, gallery, question)
+    coded = _CodedQuestion(kernel, gallery, question)
     rows = sum(len(segment) for _, _, segment in parts)
     shares = _shares(rows * sum(spec.dim for _, spec in question.used) * len(question))
     # Several pieces per thread, so that all of them end together.
@@ -106,7 +106,7 @@ def scan_codes(
     found = [coded.take(pieces, k, allowed)]
     # Where other searches keep the threads busy, a helper that has not begun has nothing left to do.
     found += [helper.result() for helper in helpers if not helper.cancel()]
-    return [_together([share[i] for share in found], k) for i in range(len(question))]
+    return [_merge([share[i] for share in found], k) for i in range(len(question))]
 
 
 def _shares(multiplications: int) -> int:
@@ -117,7 +117,7 @@ Piece = tuple[int, int, int, int]
 """(segment, its first row in the gallery, rows of the segment from .. to)."""
 
 
-class _Coded:
+class _CodedQuestion:
     """A question as the kernel takes it, and the gallery."""
 
     def __init__(self, kernel: ModuleType, gallery: Gallery, question: Question) -> None:
@@ -157,7 +157,7 @@ class _Coded:
         for column, spec in question.used:
             self._losses[:, column] = gallery.bounds[spec.name].ratio, gallery.bounds[spec.name].residual
 
-    def take(self, pieces: deque[Piece], k: int, allowed: npt.NDArray[np.bool_] | None) -> list[Found]:
+    def take(self, pieces: deque[Piece], k: int, allowed: npt.NDArray[np.bool_] | None) -> list[Survivors]:
         """Scan pieces until there are none left; what is kept for each query, of rows that are `allowed`."""
         room = max(4 * self._kernel.BLOCK, 4 * k)
         kept, limits = np.empty((self._size, room), np.int64), np.empty((2, self._size, room), np.float32)
@@ -168,7 +168,7 @@ class _Coded:
             try:
                 place, start, row, last = pieces.popleft()
             except IndexError:
-                return [Found(kept[i, :n], *limits[:, i, :n]) for i, n in enumerate(counts[: self._count])]
+                return [Survivors(kept[i, :n], *limits[:, i, :n]) for i, n in enumerate(counts[: self._count])]
             segment = self._segment(place)
             while True:
                 row = self._kernel.scan_rows(*segment, allowed, start, row, last, k, least, marks, kept, limits, counts)
@@ -203,10 +203,10 @@ class _Coded:
         )
 
 
-def _together(shares: Sequence[Found], k: int) -> Found:
+def _merge(shares: Sequence[Survivors], k: int) -> Survivors:
     """What all threads have found for a query, less the rows that cannot be among the first k of all."""
     rows = np.concatenate([share.rows for share in shares])
     low, high = (np.concatenate([getattr(share, name) for share in shares]) for name in ("low", "high"))
     order = np.argsort(rows)
-    found = Found(rows[order], low[order], high[order])
+    found = Survivors(rows[order], low[order], high[order])
     return found.within(found.least(k))

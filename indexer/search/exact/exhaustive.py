@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.search.exact.code_scan import compiled, scan_codes
+from indexer.search.exact.code_scan import compiled_kernel, scan_codes
 from indexer.search.question import Question, fused_error
-from indexer.search.survivors import Found
+from indexer.search.survivors import Survivors
 from indexer.search.vectors.compact_rows import MappedCodes, Resident
 from indexer.search.vectors.gallery import Gallery
 
@@ -34,14 +34,14 @@ def scan(
     k: int,
     allowed: npt.NDArray[np.bool_] | None,
     skip: int = 0,
-) -> list[Found]:
+) -> list[Survivors]:
     """For each query the rows of every item whose true score may be among the first k.
 
     allowed  bool (N,): rows that may be in the answer; None for all
     skip     segments, from the first on, that are left out
     """
     resident = gallery.resident
-    if isinstance(resident, MappedCodes) and (kernel := compiled(len(gallery.row_ids))):
+    if isinstance(resident, MappedCodes) and (kernel := compiled_kernel(len(gallery.row_ids))):
         return scan_codes(kernel, gallery, question, k, allowed, skip)
     import torch
 
@@ -130,12 +130,12 @@ class _Survivors:
         self._kept.append((query, row + start, scores[query, row].double() + error[query]))
         self._reach = reach
 
-    def found(self) -> list[Found]:
+    def found(self) -> list[Survivors]:
         if self._reach is None:
-            return [Found(np.zeros(0, dtype=np.int64))] * self._queries
+            return [Survivors(np.zeros(0, dtype=np.int64))] * self._queries
         import torch
 
         query, row, high = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
         final = high >= self._reach[query]
         query, row = query[final].cpu(), row[final].cpu()
-        return [Found(row[query == i].numpy()) for i in range(self._queries)]
+        return [Survivors(row[query == i].numpy()) for i in range(self._queries)]

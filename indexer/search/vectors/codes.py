@@ -142,7 +142,7 @@ def margins(question: Question, bounds: Mapping[str, Bounds], scales: Mapping[st
     return Margins(lengths, largest * lost + roundings * sizes, sizes)
 
 
-def lost_by(bounds: Bounds, scales: FloatArray) -> FloatArray:
+def coding_error(bounds: Bounds, scales: FloatArray) -> FloatArray:
     """What coding has at most taken from rows with the given scales, as an L2 distance: (n,)."""
     return np.minimum(scales * np.float32(bounds.ratio), np.float32(bounds.residual))
 

@@ -26,12 +26,13 @@ from model.language.spacy_parser import SpacyParser
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeaturizer
 from model.training.compare.contestants import Inputs, contestant
-from model.training.compare.result_table import FORMAT, Finished, write_standings
+from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
-from model.training.data.feature_file import FeatureFile
+from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import TextCache
+from model.training.distributed import is_first_process
 from model.training.loop.feature_training import Tell, video_text
 from model.training.loop.single_run import fit_matcher, vocabularies_of
 from quartet.errors import InputError
@@ -100,19 +101,33 @@ class Splits:
 
 
 def compare(
-    plan: Plan, captions: CaptionSet, features: Path, folder: Path, tell: Tell, cache: Path | None = None
-) -> Iterator[Finished]:
+    plan: Plan,
+    captions: CaptionSet,
+    features: Sequence[Path],
+    folder: Path,
+    tell: Tell,
+    cache: Path | None = None,
+    skip_missing: bool = False,
+) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
 
     Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
+    `skip_missing` leaves out videos without features. Where several GPUs train together, each runs this in a process of
+    its own: all train, the first alone measures, writes and yields.
 
     Raises InputError for captions without a test split, for features that do not fit, and for a folder with runs of
     other settings or data.
     """
+    first = is_first_process()
+    tell = tell if first else lambda sentence: None
     test = captions.split("test")
     if not test:
         raise InputError('The captions name no test split. Mark its videos "test", or give a list with --test-list.')
     training, validation = captions.split("train") or captions.split(""), captions.split("val")
+    with FeatureSet(features) as file:
+        training, validation, test = (
+            file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
+        )
     if not validation:
         training, validation = hold_out(training, SPLIT_SEED)
         tell(f"The captions name no validation split: {len(validation)} training videos validate every run.")
@@ -124,7 +139,7 @@ def compare(
     if ready := sum(result is not None for result in finished.values()):
         tell(f"{ready} of {len(finished)} runs are finished already.")
     splits = None
-    done: list[Finished] = []
+    done: list[FinishedRun] = []
     for model, seed in plan.runs():
         result = finished[model, seed]
         if result is None:
@@ -132,23 +147,26 @@ def compare(
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
                 splits = Splits(*load((training, validation, test), features, plan.frames, cache or folder, tell))
             result = _run(model, seed, plan, settings[model], splits, folder)
-        done.append(result)
-        write_standings(folder, done)
-        yield result
+        if result is not None and first:
+            done.append(result)
+            write_standings(folder, done)
+            yield result
 
 
 def load(
-    splits: Sequence[Sequence[CaptionedVideo]], features: Path, frames: int, cache: Path, tell: Tell
+    splits: Sequence[Sequence[CaptionedVideo]], features: Sequence[Path], frames: int, cache: Path, tell: Tell
 ) -> list[VideoText]:
     """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
-    with FeatureFile(features) as file:
+    with FeatureSet(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
     texts = TextCache(cache, TextFeaturizer(SpacyParser(), SentenceEncoder()), tell)
     featurize = partial(texts.texts, advance=lambda done, total: None)
     return [video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True)]
 
 
-def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path) -> Finished:
+def _run(
+    model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path
+) -> FinishedRun | None:
     config = plan.training(model)
     logs = _file(folder, model, seed).with_suffix("")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -159,10 +177,12 @@ def _run(model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Sp
     history = fit_matcher(
         matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
     )
+    if not is_first_process():
+        return None  # its weights are those of its last step, not of the best epoch
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sums = [epoch["fused"].sum_r for epoch in history]
     measured, _ = matcher.measure(splits.test)
-    result = Finished(
+    result = FinishedRun(
         model=model,
         seed=seed,
         settings=settings,
@@ -189,7 +209,7 @@ def _file(folder: Path, model: str, seed: int) -> Path:
     return folder / "runs" / f"{model}-seed{seed}.json"
 
 
-def _read(path: Path, settings: dict[str, Any]) -> Finished | None:
+def _read(path: Path, settings: dict[str, Any]) -> FinishedRun | None:
     """The finished run in a file; None where there is no file."""
     if not path.is_file():
         return None
@@ -197,7 +217,7 @@ def _read(path: Path, settings: dict[str, Any]) -> Finished | None:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:
             raise ValueError("another format")
-        result = Finished(**data)
+        result = FinishedRun(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no result of a comparison ({error}). Delete it, or choose another --out."
@@ -208,10 +228,9 @@ def _read(path: Path, settings: dict[str, Any]) -> Finished | None:
     return result
 
 
-def _digest(captions: CaptionSet, features: Path) -> str:
+def _digest(captions: CaptionSet, features: Sequence[Path]) -> str:
     """Tells captions and features files apart, without reading gigabytes of features."""
-    if not features.is_file():
-        raise InputError(f"There is no features file {features}.")
     rows = [[video.video, video.split, *video.captions] for video in captions.videos]
-    text = json.dumps([rows, features.stat().st_size])
+    sizes = [path.stat().st_size for path in features]
+    text = json.dumps([rows, sizes[0] if len(sizes) == 1 else sizes])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

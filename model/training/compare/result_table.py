@@ -28,7 +28,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """One model trained with one seed.
 
     parameters          that training changes
@@ -49,7 +49,7 @@ class Finished:
     test: dict[str, dict[str, Any]]
 
 
-def write_standings(folder: Path, runs: Sequence[Finished]) -> None:
+def write_standings(folder: Path, runs: Sequence[FinishedRun]) -> None:
     """Write results.json and table.md of the runs that are finished."""
     models = list(dict.fromkeys(run.model for run in runs))
     summaries = {model: summary([run for run in runs if run.model == model]) for model in models}
@@ -58,7 +58,7 @@ def write_standings(folder: Path, runs: Sequence[Finished]) -> None:
     (folder / "table.md").write_text(table(runs) + "\n", encoding="utf-8")
 
 
-def summary(runs: Sequence[Finished]) -> dict[str, Any]:
+def summary(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     """Mean and standard deviation (n - 1; none of a single run) of every figure of one model's runs, by dotted name."""
     figures = [_figures({k: v for k, v in asdict(run).items() if k not in ("settings", "seed")}) for run in runs]
     return {
@@ -73,7 +73,7 @@ def summary(runs: Sequence[Finished]) -> dict[str, Any]:
     }
 
 
-def table(runs: Sequence[Finished]) -> str:
+def table(runs: Sequence[FinishedRun]) -> str:
     """One row per model in Markdown: mean ± standard deviation over its seeds."""
     models = list(dict.fromkeys(run.model for run in runs))
     head = ["model", *_COLUMNS, "parameters", "minutes", "CPU minutes", "seeds"]
@@ -95,7 +95,7 @@ def table(runs: Sequence[Finished]) -> str:
     return "\n".join(lines)
 
 
-def _levels(runs: Sequence[Finished], models: Sequence[str]) -> list[str]:
+def _levels(runs: Sequence[FinishedRun], models: Sequence[str]) -> list[str]:
     """A second table: the SumR of every level alone, of the models that have levels."""
     found = {model: summary([run for run in runs if run.model == model])["figures"] for model in models}
     with_levels = {m: f for m, f in found.items() if all(f"test.{level}.sum_r" in f for level in LEVEL_NAMES)}

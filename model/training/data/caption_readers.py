@@ -8,9 +8,10 @@
 | a folder with annotation/RET/ref_captions.json | HANet and HGR, splits in public_split/{trn,val,tst}_names.npy |
 
 A second file with a list of test videos (MSR-VTT's 1k-A, MSRVTT_JSFUSION_test.csv: key, vid_key, video_id, sentence)
-moves its videos to "test". Where the list has a "sentence" column, as 1k-A has, those sentences are the only captions
-of the test videos: the protocol ranks 1,000 videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for
-Video Question Answering and Retrieval", ECCV 2018).
+moves its videos to "test"; videos of the validation split stay there, and all others are for training. Where the list
+has a "sentence" column, as 1k-A has, those sentences are the only captions of the test videos: the protocol ranks 1,000
+videos for 1,000 sentences (Yu et al., "A Joint Sequence Fusion Model for Video Question Answering and Retrieval", ECCV
+2018).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from model.training.data.dataset import CaptionedVideo, CaptionRow, read_jsonl_rows
-from model.training.data.dataset_checks import named, repeated_captions
+from model.training.data.dataset_checks import list_names, repeated_captions
 from quartet.errors import InputError
 
 SPLITS = {"train": "train", "trn": "train", "training": "train", "val": "val", "validate": "val"}
@@ -58,23 +59,26 @@ def read_captions(paths: Iterable[Path], test_list: Path | None = None) -> Capti
         splits = {name: {v.split for v in videos if v.video == name} for name in twice}
         leaks = [name for name in twice if len(splits[name]) > 1]
         what = "videos are in more than one split" if leaks else "videos are listed more than once"
-        raise InputError(f"The caption files cannot be used together. {named(what, leaks or twice)}.")
+        raise InputError(f"The caption files cannot be used together. {list_names(what, leaks or twice)}.")
     notes = [note for part in parts for note in part.notes]
     if test_list is not None:
         wanted = _test_list(test_list)
         absent = sorted(wanted.keys() - counts.keys())
         if absent:
-            raise InputError(f"{test_list}: {named('of its videos are in no caption file', absent)}.")
-        # What the list leaves out of the official test split is nobody's: 1k-A trains on all but its 1,000 videos.
+            raise InputError(f"{test_list}: {list_names('of its videos are in no caption file', absent)}.")
+        # What the list leaves out of the official test split is nobody's: 1k-A trains on it. Validation videos stay
+        # what they are, or an epoch would be chosen by videos that it was trained on.
         videos = [
             replace(v, split="test", captions=wanted[v.video] or v.captions)
             if v.video in wanted
-            else replace(v, split="train")
+            else replace(v, split="val" if v.split == "val" else "train")
             for v in videos
         ]
         sentences = sum(len(given) for given in wanted.values())
         said = f", with the {sentences} sentences of the list as their captions" if sentences else ""
-        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}{said}; all others are for training.")
+        kept = sum(video.split == "val" for video in videos)
+        others = f"{kept} validate, as the captions say, and all others" if kept else "all others"
+        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}{said}; {others} are for training.")
     notes += repeated_captions(videos)
     return CaptionSet(tuple(videos), tuple(notes))
 
@@ -108,7 +112,7 @@ def _read_msrvtt(path: Path, data: dict[str, Any]) -> CaptionSet:
         splits = {video["video_id"]: _split(video["split"], path) for video in data["videos"]}
         if len(splits) < len(data["videos"]):
             twice = [n for n, c in Counter(v["video_id"] for v in data["videos"]).items() if c > 1]
-            raise InputError(f"{path}: {named('videos are listed more than once', twice)}.")
+            raise InputError(f"{path}: {list_names('videos are listed more than once', twice)}.")
         said: dict[str, list[str]] = {name: [] for name in splits}
         strangers: list[str] = []
         for sentence in data["sentences"]:
@@ -121,7 +125,7 @@ def _read_msrvtt(path: Path, data: dict[str, Any]) -> CaptionSet:
     except TypeError as error:
         raise InputError(f'{path}: "videos" and "sentences" must be lists of objects ({error}).') from error
     what = f"{path.name}: {len(strangers)} captions left out, of videos that the file does not list"
-    notes = [named(what, list(dict.fromkeys(strangers)), counted=False)] if strangers else []
+    notes = [list_names(what, list(dict.fromkeys(strangers)), counted=False)] if strangers else []
     return _collect(path, [CaptionRow(str(path), name, said[name], splits[name]) for name in splits], notes)
 
 
@@ -150,7 +154,9 @@ def _read_hgr(folder: Path) -> CaptionSet:
     if not rows:
         raise InputError(f"{folder}/public_split has none of trn_names.npy, val_names.npy and tst_names.npy.")
     nowhere = sorted(said.keys() - {row.video for row in rows})
-    return _collect(path, rows, [f"{path.name}: {named('videos left out, in no split', nowhere)}"] if nowhere else [])
+    return _collect(
+        path, rows, [f"{path.name}: {list_names('videos left out, in no split', nowhere)}"] if nowhere else []
+    )
 
 
 def _names(path: Path) -> list[str]:
@@ -174,9 +180,9 @@ def _collect(path: Path, rows: Sequence[CaptionRow], notes: list[str]) -> Captio
             bare.append(row.video)
     if empty:
         what = f"{path.name}: {len(empty)} empty captions left out, of videos"
-        notes.append(named(what, list(dict.fromkeys(empty)), counted=False))
+        notes.append(list_names(what, list(dict.fromkeys(empty)), counted=False))
     if bare:
-        notes.append(f"{path.name}: " + named("videos left out, without captions", bare))
+        notes.append(f"{path.name}: " + list_names("videos left out, without captions", bare))
     return CaptionSet(tuple(videos), tuple(notes))
 
 

@@ -18,7 +18,7 @@ _TELLING = 3
 """Videos with at least this many distinct captions, all of them the same, are hardly two videos."""
 
 
-def named(what: str, names: Sequence[str], counted: bool = True) -> str:
+def list_names(what: str, names: Sequence[str], counted: bool = True) -> str:
     """ "3 videos without captions: a, b, c" with at most five names; `counted` puts their number first."""
     shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     return f"{len(names)} {what}: {shown}" if counted else f"{what}: {shown}"
@@ -51,7 +51,7 @@ def _note(what: str, groups: Iterable[list[CaptionedVideo]]) -> list[str]:
     leaks = sum(len({video.split for video in group}) > 1 for group in repeated)
     shown = [" = ".join(f"{v.video} ({v.split})" if v.split else v.video for v in group) for group in repeated]
     across = f" ({leaks} across splits: evaluation would see what was trained on)" if leaks else ""
-    return [named(f"groups of videos have {what}{across}", shown)]
+    return [list_names(f"groups of videos have {what}{across}", shown)]
 
 
 def captions_digest(videos: Iterable[CaptionedVideo]) -> str:

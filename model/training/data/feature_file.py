@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.training.data.dataset_checks import named
+from model.training.data.dataset_checks import list_names
 from model.vision.frame_networks import FrameNetworkConfig, network_config
 from quartet.errors import InputError
 
@@ -25,6 +26,11 @@ from quartet.errors import InputError
 def key_of(video: str) -> str:
     """The dataset's name of a video."""
     return video.replace("/", "_")
+
+
+def middles(rows: int, count: int) -> npt.NDArray[np.int64]:
+    """The numbers of `count` of `rows` rows: those at the middles of equal parts."""
+    return ((np.arange(count) + 0.5) * rows / count).astype(np.int64)
 
 
 class FeatureFile:
@@ -54,6 +60,11 @@ class FeatureFile:
 
     def close(self) -> None:
         self._file.close()
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of the datasets."""
+        return self._file.keys()
 
     def __contains__(self, video: str) -> bool:
         return self._find(video) is not None
@@ -99,17 +110,17 @@ class FeatureFile:
         """
         missing = self.missing(videos)
         if missing:
-            raise InputError(f"{self.path} has no features for {named(f'of {len(videos)} videos', missing)}.")
+            raise InputError(f"{self.path} has no features for {list_names(f'of {len(videos)} videos', missing)}.")
         keys = [self._find(video) for video in videos]
         counts = Counter(keys)
         shared = [video for video, key in zip(videos, keys, strict=True) if counts[key] > 1]
         if shared:
-            raise InputError(f"{self.path}: {named('videos mean the same dataset as another one', shared)}.")
+            raise InputError(f"{self.path}: {list_names('videos mean the same dataset as another one', shared)}.")
         dim = self.dim
         found = [self._read_one(video, dim, frames) for video in videos]
         broken = [video for video, rows in zip(videos, found, strict=True) if not rows.isfinite().all()]
         if broken:
-            raise InputError(f"{self.path}: {named('videos have values that are not finite', broken)}.")
+            raise InputError(f"{self.path}: {list_names('videos have values that are not finite', broken)}.")
         return found
 
     def _read_one(self, video: str, dim: int, frames: int) -> Tensor:
@@ -119,5 +130,5 @@ class FeatureFile:
             raise InputError(f"{self.path}: {video!r} has the shape {shape}, others have the width {dim}.")
         values = np.asarray(rows, dtype=np.float32)
         if len(values) > frames:
-            values = values[((np.arange(frames) + 0.5) * len(values) / frames).astype(np.int64)]
+            values = values[middles(len(values), frames)]
         return torch.from_numpy(values)

@@ -1,4 +1,4 @@
-"""Training and evaluating on captioned videos whose frame features lie in a file."""
+"""Training and evaluating on captioned videos whose frame features are in files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ from model.evaluation.scores import LevelScores
 from model.language.sentence_encoder import SentenceEncoder, Sentences
 from model.language.spacy_parser import load_parser, recorded_parser
 from model.language.word_vectors import initial_words
+from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.mcsan.config import Preset
 from model.mcsan.layers import pad_features
+from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
 from model.registry import resolve_device
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
-from model.training.data.dataset_checks import captions_digest, features_digest, file_digest, named, repeated_features
-from model.training.data.feature_file import FeatureFile
+from model.training.data.dataset_checks import (
+    captions_digest,
+    features_digest,
+    file_digest,
+    list_names,
+    repeated_features,
+)
+from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import Advance, TextCache
 from model.training.loop.run_record import History, Run
@@ -45,8 +53,12 @@ Stage = Callable[[str], AbstractContextManager[Advance]]
 """Opens the display of a long stage by its name."""
 
 
+def _say_nothing(_: str) -> None:
+    """For the processes beside the first one."""
+
+
 @contextmanager
-def silent(_: str) -> Iterator[Advance]:
+def no_progress(_: str) -> Iterator[Advance]:
     """A stage that shows nothing."""
     yield lambda done, total: None
 
@@ -54,7 +66,7 @@ def silent(_: str) -> Iterator[Advance]:
 def train_on_features(
     preset: Preset,
     captions: CaptionSet,
-    features: Path,
+    features: Sequence[Path],
     folder: Path,
     seed: int,
     tell: Tell,
@@ -64,7 +76,7 @@ def train_on_features(
     parser: str | None = None,
     *,
     cache: Path | None = None,
-    stage: Stage = silent,
+    stage: Stage = no_progress,
     fresh: bool = False,
     skip_missing: bool = False,
     made_with: Mapping[str, Any] = MappingProxyType({}),
@@ -95,11 +107,11 @@ def train_on_features(
     told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
     told["word vectors"] = file_digest(glove) if glove else None
     run.agree(_flat(asdict(preset)) | told | dict(made_with))
-    with FeatureFile(features) as file:
+    with FeatureSet(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         splits = _training_splits(captions, file, skip_missing, seed, tell)
         backbone = _backbone(file, backbone_weights, models)
-        preset = _on_top_of(preset, backbone, features)
+        preset = _on_top_of(preset, backbone, file.name)
         rows = [file.read([video.video for video in videos], preset.model.frames) for videos in splits]
     run.agree({"frame features": features_digest([*rows[0], *rows[1]])})
     if run.history is not None:
@@ -127,6 +139,7 @@ def train_on_features(
     model, vocabularies, history = fit(
         preset, sets[0], sets[1], logs, seed, progress, resume=True, words=words, sentences=unfrozen
     )
+    _tell_fitted(preset, model, tell)
     if first:
         note = f"Trained on {len(splits[0])} videos with {len(sets[0].texts)} captions{with_it}."
         names = (featurizer.parser.name, featurizer.sentences.name)
@@ -139,25 +152,31 @@ def train_on_features(
 def scores_on_features(
     checkpoint: Path,
     videos: Sequence[CaptionedVideo],
-    features: Path,
+    features: Sequence[Path],
     device: str = "cpu",
     models: Path = MODELS_FOLDER,
+    cache: Path | None = None,
+    tell: Tell = _say_nothing,
 ) -> tuple[LevelScores, Checkpoint]:
-    """Scores of all captions, in the order of the videos, against the videos, whose features lie in a file.
+    """Scores of all captions, in the order of the videos, against the videos, whose features lie in files.
 
-    Raises InputError for features of another width than the checkpoint's, ModelError for another parser.
+    Encoded captions are kept below `cache`, if it is given. Raises InputError for features of another width than the
+    checkpoint's, ModelError for another parser.
     """
     loaded = load_checkpoint(checkpoint, models)
     if isinstance(loaded.backbone, TwoTower):
         loaded.backbone.to(device)
     sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint)
     featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
-    with FeatureFile(features) as file:
+    with FeatureSet(features) as file:
         expected = loaded.model.config.feature_dim
         if file.dim != expected:
-            raise InputError(f"{features} holds features of width {file.dim}, the checkpoint needs {expected}.")
+            raise InputError(f"{file.name} holds features of width {file.dim}, the checkpoint needs {expected}.")
         rows = file.read([video.video for video in videos], loaded.model.config.frames)
-    return level_scores(loaded.model.to(device), video_text(videos, rows, featurizer)), loaded
+    featurize: Callable[[list[str]], Sequence[TextFeatures]] = featurizer
+    if cache is not None:
+        featurize = partial(TextCache(cache, featurizer, tell).texts, advance=lambda done, total: None)
+    return level_scores(loaded.model.to(device), video_text(videos, rows, featurize)), loaded
 
 
 def video_text(
@@ -172,30 +191,33 @@ def video_text(
 
 
 def _training_splits(
-    captions: CaptionSet, file: FeatureFile, skip_missing: bool, seed: int, tell: Tell
+    captions: CaptionSet, file: FeatureSet, skip_missing: bool, seed: int, tell: Tell
 ) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
     """The videos to train and to validate on, all with features; everything that is left out is told."""
     unnamed, training, validation = (captions.split(name) for name in ("", "train", "val"))
     if training and unnamed:
-        tell(named("videos left out, without a split where others have one", [video.video for video in unnamed]))
+        tell(list_names("videos left out, without a split where others have one", [video.video for video in unnamed]))
     training = training or unnamed
     if test := captions.split("test"):
         tell(f"{len(test)} videos are for testing: training does not see them.")
-    missing = set(file.missing([video.video for video in (*training, *validation)]))
-    if missing and not skip_missing:
-        raise InputError(
-            f"{file.path} has no features of {named('videos', sorted(missing))}. Make them, or leave these videos out "
-            "with --skip-missing."
-        )
-    if missing:
-        tell(f"{file.path.name}: {named('videos left out, without features', sorted(missing))}")
-    training, validation = ([v for v in videos if v.video not in missing] for videos in (training, validation))
+    training, validation = (file.with_features(videos, skip_missing, tell) for videos in (training, validation))
     if not validation and len(training) > 1:
         training, validation = hold_out(training, seed)
         tell(f"The captions name no validation split: {len(validation)} training videos, drawn by the seed, validate.")
+    if len(validation) == 1:
+        tell("A single video validates: it cannot show which epoch is best, nor whether every level is alive.")
     if len(training) < 2:
         raise InputError(f"Training needs at least 2 videos beside those that validate, found {len(training)}.")
     return training, validation
+
+
+def _tell_fitted(preset: Preset, model: MCSAN, tell: Tell) -> None:
+    """Say what was chosen by the data; the checkpoint's config.json and weights record it."""
+    if preset.train.fit_dropout:
+        tell(f"Input dropout fitted to the training data: {model.config.input_dropout:g}.")
+    if preset.train.fit_weights:
+        weights = zip(LEVEL_NAMES, model.level_weights().tolist(), strict=True)
+        tell("Level weights fitted to the validation data: " + ", ".join(f"{n} {w:.2f}" for n, w in weights) + ".")
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -206,18 +228,14 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _say_nothing(_: str) -> None:
-    """For the processes beside the first one."""
-
-
-def _on_top_of(preset: Preset, network: FrameNetwork | None, features: Path) -> Preset:
+def _on_top_of(preset: Preset, network: FrameNetwork | None, features: str) -> Preset:
     """The preset for a two-tower model: all vectors in its space, the head at the scores of zero-shot search."""
     if preset.texts != "two-tower":
         return preset
     if not isinstance(network, TwoTower):
         raise InputError(
-            f"The preset clip needs frame features of a two-tower model, which {features} are not. Make them with: "
-            "quartet features VIDEOS --model NAME --out FILE"
+            f"The preset clip needs frame features of a two-tower model, which {features} does not hold. Make "
+            "them with: quartet features VIDEOS --model NAME --out FILE"
         )
     dim = network.feature_dim
     bias = -SHARPNESS * network.centre
@@ -231,20 +249,20 @@ def _sentences(preset: Preset, network: FrameNetwork | None, device: str) -> Sen
     return SentenceEncoder(device)
 
 
-def _backbone(file: FeatureFile, weights: Path | None, models: Path) -> FrameNetwork | None:
+def _backbone(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetwork | None:
     if isinstance(file.backbone, TwoTowerConfig):
         if weights is not None:
-            raise InputError(f"{file.path} was made by {file.backbone.two_tower}: leave out --backbone-weights.")
+            raise InputError(f"{file.name} was made by {file.backbone.two_tower}: leave out --backbone-weights.")
         return recorded_two_tower(file.backbone, models)
     if weights is None:
         return None
     if file.backbone is None:
-        raise InputError(f"{file.path} does not say which backbone made it. Make it with `quartet features`.")
+        raise InputError(f"{file.name} does not say which backbone made it. Make it with `quartet features`.")
     backbone = Backbone(file.backbone)
     backbone.load_weights(weights)
     if backbone.feature_dim != file.dim:
         raise InputError(
-            f"{file.path} holds features of width {file.dim}, but its backbone {file.backbone.arch} makes "
+            f"{file.name} holds features of width {file.dim}, but its backbone {file.backbone.arch} makes "
             f"{backbone.feature_dim} values per frame."
         )
     return backbone.eval()

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 from model.mcsan.layers import masked_mean
+from model.mcsan.video_tower import CONSTANT
 from model.training.data.dataset import VideoText
 
 RATES = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -49,8 +50,9 @@ def fitting_input_dropout(data: VideoText) -> float:
 def _standardised(data: VideoText) -> Tensor:
     """Mean standardised frame of each video, (V, D_v) float64."""
     frames = data.features[data.frame_mask]
-    mean, std = frames.mean(0), frames.std(0).clamp(min=1e-6)
-    return (masked_mean(data.features, data.frame_mask).double() - mean) / std
+    mean, std = frames.mean(0), frames.std(0, correction=0)
+    scale = torch.where(std > CONSTANT * mean.abs(), std, torch.inf)
+    return (masked_mean(data.features, data.frame_mask).double() - mean) / scale
 
 
 def _mean_sentences(data: VideoText) -> Tensor:

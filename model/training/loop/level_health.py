@@ -68,7 +68,12 @@ def chance_sum_r(owner: npt.NDArray[np.int64]) -> float:
 def level_health(
     results: Mapping[str, Retrieval], spread: Mapping[str, float], owner: npt.NDArray[np.int64]
 ) -> dict[str, LevelHealth]:
-    """Every level's health from a validation's metrics and `spreads`; the levels are those of `spread`."""
+    """Every level's health from a validation's metrics and `spreads`; the levels are those of `spread`.
+
+    Empty for a single video: there is nothing that a level could tell it apart from.
+    """
+    if not owner.any():
+        return {}
     expected = chance_sum_r(owner)
     return {
         name: LevelHealth(value, results[name].text_to_video.r1, results[name].sum_r, expected)

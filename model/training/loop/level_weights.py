@@ -20,6 +20,8 @@ from model.mcsan.losses import contrast
 
 MAX_TEXTS = 2000
 """Captions looked at, evenly spread: four numbers need no more."""
+MAX_VIDEOS = 4000
+"""Videos that those captions are told apart from: their own, and others evenly spread. Bounds the memory."""
 PULL = 0.01
 """Weight of the squared log-weights: draws towards equal weights where the data is thin."""
 
@@ -33,12 +35,12 @@ def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tens
     """
     rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
     queries = {name: vectors[rows] for name, vectors in levels.text_queries.items()}
-    by_level = replace(levels, text_queries=queries, ablations=False).block(0, len(rows))
+    shown, own = _videos(levels, owner[rows])
+    by_level = replace(shown, text_queries=queries, ablations=False).block(0, len(rows))
     has = [queries[name].any(axis=1, keepdims=True) for name in levels.levels]
     present = torch.from_numpy(np.stack(has))  # (L, T, 1)
     scores = torch.from_numpy(np.stack([by_level[name] for name in levels.levels])).double()  # (L, T, V)
     scores.masked_fill_(~present, 0.0)
-    own = torch.from_numpy(owner[rows])
     log_weights = torch.zeros(len(scores), 1, 1, dtype=torch.float64, requires_grad=True)
     log_temperature = torch.tensor(math.log(0.05), dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([log_weights, log_temperature], max_iter=50, line_search_fn="strong_wolfe")
@@ -58,3 +60,18 @@ def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tens
         optimiser.step(closure)
     fitted = log_weights.detach().flatten()
     return (fitted - fitted.mean()).float()
+
+
+def _videos(levels: LevelScores, owner: npt.NDArray[np.int64]) -> tuple[LevelScores, Tensor]:
+    """`levels` with at most MAX_VIDEOS videos beside the captions' own, and the owners' numbers among them."""
+    videos = levels.shape[1]
+    if videos <= MAX_VIDEOS:
+        return levels, torch.from_numpy(owner)
+    chosen = np.union1d(owner, np.linspace(0, videos - 1, MAX_VIDEOS).astype(np.int64))
+    counts = np.ones(videos, np.int64) if levels.counts is None else levels.counts
+    keep = np.zeros(videos, np.bool_)
+    keep[chosen] = True
+    rows = np.flatnonzero(np.repeat(keep, counts))
+    clips = {name: vectors[rows] for name, vectors in levels.clips.items()}
+    fewer = replace(levels, clips=clips, counts=None if levels.counts is None else counts[chosen])
+    return fewer, torch.from_numpy(np.searchsorted(chosen, owner))

@@ -6,6 +6,7 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
 from model.evaluation.metrics import Retrieval
@@ -34,7 +35,7 @@ class MatcherModule(L.LightningModule):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         with torch.autocast(self.device.type, enabled=False):  # as the finished model will compute
-            results, spread = self.matcher.measure(self.validation)
+            results, spread = self.matcher.measure(self.validation, fit=True)
         self.history.append(results)
         self.health = level_health(results, spread, self.validation.owner)
         self.log("sum_r", results["fused"].sum_r)
@@ -60,6 +61,14 @@ class MatcherModule(L.LightningModule):
             cycle_momentum=False,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Optimizer, *_: object, **__: object) -> None:
+        """Lightning refuses to clip for a fused optimiser in mixed precision: that could unscale gradients itself.
+
+        bfloat16 needs no scaling of the loss, so the gradients here are what they say.
+        """
+        if self.config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.matcher.parameters(), self.config.clip_norm)
 
     def transfer_batch_to_device(self, batch: PairBatch, device: torch.device, dataloader_idx: int) -> PairBatch:
         if not isinstance(batch, PairBatch):

@@ -63,13 +63,16 @@ class Matcher(nn.Module, ABC):
         """Captions as padded tensors for `encode_text`."""
         return collate(texts)
 
-    def measure(self, data: VideoText) -> Measured:
-        """Metrics on `data`. A model of several levels also tells those of each level alone."""
+    def measure(self, data: VideoText, fit: bool = False) -> Measured:
+        """Metrics on `data`. A model of several levels also tells those of each level alone.
+
+        fit  first set what the model fits to validation data, such as the weights of its levels: never on test data
+        """
         return {"fused": retrieval(score_matrix(self, data), data.owner)}, {}
 
     def parameter_groups(self, config: TrainConfig) -> list[dict[str, Any]]:
         """What training changes, for the optimiser. A group may have an `lr` and a `weight_decay` of its own."""
-        return [{"params": [p for p in self.parameters() if p.requires_grad]}]
+        return decayed([p for p in self.parameters() if p.requires_grad])
 
     @property
     def device(self) -> torch.device:
@@ -79,6 +82,14 @@ class Matcher(nn.Module, ABC):
     def size(self) -> int:
         """The number of parameters that training changes."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def decayed(parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
+    """Groups for an optimiser: matrices decay as it says; biases, norms and temperatures keep their size."""
+    matrices = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
+    groups = ({"params": matrices}, {"params": others, "weight_decay": 0.0})
+    return [group for group in groups if group["params"]]
 
 
 @torch.inference_mode()

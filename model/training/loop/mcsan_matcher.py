@@ -25,7 +25,7 @@ from model.training.loop.validation import validate
 class MCSANMatcher(Matcher):
     """Trains `model`. Encodings are the towers' vectors, not normalised; a row of zeros is an absent level.
 
-    With `fit_weights`, measuring first fits the weights of the levels to the data that it measures on.
+    With `fit_weights`, the weights of the levels are fitted to the validation data.
     """
 
     def __init__(self, model: MCSAN, config: LossConfig, fit_weights: bool = False) -> None:
@@ -85,9 +85,9 @@ class MCSANMatcher(Matcher):
             terms["kl"] = config.kl_weight * torch.stack(divergences).sum()
         return terms
 
-    def measure(self, data: VideoText) -> Measured:
+    def measure(self, data: VideoText, fit: bool = False) -> Measured:
         """As any matcher, but by one product of vectors per level."""
-        return validate(self.model, data, self.fit_weights)
+        return validate(self.model, data, fit and self.fit_weights)
 
 
 def mcsan_matcher(
@@ -105,7 +105,7 @@ def mcsan_matcher(
     if words and model.text.embedding:
         words.copy_to(model.text.embedding)
     frames = train.features[train.frame_mask]
-    model.video.set_statistics(frames.mean(0), frames.std(0))
+    model.video.set_statistics(frames.mean(0), frames.std(0, correction=0))
     return MCSANMatcher(model, preset.loss, preset.train.fit_weights)
 
 

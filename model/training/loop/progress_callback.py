@@ -12,9 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model.training.loop.checkpoint_callback import KeepState
 from model.training.loop.level_health import health_line, warnings
 
+EVERY = 60.0
+"""Seconds between two lines where there is no terminal for a bar."""
+
 
 class ShowProgress(L.Callback):
-    """One line after every epoch with the health of every level, and a bar where the output is a terminal.
+    """One line after every epoch with the health of every level; a bar on a terminal, elsewhere a line a minute.
 
     `quiet` leaves nothing but the warnings of dead levels. `state` must come before this callback.
     """
@@ -23,10 +26,11 @@ class ShowProgress(L.Callback):
         self.state, self.quiet = state, quiet
         self.console, self.errors = Console(), Console(stderr=True)
         self._bar: Progress | None = None
-        self._began, self._first_step = 0.0, 0
+        self._began, self._first_step, self._told = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self._began, self._first_step = time.monotonic(), trainer.global_step
+        self._told = self._began
         if self.quiet or not trainer.is_global_zero or not self.console.is_terminal:
             return
         self._bar = Progress(
@@ -41,6 +45,12 @@ class ShowProgress(L.Callback):
         if self._bar is not None:
             name = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, description=name)
+        elif not self.quiet and trainer.is_global_zero and time.monotonic() - self._told >= EVERY:
+            self._told = time.monotonic()
+            total = int(trainer.estimated_stepping_batches)
+            self.console.print(
+                f"step {trainer.global_step}/{total}; {_duration(self._seconds_left(trainer))} left", highlight=False
+            )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.is_global_zero:
@@ -59,9 +69,12 @@ class ShowProgress(L.Callback):
         parts += [f"loss {loss:.3f}", _found(pl_module)]
         if pl_module.health:
             parts.append(health_line(pl_module.health))
+        left = int(trainer.estimated_stepping_batches) > trainer.global_step
+        return "; ".join([*parts, f"{_duration(self._seconds_left(trainer))} left" if left else "done"])
+
+    def _seconds_left(self, trainer: L.Trainer) -> float:
         left = int(trainer.estimated_stepping_batches) - trainer.global_step
-        seconds = (time.monotonic() - self._began) / (trainer.global_step - self._first_step) * left
-        return "; ".join([*parts, f"{_duration(seconds)} left" if left else "done"])
+        return (time.monotonic() - self._began) / (trainer.global_step - self._first_step) * left
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         self._stop()

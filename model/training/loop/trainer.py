@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import lightning as L
 import torch
@@ -17,6 +18,12 @@ from model.training.data.epoch_sampler import EpochBatches
 from model.training.loop.checkpoint_callback import SAVE_EVERY, KeepState
 from model.training.loop.lightning_module import MatcherModule
 from model.training.loop.progress_callback import ShowProgress
+
+
+def precision() -> Literal["bf16-mixed", "32-true"]:
+    """bfloat16 where a GPU computes in it, else single precision."""
+    gpu = torch.cuda.device_count() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if gpu else "32-true"
 
 
 def train_module(
@@ -46,7 +53,7 @@ def train_module(
         devices=gpus or 1,
         # Ablations leave some heads without a gradient.
         strategy="ddp_find_unused_parameters_true" if gpus > 1 else "auto",
-        precision="bf16-mixed" if gpus and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true",
+        precision=precision(),
         use_distributed_sampler=False,
         max_epochs=config.epochs,
         default_root_dir=folder,
@@ -55,7 +62,6 @@ def train_module(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        gradient_clip_val=config.clip_norm or None,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
     )

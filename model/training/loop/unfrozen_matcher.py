@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from model.language.parsed_caption import ParsedCaption
-from model.language.sentence_encoder import encoded, word_pieces
+from model.language.sentence_encoder import encode_captions, word_pieces
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.dataset import VideoText
-from model.training.loop.matcher import Encoded, Measured
+from model.training.loop.matcher import Encoded, Measured, decayed
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.two_tower.sentence_encoder import TwoTowerSentences
 
@@ -72,7 +72,7 @@ class UnfrozenMatcher(MCSANMatcher):
         trained = [p for p in self.parameters() if p.requires_grad]
         slow = [p for p in trained if id(p) in tower]
         return [
-            {"params": [p for p in trained if id(p) not in tower]},
+            *decayed([p for p in trained if id(p) not in tower]),
             {"params": slow, "lr": self._rate * config.learning_rate, "weight_decay": 0.0},
         ]
 
@@ -117,12 +117,12 @@ class UnfrozenMatcher(MCSANMatcher):
         words = pieces.to(states.dtype) @ states / pieces.sum(2, keepdim=True).clamp(min=1)  # padding has no token
         return normalize(sentence.float(), dim=-1), words.float()
 
-    def measure(self, data: VideoText) -> Measured:
+    def measure(self, data: VideoText, fit: bool = False) -> Measured:
         """Captions are read anew by the text tower as it is now, in the way in which queries will be."""
         was_training = self.training
         self.eval()
-        vectors = encoded(self._sentences, [text.parse for text in data.texts])
+        vectors = encode_captions(self._sentences, [text.parse for text in data.texts])
         texts = [TextFeatures(text.parse, one) for text, one in zip(data.texts, vectors, strict=True)]
-        measured = super().measure(replace(data, texts=texts))
+        measured = super().measure(replace(data, texts=texts), fit)
         self.train(was_training)
         return measured

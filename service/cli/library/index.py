@@ -19,6 +19,7 @@ from service.cli.options import (
     RootOption,
     console,
     counted,
+    let_threads_sleep,
     library_of,
     roots_of,
     settings_of,
@@ -184,6 +185,7 @@ def run_index(
     base: Path | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
+    let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
     from service.cli.pipeline_choice import open_pipeline

@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 from quartet.errors import InputError
-from service.cli.options import patient_threads, settings_of
+from service.cli.options import let_threads_sleep, settings_of
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
 ]
-FeaturesOption = Annotated[Path, typer.Option(help="HDF5 file of frame features, for all splits.", show_default=False)]
+FeaturesOption = Annotated[
+    list[Path],
+    typer.Option(
+        help="HDF5 file of frame features. Repeat it where splits have files of their own.", show_default=False
+    ),
+]
+SkipOption = Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
 ]
@@ -37,6 +43,7 @@ def compare(
     frames: Annotated[int, typer.Option(help="The most frames of a video that any model sees.")] = 20,
     width: Annotated[float, typer.Option(help="Times the published widths of the models; presets keep theirs.")] = 1.0,
     test_list: TestListOption = None,
+    skip_missing: SkipOption = False,
     cache: CacheOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
 ) -> None:
@@ -48,17 +55,19 @@ def compare(
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
     """
-    patient_threads()
+    let_threads_sleep()
     try:
         from model.training.compare.comparison import Plan
         from model.training.compare.comparison import compare as run
     except ImportError as error:
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
     from model.training.data.caption_readers import read_captions
+    from model.training.distributed import is_first_process
+    from model.training.loop.run_lock import run_lock
 
     plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
     read = read_captions(captions, test_list)
-    for note in read.notes:
+    for note in read.notes if is_first_process() else ():
         typer.echo(note, err=True)
 
     def tell(sentence: str) -> None:
@@ -66,11 +75,13 @@ def compare(
 
     texts = settings_of(text_cache=cache).text_cache.expanduser()
     total = len(plan.runs())
-    for number, done in enumerate(run(plan, read, features, out, tell, texts), 1):
-        typer.echo(
-            f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
-            f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "
-            f"{done.train_seconds / 60:.1f} min, {done.train_cpu_seconds / 60:.1f} of a processor",
-            err=True,
-        )
-    typer.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)
+    with run_lock(out):
+        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing), 1):
+            typer.echo(
+                f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
+                f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "
+                f"{done.train_seconds / 60:.1f} min, {done.train_cpu_seconds / 60:.1f} of a processor",
+                err=True,
+            )
+    if is_first_process():
+        typer.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)

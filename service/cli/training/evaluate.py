@@ -29,7 +29,18 @@ CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
 ]
 FeaturesOption = Annotated[
-    Path | None, typer.Option(help="Measure on frame features in this HDF5 file instead.", show_default=False)
+    list[Path] | None,
+    typer.Option(help="Measure on frame features in this HDF5 file instead. May be repeated.", show_default=False),
+]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-missing", help="Leave out captioned videos that are not in the library or the features.")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --features: where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.",
+        show_default=False,
+    ),
 ]
 VideosOption = Annotated[
     Path | None, typer.Option(help="With --features: folder of the videos, for the pictures.", show_default=False)
@@ -59,6 +70,8 @@ def evaluate(
     device: DeviceOption = None,
     weights: WeightsOption = None,
     fit_weights: FitOption = False,
+    skip_missing: SkipOption = False,
+    cache: CacheOption = None,
     report: ReportOption = None,
     examples: ExamplesOption = 12,
 ) -> None:
@@ -87,7 +100,7 @@ def evaluate(
     from model.levels import resolve_weights
     from model.training.data.caption_readers import read_captions
 
-    if videos is not None and features is None:
+    if videos is not None and not features:
         raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
     read = read_captions(captions, test_list)
     for note in read.notes:
@@ -96,10 +109,13 @@ def evaluate(
     if not captioned:
         raise InputError(f"The caption files have no videos in the split {split!r}.")
     settings = settings_of(library=library, model=model, device=device)
-    if features is None:
-        measured = _on_library(settings, captioned)
+    if features:
+        captioned = _with_features(captioned, features, skip_missing)
+        texts = settings_of(text_cache=cache).text_cache.expanduser()
+        measured = _on_features(settings, captioned, features, videos, texts)
     else:
-        measured = _on_features(settings, captioned, features, videos)
+        captioned = _in_library(settings, captioned, skip_missing)
+        measured = _on_library(settings, captioned)
     subject = Subject(
         [video.video for video in captioned],
         [caption for video in captioned for caption in video.captions],
@@ -137,6 +153,38 @@ class _Measured:
     picture: Callable[[int], bytes | None]
 
 
+def _in_library(settings: Settings, captioned: list[CaptionedVideo], skip_missing: bool) -> list[CaptionedVideo]:
+    """The captioned videos that the library has; the others are told of, or refused."""
+    from indexer.ingest.captions import video_names
+    from indexer.store.library import Library
+    from model.training.data.dataset_checks import list_names
+
+    folder = library_of(settings)
+    with Library.open(folder) as library:
+        names = video_names(library.catalog.list_videos(limit=None))
+    missing = [video.video for video in captioned if video.video not in names]
+    found = [video for video in captioned if video.video in names]
+    if missing and not (skip_missing and found):
+        remedy = "Index them, or leave them out with --skip-missing." if found else "Index them first."
+        raise InputError(f"{list_names(f'videos are not in the library {folder}', missing)}. {remedy}")
+    if missing:
+        typer.echo(f"Left out: {list_names(f'videos are not in the library {folder}', missing)}.", err=True)
+    return found
+
+
+def _with_features(
+    captioned: list[CaptionedVideo], features: Sequence[Path], skip_missing: bool
+) -> list[CaptionedVideo]:
+    """The captioned videos that have features; the others are told of, or refused."""
+    from model.training.data.feature_set import FeatureSet
+
+    with FeatureSet(features) as file:
+        found = file.with_features(captioned, skip_missing, lambda note: typer.echo(note, err=True))
+        if not found:
+            raise InputError(f"{file.name} has features of none of the captioned videos.")
+    return found
+
+
 def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Measured:
     folder = library_of(settings)
 
@@ -145,7 +193,7 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     from indexer.ingest.captions import video_names
     from indexer.store.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
-    from model.training.data.dataset_checks import named
+    from model.training.data.dataset_checks import list_names
     from service.encoders.model_choice import open_encoder
 
     with console().status("Loading the model"):
@@ -153,14 +201,11 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     with Library.open(folder) as library:
         library.check_encoder(encoder.spec)
         by_name = video_names(library.catalog.list_videos(limit=None))
-        missing = [video.video for video in captioned if video.video not in by_name]
-        if missing:
-            raise InputError(f"{named(f'videos are not in the library {folder}', missing)}.")
         ids = [by_name[video.video] for video in captioned]
         if len(set(ids)) < len(ids):
             first = {video: i for i, video in reversed(list(enumerate(ids)))}
             twice = [captioned[i].video for i, video in enumerate(ids) if first[video] < i]
-            raise InputError(f"{named('captioned videos are other names of videos that come before', twice)}.")
+            raise InputError(f"{list_names('captioned videos are other names of videos that come before', twice)}.")
         clips: dict[int, list[int]] = {video: [] for video in ids}
         for clip in library.catalog.list_clips(limit=None):
             if clip.video_id in clips:
@@ -180,7 +225,7 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
 
 
 def _on_features(
-    settings: Settings, captioned: Sequence[CaptionedVideo], features: Path, videos: Path | None
+    settings: Settings, captioned: Sequence[CaptionedVideo], features: Sequence[Path], videos: Path | None, cache: Path
 ) -> _Measured:
     from dataclasses import replace
 
@@ -192,9 +237,13 @@ def _on_features(
     with console().status("Encoding captions and features"):
         folder = checkpoint_folder(chosen_model(settings), settings.models)
         scores, checkpoint = scores_on_features(
-            folder, captioned, features, resolve_device(settings.device), settings.models
+            folder, captioned, features, resolve_device(settings.device), settings.models, cache
         )
-    about = {"model": checkpoint.name, "fingerprint": checkpoint.fingerprint, "features": features.name}
+    about = {
+        "model": checkpoint.name,
+        "fingerprint": checkpoint.fingerprint,
+        "features": ", ".join(path.name for path in features),
+    }
 
     def picture(video: int) -> bytes | None:
         name = captioned[video].video

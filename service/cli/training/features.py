@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service.cli.options import console, settings_of
+from service.cli.options import console, let_threads_sleep, settings_of
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def features(
 
     [dim]quartet features ~/MSRVTT/videos --model clip-ViT-B-32 --out msrvtt-clip.h5[/]
     """
-    from indexer.ingest.frame_features import by_name, encode_videos, files_below
+    let_threads_sleep()
+    from indexer.ingest.frame_features import by_name, encode_videos, files_below  # loads PyTorch
 
     files = by_name(files_below(videos))
     network = load_network(backbone, weights, model, device)

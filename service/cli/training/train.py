@@ -11,7 +11,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from quartet.errors import InputError
-from service.cli.options import console, patient_threads, settings_of
+from service.cli.options import console, let_threads_sleep, settings_of
+from service.cli.tables import settings_table
 from service.cli.training.features import TwoTowerOption, load_network, stage_bar
 
 if TYPE_CHECKING:
@@ -24,7 +25,30 @@ CaptionsArgument = Annotated[
     typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder. Not for demo.", show_default=False),
 ]
 FeaturesOption = Annotated[
-    Path | None, typer.Option(help="HDF5 file of frame features; `quartet features` makes one.", show_default=False)
+    list[Path] | None,
+    typer.Option(
+        help="HDF5 file of frame features; `quartet features` makes one. Repeat it for more files: other videos are "
+        "joined, further features of the same videos stand side by side.",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Change a setting of the preset. May be repeated.", show_default=False
+    ),
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain", help="List every setting with its value in this preset, and stop.")
+]
+EpochsOption = Annotated[int | None, typer.Option(min=1, help="Passes over the captions.", show_default="the preset's")]
+BatchOption = Annotated[
+    int | None, typer.Option("--batch-size", min=2, help="Captions in a step.", show_default="the preset's")
+]
+RateOption = Annotated[float | None, typer.Option("--lr", help="Learning rate.", show_default="the preset's")]
+FramesOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1000, help="Frames of a clip, in training and in the index.", show_default="the preset's"),
 ]
 VideosOption = Annotated[
     Path | None,
@@ -69,7 +93,7 @@ def train(
     backbone_weights: WeightsOption = None,
     model: TwoTowerOption = None,
     unfreeze_text: UnfreezeOption = False,
-    frames: Annotated[int, typer.Option(min=1, max=1000, help="With --videos: frames per video.")] = 20,
+    frames: FramesOption = None,
     workers: Annotated[int, typer.Option(min=1, help="With --videos: videos decoded at the same time.")] = 1,
     test_list: TestListOption = None,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")] = False,
@@ -82,6 +106,11 @@ def train(
             show_default="plus; with --model clip",
         ),
     ] = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    learning_rate: RateOption = None,
+    settings: SetOption = None,
+    explain: ExplainOption = False,
     out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with a stopped run.")] = False,
@@ -102,67 +131,74 @@ def train(
 
     [dim]quartet train captions.jsonl --videos ~/Videos --model clip-ViT-B-32 --out runs/mine[/]
 
+    Every setting of a preset can be changed; --explain lists them:
+
+    [dim]quartet train captions.jsonl --features features.h5 --epochs 20 --set model.dropout=0.3[/]
+
     The preset demo needs no input: it renders its own clips. It takes about 48 minutes of
     processor time, spread over two cores, and starts from the beginning each time.
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """
+    let_threads_sleep()
+    from model.mcsan.overrides import override
+    from model.mcsan.overrides import settings as settings_of_preset
     from model.mcsan.presets import preset as preset_of
 
-    patient_threads()
     preset = preset or ("clip" if model else "plus")
-    chosen = replace(preset_of(preset), unfreeze_text=unfreeze_text)
+    given = {
+        "model.frames": frames, "training.epochs": epochs, "training.batch_size": batch_size,
+        "training.learning_rate": learning_rate,
+    }  # fmt: skip
+    changes = [f"{name}={value}" for name, value in given.items() if value is not None] + (settings or [])
+    chosen = override(replace(preset_of(preset), unfreeze_text=unfreeze_text), changes)
+    if explain:
+        console().print(settings_table(settings_of_preset(chosen), preset))
+        return
     try:
         import lightning  # noqa: F401
         import tensorboard  # noqa: F401
     except ImportError as error:
         raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
+    from model.training.loop.run_lock import run_lock
+
     began = time.monotonic()
     if preset == "demo" and not captions:
-        if glove is not None:
-            raise InputError("--glove needs captions to train on: the generated world has its own words.")
-        if parser is not None:
-            raise InputError("The preset demo trains with the bundled caption parser. Leave out --parser.")
-        history = _train_demo(out, seed)
+        _require_unchanged_demo(glove, changes, parser)
+        with run_lock(out):
+            history = _train_demo(out, seed)
     else:
-        if not captions or (features is None) == (videos is None):
-            raise InputError("Name caption files and either --features, a file to train on, or --videos, a folder.")
-        if model is not None and videos is None:
-            raise InputError("--model goes with --videos: a file of features says which model made it.")
+        _require_one_source(captions, features, videos, backbone_weights, model)
         from model.training.data.caption_readers import read_captions
         from model.training.distributed import is_first_process
         from model.training.loop.feature_training import train_on_features
 
-        read = read_captions(captions, test_list)
+        read = read_captions(captions or (), test_list)
         for note in read.notes if is_first_process() else ():
             typer.echo(note, err=True)
-        if videos is not None:
-            if (backbone_weights is None) == (model is None):
-                raise InputError(
-                    "Training from --videos needs --backbone-weights, the weights of the backbone, or --model, a "
-                    "two-tower model."
-                )
-            features = out / "features.h5"
-            if is_first_process():
-                network = load_network(backbone, backbone_weights, model, "auto")
-                _encode_videos(read, videos, network, frames, workers, features)
-        history = train_on_features(
-            chosen,
-            read,
-            features or out,
-            out,
-            seed,
-            typer.echo,
-            backbone_weights,
-            glove=glove,
-            parser=parser,
-            cache=settings_of(text_cache=cache).text_cache.expanduser(),
-            stage=stage_bar,
-            fresh=fresh,
-            skip_missing=skip_missing or videos is not None,
-            made_with={} if videos is None else {"backbone": model or backbone, "frames": frames},
-            models=settings_of().models,
-        )
+        with run_lock(out):
+            if videos is not None:
+                features = [out / "features.h5"]
+                if is_first_process():
+                    network = load_network(backbone, backbone_weights, model, "auto")
+                    _encode_videos(read, videos, network, chosen.model.frames, workers, features[0])
+            history = train_on_features(
+                chosen,
+                read,
+                features or (),
+                out,
+                seed,
+                typer.echo,
+                backbone_weights,
+                glove=glove,
+                parser=parser,
+                cache=settings_of(text_cache=cache).text_cache.expanduser(),
+                stage=stage_bar,
+                fresh=fresh,
+                skip_missing=skip_missing or videos is not None,
+                made_with={} if videos is None else {"backbone": model or backbone, "frames": chosen.model.frames},
+                models=settings_of().models,
+            )
         if not is_first_process():
             return
     best = max(history, key=lambda epoch: epoch["fused"].sum_r)
@@ -170,10 +206,42 @@ def train(
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")
 
 
+def _require_unchanged_demo(glove: Path | None, changes: list[str], parser: str | None) -> None:
+    """Raises InputError for options that the preset demo does not have without captions."""
+    if glove is not None:
+        raise InputError("--glove needs captions to train on: the generated world has its own words.")
+    if changes:
+        raise InputError(
+            "The preset demo trains the bundled model as it is. Leave out --set, --frames, --epochs, --batch-size "
+            "and --lr."
+        )
+    if parser is not None:
+        raise InputError("The preset demo trains with the bundled caption parser. Leave out --parser.")
+
+
+def _require_one_source(
+    captions: list[Path] | None,
+    features: list[Path] | None,
+    videos: Path | None,
+    weights: Path | None,
+    model: str | None,
+) -> None:
+    """Raises InputError unless captions and exactly one source of frame features are named."""
+    if not captions or bool(features) == (videos is not None):
+        raise InputError("Name caption files and either --features, a file to train on, or --videos, a folder.")
+    if model is not None and videos is None:
+        raise InputError("--model goes with --videos: a file of features says which model made it.")
+    if videos is not None and (weights is None) == (model is None):
+        raise InputError(
+            "Training from --videos needs --backbone-weights, the weights of the backbone, or --model, a two-tower "
+            "model."
+        )
+
+
 def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames: int, workers: int, out: Path) -> None:
     """Make the features of the captioned videos, and tell what has no counterpart or cannot be read."""
     from indexer.ingest.frame_features import by_name, encode_videos, files_below
-    from model.training.data.dataset_checks import named
+    from model.training.data.dataset_checks import list_names
 
     files = files_below(folder)
     # Captions name a video by its path below the folder, with the suffix or without.
@@ -183,9 +251,9 @@ def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames
     absent = sorted(said.difference(*meant.values()))
     bare = [file for file in files if not meant[file]]
     if absent:
-        typer.echo(named(f"captioned videos are not in {folder}", absent), err=True)
+        typer.echo(list_names(f"captioned videos are not in {folder}", absent), err=True)
     if bare:
-        typer.echo(named(f"files in {folder} have no captions", bare), err=True)
+        typer.echo(list_names(f"files in {folder} have no captions", bare), err=True)
     if not chosen:
         raise InputError(f"No file in {folder} has the name of a captioned video.")
     with stage_bar("Frame features") as advance:

@@ -29,6 +29,12 @@ async def get_engine(request: Request) -> Engine:
 
 EngineDep = Annotated[Engine, Depends(get_engine)]
 
+
+def caller(request: Request) -> str:
+    """Who asks, for fairness between clients: the name of the key and the address."""
+    return str(request.state.caller)
+
+
 MAX_OFFSET = 2**31 - 1
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning.")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at most.")]
@@ -36,7 +42,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at mos
 T = TypeVar("T")
 
 
-async def answered(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def until_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which is dropped when the client disconnects.
 
     Its body must have been read. Raises ClientDisconnect, which nobody is there to see.

@@ -14,7 +14,7 @@ from quartet.schemas.jobs import Job, JobList, JobRequest
 from service.http.addressing import location
 from service.http.api_description import reference
 from service.http.routes.dependencies import EngineDep, problems
-from service.http.stored_uploads import MAX_FILES, KeptUploads
+from service.http.stored_uploads import MAX_FILES, UploadStore
 from service.jobs.job_queue import Jobs
 from service.settings import Settings
 
@@ -71,11 +71,11 @@ async def create(request: Request, response: Response, jobs: JobsDep) -> Job:
 
     The work is done in the background. When it has ended, its clips are searched without anything else to do.
     """
-    kept: KeptUploads = request.app.state.kept
+    kept: UploadStore = request.app.state.kept
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         async with kept.received(request) as paths:
             home = paths[0].parent
-            job = jobs.add([home], home, _named(paths), root=home.parent)
+            job = jobs.add([home], home, _file_summary(paths), root=home.parent)
     else:
         try:
             wanted = JobRequest.model_validate_json(await request.body())
@@ -87,7 +87,7 @@ async def create(request: Request, response: Response, jobs: JobsDep) -> Job:
     return Job.model_validate(job)
 
 
-def _named(paths: Sequence[Path]) -> str:
+def _file_summary(paths: Sequence[Path]) -> str:
     """What is uploaded, in a line: the first files, and how many more."""
     names = ", ".join(path.name for path in paths[:_NAMES])
     more = len(paths) - _NAMES

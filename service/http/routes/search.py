@@ -18,9 +18,9 @@ from quartet.schemas.search import (
     SimilarSearch,
 )
 from service.http.api_description import reference
-from service.http.routes.dependencies import EngineDep, answered, problems
+from service.http.routes.dependencies import EngineDep, caller, problems, until_disconnect
 from service.http.uploads import received_video
-from service.search.requests import wanted
+from service.search.requests import search_options
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 
@@ -57,7 +57,7 @@ _CAPTIONS_BODY = {
 async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) -> Response:
     """Find the clips that a sentence describes. A list of sentences gets a list of answers."""
     texts = [body.query] if isinstance(body.query, str) else body.query
-    answers = await answered(request, engine.search_clips(texts, wanted(body)))
+    answers = await until_disconnect(request, engine.search_clips(texts, search_options(body), caller(request)))
     for one in answers:
         engine.metrics.answered(one.took_ms)
     answer: ClipAnswer | ClipAnswers = answers[0]
@@ -70,7 +70,7 @@ async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) ->
 @router.post("/similar", summary="Clips like a clip", responses=problems(400, 404, 413, 422, 429, 503))
 async def search_similar(body: SimilarSearch, request: Request, engine: EngineDep) -> SimilarAnswer:
     """Find the clips that are nearest to a clip of the library, by the cosine of each level."""
-    answer = await answered(request, engine.similar_clips(body.clip_id, wanted(body)))
+    answer = await until_disconnect(request, engine.similar_clips(body.clip_id, search_options(body), caller(request)))
     engine.metrics.answered(answer.took_ms)
     return answer
 
@@ -90,10 +90,11 @@ async def search_captions(request: Request, engine: EngineDep) -> CaptionAnswer:
 
 async def _described(request: Request, engine: EngineDep) -> CaptionAnswer:
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        engine.decodings.check()
         async with received_video(request) as (path, fields):
-            return await answered(request, engine.describe_file(path, wanted(fields)))
+            return await until_disconnect(request, engine.describe_file(path, search_options(fields), caller(request)))
     try:
         body = CaptionSearch.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
-    return await answered(request, engine.describe_clip(body.clip_id, wanted(body)))
+    return await until_disconnect(request, engine.describe_clip(body.clip_id, search_options(body), caller(request)))

@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
 from service.observe.metrics import CONTENT_TYPE
+from service.problems import NOT_READY, ProblemError
 from service.search.engine import Engine
 
 router = APIRouter(tags=["status"])
@@ -23,13 +24,18 @@ async def healthz() -> schemas.Health:
 
 @router.get("/readyz", summary="Ready to search", responses=problems(503))
 def readyz(engine: EngineDep) -> schemas.Ready:
-    """Model and library are loaded and belong together."""
+    """Model and library are loaded and belong together, and there is a live process with the model."""
+    if engine.encoders == 0:
+        raise ProblemError(NOT_READY, "No live encoder: no process with the model runs.", {"Retry-After": "2"})
+    trouble = engine.live.trouble
     return schemas.Ready(
         device=engine.device,
         model=_model(engine),
         generation=engine.generation().name,
         library_path=str(engine.library.path.resolve()),
         library=_counts(engine),
+        encoders=engine.encoders,
+        warnings=[f"Reload fails, the generation before goes on answering: {trouble}"] if trouble else [],
     )
 
 

@@ -253,7 +253,7 @@ def test_ctrl_c_publishes_what_is_complete_and_the_next_run_resumes(tmp_path: Pa
     assert len(clips_by_name(tmp_path / "lib")) == 5
 
 
-@pytest.mark.parametrize("step", ["publish", "settle"])
+@pytest.mark.parametrize("step", ["publish", "finish_generation"])
 def test_a_crash_while_publishing_loses_nothing(
     tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -268,7 +268,7 @@ def test_a_crash_while_publishing_loses_nothing(
             index_videos(tmp_path / "lib", [videos / "a.mp4"], encoder)
             patch.setattr("indexer.store.library.replace_file", crash)
         else:
-            patch.setattr("indexer.catalog.writer.CatalogWriter.settle", crash)
+            patch.setattr("indexer.catalog.writer.CatalogWriter.finish_generation", crash)
         index_videos(tmp_path / "lib", [videos], encoder)
     Library.open(tmp_path / "lib").close()
     report = index_videos(tmp_path / "lib", [videos], encoder)

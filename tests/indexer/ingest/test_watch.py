@@ -10,7 +10,7 @@ from queue import Queue
 
 import pytest
 
-from indexer.ingest.folder_watch import settled, watch_videos
+from indexer.ingest.folder_watch import pauses, watch_videos
 from indexer.ingest.index_run import IndexReport
 from model.fake_encoder import FakeEncoder
 from quartet.errors import InputError
@@ -26,7 +26,7 @@ def runs(events: list[tuple[float, bool]], settle: float = 2.0) -> list[float]:
             now = at
             yield ["changed"] * changed
 
-    return [now for _ in settled(tell(), settle, lambda: now)]
+    return [now for _ in pauses(tell(), settle, lambda: now)]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_clips_of_a_file_come_one_after_the_other(tmp_path: Path, make_video
 STAND_IN = """
 import os, signal, sys, time
 from pathlib import Path
-from indexer import workers
+from indexer.media import decode_pool as workers
 from indexer.media.clip_reader import read_clips
 
 def stand_in(path, count, segmentation, alive, **options):

@@ -11,10 +11,10 @@ import pytest
 
 from indexer.milvus import gallery as gallery_module
 from indexer.milvus.address import parse_address
-from indexer.milvus.collections import Facts, Lists
+from indexer.milvus.collections import GalleryFacts, Lists
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.score_bounds import Listed, ceilings, unseen_ceiling
-from indexer.search.question import ask
+from indexer.milvus.score_bounds import LevelList, ceilings, unseen_ceiling
+from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
 from quartet.errors import InputError
@@ -59,7 +59,7 @@ def gallery_of(server: Server, specs: tuple[LevelSpec, ...], lists: Lists | None
         spec.name: float(np.linalg.norm(rows, axis=1).max(initial=0.0)) * (1 + 1e-12)
         for spec, rows in zip(specs, vectors, strict=True)
     }
-    facts = Facts(len(present), norms, np.unique(present, axis=0).tolist(), lists)
+    facts = GalleryFacts(len(present), norms, np.unique(present, axis=0).tolist(), lists)
     return MilvusGallery(server, ADDRESS, "clips", specs, facts)  # type: ignore[arg-type]
 
 
@@ -97,7 +97,7 @@ def test_ceilings_are_never_below_the_truth(seed: int) -> None:
         specs = random_specs(rng)
         vectors = random_vectors(rng, specs, 60)
         query = {name: rows[:1] for name, rows in random_queries(rng, specs).items()}
-        (question,) = ask(specs, query, {})
+        (question,) = make_question(specs, query, {})
         scores = true_scores(specs, vectors, query)
         present = np.stack([vectors[spec.name].any(axis=1) for spec in specs], axis=1)
         lists = {}
@@ -105,7 +105,7 @@ def test_ceilings_are_never_below_the_truth(seed: int) -> None:
             products = vectors[spec.name].astype(np.float64) @ query[spec.name][0].astype(np.float64)
             rows = np.flatnonzero(present[:, column])
             best = rows[np.argsort(-products[rows])][: int(rng.integers(1, 70))]
-            lists[column] = Listed(best, products[best], 1e-9, ended=len(best) == len(rows))
+            lists[column] = LevelList(best, products[best], 1e-9, ended=len(best) == len(rows))
         patterns = np.unique(present, axis=0)
         listed = np.unique(np.concatenate([own.ids for own in lists.values()]))
         assert (ceilings(question, patterns, lists, listed) >= scores[listed]).all()
@@ -152,6 +152,6 @@ def test_more_than_milvus_gives_is_refused() -> None:
     server, gallery = unit_gallery(3)
     query = {name: rows[:1] for name, rows in server.vectors.items()}
     assert len(search(gallery, gallery.levels, query, 20_000, {}).hits) == 3
-    gallery.facts = Facts(20_000, gallery.facts.norms, gallery.facts.patterns)
+    gallery.facts = GalleryFacts(20_000, gallery.facts.norms, gallery.facts.patterns)
     with pytest.raises(InputError, match="at most 16,384 hits, not 20,000"):
         search(gallery, gallery.levels, query, 20_000, {})

@@ -13,7 +13,7 @@ import torch
 from indexer.search import ranking
 from indexer.search.exact import code_scan as fused
 from indexer.search.exact import exhaustive as exact
-from indexer.search.question import ask
+from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
 from indexer.search.vectors import codes
 from indexer.search.vectors import compact_rows as resident
@@ -100,7 +100,7 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, kind: str, mon
             queries[name][:, 0] += 1e-6  # no query is all zeros
         k = int(rng.integers(1, 12))
         allowed = rng.random(n) < 0.5 if case % 3 == 0 else None
-        batch = exact.scan(gallery, ask(specs, queries, {}), k, allowed)
+        batch = exact.scan(gallery, make_question(specs, queries, {}), k, allowed)
         for i in range(5):
             query = {name: rows[i : i + 1] for name, rows in queries.items()}
             scores = true_scores(specs, vectors, query)
@@ -108,7 +108,7 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, kind: str, mon
                 scores[~allowed] = -np.inf
             count = min(k, int((scores > -np.inf).sum()))
             best = np.sort(scores)[::-1][:count]
-            for found in (batch[i], exact.scan(gallery, ask(specs, query, {}), k, allowed)[0]):
+            for found in (batch[i], exact.scan(gallery, make_question(specs, query, {}), k, allowed)[0]):
                 survivors = found.rows
                 assert (np.diff(survivors) > 0).all()
                 np.testing.assert_allclose(np.sort(scores[survivors])[::-1][:count], best, rtol=1e-12, atol=1e-12)
@@ -139,9 +139,9 @@ def test_the_scan_is_tight(tmp_path: Path) -> None:
         vectors[name] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     gallery = in_memory(tmp_path / "g", specs, vectors)
     query = {name: rows[:1] + 0.05 * rows[1:2] for name, rows in vectors.items()}
-    assert len(exact.scan(gallery, ask(specs, query, {}), 10, None)[0].rows) < 40
+    assert len(exact.scan(gallery, make_question(specs, query, {}), 10, None)[0].rows) < 40
     vars(gallery)["resident"] = Halves(gallery.segments, "cpu")
-    assert len(exact.scan(gallery, ask(specs, query, {}), 10, None)[0].rows) < 30
+    assert len(exact.scan(gallery, make_question(specs, query, {}), 10, None)[0].rows) < 30
 
 
 @pytest.mark.parametrize("kind", ["integers", "widened", "halves"])
@@ -160,7 +160,7 @@ def test_scores_are_as_near_as_the_bound_says(
     rows = (rng.standard_normal((500, d)) / np.sqrt(d) + 0.3).astype(np.float32)
     rows[1], rows[2, :], rows[3] = 0, 1e-42, 1e30 if d == 1 else rows[3]
     asked = (rng.standard_normal((count, d)) / np.sqrt(d) + 0.3).astype(np.float32)
-    question = ask([spec], {"global": asked}, {})
+    question = make_question([spec], {"global": asked}, {})
     gallery = in_memory(tmp_path / "g", (spec,), {"global": rows}, "halves" if kind == "halves" else "codes")
     found = gallery.resident.products(0, spec, question)(0, 500).double().numpy() / 3
     allowed, sizes = gallery.resident.errors(0, question)
@@ -180,7 +180,7 @@ def test_scores_lie_between_their_limits(tmp_path: Path, seed: int, compiled: bo
         rows[1], rows[2] = 1e-42, 1e-30
     gallery = in_memory(tmp_path / "g", specs, vectors)
     queries = {spec.name: random_vectors(rng, (spec,), 6)[spec.name] + np.float32(1e-6) for spec in specs}
-    question = ask(specs, queries, {})
+    question = make_question(specs, queries, {})
     if compiled:
         limits = fused.scan_codes(fused.compiled(0, wait=True), gallery, question, 300, None)
     else:
@@ -200,10 +200,10 @@ def test_rows_of_different_lengths_have_limits_of_their_own(tmp_path: Path) -> N
     rows[100:, 0] = 30
     gallery = in_memory(tmp_path / "g", specs, {"global": rows, "entity": rows})
     query = dict.fromkeys(("global", "entity"), rows[:1])
-    (one,) = exact.scan(gallery, ask(specs, query, {"global": 0}), 200, None)
+    (one,) = exact.scan(gallery, make_question(specs, query, {"global": 0}), 200, None)
     width = one.high - one.low
     assert width[:100].max() < width[100:].min() / 5
-    (flat,) = exact.scan(gallery, ask(specs, {**query, "global": 3 * rows[:1]}, {"entity": 0}), 200, None)
+    (flat,) = exact.scan(gallery, make_question(specs, {**query, "global": 3 * rows[:1]}, {"entity": 0}), 200, None)
     width = flat.high - flat.low
     assert width[0] < width[1:100].max() / 20
 

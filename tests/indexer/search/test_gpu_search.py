@@ -12,7 +12,7 @@ import torch
 from benchmarks import gpu_check, gpu_encoding, gpu_search
 from benchmarks.made_models import minilm_tokens
 from benchmarks.rows import Row
-from indexer.search.survivors import Found
+from indexer.search.survivors import Survivors
 from tests.model.language.test_bert import random_bert
 from tests.model.test_cuda_graphs import Rerun
 from tests.two_towers import write_clip, write_siglip
@@ -38,7 +38,7 @@ def test_the_table_has_times_and_agreement() -> None:
 
 def test_a_lost_hit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = gpu_search.scan
-    monkeypatch.setattr(gpu_search, "scan", lambda *args: [Found(found.rows[:-1]) for found in whole(*args)])
+    monkeypatch.setattr(gpu_search, "scan", lambda *args: [Survivors(found.rows[:-1]) for found in whole(*args)])
     assert table()["600 clips, true hits kept"] != "2,560 of 2,560"
 
 

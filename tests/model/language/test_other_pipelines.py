@@ -107,7 +107,7 @@ def test_training_records_the_parser_and_evaluation_loads_it(package: Path, tmp_
     with FeatureFile(tmp_path / "f.h5", writable=True) as file:
         for row in rows:
             file.add(row["video"], torch.randn(3, 8))
-    demo = model.presets.DEMO
+    demo = model.mcsan.presets.DEMO
     small = replace(
         demo,
         model=replace(demo.model, embed_dim=16, bottleneck=16, frames=3),
@@ -115,12 +115,12 @@ def test_training_records_the_parser_and_evaluation_loads_it(package: Path, tmp_
     )
     read = read_captions([tmp_path / "c.jsonl"])
     out = tmp_path / "mine"
-    train_on_features(small, read, tmp_path / "f.h5", out, 0, lambda _: None, progress=False, parser=PACKAGE)
+    train_on_features(small, read, [tmp_path / "f.h5"], out, 0, lambda _: None, progress=False, parser=PACKAGE)
     assert load_checkpoint(out).parser == load_parser(PACKAGE).name
-    scores_on_features(out, read.split("train"), tmp_path / "f.h5")
+    scores_on_features(out, read.split("train"), [tmp_path / "f.h5"])
     (package / "README").write_text("changed")
     with pytest.raises(ModelError, match="Install that one, or train again"):
-        scores_on_features(out, read.split("train"), tmp_path / "f.h5")
+        scores_on_features(out, read.split("train"), [tmp_path / "f.h5"])
 
 
 def test_the_encoder_loads_the_recorded_parser(package: Path, checkpoint: Path) -> None:

@@ -150,7 +150,7 @@ def test_training_with_a_file_makes_a_checkpoint_that_needs_none(tmp_path: Path)
     preset = Preset(model=tiny, train=TrainConfig(4, 2, learning_rate=1e-2))
     said: list[str] = []
     out = tmp_path / "made"
-    train_on_features(preset, captions, tmp_path / "f.h5", out, 0, said.append, progress=False, glove=glove)
+    train_on_features(preset, captions, [tmp_path / "f.h5"], out, 0, said.append, progress=False, glove=glove)
     assert any("glove.txt has 2 of the words of the training captions; 4 are trained" in line for line in said)
     glove.unlink()
     model = load_checkpoint(out).model
@@ -158,5 +158,5 @@ def test_training_with_a_file_makes_a_checkpoint_that_needs_none(tmp_path: Path)
     assert model.text.embedding is not None
     assert model.text.embedding.vocabulary == ("a", "cat", "dog", "runs")
     assert (model.text.embedding.vectors.weight[3] - torch.tensor([1.0, 2, 3])).abs().max() > 1e-3  # fine-tuned
-    scores, _ = scores_on_features(out, captions.videos, tmp_path / "f.h5")
+    scores, _ = scores_on_features(out, captions.videos, [tmp_path / "f.h5"])
     assert np.isfinite(scores.block(0, 1)["fused"]).all()

@@ -9,8 +9,10 @@ import torch
 
 from model.language.parsed_caption import Attributes
 from model.levels import LEVEL_NAMES
-from model.mcsan.checkpoint import load_checkpoint
+from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.config import ModelConfig
 from model.mcsan.encoder import CONCEPT_THRESHOLD, McsanEncoder
+from model.mcsan.network import MCSAN
 from model.registry import load_encoder
 from quartet.errors import ModelError
 
@@ -102,3 +104,25 @@ def test_words_are_matched_as_the_concept_heads_say_and_others_never(checkpoint:
     for own, shown in zip(found, probability >= CONCEPT_THRESHOLD, strict=True):
         assert own.entity == [word for word, there in reversed(list(zip(words, shown, strict=True))) if there]
     assert 0 < sum(len(own.entity) for own in found) < 40 * len(words)
+
+
+def test_statistics_of_the_features_survive_saving(tmp_path: Path) -> None:
+    """A channel that is nearly constant, a constant one, and values that half precision does not have."""
+    torch.manual_seed(0)
+    frames = torch.randn(200, 12)
+    frames[:, 0] = 7.0 + 1e-4 * frames[:, 0]
+    frames[:, 1] = 3.1
+    frames[:, 2] = 90_000.0 + 500.0 * frames[:, 2]
+    config = ModelConfig(12, 4, 6, 6, embed_dim=8, heads=2, attention_dim=4, standardise=True)
+    model = MCSAN(config, {"entity": 1, "action": 1, "relation": 1}).eval()
+    model.video.set_statistics(frames.mean(0), frames.std(0, correction=0))
+    clip, mask = frames[:4].unsqueeze(0), torch.ones(1, 4, dtype=torch.bool)
+    before = model.video(clip, mask)
+    names = {level: ["x"] for level in ("entity", "action", "relation")}
+    save_checkpoint(tmp_path, Checkpoint("x", "", model, None, names, "parser", "sentences"))
+    after = load_checkpoint(tmp_path).model.video(clip, mask)
+    for name in LEVEL_NAMES:
+        assert torch.cosine_similarity(before[name], after[name]).item() > 0.9999, name
+    moved = clip.clone()
+    moved[..., 1] += 1.0  # the constant channel says nothing, whatever comes
+    torch.testing.assert_close(model.video(moved, mask), before)

@@ -16,7 +16,7 @@ from model.language.sentence_encoder import EncodedText
 from model.mcsan.text_features import TextFeatures
 from model.training.compare import comparison as compare_module
 from model.training.compare.comparison import Plan, compare
-from model.training.compare.result_table import Finished, summary, table
+from model.training.compare.result_table import FinishedRun, summary, table
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo
 from quartet.errors import InputError
@@ -66,8 +66,8 @@ def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def run(plan: Plan, features: Path, out: Path, said: list[str] | None = None) -> Iterator[Finished]:
-    return compare(plan, CAPTIONS, features, out, (said if said is not None else []).append)
+def run(plan: Plan, features: Path, out: Path, said: list[str] | None = None) -> Iterator[FinishedRun]:
+    return compare(plan, CAPTIONS, [features], out, (said if said is not None else []).append)
 
 
 def test_every_model_is_trained_once_with_each_seed(features: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_results_of_other_settings_or_data_are_refused(features: Path, tmp_path:
         list(run(Plan(("vse",), seeds=1, epochs=1, frames=3), features, out))
     other = CaptionSet((*CAPTIONS.videos, video("test9", "test")))
     with pytest.raises(InputError, match=r"other settings \(data\)"):
-        list(compare(Plan(("vse",), seeds=1, epochs=1), other, features, out, print))
+        list(compare(Plan(("vse",), seeds=1, epochs=1), other, [features], out, print))
     (out / "runs" / "vse-seed0.json").write_text("{")
     with pytest.raises(InputError, match="is no result of a comparison"):
         list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
@@ -118,18 +118,18 @@ def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> Non
         Plan(("vse",), width=0)
     untested = CaptionSet(tuple(item for item in CAPTIONS.videos if item.split != "test"))
     with pytest.raises(InputError, match="no test split"):
-        next(compare(Plan(("vse",)), untested, features, tmp_path, print))
+        next(compare(Plan(("vse",)), untested, [features], tmp_path, print))
     alone = CaptionSet((video("train0", ""), video("test0", "test")))
     with pytest.raises(InputError, match="at least 2 videos to train on, found 0"):
-        next(compare(Plan(("vse",)), alone, features, tmp_path, print))
-    with pytest.raises(InputError, match="no features file"):
-        next(compare(Plan(("vse",)), CAPTIONS, tmp_path / "gone.h5", tmp_path, print))
+        next(compare(Plan(("vse",)), alone, [features], tmp_path, print))
+    with pytest.raises(InputError, match=r"gone\.h5 cannot be opened"):
+        next(compare(Plan(("vse",)), CAPTIONS, [tmp_path / "gone.h5"], tmp_path, print))
 
 
 def test_the_table_tells_mean_and_spread() -> None:
     direction = {"r1": 10.0, "r5": 20.0, "r10": 30.0, "median_rank": 5.0, "mean_rank": 9.0, "queries": 40}
     test = {"fused": {"text_to_video": direction, "video_to_text": direction | {"queries": 4}, "sum_r": 120.0}}
-    one = Finished("vse", 0, {}, 1_500_000, 3, 2, 60.0, 90.0, 130.0, test)
+    one = FinishedRun("vse", 0, {}, 1_500_000, 3, 2, 60.0, 90.0, 130.0, test)
     other = replace(one, seed=1, best_epoch=3, train_seconds=120.0, test={"fused": test["fused"] | {"sum_r": 123.0}})
     figures = summary([one, other])["figures"]
     assert figures["test.fused.sum_r"] == {"mean": 121.5, "sd": pytest.approx(1.5 * 2**0.5)}
@@ -146,7 +146,16 @@ def test_the_table_tells_what_each_level_finds_alone() -> None:
     row = {"text_to_video": direction, "video_to_text": direction, "sum_r": 120.0}
     sums = {"fused": 120.0, "global": 90.0, "entity": 80.0, "action": 70.0, "relation": 60.0}
     test = {name: row | {"sum_r": value} for name, value in sums.items()}
-    one = Finished("plus", 0, {}, 1_500_000, 3, 2, 60.0, 90.0, 130.0, test)
+    one = FinishedRun("plus", 0, {}, 1_500_000, 3, 2, 60.0, 90.0, 130.0, test)
     without = replace(one, model="vse", test={"fused": row})
     assert "| plus | 120.0 | 90.0 | 80.0 | 70.0 | 60.0 |" in table([one, without])
     assert "| SumR of |" not in table([without])
+
+
+def test_of_several_processes_the_first_alone_writes(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_module, "is_first_process", lambda: False)
+    said: list[str] = []
+    assert list(run(Plan(("vse",), seeds=1, epochs=1), features, tmp_path / "out", said)) == []
+    assert said == [] and not list((tmp_path / "out").rglob("*.json")) and not (tmp_path / "out" / "table.md").exists()

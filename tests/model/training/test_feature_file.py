@@ -90,8 +90,8 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     weights = torchvision.models.get_model("mobilenet_v3_small", weights=None).state_dict()
     save_file(weights, tmp_path / "w.safetensors")
     small = replace(
-        model.presets.DEMO,
-        model=replace(model.presets.DEMO.model, embed_dim=32, bottleneck=32, frames=4),
+        model.mcsan.presets.DEMO,
+        model=replace(model.mcsan.presets.DEMO.model, embed_dim=32, bottleneck=32, frames=4),
         train=TrainConfig(16, 4, "adamw", 3e-3, schedule="cosine"),
     )
     said: list[str] = []
@@ -99,7 +99,7 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     arguments = (small, read, tmp_path / "f.h5", tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
     assert len(train_on_features(*arguments, progress=False)) == 4
     assert any("2 training videos, drawn by the seed, validate" in sentence for sentence in said)
-    scores, checkpoint = scores_on_features(tmp_path / "mine", read.split("test"), tmp_path / "f.h5")
+    scores, checkpoint = scores_on_features(tmp_path / "mine", read.split("test"), [tmp_path / "f.h5"])
     assert checkpoint.model.config.feature_dim == 576
     # Eight test videos show four things: chance finds one of eight first, the right thing leaves one of two.
     assert evaluate_scores(scores, np.repeat(np.arange(8), 2))["fused"].text_to_video.r1 > 30
@@ -111,4 +111,4 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     with FeatureFile(tmp_path / "narrow.h5", writable=True) as file:
         file.add("v16", torch.ones(2, 7))
     with pytest.raises(InputError, match="features of width 7, the checkpoint needs 576"):
-        scores_on_features(tmp_path / "mine", read.split("test"), tmp_path / "narrow.h5")
+        scores_on_features(tmp_path / "mine", read.split("test"), [tmp_path / "narrow.h5"])

@@ -13,11 +13,14 @@ from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES, LevelSpec
 from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
 from model.mcsan.losses import contrast, info_nce
+from model.mcsan.network import CONCEPT_LEVELS, MCSAN
 from model.mcsan.text_features import TextFeatures
 from model.mcsan.video_tower import VideoTower
 from model.training.data.dataset import VideoText
+from model.training.loop import level_weights
 from model.training.loop.input_dropout import RATES, fitting_input_dropout
 from model.training.loop.level_weights import fit_level_weights
+from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.training.loop.single_run import fit
 
 
@@ -140,3 +143,31 @@ def test_a_model_of_levels_apart_learns_and_keeps_its_fitted_weights(tmp_path: P
     weights = dict(zip(LEVEL_NAMES, fitted.level_weights().tolist(), strict=True))
     assert weights["global"] == max(weights.values()) > 1.0
     assert replace(fitted.config, input_dropout=0.0) == replace(model, input_dropout=0.0)
+
+
+def test_measuring_does_not_fit_unless_it_is_asked_to() -> None:
+    """Weights belong to the validation data: fitted again to the test data, they would flatter the test."""
+    data = dataset(24, 0.1)
+    model = MCSAN(ModelConfig(20, 2, 4, 6, embed_dim=8, heads=2, attention_dim=4), dict.fromkeys(CONCEPT_LEVELS, 1))
+    matcher = MCSANMatcher(model, LossConfig(), fit_weights=True)
+    matcher.measure(data)
+    assert not model.log_weights.any()
+    matcher.measure(data, fit=True)
+    assert model.log_weights.any()
+
+
+def test_fitting_to_many_videos_looks_at_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, owner = level_scores({"global": 0.4, "entity": 0.6, "action": 50.0, "relation": 0.8}, videos=60)
+    whole = fit_level_weights(scores, owner)
+    monkeypatch.setattr(level_weights, "MAX_VIDEOS", 20)
+    monkeypatch.setattr(level_weights, "MAX_TEXTS", 30)
+    seen = []
+    block = LevelScores.block
+    monkeypatch.setattr(LevelScores, "block", lambda self, *rows: seen.append(self.shape) or block(self, *rows))
+    part = fit_level_weights(scores, owner)
+    assert seen[0][0] == 30 and 20 <= seen[0][1] <= 50
+    assert part.argmin() == whole.argmin() == 2
+    several = replace(
+        scores, clips={name: np.repeat(rows, 2, axis=0) for name, rows in scores.clips.items()}, counts=np.full(60, 2)
+    )
+    torch.testing.assert_close(fit_level_weights(several, owner), part)

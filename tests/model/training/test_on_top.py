@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from model.evaluation.scores import LevelScores
-from model.language.sentence_encoder import encoded
+from model.language.sentence_encoder import encode_captions
 from model.language.spacy_parser import SpacyParser
 from model.mcsan.layers import unit
 from model.mcsan.presets import CLIP
@@ -56,7 +56,7 @@ def test_words_are_the_states_of_their_tokens(
     tower = TwoTower(write(tmp_path / "tower"))
     sentences = TwoTowerSentences(tower)
     captions = parser.parse([*CAPTIONS, ""])
-    vectors = encoded(sentences, captions)
+    vectors = encode_captions(sentences, captions)
     np.testing.assert_allclose([e.sentence for e in vectors], tower.texts([c.text for c in captions]), atol=1e-5)
     for caption, one in zip(captions, vectors, strict=True):
         assert one.words.shape == (len(caption.words), tower.feature_dim) and np.isfinite(one.words).all()
@@ -89,7 +89,7 @@ def test_before_training_the_global_level_is_zero_shot_search(tmp_path: Path, pa
     )
     videos = [CaptionedVideo(str(i), (caption,)) for i, caption in enumerate(CAPTIONS)]
     data = video_text(videos, tower.features(clips), TextFeaturizer(parser, TwoTowerSentences(tower)))
-    preset = run._on_top_of(SMALL, tower, Path("features.h5"))
+    preset = run._on_top_of(SMALL, tower, "features.h5")
     preset = replace(preset, model=replace(preset.model, feature_dim=tower.feature_dim))
     torch.manual_seed(0)
     matcher = mcsan_matcher(preset, data, vocabularies_of(data, preset.train)).eval()

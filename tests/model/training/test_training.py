@@ -18,6 +18,7 @@ from model.mcsan.text_features import TextFeatures
 from model.mcsan.video_tower import VideoTower
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText
+from model.training.loop import trainer as trainer_module
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.training.loop.single_run import fit
 from model.training.loop.validation import validate
@@ -129,3 +130,29 @@ def test_a_dead_level_is_reported_after_every_epoch(
     assert [row["epoch"] for row in rows] == ["1", "2"] and float(rows[1]["spread/relation"]) < 1e-3
     assert {"loss/rank", "sum_r", "sum_r/action", "r1/global", "spread/entity"} <= set(rows[0])
     assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_training_in_bfloat16_clips_gradients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, where Lightning refuses to clip for a fused optimiser."""
+    monkeypatch.setattr(trainer_module, "precision", lambda: "bf16-mixed")
+    norms = []
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: norms.append(given[1]) or clip(*given))
+    _, history = run(tmp_path, replace(TOY, train=replace(TOY.train, epochs=2)))
+    assert len(history) == 2 and norms == [1.0] * 16
+
+
+def test_biases_norms_and_temperatures_do_not_decay() -> None:
+    matcher = MCSANMatcher(MCSAN(TOY.model, {"entity": 4, "action": 3, "relation": 1}), TOY.loss)
+    decaying, others = matcher.parameter_groups(TOY.train)
+    assert others["weight_decay"] == 0 and "weight_decay" not in decaying
+    by_id = {id(p): name for name, p in matcher.named_parameters()}
+    still = {by_id[id(p)] for p in others["params"]}
+    assert {"log_temperature", "model.concept_scale", "model.head.bias"} <= still
+    assert not any(by_id[id(p)].endswith("bias") for p in decaying["params"])
+
+
+def test_one_validation_video_is_not_called_a_dead_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = replace(TOY, train=replace(TOY.train, epochs=1))
+    fit(short, toy_data(64, 0), toy_data(1, 1), tmp_path, 0, progress=True)
+    assert "dead" not in capsys.readouterr().err

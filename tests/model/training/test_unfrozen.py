@@ -69,7 +69,7 @@ class World:
             unfreeze_text=True,
             text_rate=0.5,
         )
-        self.preset: Preset = run._on_top_of(small, self.tower, Path("features.h5"))
+        self.preset: Preset = run._on_top_of(small, self.tower, "features.h5")
 
     def matcher(self) -> UnfrozenMatcher:
         torch.manual_seed(0)

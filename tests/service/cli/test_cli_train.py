@@ -37,7 +37,7 @@ TINY = Preset(
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("QUARTET_TEXT_CACHE", str(tmp_path / "texts"))
-    monkeypatch.setitem(model.presets.PRESETS, "tiny", TINY)
+    monkeypatch.setitem(model.mcsan.presets.PRESETS, "tiny", TINY)
     yield
 
 

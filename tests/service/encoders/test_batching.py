@@ -10,7 +10,7 @@ import pytest
 
 from quartet.errors import BusyError, ModelError
 from service.encoders.worker_pool import WorkerPool
-from service.search.result_cache import Recent
+from service.search.result_cache import ResultCache
 
 SECONDS = 10  # a bound on what would otherwise hang, never reached
 
@@ -203,12 +203,12 @@ def test_recent_results_are_made_once_and_the_oldest_given_up() -> None:
         made.append(keys)
         return [key.upper() for key in keys]
 
-    recent: Recent[str, str] = Recent(2)
+    recent: ResultCache[str, str] = ResultCache(2)
     assert recent.get(["a", "b", "a"], make) == ["A", "B", "A"]
     assert recent.get(["a"], make) == ["A"]
     assert recent.get(["c", "b"], make) == ["C", "B"]
     assert recent.get(["a"], make) == ["A"]
     assert made == [["a", "b"], ["c"], ["a"]]
     assert (recent.hits, recent.misses, len(recent)) == (2, 5, 2)
-    never: Recent[str, str] = Recent(0)
+    never: ResultCache[str, str] = ResultCache(0)
     assert never.get(["a"], make) == ["A"] and len(never) == 0

@@ -190,7 +190,7 @@ class Stopping(FakeEncoder):
 
 
 def test_a_process_that_does_not_answer_in_time_is_replaced() -> None:
-    own, back = EncoderProcesses(Stopping, 1, timeout=0.5), threading.Event()
+    own, back = EncoderProcesses(Stopping, 1, timeout=3), threading.Event()
     own.restarted = back.set
     try:
         with pytest.raises(ModelError, match="did not answer in time"):

@@ -14,7 +14,7 @@ from model.fake_encoder import FakeEncoder
 from quartet.errors import InputError
 from service.http.access import COOKIE
 from service.http.app import create_app
-from service.http.server import checked, require_free
+from service.http.server import require_free, settings_to_listen
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ def locked(built_world: World) -> Iterator[TestClient]:
 
 def test_only_loopback_is_open_without_a_key(tmp_path: Path) -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
-        assert checked(Settings(host=host)).allowed_hosts == ("localhost", "127.0.0.1", "::1")
+        assert settings_to_listen(Settings(host=host)).allowed_hosts == ("localhost", "127.0.0.1", "::1")
     for host in ("0.0.0.0", "::", "192.168.1.7", "example.org"):
         with pytest.raises(InputError, match="QUARTET_API_KEY"):
-            checked(Settings(host=host))
+            settings_to_listen(Settings(host=host))
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n", encoding="utf-8")
     for opened in (
@@ -42,7 +42,7 @@ def test_only_loopback_is_open_without_a_key(tmp_path: Path) -> None:
         Settings(host="0.0.0.0", api_key_file=file),
         Settings(host="0.0.0.0", allow_no_key=True),
     ):
-        assert checked(opened).allowed_hosts == ()
+        assert settings_to_listen(opened).allowed_hosts == ()
     assert Settings(api_key_file=file).key() == KEY
     assert KEY not in repr(Settings(api_key=KEY))
 
@@ -146,7 +146,7 @@ def test_pages_of_other_sites_change_nothing(client: TestClient) -> None:
 
 
 def test_only_known_names_are_answered_to(built_world: World) -> None:
-    settings = checked(Settings(library=built_world.library))
+    settings = settings_to_listen(Settings(library=built_world.library))
     with TestClient(create_app(settings, FakeEncoder()), base_url="http://127.0.0.1:8000") as client:
         for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:8000"):
             assert client.get("/healthz", headers={"Host": host}).status_code == 200
@@ -237,7 +237,7 @@ def test_a_file_of_keys_that_cannot_be_used_is_refused(text: str, said: str, tmp
     file = tmp_path / "keys"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=said):
-        checked(Settings(api_keys_file=file, host="0.0.0.0"))
+        settings_to_listen(Settings(api_keys_file=file, host="0.0.0.0"))
 
 
 def test_guessing_keys_is_slowed_down(built_world: World) -> None:

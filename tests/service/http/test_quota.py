@@ -90,7 +90,7 @@ def test_what_ended_well_is_taken_and_the_rest_is_free_again(uploads: Path) -> N
     quota = Quota(uploads, 1000)
 
     async def upload(size: int, name: str, *, declared: bool = True, fails: bool = False) -> None:
-        async with quota.admitted(request(size, declared=declared), name) as counted:
+        async with quota.admit(request(size, declared=declared), name) as counted:
             assert len(await counted.body()) == size
             if fails:
                 raise ConnectionError

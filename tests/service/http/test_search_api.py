@@ -19,7 +19,7 @@ from model.levels import LEVEL_NAMES
 from quartet.errors import InputError
 from service.http.app import create_app
 from service.search.engine import Engine
-from service.search.requests import Sentences, Wanted
+from service.search.requests import SearchOptions, SentenceQueries
 from service.settings import Settings
 from tests.service.made_encoders import HeldEncoder
 
@@ -312,8 +312,8 @@ def test_one_bad_request_of_a_batch_fails_alone(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "first"})
         assert encoder.entered.wait(10)
-        good = engine._pool.submit("sentences", Sentences(("a cat sliding",), Wanted(weights=weights)))
-        bad = engine._pool.submit("sentences", Sentences(("cat",), Wanted(weights=weights)))
+        good = engine._pool.submit("sentences", SentenceQueries(("a cat sliding",), SearchOptions(weights=weights)))
+        bad = engine._pool.submit("sentences", SentenceQueries(("cat",), SearchOptions(weights=weights)))
         encoder.released.set()
         assert held.result(10).status_code == 200
         assert good.result(10)[0].hits

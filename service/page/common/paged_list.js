@@ -1,7 +1,7 @@
 // A long list, a page at a time, with a button for the next one.
 
 import { el } from "./dom.js";
-import { button, problem } from "./states.js";
+import { button, problem } from "./messages.js";
 
 // `load(offset)` gives {total, items}; `draw(item)` a node. Returns the place of the list, filled with its first page.
 export async function paged({ load, draw, className, label }) {

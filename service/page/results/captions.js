@@ -1,13 +1,13 @@
 // Captions for a clip of the library, or for a video that was dropped. A dropped video is not part of the address: it
 // is on this machine only.
 
-import * as api from "./api.js";
-import { deepen, go } from "./address.js";
+import { deepen, go } from "../common/address.js";
+import * as api from "../common/api.js";
+import { byId } from "../common/dom.js";
+import { button, command, message } from "../common/messages.js";
+import { NONE, toRequest } from "../tuning/filters.js";
 import { captionCards } from "./cards.js";
-import { byId } from "./dom.js";
-import { NONE, toRequest } from "./filters.js";
 import { Ranking } from "./ranking.js";
-import { button, command, message } from "./states.js";
 import { showFile, showStored } from "./subject.js";
 
 const SIZE = 10;

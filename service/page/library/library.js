@@ -1,11 +1,11 @@
 // What the library holds: its videos with their clips, the files that were refused, and the way to add more.
 
-import * as api from "./api.js";
-import { byId, count, el } from "./dom.js";
+import * as api from "../common/api.js";
+import { byId, count, el } from "../common/dom.js";
+import { busy, command, message, say, show } from "../common/messages.js";
+import { paged } from "../common/paged_list.js";
 import { failureItem } from "./failure.js";
 import { showJobs } from "./jobs.js";
-import { paged } from "./paged.js";
-import { busy, command, message, say, show } from "./states.js";
 import { videoList } from "./videos.js";
 
 export { find } from "./videos.js";

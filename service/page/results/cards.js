@@ -1,10 +1,10 @@
 // Hits: a grid of clips or a list of captions. Cards of hits that stay are kept, so that a new order moves them
 // instead of drawing all again.
 
-import { href } from "./address.js";
-import { clock, el, icon, still } from "./dom.js";
-import { longestBar, makeBars, words } from "./levels.js";
-import { preview } from "./preview.js";
+import { href } from "../common/address.js";
+import { clock, el, icon, still } from "../common/dom.js";
+import { longestBar, makeBars, words } from "../common/levels.js";
+import { preview } from "../common/preview.js";
 
 const SCORE = "Score: the sum of the four bars";
 

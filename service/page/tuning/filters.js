@@ -1,9 +1,9 @@
 // Which clips may be hits: of some videos, of videos with some tags, of a stretch of time, from a score on.
 // `changed(patch)` is called with the part of the state that was changed.
 
-import * as api from "./api.js";
+import * as api from "../common/api.js";
+import { byId, el } from "../common/dom.js";
 import { Chooser } from "./chooser.js";
-import { byId, el } from "./dom.js";
 
 const OFFERED = 1000;
 

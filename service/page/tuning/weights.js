@@ -1,8 +1,8 @@
 // Four sliders for the weights of the levels. Only weights that differ from the model's are sent and kept in the
 // address. `moved(weights)` is called at every step of a slider, `rested()` when it is let go.
 
-import { byId, el } from "./dom.js";
-import { HINTS, LEVELS } from "./levels.js";
+import { byId, el } from "../common/dom.js";
+import { HINTS, LEVELS } from "../common/levels.js";
 
 const MOST = 3;
 const STEP = 0.1;

@@ -1,11 +1,11 @@
 // A clip, large, from its first second on, with all that is known of why it was found. Its address can be shared.
 
-import * as api from "./api.js";
-import { asked, closeViewer, go } from "./address.js";
+import { asked, closeViewer, go } from "../common/address.js";
+import * as api from "../common/api.js";
+import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "../common/dom.js";
+import { HINTS, LEVELS, words } from "../common/levels.js";
+import { problem } from "../common/messages.js";
 import { action } from "./cards.js";
-import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "./dom.js";
-import { HINTS, LEVELS, words } from "./levels.js";
-import { problem } from "./states.js";
 
 const dialog = () => byId("viewer");
 

@@ -1,13 +1,13 @@
 // Clips for a sentence, and clips like a clip.
 
-import * as api from "./api.js";
-import { go } from "./address.js";
+import { go } from "../common/address.js";
+import * as api from "../common/api.js";
+import { HOME, byId, el } from "../common/dom.js";
+import { readAs } from "../common/levels.js";
+import { button, command, message } from "../common/messages.js";
+import { NONE, filtersIn, toRequest } from "../tuning/filters.js";
 import { clipCards } from "./cards.js";
-import { HOME, byId, el } from "./dom.js";
-import { NONE, filtersIn, toRequest } from "./filters.js";
-import { readAs } from "./levels.js";
 import { Ranking } from "./ranking.js";
-import { button, command, message } from "./states.js";
 import { showStored } from "./subject.js";
 
 const SIZE = 24;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from service.encoders.garbage_collection import settled
+from service.encoders.garbage_collection import startup_objects_frozen
 
 
 class Node:
@@ -15,7 +15,7 @@ class Node:
 
 def test_garbage_is_taken_out_first_and_only_what_comes_later_is_looked_at() -> None:
     before, kept = weakref.ref(Node()), Node()
-    with settled():
+    with startup_objects_frozen():
         assert before() is None
         assert gc.get_freeze_count() > 0 and all(one is not kept for one in gc.get_objects())
         after = weakref.ref(Node())

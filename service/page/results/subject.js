@@ -1,10 +1,10 @@
 // The clip that is asked about, above the results: one of the library, or a video that was dropped.
 
-import * as api from "./api.js";
-import { href } from "./address.js";
+import { href } from "../common/address.js";
+import * as api from "../common/api.js";
+import { byId, bytes, clock, el } from "../common/dom.js";
+import { preview } from "../common/preview.js";
 import { action } from "./cards.js";
-import { byId, bytes, clock, el } from "./dom.js";
-import { preview } from "./preview.js";
 
 let url = null;
 

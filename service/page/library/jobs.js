@@ -1,9 +1,9 @@
 // Adding videos: uploads and folders of the service's machine, and how far their indexing is.
 
-import * as api from "./api.js";
-import { count, el, icon, seconds } from "./dom.js";
+import * as api from "../common/api.js";
+import { count, el, icon, seconds } from "../common/dom.js";
+import { button, say } from "../common/messages.js";
 import { failureItem } from "./failure.js";
-import { button, say } from "./states.js";
 
 // Milliseconds between two looks at a job.
 const PACE = 700;

@@ -1,7 +1,7 @@
 // The service's API. Every failure is a Problem, whether the service answered or not.
 
 import { at } from "./dom.js";
-import { askForKey } from "./key.js";
+import { askForKey } from "./api_key.js";
 
 export class Problem extends Error {
   constructor({ title, detail, request_id: requestId = "", status = 0, reason = null, type = "" }) {

@@ -1,11 +1,11 @@
 // The videos of the library with pictures of their clips, narrowed by their titles.
 
-import * as api from "./api.js";
-import { asked, go, href, settle } from "./address.js";
-import { bytes, clock, count, el, icon, seconds } from "./dom.js";
-import { paged } from "./paged.js";
-import { preview } from "./preview.js";
-import { button, message, say } from "./states.js";
+import { asked, go, href, settle } from "../common/address.js";
+import * as api from "../common/api.js";
+import { bytes, clock, count, el, icon, seconds } from "../common/dom.js";
+import { button, message, say } from "../common/messages.js";
+import { paged } from "../common/paged_list.js";
+import { preview } from "../common/preview.js";
 
 const VIDEOS = 40;
 // Pictures of a video's clips that are shown at first, and at all.

@@ -1,6 +1,6 @@
 // A field where things of the library are chosen by name, one after the other, and the list of those that are.
 
-import { el, icon } from "./dom.js";
+import { el, icon } from "../common/dom.js";
 
 // `load(text)` gives {complete, items: [[name, value], ...]}; `changed(values)` is called with all that are chosen;
 // `nameOf(value)`; `without(name)` is what the button that takes one away does.

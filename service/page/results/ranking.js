@@ -1,9 +1,9 @@
 // A ranked list on the page: asks for it, shows it, asks for more of it, and reorders it while weights move.
 
-import { deepen, depth } from "./address.js";
-import { count, el } from "./dom.js";
+import { deepen, depth } from "../common/address.js";
+import { count, el } from "../common/dom.js";
+import { busy, button, problem, say, show, waiting } from "../common/messages.js";
 import { reranked } from "./fusion.js";
-import { busy, button, problem, say, show, waiting } from "./states.js";
 
 // The service counts no further, and gives no more at a time (quartet/schemas/search.py).
 const DEEPEST = 1000;
