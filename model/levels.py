@@ -20,6 +20,9 @@ from quartet.errors import InputError
 LEVEL_NAMES = ("global", "entity", "action", "relation")
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
 
+WORDS = "words"
+"""The level of texts that are told at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
+
 FloatArray = npt.NDArray[np.float32]
 Vectors = dict[str, FloatArray]
 """One (B, d_l) float32 array per level name. A row of zeros means: the level is absent for this item."""

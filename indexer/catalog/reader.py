@@ -20,7 +20,7 @@ from indexer.catalog.schema import (
     video_tags,
     videos,
 )
-from indexer.search.filters import ClipTable
+from indexer.search.filters import ClipFilter, ClipTable
 from quartet.errors import InputError, NotFoundError
 
 
@@ -87,6 +87,13 @@ class Catalog:
         columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
         return ClipTable(*(np.ascontiguousarray(columns[name]) for name in ("id", "video", "start", "end")))
 
+    def clip_columns(self, ids: Collection[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What a `ClipTable` of these clips alone is made of."""
+        found = sorted(self.clips(list(ids)).values(), key=lambda clip: clip.id)
+        rows = [(clip.id, clip.video_id, clip.start, clip.end) for clip in found]
+        columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
+        return columns["id"], columns["video"], columns["start"], columns["end"]
+
     def video(self, video_id: int) -> Video:
         found = self._rows(_videos().where(videos.c.id == video_id))
         if not found:
@@ -126,11 +133,23 @@ class Catalog:
             found[row.video_id].append(row.tag)
         return found
 
-    def tagged_videos(self, tags: Collection[str]) -> set[int]:
-        """Ids of the videos that have all of these tags (as `indexer.search.filters.clean_tag` writes them)."""
-        own = video_tags.c
-        query = select(own.video_id).where(own.tag.in_(list(tags))).group_by(own.video_id)
-        return {row.video_id for row in self._rows(query.having(func.count() == len(set(tags))))}
+    def chosen_videos(self, wanted: ClipFilter) -> set[int]:
+        """Ids of the videos that a filter keeps by their tags, paths, dates and lengths."""
+        query = select(videos.c.id)
+        if wanted.tags:
+            own = video_tags.c
+            tagged = select(own.video_id).where(own.tag.in_(list(wanted.tags))).group_by(own.video_id)
+            query = query.where(videos.c.id.in_(tagged.having(func.count() == len(wanted.tags))))
+        if wanted.path is not None:
+            query = query.where(_at_path(wanted.path))
+        limits = (
+            (wanted.after, videos.c.mtime.__ge__),
+            (wanted.before, videos.c.mtime.__lt__),
+            (wanted.shortest, videos.c.duration.__ge__),
+            (wanted.longest, videos.c.duration.__le__),
+        )
+        query = query.where(*(compare(value) for value, compare in limits if value is not None))
+        return {row[0] for row in self._rows(query)}
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -231,6 +250,17 @@ def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
     """Videos with live clips, whose titles have all of these words in them, in any case of letters."""
     live = videos.c.id.in_(select(clips.c.video_id).where(_live()))
     return [live, *(videos.c.title.icontains(word, autoescape=True) for word in words)]
+
+
+def _at_path(path: str) -> ColumnElement[bool]:
+    """Videos in a folder of their root, or whose paths in it fit a pattern, in any case of letters."""
+    path = path.strip("/")
+    if not set("*?") & set(path):
+        place = func.lower(videos.c.relpath)
+        return (place == path.lower()) | place.startswith(f"{path.lower()}/", autoescape=True) | (path == "")
+    escaped = path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = escaped.replace("**", "*").replace("*", "%").replace("?", "_")
+    return videos.c.relpath.ilike(pattern, escape="\\")
 
 
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:

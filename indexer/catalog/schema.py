@@ -32,6 +32,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from indexer.catalog.database_server import open_server, server_url, unreachable
+from indexer.catalog.word_index import lacks_word_index, make_word_index
 from quartet.errors import LibraryError
 
 metadata = MetaData()
@@ -104,6 +105,30 @@ caption_sources = Table(
     # Seconds of the video, if the text is about a part of it, as a subtitle is.
     Column("start", Float, nullable=True),
     Column("end", Float, nullable=True),
+    # Of the text, as ISO 639-1 has it, where its file says so.
+    Column("language", String(16), nullable=True),
+)
+
+# The texts of a video that indexing has read: subtitle files beside it, by name, and those inside of it, by "".
+video_texts = Table(
+    "video_texts",
+    metadata,
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime", Float, nullable=False),
+)
+
+# Searches that are kept, and which clips they have shown.
+saved_searches = Table(
+    "saved_searches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    # The request as JSON, as the API takes it.
+    Column("request", String, nullable=False),
+    # The newest clip when it was last looked at: what came later is new.
+    Column("seen", Integer, nullable=False),
 )
 
 failures = Table(
@@ -143,6 +168,11 @@ staged = Table(
     Column("item_id", Integer, primary_key=True),
     Column("vectors", LargeBinary, nullable=False),
 )
+
+
+@event.listens_for(metadata, "after_create")
+def _with_word_index(target: MetaData, connection: Connection, **_: object) -> None:
+    make_word_index(connection)
 
 
 def open_database(path: Path) -> Engine:
@@ -204,7 +234,7 @@ def require_empty(url: URL) -> None:
 def upgrade(engine: Engine) -> None:
     """Give a catalogue that an earlier version made the tables and columns that have come since."""
     with engine.connect() as connection:
-        if not _missing_columns(connection):
+        if not _missing_columns(connection) and not lacks_word_index(connection):
             return
     with engine.begin() as connection:
         # So that of two processes that open it at once, the second sees what the first has done.

@@ -59,7 +59,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
             described = [_described(entry, file, video, by_name) for entry in entries]
             ids = writer.caption_ids()
             new = [text for text in dict.fromkeys(entry.text for entry in entries) if text not in ids]
-            _add_texts(writer, new, ids, encoder)
+            add_texts(writer, new, ids, encoder)
             writer.add_caption_sources(
                 (ids[entry.text], file.name, video_id, entry.start, entry.end)
                 for entry, video_id in zip(entries, described, strict=True)
@@ -69,7 +69,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
     return CaptionReport(len(new), len(entries) - len(new), len(ids), generation, unmatched)
 
 
-def _add_texts(writer: CatalogWriter, new: Sequence[str], ids: dict[str, int], encoder: Encoder) -> None:
+def add_texts(writer: CatalogWriter, new: Sequence[str], ids: dict[str, int], encoder: Encoder) -> None:
     """Encode and stage texts, a batch at a time, and add their ids to `ids`."""
     for first in range(0, len(new), BATCH):
         texts = new[first : first + BATCH]

@@ -26,6 +26,7 @@ from indexer.ingest.local_pipeline import LocalPipeline
 from indexer.ingest.pipeline import Job, Pipeline
 from indexer.ingest.progress import Meter, Progress
 from indexer.ingest.segmentation_plan import SegmentationPlan
+from indexer.ingest.video_texts import TextReport, VideoTexts
 from indexer.media.segmentation import Segmentation
 from indexer.media.thumbnails import save_thumbnail
 from indexer.store.library import Library, exists, next_number, strip_path, thumbnail_path
@@ -41,7 +42,7 @@ class IndexReport:
     recut counts those of the indexed that the library had, but divided otherwise; missing counts videos whose
     files have gone and that were kept on request; refused lists every file under the inputs that cannot be used,
     also those known from earlier runs; clips_total is what the live generation holds; progress is the last that was
-    told; interrupted means that files are left for another run.
+    told; interrupted means that files are left for another run; texts are the subtitles that were read.
     """
 
     indexed: int
@@ -56,6 +57,7 @@ class IndexReport:
     progress: Progress
     seconds: float
     interrupted: bool
+    texts: TextReport
 
 
 def index_videos(
@@ -72,6 +74,7 @@ def index_videos(
     base: Path | None = None,
     wait: bool = False,
     catalog: str | None = None,
+    texts: bool = True,
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -89,6 +92,7 @@ def index_videos(
                   None: from each folder itself, and the folder of each file
     wait          wait for another writer to finish, instead of refusing
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
+    texts         also read subtitles beside the videos and inside of them
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
     FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
@@ -114,7 +118,8 @@ def index_videos(
             ):
                 library.catalog.relocate(roots or {})
                 run = _Run(library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation)
-                interrupted = run.run(sources, base, keep_missing)
+                told = VideoTexts(writer, encoder)
+                interrupted = run.run(sources, base, keep_missing, told if texts else None)
                 generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()
             return IndexReport(
@@ -130,6 +135,7 @@ def index_videos(
                 progress=run.progress(None),
                 seconds=time.monotonic() - began,
                 interrupted=interrupted,
+                texts=told.report,
             )
 
 
@@ -155,7 +161,7 @@ class _Run:
         self._meter = Meter(pipeline.lanes)
         self._next = next_number(library.path)
 
-    def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
+    def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool, texts: VideoTexts | None) -> bool:
         """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
             known = self.library.catalog.list_videos(limit=None)
@@ -178,6 +184,9 @@ class _Run:
             else:
                 self.writer.remove_videos(gone, self._next)
                 self.removed = len(gone)
+            if texts is not None:
+                videos = self.library.catalog.list_videos(limit=None)
+                texts.update([video for video in videos if any(map(video.path.is_relative_to, sources))])
         except KeyboardInterrupt:
             return True
         return False

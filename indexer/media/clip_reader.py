@@ -29,7 +29,7 @@ _INSTANT = 1e-6
 
 @dataclass(frozen=True)
 class SampledClip:
-    """frames (T, H, W, 3) uint8 RGB, T >= 1; times (T,) seconds from the start of the file; its part of the file."""
+    """frames (T, H, W, 3) uint8 RGB, T >= 1; times (T,) seconds by the player's clock; its part of the file."""
 
     frames: Frames
     times: Seconds
@@ -40,15 +40,16 @@ class SampledClip:
 def sample_frames(path: Path, count: int, start: float = 0.0, end: float | None = None) -> SampledClip:
     """Sample `count` frames at the mid-points of equal parts of [start, end) seconds (None: to the end).
 
-    A clip with fewer frames gives fewer rows, never the same frame twice.
+    Seconds are those of the player's clock (docs/decoding.md). A clip with fewer frames gives fewer rows, never the
+    same frame twice.
     Raises VideoError if the file cannot be used, InputError if the part lies outside of the file.
     """
     _require_positive(count)
     header = read_header(path)
     timeline = read_timeline(path, header)
-    span = Span(start, timeline.duration if end is None else min(end, timeline.duration))
-    if not 0 <= span.start < span.end:
-        raise InputError(f"{path.name}: there is no part of the video from {span.start:g} s to {span.end:g} s.")
+    span = Span(max(start, timeline.start), timeline.end if end is None else min(end, timeline.end))
+    if start < 0 or span.start >= span.end:
+        raise InputError(f"{path.name}: there is no part of the video from {start:g} s to {span.end:g} s.")
     with FrameReader(path, header, timeline) as reader:
         return next(_clips(reader, [span], count))
 
@@ -86,7 +87,8 @@ def read_clips(
             return
         whole = segmentation.kind == "whole"
         length = timeline.duration if whole else segmentation.window
-        yield from _clips(reader, windows(timeline.duration, length, segmentation.overlap)[skip:], count)
+        parts = windows(timeline.duration, length, segmentation.overlap, timeline.start)
+        yield from _clips(reader, parts[skip:], count)
 
 
 def _clips(reader: FrameReader, spans: Sequence[Span], count: int) -> Iterator[SampledClip]:

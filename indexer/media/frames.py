@@ -16,15 +16,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from indexer.media.header import Header, open_container, refusal
+from indexer.media.frame_pixels import FrameConverter
+from indexer.media.header import Header, open_container, packets_of, refusal
 from indexer.media.timeline import Timeline
 from quartet.errors import VideoError
 
-SHORT_SIDE = 384
-"""Frames are scaled down to this many pixels on the shorter side: no backbone here looks at more."""
-
 _WORTH_SEEKING = 12
 """Frames that must be spared for a seek to pay."""
+
+_EARLIER_KEYS = 3
+"""Key frames before the nearest one that are tried where it is damaged, before the file is decoded from its start."""
 
 _LOOK_AHEAD = 8
 """Frames that are decoded past one that does not come, before it is given up as damaged."""
@@ -32,7 +33,7 @@ _LOOK_AHEAD = 8
 
 @dataclass(frozen=True)
 class Picture:
-    """A frame: seconds from the first one of the file, and (H, W, 3) uint8 RGB, turned as it is shown."""
+    """A frame: seconds by the player's clock, and (H, W, 3) uint8 RGB, turned as it is shown."""
 
     time: float
     pixels: npt.NDArray[np.uint8]
@@ -51,9 +52,10 @@ class FrameReader:
         self.timeline = timeline
         self._path = path
         self._stream = header.stream
+        self._source = header.source
         self._alive = alive
-        self._converter = _Converter()
-        self._seekable = not timeline.counted
+        self._converter = FrameConverter(header.pixel_aspect)
+        self._seekable = timeline.seekable
         # Decoded frames by stamp: the one on screen, and those after it.
         self._recent: dict[int, Any] = {}
         self._decoded = -1
@@ -133,15 +135,18 @@ class FrameReader:
         before = int(np.searchsorted(keys[:, 0], wanted, side="right"))
         if not self._seekable or before == 0:
             return
-        shown, due = keys[before - 1].tolist()
-        if int(np.searchsorted(self.timeline.stamps, shown)) - self._decoded <= _WORTH_SEEKING:
+        nearest = int(keys[before - 1, 0])
+        if int(np.searchsorted(self.timeline.stamps, nearest)) - self._decoded <= _WORTH_SEEKING:
             return
-        # Some containers are searched by one time, some by the other, some only come near it.
-        earlier = int(keys[max(0, before - 2), 1])
-        if not any(self._seek(target, shown) for target in (shown, due, earlier)):
-            # What the container takes for key frames are none, or it cannot be searched.
-            self._seekable = False
-            self._restart()
+        for key in range(before - 1, max(-1, before - 2 - _EARLIER_KEYS), -1):
+            shown, due = keys[key].tolist()
+            # Some containers are searched by one time, some by the other, some only come near it.
+            earlier = int(keys[max(0, key - 1), 1])
+            if any(self._seek(target, shown) for target in (shown, due, earlier)):
+                return
+        # What the container takes for key frames are none, or all of them are damaged, or it cannot be searched.
+        self._seekable = False
+        self._restart()
 
     def _remember(self, stamp: int, frame: Any, wanted: int) -> None:
         self._recent[stamp] = frame
@@ -156,8 +161,8 @@ class FrameReader:
 
         stream = self._container.streams[self._stream]
         try:
-            self._container.seek(target, stream=stream)
-            packets = self._container.demux(stream)
+            self._container.seek(self.timeline.by_file(target), stream=stream)
+            packets = self._packets(known=False)
             first = next((packet for packet in packets if packet.is_keyframe and packet.pts is not None), None)
             if first is None or first.pts > wanted:
                 return False
@@ -166,7 +171,8 @@ class FrameReader:
             stamp, frame = next((found for found in self._frames if found[0] >= first.pts), (0, None))
         except av.error.FFmpegError:
             return False
-        if frame is None or stamp > wanted or not frame.key_frame:
+        # A damaged one would stay on screen, and mar what refers to it, until the next: better come from before it.
+        if frame is None or stamp > wanted or not frame.key_frame or frame.is_corrupt:
             return False
         self._recent.clear()
         self._remember(stamp, frame, wanted)
@@ -174,19 +180,37 @@ class FrameReader:
 
     def _restart(self) -> None:
         import av
+        from av.codec.context import Flags
 
         if self._container is not None:
             self._container.close()
         self._recent.clear()
         self._decoded = -1
         try:
-            self._container = open_container(self._path)
+            self._container = open_container(self._path, self._source)
         except av.error.FFmpegError as error:
             raise refusal(self._path, error) from error
         stream = self._container.streams[self._stream]
         # One thread: files are decoded side by side instead.
         stream.codec_context.thread_count = 1
-        self._frames = self._decode(self._container.demux(stream))
+        # Else some columns stay that the encoder wants cut off at the left.
+        stream.codec_context.flags |= Flags.unaligned
+        self._frames = self._decode(self._packets(known=True))
+
+    def _packets(self, known: bool) -> Iterator[Any]:
+        """The packets from here on, by the continuous clock. `known`: the next one is the first of the file."""
+        joints = self.timeline.joints
+        packets = packets_of(self._container, self._container.streams[self._stream])
+        if joints is None:
+            yield from packets
+            return
+        number = 0
+        for packet in packets:
+            if packet.size:
+                shift = joints.shift(number if known else -1, packet.dts)
+                number += 1
+                packet.pts, packet.dts = (None if at is None else at + shift for at in (packet.pts, packet.dts))
+            yield packet
 
     def _decode(self, packets: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """Stamps and frames as the decoder gives them, stepping over what cannot be decoded."""
@@ -196,6 +220,9 @@ class FrameReader:
         context = self._container.streams[self._stream].codec_context
         for packet in packets:
             self._alive()
+            if packet.size == 0 and packet.pts is not None:
+                # Theora: nothing changes.
+                continue
             if self._needed:
                 # Frames that no other refers to can be left out and change nothing.
                 context.skip_frame = "DEFAULT" if packet.pts in self._needed else "NONREF"
@@ -213,59 +240,3 @@ class FrameReader:
 def _chain(first: Any, rest: Iterable[Any]) -> Iterator[Any]:
     yield first
     yield from rest
-
-
-class _Converter:
-    """Frames as pixels: scaled, turned, and all of the size of the first."""
-
-    def __init__(self) -> None:
-        from av.video.reformatter import Interpolation, VideoReformatter
-
-        self._reformatter = VideoReformatter()
-        # The bilinear filter widens with the reduction, so that it averages instead of skipping pixels.
-        self._filter = Interpolation.BILINEAR
-        self._size: tuple[int, int] | None = None
-        self._turn = _AS_IT_IS
-        self.shown = (0, 0)
-
-    def convert(self, frame: Any) -> npt.NDArray[np.uint8]:
-        if self._size is None:
-            scale = min(1.0, SHORT_SIDE / min(frame.width, frame.height))
-            self._size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-            self._turn = _turn_of(frame)
-            self.shown = (frame.height, frame.width) if self._turn.swapped else (frame.width, frame.height)
-        scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
-        return np.ascontiguousarray(self._turn.apply(np.asarray(scaled.to_ndarray(), dtype=np.uint8)))
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """How a decoded picture is shown: with rows and columns swapped, and then flipped."""
-
-    swapped: bool
-    across: bool
-    upside_down: bool
-
-    def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        if self.swapped:
-            picture = picture.swapaxes(0, 1)
-        return picture[:: -1 if self.upside_down else 1, :: -1 if self.across else 1]
-
-
-_AS_IT_IS = _Turn(False, False, False)
-
-
-def _turn_of(frame: Any) -> _Turn:
-    """The display matrix of a frame, to the nearest quarter turn.
-
-    It takes the point (p, q) to (a p + c q + x, b p + d q + y): QuickTime File Format, "Matrices".
-    """
-    from av.sidedata.sidedata import Type
-
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-    if matrix is None:
-        return _AS_IT_IS
-    a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
-    if abs(a) + abs(d) >= abs(b) + abs(c):
-        return _Turn(False, a < 0, d < 0)
-    return _Turn(True, c < 0, b < 0)

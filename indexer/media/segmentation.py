@@ -12,7 +12,7 @@ Kind = Literal["whole", "window", "shot"]
 
 
 class Span(NamedTuple):
-    """A part [start, end) of a video, in seconds from its first frame."""
+    """A part [start, end) of a video, in seconds by the player's clock (docs/decoding.md)."""
 
     start: float
     end: float
@@ -67,16 +67,16 @@ class Segmentation:
 WHOLE = Segmentation()
 
 
-def windows(duration: float, length: float, overlap: float) -> list[Span]:
-    """The windows over [0, duration) seconds. The last one ends with the video.
+def windows(duration: float, length: float, overlap: float, begin: float = 0.0) -> list[Span]:
+    """The windows over `duration` seconds of video that begins at `begin`. The last one ends with the video.
 
     It begins earlier than its turn, so as to be as long as the others; or, where hardly anything would be left
     for one more, it is longer by up to a tenth of a step.
     """
     if duration <= length:
-        return [Span(0.0, duration)]
+        return [Span(begin, begin + duration)]
     step = length - overlap
     turns = 1 + max(0, ceil((duration - length) / step - 0.1))
-    starts = [i * step for i in range(turns - 1)]
-    last = min((turns - 1) * step, duration - length)
-    return [Span(start, start + length) for start in starts] + [Span(last, duration)]
+    starts = [begin + i * step for i in range(turns - 1)]
+    last = begin + min((turns - 1) * step, duration - length)
+    return [Span(start, start + length) for start in starts] + [Span(last, begin + duration)]

@@ -40,7 +40,7 @@ def find_shots(
     threshold  see `Segmentation`
     """
     detector = _Detector(timeline, threshold)
-    shot = _Shot(0.0, _KEPT * count)
+    shot = _Shot(timeline.start, _KEPT * count)
     # A cut may be reported SHORTEST seconds late. Until then nobody knows which shot a picture belongs to.
     recent: deque[Picture] = deque()
     for picture in pictures:
@@ -57,7 +57,7 @@ def find_shots(
             shot.add(recent.popleft())
     for picture in recent:
         shot.add(picture)
-    yield Span(shot.start, timeline.duration), shot.sample(count, timeline.duration)
+    yield Span(shot.start, timeline.end), shot.sample(count, timeline.end)
 
 
 class _Shot:

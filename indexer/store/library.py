@@ -14,6 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from indexer.catalog.database_server import URL_FILE, checked_url, server_url, unreachable
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import metadata, open_database, require_empty, upgrade
+from indexer.catalog.text_reader import clips_by_text
 from indexer.disk.durable_files import replace_file
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.approximate.list_training import ListSettings
@@ -167,25 +168,30 @@ class Library:
         """What makes a search of clips in `gallery` keep to a filter: their ids, or what another engine looks for."""
         if wanted is None:
             return None
-        if isinstance(gallery, Gallery):
+        if isinstance(gallery, Gallery) or wanted.by_text:
             return self.select_clips(wanted)
-        if not wanted.tags:
+        if not wanted.by_video:
             return wanted
         # The catalogue is asked at every call: a change of tags holds at once.
-        tagged = frozenset(self.catalog.tagged_videos(wanted.tags))
-        videos = tagged if wanted.video_ids is None else tagged & wanted.video_ids
+        chosen = frozenset(self.catalog.chosen_videos(wanted))
+        videos = chosen if wanted.video_ids is None else chosen & wanted.video_ids
         return ClipFilter(videos, wanted.start, wanted.end)
 
     def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
         """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue.
 
-        Tags are looked up at every call: a change of them holds at once.
+        Tags and texts are looked up at every call: a change of them holds at once.
         """
+        table = self.clip_table()
+        chosen = table.select(wanted, self.catalog.chosen_videos(wanted) if wanted.by_video else None)
+        return np.intersect1d(chosen, clips_by_text(self.catalog, table, wanted)) if wanted.by_text else chosen
+
+    def clip_table(self) -> ClipTable:
+        """Video and time of every clip. The first call after a change reads the catalogue."""
         name, known = live_name(self.path), self._clip_table
         if known is None or known[0] != name:
             known = self._clip_table = (name, self.catalog.clip_table())
-        tagged = self.catalog.tagged_videos(wanted.tags) if wanted.tags else None
-        return known[1].select(wanted, tagged)
+        return known[1]
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""

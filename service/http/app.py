@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from model.encoder import Encoder
+from quartet import __version__
 from service import problems
 from service.encoders.model_choice import serving_encoder
 from service.http.access import Access
@@ -59,7 +59,7 @@ def create_app(
 
     app = DescribedAPI(
         title="Quartet",
-        version=version("quartet"),
+        version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,

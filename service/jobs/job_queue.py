@@ -173,7 +173,17 @@ class Jobs:
 
     async def _run(self, job: Job) -> State:
         settings = self._settings
-        command = [sys.executable, "-m", "service", "index", "--json", "--wait", "--library", str(settings.library)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "service",
+            "index",
+            "--json",
+            "--wait",
+            "--library",
+            str(settings.library),
+        ]
         if settings.model:
             command += ["--model", settings.model]
         for name, folder in settings.roots.items():

@@ -95,6 +95,10 @@ RayOption = Annotated[
         show_default=False,
     ),
 ]
+TextsOption = Annotated[
+    bool,
+    typer.Option("--texts/--no-texts", help="Read subtitles (.srt, .vtt) beside the videos, and those inside of them."),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -114,6 +118,7 @@ def index(
     window: WindowOption = None,
     overlap: OverlapOption = None,
     cut: CutOption = None,
+    texts: TextsOption = True,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -147,6 +152,7 @@ def index(
         wait=wait,
         as_json=as_json,
         base=base,
+        texts=texts,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -183,6 +189,7 @@ def run_index(
     wait: bool = False,
     as_json: bool = False,
     base: Path | None = None,
+    texts: bool = True,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     let_threads_sleep()
@@ -216,6 +223,7 @@ def run_index(
             base=base,
             wait=wait,
             catalog=settings.catalog,
+            texts=texts,
         )
     if as_json:
         typer.echo(json_report(report))
@@ -235,6 +243,9 @@ def print_report(report: IndexReport, folder: Path) -> None:
         f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
         f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
     )
+    if report.texts.lines:
+        lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
+        out.print(f"{lines} of subtitles read from {files}.", highlight=False)
     if report.refused:
         out.print(failures_table(report.refused, _MOST_REFUSED))
     if not report.progress.total and not report.removed and not report.interrupted:

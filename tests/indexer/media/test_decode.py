@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from indexer.media.clip_reader import read_clips, sample_frames
-from indexer.media.frames import SHORT_SIDE
+from indexer.media.frame_pixels import SHORT_SIDE
 from indexer.media.segmentation import Segmentation
 from quartet.errors import InputError, VideoError
 

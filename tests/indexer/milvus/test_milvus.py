@@ -239,7 +239,7 @@ def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypa
         with pytest.raises(LibraryError, match="another process has the file open"):
             export_library(library, f"milvus://{tmp_path}/used.db")
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(LibraryError, match=r"needs pymilvus: pip install 'quartet\[milvus\]'"):
+    with pytest.raises(LibraryError, match=r"needs pymilvus. Run: pip install .*\[milvus\]"):
         export_library(library, "milvus://127.0.0.1:1/a")
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from uvicorn import Server
 
 from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
+from quartet import __version__
 from quartet.errors import ModelError
 from service.__main__ import main as entry
 from service.cli import app
@@ -69,7 +69,7 @@ def words(text: str) -> str:
 
 def test_version() -> None:
     result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"quartet {version('quartet')}\n")
+    assert (result.exit_code, result.stdout) == (0, f"quartet {__version__}\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -1,0 +1,89 @@
+"""Decoded frames as they are shown: of square pixels, turned, mirrored, scaled, in the colours of a display."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.media.tone_mapping import map_to_bt709, needs_mapping
+
+SHORT_SIDE = 384
+"""Frames are scaled down to this many pixels on the shorter side: no backbone here looks at more."""
+
+
+class FrameConverter:
+    """Frames (PyAV) to RGB pixels, all of the size of the first one.
+
+    pixel_aspect  how many times as wide as high a stored pixel is shown
+    """
+
+    def __init__(self, pixel_aspect: float) -> None:
+        from av.video.reformatter import Interpolation, VideoReformatter
+
+        self._pixel_aspect = pixel_aspect
+        self._reformatter = VideoReformatter()
+        # The bilinear filter widens with the reduction, so that it averages instead of skipping pixels.
+        self._filter = Interpolation.BILINEAR
+        self._size: tuple[int, int] | None = None
+        self._turn = _AS_IT_IS
+        self.shown = (0, 0)
+        """Width and height in pixels as shown; known once a frame has been converted."""
+
+    def convert(self, frame: Any) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) RGB, at most SHORT_SIDE on the shorter side."""
+        if self._size is None:
+            width, height = square_pixels(frame.width, frame.height, self._pixel_aspect)
+            scale = min(1.0, SHORT_SIDE / min(width, height))
+            self._size = max(1, round(width * scale)), max(1, round(height * scale))
+            self._turn = _turn_of(frame)
+            self.shown = (height, width) if self._turn.swapped else (width, height)
+        if needs_mapping(frame):
+            scaled = self._reformatter.reformat(frame, *self._size, "rgb48le", interpolation=self._filter)
+            pixels = map_to_bt709(scaled.to_ndarray(), frame.color_trc)
+        else:
+            scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
+            pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
+        return np.ascontiguousarray(self._turn.apply(pixels))
+
+
+def square_pixels(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
+    """The size at which pixels are square and none is lost: as browsers do it, one side grows and none shrinks."""
+    if pixel_aspect >= 1:
+        return round(width * pixel_aspect), height
+    return width, round(height / pixel_aspect)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """How a decoded picture is shown: with rows and columns swapped, and then flipped."""
+
+    swapped: bool
+    across: bool
+    upside_down: bool
+
+    def apply(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        if self.swapped:
+            picture = picture.swapaxes(0, 1)
+        return picture[:: -1 if self.upside_down else 1, :: -1 if self.across else 1]
+
+
+_AS_IT_IS = _Turn(False, False, False)
+
+
+def _turn_of(frame: Any) -> _Turn:
+    """The display matrix of a frame, to the nearest quarter turn.
+
+    It takes the point (p, q) to (a p + c q + x, b p + d q + y): QuickTime File Format, "Matrices".
+    """
+    from av.sidedata.sidedata import Type
+
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return _AS_IT_IS
+    a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return _Turn(False, a < 0, d < 0)
+    return _Turn(True, c < 0, b < 0)
