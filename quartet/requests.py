@@ -82,7 +82,7 @@ def search_many(
 ) -> Request[ClipAnswers]:
     """Clips for each of up to 64 sentences, from one generation."""
     options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(ClipAnswers, "POST", "/v1/search/clips", json={"query": list(queries), **options})
+    return Request(ClipAnswers, "POST", "/v1/search/clips/batch", json={"queries": list(queries), **options})
 
 
 def similar(
@@ -116,7 +116,7 @@ def captions_of(
 
 def describe(video: Path, k: int = 10) -> Request[CaptionAnswer]:
     """Captions for a video file, which is uploaded and not kept. Raises VideoError if it cannot be used."""
-    return Request(CaptionAnswer, "POST", "/v1/search/captions", file=video, data={"k": str(k)})
+    return Request(CaptionAnswer, "POST", "/v1/search/captions/upload", file=video, data={"k": str(k)})
 
 
 def clip(clip_id: int) -> Request[Clip]:

@@ -258,16 +258,52 @@ def _encodable(text: str) -> str:
 
 def _field(item: Mapping[str, Any]) -> str:
     """Where: of a body that is no JSON, Pydantic would say at which character."""
-    return "body" if item["type"] == "json_invalid" else ".".join(map(str, item["loc"]))
+    return (
+        "body"
+        if item["type"] == "json_invalid"
+        else ".".join(str(part) for part in item["loc"] if "[" not in str(part))
+    )
+
+
+_REQUIRED: Mapping[str, str] = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be more than {gt}",
+    "finite_number": "must be a finite number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "string_too_long": "may have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_pattern_mismatch": "must hold more than blanks",
+    "list_type": "must be a list",
+    "dict_type": "must be a JSON object",
+    "too_long": "may have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "missing": "is missing",
+    "extra_forbidden": "is not a field of this request",
+    "literal_error": "must be one of {expected}",
+    "enum": "must be one of {expected}",
+}
+"""What each of Pydantic's types of errors asks for, in words about the field."""
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
-    """Pydantic's message as a sentence that names its field; messages of our own are sentences already."""
+    """What to send, as a sentence that names the field; messages of our own are sentences already."""
     if item["type"] == "value_error":
         return str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "json_invalid":
-        return f"The body is no JSON: {item['ctx']['error']}, at character {item['loc'][-1]}."
+        return f"The body is not valid JSON: {item['ctx']['error']}, at character {item['loc'][-1]}."
     if item["loc"] == ("body",):
         # Above all what `curl -d` sends when nobody tells it otherwise: a form.
         return "The body must be a JSON object. Send it with the header Content-Type: application/json."
-    return f"{item['loc'][-1]}: {item['msg']}."
+    names = [str(part) for part in item["loc"] if "[" not in str(part)]
+    where = ".".join(names[1:]) or names[0]
+    if item["type"] in _REQUIRED:
+        return f"{where} {_REQUIRED[item['type']].format(**item.get('ctx', {}))}."
+    return f"{where}: {item['msg']}."

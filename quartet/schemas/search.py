@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 MAX_QUERY = 1000
 MAX_QUERIES = 64
+MAX_CHARACTERS = 16_000
+"""Of all queries of a list together."""
 MAX_K = 100
 MAX_OFFSET = 1000
 MAX_FILTER_IDS = 1000
@@ -28,20 +30,31 @@ def checked_query(text: str) -> str:
     return text
 
 
-def checked_queries(given: str | list[str]) -> str | list[str]:
-    """Every text without the blanks around it. Raises ValueError for none, too many, or one that cannot be used."""
-    if isinstance(given, str):
-        return checked_query(given)
+def sentence(given: object) -> object:
+    """`given`, unless it is a list: for that there is another route. Raises ValueError."""
+    if isinstance(given, list):
+        raise ValueError("The query is one sentence. Send several as `queries` to /v1/search/clips/batch.")
+    return given
+
+
+def checked_queries(given: list[str]) -> list[str]:
+    """Every text without the blanks around it. Raises ValueError for none, too many, or what cannot be used."""
     if not 1 <= len(given) <= MAX_QUERIES:
         raise ValueError(f"The list has {len(given)} queries. Give 1 to {MAX_QUERIES}.")
+    characters = sum(map(len, given))
+    if characters > MAX_CHARACTERS:
+        raise ValueError(
+            f"The queries have {characters:,} characters together. Give at most {MAX_CHARACTERS:,}, in several lists."
+        )
     return [checked_query(text) for text in given]
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_QUERY, "pattern": r"\S"}
+Query = Annotated[str, BeforeValidator(sentence), AfterValidator(checked_query), WithJsonSchema(_TEXT)]
 Queries = Annotated[
-    str | list[str],
+    list[str],
     AfterValidator(checked_queries),
-    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}]}),
+    WithJsonSchema({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}),
 ]
 # SQLite's integers have 64 bits; a larger id is a malformed request, not a database error.
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -105,8 +118,15 @@ class ClipRequest(SearchRequest):
 class ClipSearch(ClipRequest):
     """Text to video."""
 
-    query: Queries = Field(
-        description=f"A sentence, or up to {MAX_QUERIES} of them.", examples=["a red ball rolls behind a box"]
+    query: Query = Field(description="A sentence.", examples=["a red ball rolls behind a box"])
+
+
+class ClipBatchSearch(ClipRequest):
+    """Text to video, for several sentences."""
+
+    queries: Queries = Field(
+        description=f"Up to {MAX_QUERIES} sentences, with {MAX_CHARACTERS:,} characters together.",
+        examples=[["a red ball rolls behind a box", "two people dance"]],
     )
 
 

@@ -15,11 +15,11 @@ from service import problems
 from service.encoders.model_choice import serving_encoder
 from service.http.access import Access
 from service.http.addressing import BasePath, HeadAsGet
-from service.http.api_description import DescribedAPI
+from service.http.api_description import DescribedAPI, operation_id
 from service.http.keys import Attempts, Keys
 from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.representations import Compressed, TaggedJSON
-from service.http.routes import clips, jobs, search, session, status
+from service.http.routes import clips, jobs, quick_search, search, session, status
 from service.http.routes import library as browse
 from service.http.stored_uploads import UploadStore
 from service.http.web_pages import router as pages
@@ -64,6 +64,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings, app.state.kept = settings, UploadStore(settings)
     app.state.keys, app.state.attempts = keys, attempts = Keys(settings), Attempts()
@@ -87,6 +88,15 @@ def create_app(
     app.add_middleware(HeadAsGet)
     app.add_middleware(BasePath, base=settings.base_path)
     problems.install(app)
-    for router in (search.router, clips.router, browse.router, jobs.router, status.router, session.router, pages):
+    for router in (
+        search.router,
+        quick_search.router,
+        clips.router,
+        browse.router,
+        jobs.router,
+        status.router,
+        session.router,
+        pages,
+    ):
         app.include_router(router)
     return app

@@ -9,10 +9,11 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.http.access import COOKIE, caller_key, refuse_wrong_key, wait_for_next_attempt
+from service.http.content_types import JSON_BODY
 from service.http.keys import Attempts, Keys
 from service.http.routes.dependencies import problems
 
-router = APIRouter(prefix="/v1/session", tags=["session"])
+router = APIRouter(prefix="/v1/session", tags=["session"], dependencies=[JSON_BODY])
 
 
 class Login(BaseModel):
@@ -31,8 +32,8 @@ class Session(BaseModel):
     role: str | None = Field(default=None, description="What the key may do: read, write or admin.")
 
 
-@router.get("", summary="Is a key needed", operation_id="getSession")
-def session(request: Request) -> Session:
+@router.get("", summary="Is a key needed")
+def get_session(request: Request) -> Session:
     """Whether the service asks for a key, and whether this request carries it."""
     keys: Keys = request.app.state.keys
     key = caller_key(request)
@@ -41,9 +42,7 @@ def session(request: Request) -> Session:
     )
 
 
-@router.post(
-    "", summary="Log in", operation_id="logIn", status_code=204, responses=problems(400, 401, 413, 415, 422, 429)
-)
+@router.post("", summary="Log in", status_code=204, responses=problems(400, 401, 413, 415, 422, 429))
 def log_in(given: Login, request: Request) -> Response:
     """Set a cookie that stands for the key until you log out. Scripts cannot read it.
 
@@ -65,7 +64,7 @@ def log_in(given: Login, request: Request) -> Response:
     return response
 
 
-@router.delete("", summary="Log out", operation_id="logOut", status_code=204)
+@router.delete("", summary="Log out", status_code=204)
 def log_out(request: Request) -> Response:
     """End the session and remove the cookie."""
     keys: Keys = request.app.state.keys

@@ -17,13 +17,13 @@ _EXAMPLES = 6
 
 
 @router.get("/healthz", summary="The process answers")
-async def healthz() -> schemas.Health:
+async def get_health() -> schemas.Health:
     """The process answers. Says nothing about model and library: see /readyz."""
     return schemas.Health()
 
 
 @router.get("/readyz", summary="Ready to search", responses=problems(503))
-def readyz(engine: EngineDep) -> schemas.Ready:
+def get_readiness(engine: EngineDep) -> schemas.Ready:
     """Model and library are loaded and belong together, and there is a live process with the model."""
     if engine.encoders == 0:
         raise ProblemError(NOT_READY, "No live encoder: no process with the model runs.", {"Retry-After": "2"})
@@ -45,13 +45,13 @@ def readyz(engine: EngineDep) -> schemas.Ready:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **problems(503)},
 )
-def metrics(engine: EngineDep) -> Response:
+def get_metrics(engine: EngineDep) -> Response:
     """Requests, latency by stage, batch sizes, queue, caches, index and generation, in the text format."""
     return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))
-def library(engine: EngineDep) -> schemas.LibraryInfo:
+def get_library(engine: EngineDep) -> schemas.LibraryInfo:
     """What a client needs to offer a search: the levels with their weights, counts, example queries."""
     return schemas.LibraryInfo(
         generation=engine.generation().name,

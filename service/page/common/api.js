@@ -81,7 +81,7 @@ export function captionsOfFile(file, { weights, ...wanted }, signal) {
   for (const [name, value] of Object.entries(wanted)) form.append(name, value);
   form.append("weights", JSON.stringify(weights));
   form.append("file", file);
-  return call("/v1/search/captions", { method: "POST", body: form, signal });
+  return call("/v1/search/captions/upload", { method: "POST", body: form, signal });
 }
 
 export const jobs = (signal) => call("/v1/jobs", { signal });
@@ -112,7 +112,7 @@ export function uploadVideos(files, told, signal) {
     });
     signal.addEventListener("abort", () => request.abort());
     request.addEventListener("abort", () => reject(signal.reason));
-    request.open("POST", at("/v1/jobs"));
+    request.open("POST", at("/v1/jobs/upload"));
     request.send(form);
   });
 }

@@ -77,7 +77,7 @@ def test_an_empty_library_has_no_hits(built_world: World, tmp_path: Path) -> Non
     video = (built_world.videos / "red.mp4").read_bytes()
     with TestClient(create_app(Settings(library=tmp_path / "empty"), FakeEncoder())) as client:
         clips = client.post("/v1/search/clips", json={"query": "a"})
-        captions = client.post("/v1/search/captions", files={"file": ("red.mp4", video)})
+        captions = client.post("/v1/search/captions/upload", files={"file": ("red.mp4", video)})
         assert client.get("/v1/library").json()["examples"] == []
     for answer in (clips, captions):
         assert answer.status_code == 200

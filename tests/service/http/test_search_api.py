@@ -84,7 +84,7 @@ def test_an_uploaded_clip_is_described_as_the_stored_one(client: TestClient, bui
     expected = client.post("/v1/search/captions", json={"clip_id": stored["clip_id"]}).json()
     with (built_world.videos / "blue.mp4").open("rb") as file:
         form = {"k": "10", "weights": json.dumps({"action": 1})}
-        answer = client.post("/v1/search/captions", files={"file": ("blue.mp4", file)}, data=form)
+        answer = client.post("/v1/search/captions/upload", files={"file": ("blue.mp4", file)}, data=form)
     assert answer.status_code == 200
     assert answer.json()["hits"] == expected["hits"]
 
@@ -95,7 +95,7 @@ def test_an_upload_leaves_nothing_behind(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     good = (built_world.videos / "red.mp4").read_bytes()
     for content, status in ((good, 200), (b"no video", 422)):
-        answer = client.post("/v1/search/captions", files={"file": ("x.mp4", content)})
+        answer = client.post("/v1/search/captions/upload", files={"file": ("x.mp4", content)})
         assert answer.status_code == status
         assert list(tmp_path.iterdir()) == []
 
@@ -184,7 +184,7 @@ def test_a_body_that_is_no_json(client: TestClient) -> None:
     ],
 )
 def test_invalid_fields_beside_an_upload(client: TestClient, form: dict[str, str], field: str) -> None:
-    answer = client.post("/v1/search/captions", files={"file": ("a.mp4", b"a")}, data=form)
+    answer = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", b"a")}, data=form)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
@@ -198,20 +198,20 @@ def test_a_disk_that_does_not_take_an_upload(
 
     monkeypatch.setattr(UploadFile, "write", fails)
     careful = TestClient(client.app, raise_server_exceptions=False)
-    answer = careful.post("/v1/search/captions", files={"file": ("a.mp4", b"a")})
+    answer = careful.post("/v1/search/captions/upload", files={"file": ("a.mp4", b"a")})
     assert answer.status_code == status and answer.headers["content-type"] == "application/problem+json"
     assert ("No space left" in answer.json()["detail"]) == (status == 507)
 
 
 def test_a_form_without_a_file(client: TestClient) -> None:
-    answer = client.post("/v1/search/captions", files={"other": ("a.mp4", b"a")})
+    answer = client.post("/v1/search/captions/upload", files={"other": ("a.mp4", b"a")})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "body.file"
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"", "empty-file"), (b"these are words\n" * 9, "not-a-video")])
 def test_an_upload_that_is_no_video(client: TestClient, content: bytes, reason: str) -> None:
-    answer = client.post("/v1/search/captions", files={"file": ("a.mp4", content)})
+    answer = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", content)})
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["type"] == "/problems#unusable-video"
@@ -220,14 +220,14 @@ def test_an_upload_that_is_no_video(client: TestClient, content: bytes, reason: 
 
 
 def test_an_upload_over_the_limit(client: TestClient) -> None:
-    declared = client.post("/v1/search/captions", files={"file": ("a.mp4", bytes(300_000))})
+    declared = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", bytes(300_000))})
     pieces = (
         b"--b\r\n",
         b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n',
         *[bytes(9999)] * 40,
     )
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    streamed = client.post("/v1/search/captions", content=iter(pieces), headers=headers)
+    streamed = client.post("/v1/search/captions/upload", content=iter(pieces), headers=headers)
     assert "content-length" not in streamed.request.headers
     for answer in (declared, streamed):
         assert answer.status_code == 413
@@ -243,7 +243,7 @@ def test_an_unknown_clip(client: TestClient) -> None:
 
 def test_several_sentences_get_an_answer_each(client: TestClient, built_world: World) -> None:
     texts = [*built_world.texts.values(), "a red square sliding", "a red square sliding"]
-    together = client.post("/v1/search/clips", json={"query": texts, "k": 3}).json()["answers"]
+    together = client.post("/v1/search/clips/batch", json={"queries": texts, "k": 3}).json()["answers"]
     alone = [client.post("/v1/search/clips", json={"query": text, "k": 3}).json() for text in texts]
     assert [answer["query"] for answer in together] == texts
     assert [answer["hits"] for answer in together] == [answer["hits"] for answer in alone]

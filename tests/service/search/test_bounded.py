@@ -43,7 +43,7 @@ def test_a_single_question_does_not_wait_for_lists(built_world: World) -> None:
         ThreadPoolExecutor() as pool,
     ):
         texts = [f"{i} {'x' * 900}" for i in range(10)]
-        lists = pool.submit(client.post, "/v1/search/clips", json={"query": texts})
+        lists = pool.submit(client.post, "/v1/search/clips/batch", json={"queries": texts})
         assert encoder.entered.wait(SECONDS)
         asked = pool.submit(client.post, "/v1/search/clips", json={"query": "one"})
         while len(engine._pool._running) < 2:
@@ -119,7 +119,7 @@ def test_an_upload_lies_on_the_disk_once(
 
     monkeypatch.setattr("service.search.decodings.UntrustedDecoding", Looking)
     content = (built_world.videos / "red.mp4").read_bytes()
-    assert client.post("/v1/search/captions", files={"file": ("x.mp4", content)}).status_code == 200
+    assert client.post("/v1/search/captions/upload", files={"file": ("x.mp4", content)}).status_code == 200
     assert seen == [[len(content)]]
 
 
