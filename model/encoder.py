@@ -89,8 +89,13 @@ class Encoder(Protocol):
     def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         """Which of `candidates[i]` the gallery vectors of row i show, by the model's own attribute heads.
 
-        Words outside the model's vocabularies are never returned: the model cannot know them.
+        A relation is shown if all of its nouns and verbs are. Words outside the model's vocabularies are never
+        returned: the model cannot know them.
         """
+        ...
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        """Which of the words of each candidate the model cannot judge, whatever a clip shows."""
         ...
 
 

@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from quartet.errors import InputError
 
-LEVEL_NAMES = ("global", "entity", "action", "relation")
+LEVEL_MEANINGS = {
+    "global": "the clip as a whole",
+    "entity": "the things in it",
+    "action": "what happens",
+    "relation": "who does what to whom",
+}
+"""What each level looks at, for people: shown beside its name."""
+
+LEVEL_NAMES = tuple(LEVEL_MEANINGS)
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
 
 WORDS = "words"
@@ -74,5 +82,5 @@ def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] |
             raise InputError(f"The weight of level {name!r} must be a number of at least 0, not {weight}.")
         weights[name] = float(weight)
     if not any(weights.values()):
-        raise InputError("All four weights are 0. Give at least one level a weight above 0.")
+        raise InputError("All weights are 0. Give at least one level a weight above 0.")
     return weights

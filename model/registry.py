@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 from model.encoder import Encoder
+from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
 from model.two_tower.prepared_models import (
     KNOWN,
     MODELS_FOLDER,
     find_prepared,
+    prepared_folder,
     prepared_names,
     read_record,
     two_tower_folder,
@@ -67,12 +70,26 @@ def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) ->
     if folder.is_dir():
         return folder
     if name in KNOWN:
+        prepared_folder(models, name)  # says so where no folder of models is known
         raise ModelError(f"The weights of {name} are not on this machine. Run: quartet prepare {name}")
     fetched = f" If it is a repository of a model hub, run: quartet prepare {name}" if name.count("/") == 1 else ""
     raise ModelError(
         f"There is no model {name!r}. Give the folder of a checkpoint, or one of: "
         f"{', '.join([*MODELS, *prepared_names(models)])}.{fetched}"
     )
+
+
+def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
+    """The fingerprint of a checkpoint by name or folder, read without loading it; None where there is none to read.
+
+    Whether the weights are those that the configuration names, loading tells.
+    """
+    folder = MODELS.get(str(name_or_path), Path(name_or_path))
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return fingerprint_of(config) if isinstance(config, dict) and "weights_sha256" in config else None
 
 
 def name_of_builder(built_by: str, models: Path = MODELS_FOLDER) -> str | None:

@@ -16,7 +16,17 @@ from quartet.errors import (
 )
 from quartet.schemas.jobs import Job, JobList
 from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Ready, Tag, Video
-from quartet.schemas.search import CaptionAnswer, CaptionHit, ClipAnswer, ClipHit, Filter, LevelScore, SimilarAnswer
+from quartet.schemas.question import Part, Then
+from quartet.schemas.search import (
+    CaptionAnswer,
+    CaptionHit,
+    ClipAnswer,
+    ClipHit,
+    Filter,
+    LevelScore,
+    SimilarAnswer,
+    Upload,
+)
 
 __version__ = "0.1.0"
 
@@ -41,10 +51,13 @@ __all__ = [
     "ListedClip",
     "ModelError",
     "NotFoundError",
+    "Part",
     "QuartetError",
     "Ready",
     "SimilarAnswer",
     "Tag",
+    "Then",
+    "Upload",
     "Video",
     "VideoError",
     "__version__",

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from quartet.schemas.jobs import Job, JobList
 from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
-from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer
+from quartet.schemas.question import Part, Then
+from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer, Upload
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -56,18 +57,45 @@ def library() -> Request[LibraryInfo]:
 
 
 def search(
-    query: str,
+    query: str | None = None,
     k: int = 10,
     *,
+    parts: Sequence[Part] = (),
+    then: Sequence[Then] = (),
+    more_like: Sequence[int] = (),
+    less_like: Sequence[int] = (),
+    group: Literal["video"] | None = None,
+    diverse: bool = False,
+    per_video: int | None = None,
     offset: int = 0,
     weights: Mapping[str, float] | None = None,
     filter: Filter | None = None,
     min_score: float | None = None,
     explain: bool = False,
 ) -> Request[ClipAnswer]:
-    """Clips for a sentence."""
+    """Clips for a sentence, for parts, or for both."""
+    question = {
+        "query": query,
+        "parts": [part.model_dump(exclude_none=True) for part in parts],
+        "then": [moment.model_dump(exclude_none=True) for moment in then],
+        "more_like": list(more_like),
+        "less_like": list(less_like),
+        "group": group,
+        "diverse": diverse,
+        "per_video": per_video,
+    }
+    given = {name: value for name, value in question.items() if value or (name == "query" and value is not None)}
     options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(ClipAnswer, "POST", "/v1/search/clips", json={"query": query, **options})
+    return Request(ClipAnswer, "POST", "/v1/search/clips", json={**given, **options})
+
+
+def upload(file: Path, start: float | None = None, end: float | None = None) -> Request[Upload]:
+    """A video, a part of it in seconds, or a picture, for `Part(upload=...)` of later questions.
+
+    The file is not kept. Raises VideoError if it cannot be used.
+    """
+    data = {name: str(value) for name, value in (("start", start), ("end", end)) if value is not None}
+    return Request(Upload, "POST", "/v1/search/uploads", file=file, data=data)
 
 
 def search_many(

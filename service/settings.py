@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model.home_folder import expand_home
 from model.two_tower.prepared_models import MODELS_FOLDER
 from quartet.errors import InputError
 
@@ -135,6 +136,10 @@ class Settings(BaseSettings):
         if self.api_key is not None:
             return checked_key(self.api_key.get_secret_value())
         return None if self.api_key_file is None else checked_key(read_key(self.api_key_file))
+
+    def text_cache_folder(self) -> Path:
+        """`text_cache` without `~`. Raises InputError where no home folder is known."""
+        return expand_home(self.text_cache, "QUARTET_TEXT_CACHE")
 
     def token(self) -> str | None:
         """The token of Milvus."""

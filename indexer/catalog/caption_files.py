@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from shlex import quote
 
 from indexer.catalog.subtitles import read_cues
 from quartet.errors import InputError
 
 SUBTITLES = (".srt", ".vtt")
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # Before UTF-16, whose mark theirs begins with.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""What a file may begin with (the Unicode Standard, 23.8), and Python's name of the encoding."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +45,7 @@ def read_captions(file: Path) -> Iterator[CaptionEntry]:
     readers = {".txt": _from_text, ".jsonl": _from_jsonl, ".csv": _from_csv, **dict.fromkeys(SUBTITLES, _from_cues)}
     if file.suffix.lower() not in readers:
         raise InputError(f"{file.name}: captions are read from {', '.join(readers)} files.")
-    try:
-        content = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file.name} is not UTF-8 text. Save it as UTF-8.") from error
-    if "\0" in content:
-        # Among them UTF-16 without a mark, every second byte of which is zero.
-        raise InputError(f"{file.name} is not UTF-8 text: it holds zero bytes. Save it as UTF-8.")
+    content = _text(file)
     found = False
     for entry in readers[file.suffix.lower()](file, content):
         if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in entry.text):
@@ -51,6 +55,30 @@ def read_captions(file: Path) -> Iterator[CaptionEntry]:
         yield entry
     if not found:
         raise InputError(f"{file.name} holds no captions.")
+
+
+def _text(file: Path) -> str:
+    """The text of a file in the encoding that its byte-order mark names; without a mark, UTF-8."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    try:
+        text = content.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if encoding is not None:
+            raise InputError(f"{file.name} begins like {encoding.upper()} and is not: it is damaged.") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{file.name} is not UTF-8 text: line {line} holds the byte {content[error.start]:#04x}. Save it as UTF-8 "
+            f"(if it is Western European: iconv -f WINDOWS-1252 -t UTF-8 {quote(file.name)})."
+        ) from error
+    if "\0" in text:
+        # Among them UTF-16 without a mark, every second byte of which is zero.
+        raise InputError(f"{file.name} is not UTF-8 text: it holds zero bytes. Save it as UTF-8.")
+    # As where Python opens a file for reading: lines may end in any of the three ways.
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _from_text(file: Path, content: str) -> Iterator[CaptionEntry]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 
 from indexer.catalog.records import Caption, Clip, Counts, Failure, Root, Video
 from indexer.catalog.schema import (
@@ -247,9 +248,14 @@ def _live(video_id: int | None = None) -> ColumnElement[bool]:
 
 
 def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
-    """Videos with live clips, whose titles have all of these words in them, in any case of letters."""
+    """Videos with live clips, whose titles have all of these words in them, in any case of letters.
+
+    Letters with marks are found however they are written: some systems give a file name as one character for each
+    letter (NFC), some as a letter and a mark (NFD).
+    """
     live = videos.c.id.in_(select(clips.c.video_id).where(_live()))
-    return [live, *(videos.c.title.icontains(word, autoescape=True) for word in words)]
+    forms = [{normalize("NFC", word), normalize("NFD", word)} for word in words]
+    return [live, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
 
 
 def _at_path(path: str) -> ColumnElement[bool]:

@@ -51,9 +51,15 @@ def writing(library: Path) -> Iterator[None]:
             "videos into a new library."
         ) from error
     except OSError as error:
-        if error.errno not in _FULL | _CLOSED:
+        if error.errno not in _FULL | _CLOSED or _lies_elsewhere(error, library):
             raise
         raise LibraryError(_cannot_be_written(library, str(error.strerror), error.errno in _CLOSED)) from error
+
+
+def _lies_elsewhere(error: OSError, library: Path) -> bool:
+    """Whether it is about a file that the library does not own: a video, say."""
+    name = error.filename
+    return isinstance(name, str) and not Path(name).resolve().is_relative_to(library.resolve())
 
 
 def _cannot_be_written(library: Path, reason: str, closed: bool) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from indexer.catalog.caption_files import SUBTITLES, CaptionEntry, read_captions
 from indexer.catalog.records import Video
@@ -54,7 +55,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
             closing(CatalogWriter(library.catalog.path, encoder.spec.levels)) as writer,
         ):
             by_name = video_names(library.catalog.list_videos(limit=None))
-            if video is not None and video not in by_name:
+            if video is not None and normalize("NFC", video) not in by_name:
                 raise InputError(f"The library has no video {video!r}.")
             described = [_described(entry, file, video, by_name) for entry in entries]
             ids = writer.caption_ids()
@@ -83,15 +84,16 @@ def _described(entry: CaptionEntry, file: Path, video: str | None, by_name: dict
     name = (video or entry.video) if subtitles else (entry.video or video)
     if name is None:
         return None
+    name = normalize("NFC", name)
     # Players take talk.en.srt for the subtitles of talk.mp4.
     return by_name.get(name, by_name.get(Path(name).stem) if subtitles else None)
 
 
 def video_names(videos: list[Video]) -> dict[str, int]:
-    """Every name by which a caption may call a video; a name that two videos share calls the first."""
+    """Every name (in Unicode's form NFC) by which a caption may call a video; one that two share calls the first."""
     names: dict[str, int] = {}
     for name in ("relpath", "name", "title"):
         for video in videos:
             key = {"relpath": video.relpath, "name": video.path.name, "title": video.title}[name]
-            names.setdefault(key, video.id)
+            names.setdefault(normalize("NFC", key), video.id)
     return names

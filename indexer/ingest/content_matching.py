@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from indexer.catalog.records import FileState, Video
+from indexer.disk.presence import is_gone
 
 
 class ContentFinder:
@@ -15,7 +16,7 @@ class ContentFinder:
         self._by_path = {video.path: video for video in known}
         self._missing: dict[int, list[Video]] = {}
         for video in known:
-            if not video.path.exists():
+            if is_gone(video.path):
                 self._missing.setdefault(video.size, []).append(video)
         self.claimed: set[int] = set()
 

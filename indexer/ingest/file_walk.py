@@ -94,6 +94,9 @@ def make_plan(
         except FileNotFoundError:
             # Deleted since the folder was listed.
             continue
+        except OSError as error:
+            plan.closed[path] = error.strerror or str(error)
+            continue
         file = FileState(path, status.st_size, status.st_mtime)
         seen.add(path)
         video = by_path.get(path)

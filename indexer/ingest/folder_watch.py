@@ -33,6 +33,7 @@ def watch_videos(
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     catalog: str | None = None,
+    on_polling: Callable[[str], None] = lambda reason: None,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
 
@@ -40,11 +41,10 @@ def watch_videos(
 
     settle  seconds without a change before a run begins, so that no file is read while it is being copied
     poll    look for changes by listing the folders, for network shares that do not report any
+    on_polling  told why, if the folders are listed because the system cannot watch them
 
     The other parameters and the errors are those of `index_videos`. It waits for other writers of the library.
     """
-    from watchfiles import watch
-
     sources, library = resolve_inputs(inputs), library_path.resolve()
 
     def matters(change: object, name: str) -> bool:
@@ -53,17 +53,8 @@ def watch_videos(
         inside = next((path.relative_to(source) for source in sources if path.is_relative_to(source)), path)
         return not path.is_relative_to(library) and not any(part.startswith(".") for part in inside.parts)
 
-    # The first time-out comes once changes are being collected: what changes during the first run is not missed.
-    events = watch(
-        *sources,
-        watch_filter=matters,
-        rust_timeout=round(1000 * min(0.5, settle)),
-        yield_on_timeout=True,
-        stop_event=stop,
-        force_polling=poll or None,
-    )
     try:
-        for _ in pauses(events, settle):
+        for _ in pauses(_changes(sources, matters, settle, poll, stop, on_polling), settle):
             try:
                 report = index_videos(
                     library_path,
@@ -85,6 +76,40 @@ def watch_videos(
                     return
     except KeyboardInterrupt:
         return
+
+
+def _changes(
+    sources: Sequence[Path],
+    matters: Callable[[object, str], bool],
+    settle: float,
+    poll: bool,
+    stop: threading.Event | None,
+    on_polling: Callable[[str], None],
+) -> Iterator[Collection[object]]:
+    """Changes as they come, and an empty collection now and then.
+
+    The first time-out comes once changes are being collected: what changes during the first run is not missed.
+    """
+    from watchfiles import watch
+
+    def events(polling: bool) -> Iterator[Collection[object]]:
+        return watch(
+            *sources,
+            watch_filter=matters,
+            rust_timeout=round(1000 * min(0.5, settle)),
+            yield_on_timeout=True,
+            stop_event=stop,
+            force_polling=polling or None,
+        )
+
+    try:
+        yield from events(poll)
+    except (OSError, RuntimeError) as error:
+        # Linux watches so many folders per user, and so many users. (watchfiles raises either kind.)
+        if poll:
+            raise
+        on_polling(str(error).partition(" about [")[0].rstrip("."))
+        yield from events(True)
 
 
 def pauses(

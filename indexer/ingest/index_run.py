@@ -290,7 +290,10 @@ class _Run:
             self.moved += 1
 
     def _refuse(self, refused: Refused, finder: ContentFinder) -> None:
-        """List a file as refused; if it was a good video before, its clips leave the library."""
+        """List a file as refused. If it was a good video before, its clips leave the library; but not if it could not
+        be read at all: a disk or a right that is missing says nothing of the video."""
         self.writer.add_failure(refused.file, refused.error.reason, refused.error.detail)
+        if not refused.file.sha256:
+            return
         before = {video.id for video in (finder.at(refused.file.path), finder.claim(refused.file)) if video is not None}
         self.writer.remove_videos(sorted(before), self._next)

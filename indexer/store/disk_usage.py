@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.disk.presence import is_gone
 from indexer.store.library import Library
 
 
@@ -22,7 +23,7 @@ def media_usage(library: Library) -> MediaUsage:
     return MediaUsage(
         sum(video.duration for video in videos),
         sum(video.size for video in videos),
-        sum(not video.path.exists() for video in videos),
+        sum(is_gone(video.path) for video in videos),
     )
 
 

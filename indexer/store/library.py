@@ -19,6 +19,7 @@ from indexer.disk.durable_files import replace_file
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipFilter, ClipTable
+from indexer.search.moments.timeline import Timeline
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
@@ -52,6 +53,7 @@ class Library:
         self._elsewhere = elsewhere
         self._swap = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
+        self._timeline: tuple[ClipTable, Timeline] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
@@ -193,6 +195,13 @@ class Library:
             known = self._clip_table = (name, self.catalog.clip_table())
         return known[1]
 
+    def timeline(self) -> Timeline:
+        """All clips in the time of their videos. The first call after a change sorts them."""
+        table, known = self.clip_table(), self._timeline
+        if known is None or known[0] is not table:
+            known = self._timeline = (table, Timeline.of(table))
+        return known[1]
+
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""
         path = thumbnail_path(self.path, clip_id)
@@ -242,6 +251,11 @@ def live_name(path: Path) -> str:
 def built_by(path: Path) -> ModelInfo:
     """The model that built a library, without opening its index. Raises LibraryError."""
     return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
+
+
+def built_with(path: Path) -> EncoderSpec:
+    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").spec
 
 
 def thumbnail_path(library: Path, clip_id: int) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
+from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
 from indexer.store.generation import LoadEncoder
@@ -59,7 +60,7 @@ def remove_videos(
             def named(known: Path) -> bool:
                 return any(known.is_relative_to(path) for path in wanted)
 
-            gone = [v.id for v in videos if named(v.path) or (missing and not v.path.exists())]
+            gone = [v.id for v in videos if named(v.path) or (missing and is_gone(v.path))]
             writer.remove_videos(gone, next_number(library_path))
             writer.forget_failures([path for path in refused if named(path)])
             generation = publish_changes(library, writer, encoder)

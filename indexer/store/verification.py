@@ -14,6 +14,7 @@ from sqlalchemy import select
 from indexer.catalog.records import Video
 from indexer.catalog.schema import captions, clips, staged
 from indexer.disk.durable_files import file_sha256
+from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.store.generation import KINDS, damaged_files
 from indexer.store.library import Library, thumbnail_path
@@ -85,7 +86,7 @@ def _videos(library: Library, content: bool) -> Iterator[Problem]:
         in_root.setdefault(video.root, []).append(video)
     for root in library.catalog.roots():
         found = in_root.get(root.name, [])
-        if found and not root.path.is_dir():
+        if found and is_gone(root.path):
             where = f"The root {root.name}, with {len(found)} videos, is not at {root.path}."
             yield Problem("videos", f"{where} Mount its disk, or say where it lies now with `quartet relocate`.")
             continue

@@ -106,6 +106,9 @@ class McsanEncoder:
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         return self._attributes(self.parse(texts))
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        return self.concepts.unknown(candidates)
+
     @staticmethod
     def _attributes(parses: Sequence[ParsedCaption]) -> list[Attributes]:
         return [parse.attributes() for parse in parses]

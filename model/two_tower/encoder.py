@@ -24,7 +24,7 @@ from torch.nn import functional as fn
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.holographic_head import HolographicHead
-from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption
+from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption, with_relations
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.two_tower.phrases import Prompts, participle, phrases, with_article
@@ -147,7 +147,13 @@ class ClipEncoder:
             for i, candidate in enumerate(candidates):
                 shown = stands_out(asked, bank, torch.from_numpy(vectors[level][i]))
                 found[i][level] = [word for word in candidate.of(level) if shown[own.index(word)]]
-        return [_with_relations(candidate, shown) for candidate, shown in zip(candidates, found, strict=True)]
+        return [
+            with_relations(candidate, shown.get("entity", []), shown.get("action", []))
+            for candidate, shown in zip(candidates, found, strict=True)
+        ]
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        return [Attributes() for _ in candidates]
 
     @cached_property
     def _best_things(self) -> BestFrames:
@@ -189,14 +195,3 @@ def _mean(rows: Sequence[FloatArray], dim: int) -> FloatArray:
         return np.zeros(dim, np.float32)
     mean = np.mean(rows, axis=0)
     return mean / max(float(np.linalg.norm(mean)), 1e-12)
-
-
-def _with_relations(candidate: Attributes, shown: dict[str, list[str]]) -> Attributes:
-    entity, action = shown.get("entity", []), shown.get("action", [])
-    named, there = {*candidate.entity, *candidate.action}, {*entity, *action}
-    relation = []
-    for text in candidate.relation:
-        parts = named & set(text.split())
-        if parts and parts <= there:
-            relation.append(text)
-    return Attributes(entity, action, relation)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from quartet.errors import ModelError
+from model.home_folder import expand_home
+from quartet.errors import InputError, ModelError
 
 MODELS_FOLDER = Path("~/.cache/quartet/models")
 """Where models are kept unless the settings name another folder."""
@@ -42,18 +43,25 @@ class Record:
 
 def prepared_folder(models: Path, name: str) -> Path:
     """Where a model of this name is kept, whether or not it is there. It may be a short name or a repository."""
-    return models.expanduser() / KNOWN.get(name, name).replace("/", "--")
+    return expand_home(models, "QUARTET_MODELS") / KNOWN.get(name, name).replace("/", "--")
 
 
 def find_prepared(models: Path, name: str) -> Path | None:
-    """The folder of a prepared model, or None."""
-    folder = prepared_folder(models, name)
+    """The folder of a prepared model, or None: also where no folder of models is known (`model.home_folder`)."""
+    try:
+        folder = prepared_folder(models, name)
+    except InputError:
+        return None
     return folder if (folder / RECORD).is_file() else None
 
 
 def prepared_names(models: Path) -> list[str]:
     """The names of all models that are prepared, in order."""
-    return sorted(read_record(path.parent).name for path in models.expanduser().glob(f"*/{RECORD}"))
+    try:
+        folder = expand_home(models, "QUARTET_MODELS")
+    except InputError:
+        return []
+    return sorted(read_record(path.parent).name for path in folder.glob(f"*/{RECORD}"))
 
 
 def write_record(folder: Path, record: Record) -> None:

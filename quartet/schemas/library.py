@@ -129,6 +129,7 @@ class LevelInfo(BaseModel):
 
     name: str
     weight: float
+    meaning: str = Field(description="What the level looks at, in a few words; empty if nobody has said.")
 
 
 class LibraryInfo(BaseModel):

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-MAX_QUERY = 1000
+from quartet.schemas.question import (
+    MAX_MOMENTS,
+    MAX_PARTS,
+    MAX_QUERY,
+    MAX_REACTIONS,
+    MAX_WEIGHT,
+    MIN_WEIGHT,
+    Id,
+    Part,
+    Seconds,
+    Then,
+    checked_query,
+)
+
 MAX_QUERIES = 64
 MAX_CHARACTERS = 16_000
 """Of all queries of a list together."""
@@ -14,20 +27,6 @@ MAX_K = 100
 MAX_OFFSET = 1000
 MAX_FILTER_IDS = 1000
 MAX_FILTER_TAGS = 100
-MIN_WEIGHT, MAX_WEIGHT = 1e-3, 1e3
-"""Of levels that count."""
-
-
-def checked_query(text: str) -> str:
-    """`text` without the blanks around it. Raises ValueError if it is empty, too long or no text."""
-    text = text.strip()
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("The query holds half of a surrogate pair, which stands for no character.")
-    if not text:
-        raise ValueError("The query is empty. Describe a clip in a sentence.")
-    if len(text) > MAX_QUERY:
-        raise ValueError(f"The query has {len(text)} characters. Shorten it to at most {MAX_QUERY}.")
-    return text
 
 
 def sentence(given: object) -> object:
@@ -56,9 +55,6 @@ Queries = Annotated[
     AfterValidator(checked_queries),
     WithJsonSchema({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}),
 ]
-# SQLite's integers have 64 bits; a larger id is a malformed request, not a database error.
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def checked_weight(weight: float) -> float:
@@ -116,13 +112,56 @@ class ClipRequest(SearchRequest):
 
 
 class ClipSearch(ClipRequest):
-    """Text to video."""
+    """Clips for a question: a sentence, or parts of any kind, or both."""
 
-    query: Query = Field(description="A sentence.", examples=["a red ball rolls behind a box"])
+    query: Query | None = Field(default=None, description="A sentence.", examples=["a red ball rolls behind a box"])
+    parts: list[Part] = Field(
+        default_factory=list,
+        max_length=MAX_PARTS,
+        description="Parts of the question beside the sentence.",
+        examples=[[{"text": "a dog", "weight": -0.5}]],
+    )
+    more_like: list[Id] = Field(
+        default_factory=list,
+        max_length=MAX_REACTIONS,
+        description="Hits that are like what is wanted. The question moves towards them.",
+    )
+    less_like: list[Id] = Field(
+        default_factory=list,
+        max_length=MAX_REACTIONS,
+        description="Hits that are unlike what is wanted. The question moves away from them.",
+    )
+    then: list[Then] = Field(
+        default_factory=list,
+        max_length=MAX_MOMENTS - 1,
+        description="What has to be seen after that, in the same video. A hit then has a clip for each moment.",
+    )
+    group: Literal["video"] | None = Field(default=None, description='"video": each video once, by its best moment.')
+    diverse: bool = Field(
+        default=False,
+        description="Tell what is nearly the same once: clips that overlap or touch, and clips that look alike.",
+    )
+    per_video: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_K,
+        description="Hits of one video at most with `diverse`, or moments of a video with `group`.",
+    )
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if self.query is None and not self.parts and not self.more_like:
+            raise ValueError("The question is empty. Give a query, or parts.")
+        count = len(self.parts) + (self.query is not None) + sum(len(moment.parts) for moment in self.then)
+        if count > MAX_PARTS:
+            raise ValueError(f"The question has {count} parts. {MAX_PARTS} are the most.")
+        if self.per_video is not None and not (self.diverse or self.group):
+            raise ValueError("per_video goes with diverse or with group.")
+        return self
 
 
 class ClipBatchSearch(ClipRequest):
-    """Text to video, for several sentences."""
+    """Clips for each of several sentences."""
 
     queries: Queries = Field(
         description=f"Up to {MAX_QUERIES} sentences, with {MAX_CHARACTERS:,} characters together.",
@@ -194,10 +233,51 @@ class Explanation(BaseModel):
     batch: int = Field(description="How many queries were answered together.")
 
 
+class AskedPart(BaseModel):
+    """One part of the question that was answered."""
+
+    moment: int = Field(description="The moment that it belongs to, from 0 on.")
+    text: str | None
+    clip_id: int | None
+    upload: str | None
+    weight: float
+    reaction: bool = Field(description="Whether it comes from `more_like` or `less_like`.")
+    attributes: Attributes = Field(description="What the parser read off a sentence.")
+
+
+class PartScores(BaseModel):
+    """What the parts of a question gave to the score of a hit: their contributions and the base sum to it."""
+
+    contributions: list[float] = Field(description="One per part, in the order of the answer's `parts`.")
+    base: float = Field(description="What the levels score without any part.")
+
+
 class _Hit(BaseModel):
     score: float
     levels: dict[str, LevelScore]
     matched: Attributes
+
+
+class Moment(BaseModel):
+    """A clip that is part of a hit."""
+
+    clip_id: int
+    start: float = Field(description="Seconds from the start of the video.")
+    end: float
+    score: float
+    levels: dict[str, LevelScore]
+    thumbnail_url: str
+
+
+class Fit(BaseModel):
+    """Whether anything fits the question."""
+
+    likelihood: float = Field(description="How likely the best of all hits is a match, from 0 to 1.")
+    nothing_fits: bool = Field(description="Even the best hit is weak.")
+    weak: float = Field(description="Hits that are less likely than this are weak.")
+    basis: Literal["captions", "sentences"] = Field(
+        description="What taught it: captions of this library, or sentences about nothing in particular."
+    )
 
 
 class ClipHit(_Hit):
@@ -211,6 +291,19 @@ class ClipHit(_Hit):
     thumbnail_url: str
     strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
     media_url: str
+    parts: PartScores | None = Field(default=None, description="For questions of several parts.")
+    likelihood: float | None = Field(
+        default=None, description="How likely the hit is a match, from 0 to 1. Null where the answer's `fit` is."
+    )
+
+    moments: list[Moment] = Field(
+        default_factory=list,
+        description="With `then`: the clip of each moment; `start` and `end` of the hit span all of them. "
+        "With `group`: the best moments of the video, in the order of time.",
+    )
+    alike: list[int] = Field(
+        default_factory=list, description="With `diverse`: clips that rank behind this one and that it stands for."
+    )
 
 
 class CaptionHit(_Hit):
@@ -234,9 +327,25 @@ class _Answer(BaseModel):
 class ClipAnswer(_Answer):
     """Ranked clips."""
 
-    query: str
-    query_attributes: Attributes = Field(description="What the parser read off the query.")
+    query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
+    query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")
+    unknown: Attributes = Field(
+        description="Words of these that the model cannot judge. Of the others a hit shows those that it has `matched`."
+    )
+    parts: list[AskedPart] = Field(description="The parts of the question.")
+    fit: Fit | None = Field(
+        description="Null for questions without a sentence, for several moments, and where it cannot be known."
+    )
     hits: list[ClipHit]
+
+
+class Upload(BaseModel):
+    """An upload to search with."""
+
+    upload: str = Field(description="Its id, for parts of questions. The service keeps the latest uploads in memory.")
+    kind: Literal["picture", "video"]
+    start: float = Field(description="Seconds from the start of the video: the part that counts.")
+    end: float
 
 
 class ClipAnswers(BaseModel):

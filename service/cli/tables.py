@@ -12,7 +12,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from indexer.catalog.records import Failure
     from model.mcsan.overrides import Setting
-    from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, LevelScore
+    from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, ClipHit, LevelScore
 
 _LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}
 
@@ -21,9 +21,15 @@ def clips_table(answer: ClipAnswer) -> Table:
     """Ranked clips."""
     table = _ranking("clip", "title", "seconds")
     for rank, hit in enumerate(answer.hits, 1):
-        cells = (str(hit.clip_id), escape(hit.title), f"{hit.start:.1f}-{hit.end:.1f}")
+        cells = (str(hit.clip_id), escape(hit.title), _seconds(hit))
         table.add_row(str(rank), f"{hit.score:.3f}", *_levels(hit.levels), *cells, _words(hit.matched))
     return table
+
+
+def _seconds(hit: ClipHit) -> str:
+    """When it is seen, each moment in a line of its own, and how many clips it stands for."""
+    times = [f"{moment.start:.1f}-{moment.end:.1f}" for moment in hit.moments] or [f"{hit.start:.1f}-{hit.end:.1f}"]
+    return "\n".join([*times, *([f"{len(hit.alike)} more like this"] if hit.alike else [])])
 
 
 def captions_table(answer: CaptionAnswer) -> Table:

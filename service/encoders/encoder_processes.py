@@ -126,6 +126,12 @@ class EncoderProcesses:
         result: list[Attributes] = self._call("concepts", needed, list(candidates))
         return result
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        if self._encoder.concepts is not None:
+            return self._encoder.concepts.unknown(candidates)
+        result: list[Attributes] = self._call("unknown", list(candidates))
+        return result
+
     def close(self) -> None:
         """Stop the processes. A call that is under way raises ModelError. Idempotent."""
         self._closing.set()

@@ -7,6 +7,7 @@ from functools import partial
 from model.encoder import Encoder
 from model.two_tower.prepared_models import DEFAULT_MODEL, prepared_names
 from quartet.errors import InputError, ModelError
+from service.encoders.deferred_encoder import DeferredEncoder
 from service.encoders.encoder_processes import EncoderProcesses
 from service.settings import Settings
 
@@ -36,6 +37,24 @@ def open_encoder(settings: Settings) -> Encoder:
     from model.registry import load_encoder
 
     return load_encoder(chosen_model(settings), settings.device, settings.models, settings.cuda_graphs)
+
+
+def indexing_encoder(settings: Settings) -> Encoder:
+    """As `open_encoder`, but a library's own model is loaded when the first clip is there to be encoded.
+
+    A model by another name or folder is loaded at once: whether it is the library's own, only its fingerprint tells.
+    Raises what `open_encoder` raises, either here or when the model is first used.
+    """
+    from indexer.store.library import built_with, exists
+    from model.registry import checkpoint_fingerprint, name_of_builder
+
+    library = settings.library
+    if library is None or not exists(library):
+        return open_encoder(settings)
+    name, spec = chosen_model(settings), built_with(library)
+    if spec.fingerprint == checkpoint_fingerprint(name) or name == name_of_builder(spec.name, settings.models):
+        return DeferredEncoder(spec, partial(open_encoder, settings))
+    return open_encoder(settings)
 
 
 def encoder_at_hand(settings: Settings) -> Encoder | None:

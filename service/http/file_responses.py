@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 from fastapi import Request
@@ -52,14 +54,18 @@ def inside_roots(library: Library, path: Path) -> Path:
 def file_response(request: Request, path: Path, media_type: str, cache_control: str) -> Response:
     """`path` as the answer to `request`; 304 without a body if the client has this version.
 
-    Raises NotFoundError if the file is gone.
+    Raises NotFoundError if the file is gone or may not be read.
     """
     try:
         stat = path.stat()
         if not path.is_file():
             raise FileNotFoundError
-    except OSError:
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (FileNotFoundError, NotADirectoryError):
         raise NotFoundError(f"{path.name} is no longer on disk. Index the library again.") from None
+    except OSError as error:
+        raise NotFoundError(f"{path.name} cannot be read: {error.strerror}.") from None
     version = f"{stat.st_mtime_ns}-{stat.st_size}-{path.name}"
     headers = {
         "ETag": f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"',

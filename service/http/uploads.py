@@ -38,6 +38,25 @@ async def received_video(request: Request) -> AsyncIterator[tuple[Path, CaptionU
         yield file_path(upload), fields
 
 
+@asynccontextmanager
+async def received_files(
+    request: Request, most: int, fields: int
+) -> AsyncIterator[tuple[dict[str, Path], dict[str, str]]]:
+    """The uploaded files of a form on disk, by the names of their parts, and its other fields.
+
+    They are there for as long as the context lasts. Raises RequestValidationError for a name that comes twice.
+    """
+    with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
+        form = await read_form(request, Path(folder), most, fields)
+        paths: dict[str, Path] = {}
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if name in paths:
+                    raise invalid(name, f"Two files are named {name!r}. Give each part of the form its own name.")
+                paths[name] = file_path(value)
+        yield paths, {name: value for name, value in form.items() if isinstance(value, str)}
+
+
 def _fields(given: dict[str, str]) -> CaptionUpload:
     values: dict[str, object] = dict(given)
     if "weights" in given:

@@ -78,6 +78,8 @@ class Jobs:
         try:
             wanted = (base / path).resolve()
             inside = wanted.is_relative_to(base) and wanted.exists()
+        except PermissionError as error:
+            raise InputError(f"{path!r} in the folder {name!r} cannot be read: {error.strerror}.") from None
         except (OSError, ValueError, RuntimeError):
             # A name that no file can have, or links that lead in a circle.
             inside = False

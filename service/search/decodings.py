@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from indexer.media.clip_reader import SampledClip
+from indexer.media.decode_pool import Part
 from indexer.media.untrusted_upload import UntrustedDecoding
 from quartet.errors import BusyError
 
@@ -29,8 +30,8 @@ class Decodings:
         if self._turns.locked():
             raise BusyError(self._patience)
 
-    async def sampled(self, path: Path, count: int) -> SampledClip:
-        """`count` frames of a file. Ends the decoding where nobody waits for it any more.
+    async def sampled(self, path: Path, count: int, part: Part | None = None) -> SampledClip:
+        """`count` frames of a file, or of a `part` of it. Ends the decoding where nobody waits for it any more.
 
         Raises VideoError, and BusyError where no turn comes.
         """
@@ -40,7 +41,7 @@ class Decodings:
             raise BusyError(self._patience) from None
         self.running += 1
         began = time.perf_counter()
-        decoding = UntrustedDecoding(path, count)
+        decoding = UntrustedDecoding(path, count, part=part)
         work = asyncio.ensure_future(asyncio.to_thread(decoding.run))
         try:
             return await asyncio.shield(work)

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from indexer.media.clip_reader import SampledClip
+from indexer.media.decode_pool import Part
 from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
-from model.levels import resolve_weights
+from model.levels import Vectors, resolve_weights
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
@@ -26,9 +28,19 @@ from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics
 from service.problems import OVERDUE, ProblemError
 from service.search.batch_answers import BatchAnswerer
+from service.search.clip_answers import ClipAnswerer
 from service.search.decodings import Decodings
+from service.search.kept_uploads import UploadedVectors
 from service.search.live_generation import LiveGeneration
-from service.search.requests import ClipQuery, FramesQuery, SearchOptions, SentenceQueries, cost_of, cut_by_cost
+from service.search.requests import (
+    ClipQuery,
+    FramesQuery,
+    Question,
+    Questions,
+    SearchOptions,
+    cost_of,
+    cut_by_cost,
+)
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -49,9 +61,13 @@ class Engine:
             encoder.restarted = self.metrics.worker_restarted
         self.live = LiveGeneration(library, encoder.spec, settings.reload_interval, self.metrics.reloaded)
         self._answerer = BatchAnswerer(library, self._encoder, self.live, settings.query_cache)
+        self.uploads = UploadedVectors()
+        self._clips = ClipAnswerer(library, self._encoder, self.live, settings.query_cache)
+        self.live.before = self._clips.fits.of
         self._pool = WorkerPool(
             {
-                "sentences": self._answerer.sentences,
+                "questions": self._clips.questions,
+                "uploads": self._clips.uploads,
                 "similar": self._answerer.similar,
                 "captions": self._answerer.captions,
                 "frames": self._answerer.frames,
@@ -128,6 +144,7 @@ class Engine:
         generation = self.live.current()
         for gallery in (generation.clips, generation.captions):
             prepare(gallery)
+        self._clips.fits.of(generation)
         return self
 
     @property
@@ -161,7 +178,7 @@ class Engine:
     @property
     def cached(self) -> tuple[int, int]:
         """Encoded sentences that were found, and that had to be made, since the start."""
-        return self._answerer.recent.hits, self._answerer.recent.misses
+        return self._clips.parts.recent.hits, self._clips.parts.recent.misses
 
     def close(self) -> None:
         """Stop the workers and close the library. Idempotent."""
@@ -183,32 +200,47 @@ class Engine:
             # The next look finds it again; until it can be opened, the one before answers.
             LOG.error("The newest generation cannot be opened. %s", error)
 
-    async def search_clips(self, texts: Sequence[str], wanted: SearchOptions, client: str = "") -> list[ClipAnswer]:
-        """Text to video, an answer for each text. Raises InputError, BusyError, ModelError.
+    async def search_clips(
+        self, asked: Sequence[str | Question], wanted: SearchOptions, client: str = ""
+    ) -> list[ClipAnswer]:
+        """Clips for sentences or whole questions, an answer for each.
 
-        A list is answered in parts, each no more than a batch, by one generation: nobody waits for all of it.
+        Several are answered in parts, each no more than a batch, by one generation: nobody waits for all of them.
+        Raises NotFoundError, InputError, BusyError and ModelError.
         """
         self._check(wanted)
-        if len(texts) == 1:
-            (text,) = texts
+        questions = tuple(Question.of(one) if isinstance(one, str) else one for one in asked)
+        if len(questions) == 1:
+            (question,) = questions
             one: list[ClipAnswer] = await self._submit(
-                "sentences", SentenceQueries((text,), wanted), cost_of(text), client
+                "questions", Questions(questions, wanted), cost_of(question), client
             )
             return one
         generation = self.live.current()
         jobs = [
             Job(
-                "sentences",
-                SentenceQueries(part, wanted, generation),
+                "questions",
+                Questions(part, wanted, generation),
                 sum(map(cost_of, part)),
                 len(part),
                 client,
                 lane="list",
                 group=generation.name,
             )
-            for part in cut_by_cost(texts, self._batch)
+            for part in cut_by_cost(questions, self._batch)
         ]
         return [answer for answers in await self._submit_all(jobs) for answer in answers]
+
+    async def encode_upload(
+        self, path: Path, part: Part | None = None, client: str = ""
+    ) -> tuple[Vectors, SampledClip]:
+        """A picture, a video or a part of one to search with: its gallery vectors and what was decoded.
+
+        Raises VideoError, InputError, BusyError, ModelError.
+        """
+        sampled = await self.decodings.sampled(path, self.spec.frames_per_clip, part if part is not None else Part())
+        vectors: Vectors = await self._submit("uploads", sampled.frames, _CLIP_COST, client)
+        return vectors, sampled
 
     async def similar_clips(self, clip_id: int, wanted: SearchOptions, client: str = "") -> SimilarAnswer:
         """Video to video, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""

@@ -23,9 +23,10 @@ LOG = logging.getLogger(__name__)
 class LiveGeneration:
     """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
 
-    Until then the one before answers: nobody waits for files to be read. One that cannot be opened is logged and
-    counted in `failures`, `trouble` says why, and the one before goes on answering; one that another model has built
-    cannot be searched with ours, so from then on `current` raises FingerprintError.
+    Until then the one before answers: nobody waits for files to be read. `before` is called with a generation before it
+    answers. One that cannot be opened is logged and counted in `failures`, `trouble` says why, and the one before goes
+    on answering; one that another model has built cannot be searched with ours, so from then on `current` raises
+    FingerprintError.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class LiveGeneration:
         self._library = library
         self._spec = spec
         self._changed = changed
+        self.before: Callable[[ServedGeneration], object] = lambda generation: None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._refused: FingerprintError | None = None
@@ -74,6 +76,7 @@ class LiveGeneration:
         else:
             for kind in KINDS:
                 _warm(generation.gallery(kind))
+            self.before(generation)
             self._refused = None
             LOG.info("Generation %s answers from now on.", generation.name)
         self._generation = generation

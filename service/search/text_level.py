@@ -1,8 +1,9 @@
 """The level `words` of the library that answers: which texts there are, and how near to them a question has to be.
 
 How near two sentences are that have nothing to do with each other differs from model to model. So the level begins to
-count some way between that and the same sentence: sigmoid(8 (x - c)), with x = (cosine - m) / (1 - m), m the mean cosine
-of unrelated sentences, and c = 0.3. Both numbers were chosen on a made library (docs/search.md, "Words that are there").
+count some way between that and the same sentence: sigmoid(8 (x - c)), with x = (cosine - m) / (1 - m), m the mean
+cosine of unrelated sentences, and c = 0.3. Both numbers were chosen on a made library (docs/search.md, "Words that are
+there").
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from indexer.search.text_evidence import Pictures, TextEvidence, TextLinks
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
-from indexer.store.served_generation import Served
+from indexer.store.served_generation import ServedGeneration
 from model.levels import WORDS, LevelSpec, Vectors
 
 UNRELATED = (
@@ -71,7 +72,7 @@ def mean_cosine(rows: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class _Known:
-    generation: Served
+    generation: ServedGeneration
     newest: int
     evidence: TextEvidence | None
 
@@ -92,7 +93,7 @@ class TextLevel:
         self._known: _Known | None = None
         self._making = threading.Lock()
 
-    def of(self, generation: Served) -> TextEvidence | None:
+    def of(self, generation: ServedGeneration) -> TextEvidence | None:
         """The texts of the clips of a generation; None where there are none."""
         newest, known = newest_source(self._library.catalog), self._known
         if known is None or known.generation is not generation or known.newest != newest:
@@ -102,7 +103,7 @@ class TextLevel:
                     known = self._known = _Known(generation, newest, self._make(generation, newest))
         return known.evidence
 
-    def _make(self, generation: Served, newest: int) -> TextEvidence | None:
+    def _make(self, generation: ServedGeneration, newest: int) -> TextEvidence | None:
         if not newest:
             return None
         texts, clips = text_links(self._library.catalog, self._library.clip_table())

@@ -22,7 +22,7 @@ OTHERS = {"pre-commit", "lancedb", "uv"}
 
 PLACES = ("quartet", "model", "indexer", "service", "demo", "benchmarks", "training", "docs", "docker", ".ci")
 KINDS = {".py", ".md", ".js", ".html", ".yml", ".sh", ""}
-LINE = re.compile(r"pip install ((?:(?:--[\w-]+|-\w)[ =])*)([^`#\n\"]*(?:'[^'\n]*'[^`#\n\"]*)*)")
+LINE = re.compile(r"pip install ((?:(?:--[\w-]+(?:=\S+)?|-\w) )*)([^`#\n\"]*(?:'[^'\n]*'[^`#\n\"]*)*)")
 CALL = re.compile(r"install_command\(([^)]*)\)")
 
 

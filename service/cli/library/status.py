@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from indexer.disk.presence import is_gone
 from service.cli.options import LibraryOption, RootOption, console, library_of, roots_of, settings_of
 from service.cli.tables import failures_table
 
@@ -74,7 +75,8 @@ def status_json(library: Library) -> dict[str, Any]:
         "clips": {"count": counts.clips, "searchable": len(galleries["clips"]), "unfinished": counts.unfinished},
         "captions": {"count": counts.captions, "searchable": len(galleries["captions"])},
         "roots": [
-            {"name": root.name, "path": str(root.path), "there": root.path.is_dir()} for root in library.catalog.roots()
+            {"name": root.name, "path": str(root.path), "there": not is_gone(root.path)}
+            for root in library.catalog.roots()
         ],
         "disk": disk_usage(library.path),
         "search": {
@@ -148,7 +150,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
         ("clips", clips),
         ("captions", captions),
         *(
-            ("root", escape(f"{known.name}: {known.path}") + ("" if known.path.is_dir() else ", [yellow]not there[/]"))
+            ("root", escape(f"{known.name}: {known.path}") + (", [yellow]not there[/]" if is_gone(known.path) else ""))
             for known in library.catalog.roots()
         ),
         ("on disk", ", ".join(f"{part} {decimal(size)}" for part, size in disk.items())),

@@ -83,6 +83,7 @@ def watch(
             keep_missing=keep_missing,
             roots=settings.roots,
             catalog=settings.catalog,
+            on_polling=_say_why,
         ):
             if isinstance(report, InputError):
                 console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
@@ -92,3 +93,12 @@ def watch(
                 print_report(report, folder)
                 if not report.interrupted:
                     console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
+
+
+def _say_why(reason: str) -> None:
+    typer.secho(
+        f"The system cannot watch these folders ({reason}): they are listed again and again instead, as with --poll. "
+        "On Linux, raise fs.inotify.max_user_watches and max_user_instances to have them watched.",
+        fg=typer.colors.YELLOW,
+        err=True,
+    )

@@ -74,7 +74,7 @@ def compare(
     def tell(sentence: str) -> None:
         typer.echo(sentence, err=True)
 
-    texts = settings_of(text_cache=cache).text_cache.expanduser()
+    texts = settings_of(text_cache=cache).text_cache_folder()
     total = len(plan.runs())
     with run_lock(out):
         for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing), 1):

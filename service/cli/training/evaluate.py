@@ -111,7 +111,7 @@ def evaluate(
     settings = settings_of(library=library, model=model, device=device)
     if features:
         captioned = _with_features(captioned, features, skip_missing)
-        texts = settings_of(text_cache=cache).text_cache.expanduser()
+        texts = settings_of(text_cache=cache).text_cache_folder()
         measured = _on_features(settings, captioned, features, videos, texts)
     else:
         captioned = _in_library(settings, captioned, skip_missing)

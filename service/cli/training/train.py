@@ -193,7 +193,7 @@ def train(
                 backbone_weights,
                 glove=glove,
                 parser=parser,
-                cache=settings_of(text_cache=cache).text_cache.expanduser(),
+                cache=settings_of(text_cache=cache).text_cache_folder(),
                 stage=stage_bar,
                 fresh=fresh,
                 skip_missing=skip_missing or videos is not None,

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from quartet.errors import InputError
-from quartet.schemas.search import MAX_FILTER_TAGS, MAX_K, MAX_OFFSET, MAX_QUERY, ClipAnswer, ClipSearch, Filter
+from quartet.schemas.question import MAX_QUERY
+from quartet.schemas.search import MAX_FILTER_TAGS, MAX_K, MAX_OFFSET, ClipAnswer, ClipSearch, Filter
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
 from service.search.requests import search_options
 
@@ -43,9 +44,7 @@ async def find_clips(
     body = ClipSearch.model_validate(given)
     if tag:
         body.filter = Filter(tags=tag)
-    (answer,) = await until_disconnect(
-        request, engine.search_clips([body.query], search_options(body), caller(request))
-    )
+    (answer,) = await until_disconnect(request, engine.search_clips([q], search_options(body), caller(request)))
     engine.metrics.answered(answer.took_ms)
     return ready_json(answer)
 

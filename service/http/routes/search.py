@@ -18,6 +18,7 @@ from quartet.schemas.search import (
 )
 from service.http.content_types import JSON_BODY, require_form
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
+from service.http.routes.questions import clip_answer
 from service.http.uploads import received_video
 from service.search.requests import search_options
 
@@ -38,14 +39,10 @@ _VIDEO_FORM: dict[str, Any] = {
 }
 
 
-@router.post("/clips", summary="Clips for a sentence", responses=problems(400, 413, 415, 422, 429, 503))
+@router.post("/clips", summary="Clips for a question", responses=problems(400, 404, 413, 415, 422, 429, 503))
 async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) -> ClipAnswer:
-    """Find the clips that a sentence describes."""
-    (answer,) = await until_disconnect(
-        request, engine.search_clips([body.query], search_options(body), caller(request))
-    )
-    engine.metrics.answered(answer.took_ms)
-    return ready_json(answer)
+    """Find the clips that a question describes: a sentence, or parts with weights above or below 0."""
+    return ready_json(await until_disconnect(request, clip_answer(engine, body, caller(request))))
 
 
 @router.post("/clips/batch", summary="Clips for several sentences", responses=problems(400, 413, 415, 422, 429, 503))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from model.levels import LEVEL_MEANINGS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
 from service.observe.metrics import CONTENT_TYPE
@@ -57,7 +58,10 @@ def get_library(engine: EngineDep) -> schemas.LibraryInfo:
         generation=engine.generation().name,
         model=_model(engine),
         counts=_counts(engine),
-        levels=[schemas.LevelInfo(name=level.name, weight=level.weight) for level in engine.spec.levels],
+        levels=[
+            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=LEVEL_MEANINGS.get(level.name, ""))
+            for level in engine.spec.levels
+        ],
         examples=_examples(engine),
     )
 

@@ -7,7 +7,7 @@
 //   &title=TEXT        only videos with this title, in the library
 
 import { HOME } from "./dom.js";
-import { LEVELS } from "./levels.js";
+import { isLevel } from "./levels.js";
 
 const id = (text) => (/^[1-9]\d{0,15}$/.test(text ?? "") ? Number(text) : null);
 const number = (text) => (text === null || text === "" || !Number.isFinite(Number(text)) ? null : Number(text));
@@ -44,7 +44,7 @@ function weightsOf(text) {
   const pairs = text.split(",").map((pair) => pair.split("="));
   return Object.fromEntries(
     pairs
-      .filter(([level, weight]) => LEVELS.includes(level) && atLeastNought(weight ?? null) !== null)
+      .filter(([level, weight]) => isLevel(level) && atLeastNought(weight ?? null) !== null)
       .map(([level, weight]) => [level, Number(weight)]),
   );
 }

@@ -2,6 +2,7 @@
 
 import { deepen, depth } from "../common/address.js";
 import { count, el } from "../common/dom.js";
+import { learnLevels } from "../common/levels.js";
 import { busy, button, problem, say, show, waiting } from "../common/messages.js";
 import { reranked } from "./fusion.js";
 
@@ -33,8 +34,9 @@ export class Ranking {
     }
     const wanted = Math.max(this.size, depth());
     const answer = await this.first(wanted, signal);
+    learnLevels(answer.weights);
     this.answer = answer;
-    this.context = { ...context, read: answer.query_attributes ?? null };
+    this.context = { ...context, read: answer.query_attributes ?? null, unknown: answer.unknown ?? null };
     this.complete = answer.hits.length < wanted;
     busy(false);
     if (!answer.hits.length) {

@@ -3,7 +3,7 @@
 import { asked, closeViewer, go } from "../common/address.js";
 import * as api from "../common/api.js";
 import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "../common/dom.js";
-import { HINTS, LEVELS, words } from "../common/levels.js";
+import { meaningOf, words } from "../common/levels.js";
 import { problem } from "../common/messages.js";
 import { action } from "./cards.js";
 
@@ -117,10 +117,10 @@ function onlyHere(clip) {
 function why() {
   const { hit, ranking } = shown;
   if (!hit) return [];
-  const rows = LEVELS.filter((name) => name in hit.levels).map((name) => {
+  const rows = Object.keys(hit.levels).map((name) => {
     const { activation, weight, contribution } = hit.levels[name];
     const cell = (text) => el("td", {}, text);
-    const head = el("th", { scope: "row", data: { level: name } }, name, el("small", {}, HINTS[name]));
+    const head = el("th", { scope: "row", data: { level: name } }, name, el("small", {}, meaningOf(name)));
     if (weight === 0) return el("tr", { className: "silent" }, head, cell("–"), cell("0"), cell("–"));
     const counted = cell(`× ${Number(weight.toFixed(2))}`);
     return el("tr", {}, head, cell(signed(activation)), counted, cell(signed(contribution)));
@@ -135,7 +135,8 @@ function why() {
     el("tbody", {}, ...rows),
     el("tfoot", {}, total),
   );
-  const matched = words(hit.matched, ranking?.answer?.query_attributes ?? null);
+  const { query_attributes: asked = null, unknown = null } = ranking?.answer ?? {};
+  const matched = words(hit.matched, asked, unknown);
   return [el("h3", {}, "Why it was found"), table, matched].filter(Boolean);
 }
 

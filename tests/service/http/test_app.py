@@ -20,7 +20,7 @@ from service.http.app import create_app
 from service.http.openapi_file import document
 from service.problems import KINDS
 from service.search.engine import Engine
-from service.search.requests import SearchOptions, SentenceQueries
+from service.search.requests import Question, Questions, SearchOptions
 from service.settings import Settings
 from tests.service.made_encoders import DyingEncoder, HeldEncoder
 
@@ -92,7 +92,7 @@ def test_a_full_queue_answers_429(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "a"})
         assert encoder.entered.wait(SECONDS)
-        engine._pool.submit("sentences", SentenceQueries(("b",), SearchOptions()), client="@testclient")
+        engine._pool.submit("questions", Questions((Question.of("b"),), SearchOptions()), client="@testclient")
         refused = client.post("/v1/search/clips", json={"query": "c"})
         encoder.released.set()
         assert held.result(SECONDS).status_code == 200

@@ -9,7 +9,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -19,7 +19,7 @@ from model.levels import LEVEL_NAMES
 from quartet.errors import InputError
 from service.http.app import create_app
 from service.search.engine import Engine
-from service.search.requests import SearchOptions, SentenceQueries
+from service.search.requests import Question, Questions, SearchOptions
 from service.settings import Settings
 from tests.service.made_encoders import HeldEncoder
 
@@ -106,10 +106,8 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": ""}, "body.query"),
         ({"query": "   "}, "body.query"),
         ({"query": "x" * 1001}, "body.query"),
-        ({}, "body.query"),
-        ({"query": []}, "body.query"),
-        ({"query": ["a"] * 65}, "body.query"),
-        ({"query": ["a", " "]}, "body.query"),
+        ({}, "body"),
+        ({"query": ["a"]}, "body.query"),
         ({"query": "a", "k": 0}, "body.k"),
         ({"query": "a", "offset": -1}, "body.offset"),
         ({"query": "a", "offset": 1001}, "body.offset"),
@@ -135,8 +133,7 @@ def test_an_invalid_request_names_its_field(client: TestClient, body: dict[str, 
 @pytest.mark.parametrize(
     ("content", "kind", "said"),
     [
-        ("{query: 1}", "application/json", "The body is no JSON: .*, at character 1"),
-        ('{"query": "a"}', "application/x-www-form-urlencoded", "header Content-Type: application/json"),
+        ("{query: 1}", "application/json", "The body is not valid JSON: .*, at character 1"),
         ('["a"]', "application/json", "must be a JSON object"),
         ("", "application/json", "must be a JSON object"),
     ],
@@ -150,7 +147,7 @@ def test_a_body_that_is_no_json_object_is_told_so(client: TestClient, content: s
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All four weights are 0")],
+    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All weights are 0")],
 )
 def test_weights_that_make_no_score(client: TestClient, weights: dict[str, float], said: str) -> None:
     answer = client.post("/v1/search/clips", json={"query": "a", "weights": weights})
@@ -312,11 +309,70 @@ def test_one_bad_request_of_a_batch_fails_alone(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "first"})
         assert encoder.entered.wait(10)
-        good = engine._pool.submit("sentences", SentenceQueries(("a cat sliding",), SearchOptions(weights=weights)))
-        bad = engine._pool.submit("sentences", SentenceQueries(("cat",), SearchOptions(weights=weights)))
+        options = SearchOptions(weights=weights)
+        good = engine._pool.submit("questions", Questions((Question.of("a cat sliding"),), options))
+        bad = engine._pool.submit("questions", Questions((Question.of("cat"),), options))
         encoder.released.set()
         assert held.result(10).status_code == 200
         assert good.result(10)[0].hits
         with pytest.raises(InputError, match="action"):
             bad.result(10)
     engine.close()
+
+
+@pytest.mark.parametrize(
+    ("queries", "said"),
+    [
+        ([], "Give 1 to 64"),
+        (["a"] * 65, "Give 1 to 64"),
+        (["a", " "], "The query is empty"),
+        (["x" * 1000] * 17, "17,000 characters together. Give at most 16,000"),
+        ("a", "queries must be a list"),
+    ],
+)
+def test_a_list_that_cannot_be_asked_is_told_so(client: TestClient, queries: object, said: str) -> None:
+    answer = client.post("/v1/search/clips/batch", json={"queries": queries})
+    assert answer.status_code == 422 and said in answer.json()["detail"]
+    assert answer.json()["errors"][0]["field"] == "body.queries"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "said"),
+    [
+        ("/v1/search/clips", {"data": {"query": "a"}}, "Send a JSON object"),
+        ("/v1/search/captions", {"files": {"file": ("a.mp4", b"a")}}, "Send files to /v1/search/captions/upload"),
+        ("/v1/jobs", {"files": {"file": ("a.mp4", b"a")}}, "Send files to /v1/jobs/upload"),
+        ("/v1/search/captions/upload", {"json": {"clip_id": 1}}, "Send files as a form"),
+        ("/v1/jobs/upload", {"content": b"x"}, "Send files as a form"),
+    ],
+)
+def test_a_body_of_another_type_is_told_so(client: TestClient, path: str, sent: dict[str, Any], said: str) -> None:
+    answer = client.post(path, **sent)
+    assert answer.status_code == 415 and answer.json()["type"] == "/problems#unsupported-media-type"
+    assert said in answer.json()["detail"]
+
+
+def test_a_search_is_an_address_too(client: TestClient) -> None:
+    body = {"query": "a red square sliding", "k": 2, "weights": {"action": 2}}
+    posted = client.post("/v1/search/clips", json=body).json()
+    got = client.get("/v1/search/clips", params={"q": "a red square sliding", "k": 2, "weights": "action=2"}).json()
+    assert got["hits"] == posted["hits"] and got["weights"] == posted["weights"]
+    assert client.get("/v1/search/clips", params={"q": "a", "tag": "none"}).json()["hits"] == []
+    for params, said in (
+        ({}, "q is missing"),
+        ({"q": " "}, "more than blanks"),
+        ({"q": "a", "weights": "b"}, "LEVEL=NUMBER"),
+    ):
+        answer = client.get("/v1/search/clips", params=params)
+        assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
+
+
+def test_messages_say_what_to_send(client: TestClient) -> None:
+    for body, said in (
+        ({"query": "a", "k": 101}, "k must be at most 100."),
+        ({"query": "a", "k": "many"}, "k must be a whole number."),
+        ({"query": "a", "colour": 1}, "colour is not a field of this request."),
+        ({"query": "a", "filter": {"video_ids": ["x"]}}, "filter.video_ids.0 must be a whole number."),
+        ({"query": ["a", "b"]}, "Send several as `queries` to /v1/search/clips/batch."),
+    ):
+        assert said in client.post("/v1/search/clips", json=body).json()["detail"]

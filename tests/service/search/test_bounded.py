@@ -18,7 +18,7 @@ from quartet.errors import BusyError, VideoError
 from service.http.app import create_app
 from service.search.decodings import Decodings
 from service.search.engine import Engine
-from service.search.requests import cost_of, cut_by_cost
+from service.search.requests import Question, cost_of, cut_by_cost
 from service.settings import Settings
 from tests.service.made_encoders import SECONDS, HeldEncoder
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def test_a_list_is_answered_in_parts_that_cost_no_more_than_a_batch() -> None:
-    assert [cost_of("x" * n) for n in (1, 63, 64, 1000)] == [1, 1, 2, 16]
-    texts = ["x" * 1000] * 5 + ["short"] * 3
-    parts = cut_by_cost(texts, 32)
-    assert [len(part) for part in parts] == [2, 2, 4] and [text for part in parts for text in part] == texts
-    assert cut_by_cost(["x" * 1000], 4) == [("x" * 1000,)]
+    assert [cost_of(Question.of("x" * n)) for n in (1, 63, 64, 1000)] == [1, 1, 2, 16]
+    asked = [Question.of(text) for text in ["x" * 1000] * 5 + ["short"] * 3]
+    parts = cut_by_cost(asked, 32)
+    assert [len(part) for part in parts] == [2, 2, 4] and [one for part in parts for one in part] == asked
+    assert cut_by_cost(asked[:1], 4) == [(asked[0],)]
 
 
 def test_a_single_question_does_not_wait_for_lists(built_world: World) -> None:
