@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -32,30 +33,65 @@ levels: global, entity, action and relation. Errors are problem documents (RFC 9
 requests carry it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 
 
-def _opened(settings: Settings, encoder: Encoder | None) -> Engine:
-    return Engine.open(settings, encoder, serving_encoder).prepare()
+@dataclass
+class BackgroundStart:
+    """The library and the model are opened while the service listens already: `/healthz` answers, `/readyz` says 503.
+
+    ready   called with the engine, in a thread, before it answers
+    failed  called when they cannot be opened; `error` is why
+    """
+
+    ready: Callable[[Engine], None]
+    failed: Callable[[], None]
+    error: Exception | None = None
 
 
 def create_app(
-    settings: Settings | None = None, encoder: Encoder | None = None, engine: Engine | None = None
+    settings: Settings | None = None,
+    encoder: Encoder | None = None,
+    engine: Engine | None = None,
+    start: BackgroundStart | None = None,
 ) -> FastAPI:
     """The application for `settings` (by default from the environment).
 
-    At start it opens the library and loads the model, unless an `encoder` or a whole `engine` is given. The
-    start fails with a QuartetError where they do not load or do not belong together. An `engine` that
-    was given stays open at the end; it belongs to the caller.
+    At start it opens the library and loads the model, unless an `encoder` or a whole `engine` is given. Without
+    `start` it waits for them, and fails with a QuartetError where they do not load or do not belong together. An
+    `engine` that was given stays open at the end; it belongs to the caller.
     """
     settings = settings or Settings()
 
+    def open_engine() -> Engine:
+        opened = Engine.open(settings, encoder, serving_encoder).prepare()
+        if start is not None:
+            start.ready(opened)
+        return opened
+
+    def use(app: FastAPI, opened: Engine) -> None:
+        app.state.jobs = jobs_of_service = Jobs(settings, opened.refresh)
+        opened.metrics.gauge("quartet_jobs", "Indexing jobs.", jobs_of_service.by_state, label="state")
+        app.state.engine = opened
+
+    async def open_behind(app: FastAPI, start: BackgroundStart) -> None:
+        try:
+            use(app, await asyncio.to_thread(open_engine))
+        except Exception as error:
+            start.error = error
+            start.failed()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = await asyncio.to_thread(_opened, settings, encoder) if engine is None else engine
-        app.state.jobs = Jobs(settings, opened.refresh)
-        app.state.engine = opened
+        opening = None
+        if start is None:
+            use(app, await asyncio.to_thread(open_engine) if engine is None else engine)
+        else:
+            opening = asyncio.create_task(open_behind(app, start))
         yield
-        await app.state.jobs.close()
-        if engine is None:
-            await asyncio.to_thread(app.state.engine.close)
+        if opening is not None:
+            await opening
+        if hasattr(app.state, "engine"):
+            await app.state.jobs.close()
+            if engine is None:
+                await asyncio.to_thread(app.state.engine.close)
 
     app = DescribedAPI(
         title="Quartet",

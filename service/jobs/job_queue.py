@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from quartet.errors import BusyError, InputError, NotFoundError
 from quartet.schemas.jobs import State
@@ -114,6 +115,10 @@ class Jobs:
 
     def _save(self) -> None:
         self._memory.save(self._jobs.values())
+
+    def by_state(self) -> dict[str, float]:
+        """How many of the remembered jobs are in each state."""
+        return {state: sum(job.state == state for job in self._jobs.values()) for state in get_args(State)}
 
     @property
     def closing(self) -> bool:

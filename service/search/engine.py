@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
 from model.levels import Vectors, resolve_weights
+from quartet import __version__
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
@@ -25,7 +27,7 @@ from service.encoders.fair_line import Job
 from service.encoders.model_choice import open_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
-from service.observe.metrics import Metrics
+from service.observe.metrics import Metrics, resident_bytes
 from service.problems import OVERDUE, ProblemError
 from service.search.batch_answers import BatchAnswerer
 from service.search.clip_answers import ClipAnswerer
@@ -90,8 +92,22 @@ class Engine:
         counter("quartet_query_cache_misses", "Encoded sentences that had to be made.", lambda: self.cached[1])
         gauge("quartet_generation_age_seconds", "Since it was taken up.", lambda: self.live.age)
         counter("quartet_reload_failures", "Tries to open a newer generation that failed.", lambda: self.live.failures)
+        gauge("quartet_encoders_alive", "Processes of the model that run.", lambda: self.encoders)
+        gauge("quartet_decodings_running", "Uploads that are decoded now.", lambda: self.decodings.running)
+        counter("quartet_decodings", "Uploads that were decoded.", lambda: self.decodings.done)
+        counter("quartet_decoding_seconds", "Time that decoding uploads took.", lambda: self.decodings.seconds)
+        gauge("quartet_resident_bytes", "Memory of each process.", self._memory, label="process")
+        self.metrics.info("quartet_build", "The version of the service.", {"version": __version__})
+        self.metrics.info(
+            "quartet_model", "The model that answers.", {"name": self.spec.name, "fingerprint": self.spec.fingerprint}
+        )
         gauge("quartet_index_items", "Searchable items.", self._items, label="gallery")
         gauge("quartet_generation", "Number of the generation that answers.", self._number)
+
+    def _memory(self) -> dict[str, float]:
+        found = {"service": resident_bytes(os.getpid())}
+        found |= {f"encoder-{n}": resident_bytes(pid) for n, pid in enumerate(self.encoder_pids, 1)}
+        return found
 
     def _items(self) -> dict[str, float]:
         try:

@@ -225,11 +225,9 @@ def test_prometheus_and_grafana_find_each_other(root: Path, compose: dict[str, A
 
 
 def test_the_dashboard_shows_what_the_service_measures(root: Path) -> None:
-    metrics = root / "service" / "metrics.py"
-    if not metrics.exists():
-        pytest.skip("This service has no /metrics.")
-    measured = set(re.findall(r'"(quartet_\w+)"', metrics.read_text()))
+    sources = "".join(path.read_text() for path in (root / "service").rglob("*.py"))
+    measured = set(re.findall(r'"(quartet_\w+)"', sources))
     board = json.loads((root / "docker" / "grafana" / "quartet.json").read_text())
     text = " ".join(target["expr"] for panel in board["panels"] for target in panel["targets"])
-    shown = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"quartet_\w+", text)}
+    shown = {re.sub(r"_(total|bucket|sum|count|info)$", "", name) for name in re.findall(r"quartet_\w+", text)}
     assert shown and shown <= measured
