@@ -13,7 +13,7 @@ import typer
 
 from quartet import __version__
 from quartet.errors import QuartetError
-from service.cli import demo, doctor, search, serve
+from service.cli import demo, doctor, mcp, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
 from service.cli.library import captions, export, index, manage, status, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, prepare, train
@@ -86,6 +86,7 @@ app.add_typer(captions.app, name="captions")
 app.command("search", cls=ReadableCommand)(search.search)
 app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)
+app.command("mcp", cls=ReadableCommand)(mcp.mcp)
 app.command("status", cls=ReadableCommand)(status.status)
 app.command("tag", cls=ReadableCommand)(manage.tag)
 app.command("verify", cls=ReadableCommand)(manage.verify)

@@ -17,6 +17,7 @@ _OPEN = ("/healthz", "/v1/session")
 
 _TAGS = {
     "search": "Clips for sentences, captions for clips.",
+    "embeddings": "Vectors, for use elsewhere.",
     "clips": "Clips, their pictures and their videos.",
     "browse": "What the library holds.",
     "jobs": "Indexing in the background.",

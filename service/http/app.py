@@ -20,7 +20,7 @@ from service.http.api_description import DescribedAPI, operation_id
 from service.http.keys import Attempts, Keys
 from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.representations import Compressed, TaggedJSON
-from service.http.routes import clips, jobs, questions, quick_search, search, session, status
+from service.http.routes import clips, embeddings, jobs, questions, quick_search, search, session, status
 from service.http.routes import library as browse
 from service.http.stored_uploads import UploadStore
 from service.http.web_pages import router as pages
@@ -133,6 +133,7 @@ def create_app(
         jobs.router,
         status.router,
         session.router,
+        embeddings.router,
         pages,
     ):
         app.include_router(router)

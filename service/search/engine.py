@@ -41,6 +41,7 @@ from service.search.requests import (
     Questions,
     SearchOptions,
     cost_of,
+    cost_of_text,
     cut_by_cost,
 )
 from service.settings import Settings
@@ -70,6 +71,7 @@ class Engine:
             {
                 "questions": self._clips.questions,
                 "uploads": self._clips.uploads,
+                "texts": self._clips.parts.encoded,
                 "similar": self._answerer.similar,
                 "captions": self._answerer.captions,
                 "frames": self._answerer.frames,
@@ -257,6 +259,13 @@ class Engine:
         sampled = await self.decodings.sampled(path, self.spec.frames_per_clip, part if part is not None else Part())
         vectors: Vectors = await self._submit("uploads", sampled.frames, _CLIP_COST, client)
         return vectors, sampled
+
+    async def encode_texts(self, texts: Sequence[str], client: str = "") -> list[Vectors]:
+        """Query vectors of texts, {level: (1, d_l)} each. Raises BusyError, ModelError."""
+        size = max(1, self._batch // 2)
+        parts = [tuple(texts[start : start + size]) for start in range(0, len(texts), size)]
+        jobs = [Job("texts", part, sum(map(cost_of_text, part)), len(part), client, lane="list") for part in parts]
+        return [vectors for found in await self._submit_all(jobs) for vectors in found]
 
     async def similar_clips(self, clip_id: int, wanted: SearchOptions, client: str = "") -> SimilarAnswer:
         """Video to video, for a stored clip. Raises NotFoundError, InputError, BusyError, ModelError."""

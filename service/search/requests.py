@@ -184,7 +184,12 @@ _UNIT = 64
 def cost_of(asked: Question) -> int:
     """What answering a question costs, in units of a short sentence."""
     texts = [part.source.text for part in asked.parts if isinstance(part.source, Sentence)]
-    return max(1, sum(1 + len(text) // _UNIT for text in texts))
+    return max(1, sum(map(cost_of_text, texts)))
+
+
+def cost_of_text(text: str) -> int:
+    """As `cost_of`, of a sentence alone."""
+    return 1 + len(text) // _UNIT
 
 
 def cut_by_cost(asked: Sequence[Question], most: int) -> list[tuple[Question, ...]]:
