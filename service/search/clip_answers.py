@@ -47,7 +47,7 @@ class ClipAnswerer:
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:
         """A request of several questions gets all of its answers or an error."""
-        generation = self._live.current()
+        generation = asked[0].generation or self._live.current()
         watch = Stopwatch()
         questions = [question for one in asked for question in one.questions]
         wanted = [one.wanted for one in asked for _ in one.questions]

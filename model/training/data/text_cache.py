@@ -29,7 +29,6 @@ import numpy.typing as npt
 
 from model.language import (
     attributes,
-    bert,
     clauses,
     dependency_labels,
     dependency_tree,
@@ -50,7 +49,7 @@ GROUP = 512
 """Captions that are encoded and kept together."""
 
 SOURCES = (
-    attributes, bert, clauses, dependency_labels, dependency_tree, lemma_rules, lexicon_lemmatizer, parsed_caption,
+    attributes, clauses, dependency_labels, dependency_tree, lemma_rules, lexicon_lemmatizer, parsed_caption,
     sentence_encoder, spacy_parser, towers, transformers_network, two_tower_sentences,
 )  # fmt: skip
 """The code that turns a caption into `TextFeatures`."""
