@@ -141,8 +141,9 @@ def test_prompts_and_weights_are_set_said_and_undone(built_world: World, tmp_pat
     captions = tmp_path / "captions.jsonl"
     lines = [{"video": name, "captions": [text]} for name, text in built_world.texts.items()]
     captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    fitted = run("evaluate", captions, "--library", library, "--fit-weights", "--save")
+    fitted = run("evaluate", captions, "--library", library, "--fit-weights", "--save", "--contrast")
     assert fitted.exit_code == 0, fitted.output
+    assert "| relation |" in fitted.stdout and "with one thing changed" in fitted.stdout
     weighed = answer()
     assert weighed["weights"] != plain["weights"] and "fitted to 5 captions of 5 videos" in weighed["notes"][1]
     assert run("tune", "--library", library, "--undo").exit_code == 0
