@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from indexer.search.moments.best_moments import BestMoments, Chain, best_moments
-from indexer.search.moments.diversity import Told, apart, by_film, told_once
+from indexer.search.moments.diversity import Told, apart, told_once
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
-from indexer.search.text_evidence import TextEvidence
+from indexer.search.text_evidence import Ids, TextEvidence
 from indexer.store.library import Library
+from model.levels import WORDS
 from quartet.errors import QuartetError
 from service.search.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
+from service.search.film_ranking import best_films
 from service.search.part_vectors import Resolved
 from service.search.requests import SearchOptions, Stored
 from service.search.text_level import all_weights, searched
-
-_DEEPER = 4
-"""By this factor are more clips ranked than films are wanted, and more where those are not enough."""
 
 _OF_A_FILM = 5
 """Moments that are told of a film."""
@@ -69,8 +69,8 @@ def _ranked(
 ) -> RankedItems:
     specs = resolved.specs
     texts = None if len(resolved.moments) > 1 else texts
-    chained = len(resolved.moments) > 1 or (wanted.films and texts is None)
     weights = all_weights(specs, wanted.weights, texts)
+    told_films = wanted.films and texts is not None and weights[WORDS] > 0
     queries = stack(resolved.queries)
     allowed = library.allowed(gallery, wanted.filter)
     without = left_out(resolved)
@@ -79,9 +79,20 @@ def _ranked(
         timeline = timeline.keep(~np.isin(timeline.ids, list(without)))
     found: SearchResult | BestMoments | None = None
 
+    def search(some: Ids | None, count: int, own: Ids | None) -> SearchResult:
+        ids = some if own is None else own
+        here = allowed if ids is None else ids
+        return searched(library, gallery, specs, resolved.queries, count, weights, wanted.filter, here, texts)[0]
+
     def chains(depth: int) -> list[Chain]:
         nonlocal found
-        if chained:
+        if told_films:
+            ids = None if wanted.filter is None else library.select_clips(wanted.filter)
+            kept = timeline.ids if ids is None else ids
+            some = np.setdiff1d(kept, list(without)) if without else ids
+            found_chains, found = best_films(partial(search, some), library.clip_table(), depth, some)
+            return found_chains
+        if wanted.films or len(resolved.moments) > 1:
             question = make_question(specs, queries, weights)
             within = [moment.within for moment in resolved.question.moments]
             found = best_moments(gallery, timeline, question, within, depth, allowed, wanted.films)
@@ -90,22 +101,10 @@ def _ranked(
         (found,) = searched(library, gallery, specs, resolved.queries, more, weights, wanted.filter, allowed, texts)
         return [Chain(hit.score, (hit,)) for hit in found.hits if hit.id not in without][:depth]
 
-    def films(count: int) -> list[Chain]:
-        """With texts: from more and more clips, until enough films are among them."""
-        depth = _DEEPER * count
-        while True:
-            clips = chains(depth)
-            best = by_film(clips, timeline)
-            if len(best) >= count or len(clips) < depth:
-                return best[:count]
-            depth *= _DEEPER
-
-    rows = chains if chained or not wanted.films else films
-
     if wanted.diverse:
-        told = told_once(rows, wanted.depth, timeline, gallery.vectors, specs, wanted.per_video)
+        told = told_once(chains, wanted.depth, timeline, gallery.vectors, specs, wanted.per_video)
     else:
-        told = [Told(chain) for chain in rows(wanted.depth)]
+        told = [Told(chain) for chain in chains(wanted.depth)]
     assert found is not None
     told = [
         own

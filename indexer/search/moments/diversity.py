@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from indexer.search.moments.best_moments import TIMELINE, Chain
+from indexer.search.moments.best_moments import Chain
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import Floats
-from indexer.search.result import Hit
 from model.levels import LevelSpec, Vectors
 
 ALIKE = 0.98
@@ -104,16 +103,6 @@ def _looks(vectors: Vectors, specs: Sequence[LevelSpec]) -> Floats:
         rows.append(np.where(length > 0, row / np.where(length > 0, length, 1), 0))
     together = np.concatenate(rows, axis=1)
     return together / np.maximum(np.linalg.norm(together, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-
-
-def by_film(clips: Sequence[Chain], timeline: Timeline) -> list[Chain]:
-    """Of ranked clips the best of each film, with the others of the film behind it."""
-    film_of = dict(zip(timeline.ids.tolist(), timeline.videos.tolist(), strict=True)) if clips else {}
-    films: dict[int, list[Hit]] = {}
-    for clip in clips:
-        if (film := film_of.get(clip.hits[0].id)) is not None:
-            films.setdefault(film, []).append(clip.hits[0])
-    return [Chain(best.score, (best,), tuple(others[: TIMELINE - 1])) for best, *others in films.values()]
 
 
 def apart(chain: Chain, timeline: Timeline, most: int) -> list[int]:
