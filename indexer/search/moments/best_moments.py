@@ -117,9 +117,17 @@ def _within_reach(limits: ScoreLimits, within: Sequence[float], k: int, films: b
     else:
         reach = np.full(len(timeline), kth_largest(least, k))
     reach = np.where(np.isfinite(reach), reach - _SLACK * (1 + np.abs(reach)), reach)
-    # The most that a chain scores that a clip is part of.
-    through = high if len(high) == 1 else high + suffixes(timeline, limits.high, within) - limits.high
-    return (limits.high > -np.inf) & (through >= reach) & (through > -np.inf)
+    if len(high) == 1:
+        return (high >= reach) & (high > -np.inf)
+    # Few videos have a chain within reach: of their clips the most that a chain scores that each is part of.
+    near = np.maximum.reduceat((high[-1] >= reach) & (high[-1] > -np.inf), timeline.first_of_video)
+    mine = near[timeline.video_numbers]
+    most = limits.high[:, mine]
+    with np.errstate(invalid="ignore"):  # of clips that cannot be a moment, for which no comparison holds
+        through = high[:, mine] + suffixes(timeline.keep(mine), most, within) - most
+    needed = np.zeros(high.shape, np.bool_)
+    needed[:, mine] = (through >= reach[mine]) & (through > -np.inf)
+    return needed
 
 
 @dataclass(frozen=True)

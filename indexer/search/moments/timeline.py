@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,9 @@ _SECOND = 1_000_000
 _TOUCHING = _SECOND // 1000
 """Of two clips that follow each other the second may begin so much before the end of the first."""
 
+_KEPT = 4
+"""Of so many different `within` what may come before each clip is kept: 16 bytes a clip."""
+
 
 @dataclass(frozen=True)
 class Timeline:
@@ -31,6 +34,7 @@ class Timeline:
     videos: Positions
     starts: Positions
     ends: Positions
+    _known: dict[float, tuple[Positions, Positions]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, table: ClipTable) -> Timeline:
@@ -66,7 +70,17 @@ class Timeline:
         """For every clip the first and one past the last place in `by_end` of the clips that it may follow.
 
         It begins at the end of such a clip or at most `within` seconds later.
+        What the latest few `within` gave is kept.
         """
+        found = self._known.get(within)
+        if found is None:
+            found = self._before(within)
+            # Several threads may do this at once: each then keeps a part of what was kept, and what it has found.
+            latest = dict(list(self._known.items())[1 - _KEPT :])
+            object.__setattr__(self, "_known", {**latest, within: found})
+        return found
+
+    def _before(self, within: float) -> tuple[Positions, Positions]:
         span = self._span(within)
         ends = (self.video_numbers * span + self.ends)[self.by_end]
         starts = self.video_numbers * span + self.starts
