@@ -79,6 +79,7 @@ def search(
     group: Literal["video"] | None = None,
     diverse: bool = False,
     per_video: int | None = None,
+    sort: Literal["score", "time", "date"] = "score",
     offset: int = 0,
     weights: Mapping[str, float] | None = None,
     filter: Filter | None = None,
@@ -95,6 +96,7 @@ def search(
         "group": group,
         "diverse": diverse,
         "per_video": per_video,
+        "sort": None if sort == "score" else sort,
     }
     given = {name: value for name, value in question.items() if value or (name == "query" and value is not None)}
     options = _options(k, offset, weights, min_score, explain, filter)
@@ -238,5 +240,5 @@ def _options(
     if min_score is not None:
         options["min_score"] = min_score
     if filter is not None:
-        options["filter"] = filter.model_dump(exclude_none=True)
+        options["filter"] = filter.model_dump(mode="json", exclude_none=True)
     return options

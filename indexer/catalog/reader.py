@@ -239,7 +239,7 @@ class Catalog:
         )
 
     def _clip(self, row: Row) -> Clip:
-        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title)
+        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title, row.mtime)
 
 
 def _live(video_id: int | None = None) -> ColumnElement[bool]:
@@ -278,7 +278,7 @@ def _videos() -> Select:
 
 
 def _clips() -> Select:
-    columns = (*clips.c, videos.c.relpath, videos.c.title, *_root_columns())
+    columns = (*clips.c, videos.c.relpath, videos.c.title, videos.c.mtime, *_root_columns())
     return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
 
 

@@ -42,7 +42,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Clip:
-    """A part [start, end) in seconds of a video file."""
+    """A part [start, end) in seconds of a video file, which was last changed at `mtime`."""
 
     id: int
     video_id: int
@@ -50,6 +50,7 @@ class Clip:
     end: float
     path: Path
     title: str
+    mtime: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,13 @@ def text_links(
     return found[:, 0].copy(), found[:, 1].copy()
 
 
+def timed_texts(catalog: Catalog, texts: Collection[int]) -> set[int]:
+    """Which of these texts are told at a time of a video, as subtitles are."""
+    query = select(_SOURCE.caption_id).where(_SOURCE.start.is_not(None), _SOURCE.caption_id.in_(list(texts)))
+    with catalog.engine.connect() as connection:
+        return set(connection.scalars(query))
+
+
 def clips_by_text(catalog: Catalog, table: ClipTable, wanted: ClipFilter) -> Ids:
     """Ids, ascending, of the clips that a filter keeps by their texts alone (`ClipFilter.by_text`)."""
     kept = table.ids

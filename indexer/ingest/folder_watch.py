@@ -33,6 +33,7 @@ def watch_videos(
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     catalog: str | None = None,
+    texts: bool = True,
     on_polling: Callable[[str], None] = lambda reason: None,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
@@ -67,6 +68,7 @@ def watch_videos(
                     roots=roots,
                     wait=True,
                     catalog=catalog,
+                    texts=texts,
                 )
             except InputError as error:
                 yield error
@@ -100,6 +102,7 @@ def _changes(
             yield_on_timeout=True,
             stop_event=stop,
             force_polling=polling or None,
+            ignore_permission_denied=True,
         )
 
     try:

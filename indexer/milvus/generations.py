@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MilvusGeneration:
-    """A generation whose vectors lie in Milvus: `served_generation.Served`. `collection`: what the alias named."""
+    """A generation whose vectors lie in Milvus (`served_generation.ServedGeneration`); the alias named `collection`."""
 
     name: str
     collection: str

@@ -74,6 +74,7 @@ class ClipFilter:
     words  clips at whose time a text has all of these words; phrases in double quotes
     languages  clips at whose time there is a text in one of these languages
     has_text  clips at whose time there is a text, or there is none
+    after_clip  clips that were added after this one: their ids are larger
     Raises InputError if a range is empty, a tag is none or there is no word in `words`.
     """
 
@@ -89,6 +90,7 @@ class ClipFilter:
     words: str | None = None
     languages: frozenset[str] = frozenset()
     has_text: bool | None = None
+    after_clip: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", frozenset(clean_tag(tag) for tag in self.tags))
@@ -111,7 +113,7 @@ class ClipFilter:
 
     @property
     def by_text(self) -> bool:
-        """Whether the catalogue has to say which texts are meant."""
+        """Whether texts have to be looked at."""
         return self.words is not None or bool(self.languages) or self.has_text is not None
 
 
@@ -132,6 +134,8 @@ class ClipTable:
         keep = np.ones(len(self.ids), dtype=np.bool_)
         if videos is not None:
             keep &= np.isin(self.video_ids, np.array(sorted(videos), dtype=np.int64))
+        if wanted.after_clip is not None:
+            keep &= self.ids > wanted.after_clip
         if wanted.video_ids is not None:
             keep &= np.isin(self.video_ids, np.array(sorted(wanted.video_ids), dtype=np.int64))
         if wanted.start is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.search.question import Floats
 from indexer.search.survivors import Positions
@@ -30,7 +31,7 @@ _CLIPS = 512
 _FEWEST = 24
 """So many captions teach what a match looks like."""
 
-_RIDGE = 1e-2
+_RIDGE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Likelihood:
 
     basis         whether captions taught what a match looks like, or only sentences what chance looks like
     questions     query vectors of questions at large, {level: (B, d_l)}; clips: stored vectors of clips at large
-    slopes, base  of the logistic regression over the two measures
+    slopes, base  of the logistic regression over the measures
     weak          a hit that is less likely than this is weak; if all are, nothing fits
     """
 
@@ -56,10 +57,12 @@ class Likelihood:
         return logistic(self.measures(query, weights, hits) @ self.slopes + self.base)
 
     def measures(self, query: Vectors, weights: Mapping[str, float], hits: Vectors) -> Floats:
-        """(H, 2): by how many standard deviations a hit stands out for its question, and the question for the hit."""
+        """(H, 3): what a hit scores, and by how many standard deviations it stands out for its question, and the
+        question for the hit."""
         score = fused(self.specs, weights, query, hits)[0]
         return np.stack(
             [
+                score,
                 _stands_out(score, fused(self.specs, weights, query, self.clips)),
                 _stands_out(score, fused(self.specs, weights, self.questions, hits).T),
             ],
@@ -78,23 +81,26 @@ def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, target
     chosen = np.sort(rng.choice(gallery.ids, min(_CLIPS, len(gallery)), replace=False))
     clips = gallery.vectors(chosen)
     basis: Literal["captions", "sentences"] = "sentences" if targets is None else "captions"
-    plain = Likelihood(tuple(specs), basis, questions, clips, np.ones(2), 0.0, 0.5)
+    plain = Likelihood(tuple(specs), basis, questions, clips, np.zeros(3), 0.0, 0.5)
     found = search_batch(gallery, specs, questions, 2, weights, exact=True)
-    others, own = [], []
+    others, own, best = [], [], []
     for i, result in enumerate(found):
         query = {name: rows[i : i + 1] for name, rows in questions.items()}
-        best = [hit.id for hit in result.hits if targets is None or hit.id != targets[i]][:1]
-        ids = [*best, *([] if targets is None else [int(targets[i])])]
-        measured = plain.measures(query, weights, gallery.vectors(ids))
-        if best:
-            others.append(measured[0])
+        if not result.hits:
+            continue
+        ids = [hit.id for hit in result.hits]
+        measured = plain.measures(query, weights, gallery.vectors([*ids, *([] if targets is None else [targets[i]])]))
+        best.append(measured[0])
         if targets is not None:
             own.append(measured[-1])
-    chance = np.array(others).reshape(-1, 2)
-    if not own:
+        others += [row for item, row in zip(ids, measured, strict=False) if targets is None or item != targets[i]][:1]
+    if not best:
+        return plain
+    chance = np.array(others).reshape(-1, 3)
+    if targets is None:
         return _by_chance(plain, chance)
     slopes, base = regression(np.concatenate([own, chance]), np.arange(len(own) + len(chance)) < len(own))
-    likely = logistic(np.array(own) @ slopes + base)
+    likely = logistic(np.array(best) @ slopes + base)
     return Likelihood(tuple(specs), basis, questions, clips, slopes, base, float(np.quantile(likely, TOLD)))
 
 
@@ -114,21 +120,33 @@ def fused(specs: Sequence[LevelSpec], weights: Mapping[str, float], queries: Vec
     return total / np.where(norm > 0, norm, 1)
 
 
-def regression(measures: Floats, matches: np.ndarray) -> tuple[Floats, float]:
+def regression(measures: Floats, matches: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
     """Slopes and base of a logistic regression in which both kinds weigh the same, by Newton's method."""
-    rows = np.concatenate([measures, np.ones((len(measures), 1))], axis=1)
-    balance = np.where(matches, 0.5 / matches.sum(), 0.5 / max((~matches).sum(), 1))
-    ridge = _RIDGE * np.diag([1.0] * measures.shape[1] + [0.0]) / len(rows) + 1e-9 * np.eye(rows.shape[1])
+    mean, deviation = measures.mean(axis=0), measures.std(axis=0)
+    # A measure that never differs tells nothing.
+    deviation = np.where(deviation > 1e-9, deviation, np.inf)
+    rows = np.concatenate([(measures - mean) / deviation, np.ones((len(measures), 1))], axis=1)
+    balance = np.where(matches, 0.5 / max(matches.sum(), 1), 0.5 / max((~matches).sum(), 1))
+    signs = np.where(matches, 1.0, -1.0)
+
+    def loss(slopes: Floats) -> float:
+        return float(balance @ np.logaddexp(0, -signs * (rows @ slopes)) + _RIDGE / 2 * slopes[:-1] @ slopes[:-1])
+
     found = np.zeros(rows.shape[1])
-    for _ in range(50):
+    ridge = np.diag([_RIDGE] * measures.shape[1] + [1e-9])
+    for _ in range(100):
         likely = logistic(rows @ found)
         slope = rows.T @ (balance * (likely - matches)) + ridge @ found
         bend = (rows * (balance * likely * (1 - likely))[:, None]).T @ rows + ridge
         step = np.linalg.solve(bend, slope)
-        found = found - np.clip(step, -5, 5)
-        if np.abs(step).max() < 1e-8:
+        # Where the loss is far from a parabola a whole step may lead uphill.
+        while loss(found - step) > loss(found) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
+        if np.abs(step).max() < 1e-9:
             break
-    return found[:-1], float(found[-1])
+    slopes = found[:-1] / deviation
+    return slopes, float(found[-1] - slopes @ mean)
 
 
 def logistic(values: Floats) -> Floats:
@@ -137,12 +155,11 @@ def logistic(values: Floats) -> Floats:
 
 def _by_chance(plain: Likelihood, chance: Floats) -> Likelihood:
     """A hit is as likely as not where it stands out as all but one in twenty of the best hits of chance do."""
-    if not len(chance):
-        return plain
-    together = chance.sum(axis=1)
+    together = chance[:, 1:].sum(axis=1)
     slope = 2 / max(float(together.std()), 1e-6)
     base = -slope * float(np.quantile(together, 1 - TOLD))
-    return Likelihood(plain.specs, plain.basis, plain.questions, plain.clips, np.full(2, slope), base, 0.5)
+    slopes = np.array([0.0, slope, slope])
+    return Likelihood(plain.specs, plain.basis, plain.questions, plain.clips, slopes, base, 0.5)
 
 
 def _stands_out(score: Floats, others: Floats) -> Floats:

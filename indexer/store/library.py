@@ -25,6 +25,7 @@ from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
 from indexer.store.identity import IDENTITY_FILE
 from indexer.store.manifest import Manifest, ModelInfo
+from indexer.store.search_settings import SETTINGS_FILE
 from indexer.store.served_generation import RemoteGenerations, ServedGeneration
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
@@ -32,7 +33,17 @@ from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundE
 _KEPT_GENERATIONS = 2
 """The live generation and the one before, for readers between reading CURRENT and opening its folder."""
 
-_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", URL_FILE, IDENTITY_FILE, "generations", "thumbnails")
+_OWN_FILES = (
+    ".lock",
+    "CURRENT",
+    ".CURRENT",
+    "catalog.sqlite",
+    URL_FILE,
+    IDENTITY_FILE,
+    SETTINGS_FILE,
+    "generations",
+    "thumbnails",
+)
 
 
 class Library:
@@ -170,7 +181,7 @@ class Library:
         """What makes a search of clips in `gallery` keep to a filter: their ids, or what another engine looks for."""
         if wanted is None:
             return None
-        if isinstance(gallery, Gallery) or wanted.by_text:
+        if isinstance(gallery, Gallery) or wanted.by_text or wanted.after_clip is not None:
             return self.select_clips(wanted)
         if not wanted.by_video:
             return wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -24,9 +25,10 @@ MAX_QUERIES = 64
 MAX_CHARACTERS = 16_000
 """Of all queries of a list together."""
 MAX_K = 100
-MAX_OFFSET = 1000
+MAX_OFFSET = 10_000
 MAX_FILTER_IDS = 1000
 MAX_FILTER_TAGS = 100
+MAX_PATH = 4096
 
 
 def sentence(given: object) -> object:
@@ -89,6 +91,36 @@ class Filter(BaseModel):
     )
     start: Seconds | None = Field(default=None, description="Clips that have a part at or after this second.")
     end: Seconds | None = Field(default=None, description="Clips that have a part before this second.")
+    path: str | None = Field(
+        default=None,
+        max_length=MAX_PATH,
+        description="Clips of videos in this folder of their root, or whose path there fits this pattern of * and ?.",
+        examples=["2024/holiday"],
+    )
+    after: date | datetime | None = Field(
+        default=None, description="Clips of videos whose files were changed then or later. Without a zone: UTC."
+    )
+    before: date | datetime | None = Field(
+        default=None, description="Clips of videos whose files were changed before. Without a zone: UTC."
+    )
+    shortest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or more.")
+    longest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or less.")
+    words: str | None = Field(
+        default=None,
+        max_length=MAX_QUERY,
+        description="Clips at whose time a text has all of these words. Phrases stand in double quotes.",
+        examples=['"interest rates"'],
+    )
+    languages: list[str] | None = Field(
+        default=None,
+        max_length=MAX_FILTER_TAGS,
+        description="Clips at whose time there is a text in one of these languages (ISO 639).",
+        examples=[["en"]],
+    )
+    has_text: bool | None = Field(default=None, description="Clips at whose time there is a text, or none.")
+    after_clip: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+        default=None, description="Clips that were added after this one: what is new since then."
+    )
 
 
 class SearchRequest(BaseModel):
@@ -109,6 +141,11 @@ class ClipRequest(SearchRequest):
     """What every search for clips can ask for."""
 
     filter: Filter | None = Field(default=None, description="Which clips may be hits; all if left out.")
+    sort: Literal["score", "time", "date"] = Field(
+        default="score",
+        description="Order of the hits that are returned: by score, by their place in their videos, or the newest "
+        "files first. Which hits they are is decided by score.",
+    )
 
 
 class ClipSearch(ClipRequest):
@@ -246,16 +283,29 @@ class AskedPart(BaseModel):
 
 
 class PartScores(BaseModel):
-    """What the parts of a question gave to the score of a hit: their contributions and the base sum to it."""
+    """What the parts of a question gave to the score of a hit: contributions, base and words sum to it."""
 
     contributions: list[float] = Field(description="One per part, in the order of the answer's `parts`.")
     base: float = Field(description="What the levels score without any part.")
+    words: float = Field(default=0.0, description="What a text at the time of the hit gave.")
 
 
 class _Hit(BaseModel):
     score: float
     levels: dict[str, LevelScore]
     matched: Attributes
+
+
+class Line(BaseModel):
+    """A caption or a subtitle at the time of a hit."""
+
+    caption_id: int
+    text: str
+    source: str = Field(description="The file that it came from.")
+    start: float | None = Field(description="Seconds from the start of the video; null for a text about all of it.")
+    end: float | None
+    language: str | None
+    marks: list[tuple[int, int]] = Field(description="Characters [from, to) of the words that were asked for.")
 
 
 class Moment(BaseModel):
@@ -291,6 +341,9 @@ class ClipHit(_Hit):
     thumbnail_url: str
     strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
     media_url: str
+    line: Line | None = Field(
+        default=None, description="The text that raised the score, or that has the words that the filter asks for."
+    )
     parts: PartScores | None = Field(default=None, description="For questions of several parts.")
     likelihood: float | None = Field(
         default=None, description="How likely the hit is a match, from 0 to 1. Null where the answer's `fit` is."
@@ -327,6 +380,11 @@ class _Answer(BaseModel):
 class ClipAnswer(_Answer):
     """Ranked clips."""
 
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What to know of this answer: that the parser cannot read the query's language, or that the "
+        "library has prompts or weights of its own; where `explain` asked for it also what the model cannot know.",
+    )
     query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
     query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")
     unknown: Attributes = Field(

@@ -15,8 +15,8 @@ from quartet import __version__
 from quartet.errors import QuartetError
 from service.cli import demo, doctor, mcp, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
-from service.cli.library import captions, export, index, manage, status, tune, watch
-from service.cli.training import compare, demo_dataset, evaluate, features, prepare, train
+from service.cli.library import captions, cut, export, index, manage, searches, status, tune, watch
+from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
 
 _PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
@@ -79,11 +79,14 @@ def root(
 app.command("demo", cls=ReadableCommand)(demo.demo)
 app.command("demo-dataset", cls=ReadableCommand)(demo_dataset.demo_dataset)
 app.command("prepare", cls=ReadableCommand)(prepare.prepare)
+app.command("models", cls=ReadableCommand)(models.models)
 app.command("index", cls=ReadableCommand)(index.index)
 app.command("watch", cls=ReadableCommand)(watch.watch)
 app.command("remove", cls=ReadableCommand)(manage.remove)
 app.add_typer(captions.app, name="captions")
 app.command("search", cls=ReadableCommand)(search.search)
+app.command("cut", cls=ReadableCommand)(cut.cut)
+app.add_typer(searches.app, name="searches")
 app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)
 app.command("mcp", cls=ReadableCommand)(mcp.mcp)

@@ -36,13 +36,14 @@ CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many h
 
 def parse_weights(text: str) -> dict[str, float]:
     """`entity=2,action=1` as a dict. Raises a usage error for anything else."""
-    from model.levels import LEVEL_NAMES
+    from model.levels import LEVEL_NAMES, WORDS
 
+    known = (*LEVEL_NAMES, WORDS)
     weights = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
-        if name not in LEVEL_NAMES:
-            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(LEVEL_NAMES)}.")
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(known)}.")
         try:
             weights[name] = float(value)
         except ValueError:

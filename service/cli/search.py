@@ -11,6 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from service.cli.filter_options import (
+    AfterOption,
+    BeforeOption,
+    HasTextOption,
+    LanguageOption,
+    LongestOption,
+    PathOption,
+    ShortestOption,
+    Sort,
+    SortOption,
+    TagOption,
+    WordsOption,
+    filter_of,
+)
 from service.cli.options import (
     CountOption,
     DeviceOption,
@@ -27,12 +41,13 @@ from service.cli.tables import captions_table, clips_table, provenance
 if TYPE_CHECKING:
     from quartet.schemas.search import ClipAnswer, ClipSearch
     from service.search.engine import Engine
+    from service.settings import Settings
 
 DEFAULT_WITHIN, MAX_WITHIN = 60.0, 86_400.0
 """Those of `quartet.schemas.question`, which the help of a command need not load."""
 
-_UNWANTED = 0.5
-"""What counts against a clip that shows what is not wanted; what is wanted counts 1."""
+_UNWANTED = 0.25
+"""What counts against a clip that shows what is not wanted, where what is wanted counts 1: docs/search.md."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +116,16 @@ def search(
         str | None, typer.Option(metavar="video", help="Each video once, by its best moment.", show_default=False)
     ] = None,
     diverse: Annotated[bool, typer.Option("--diverse", help="Tell what is nearly the same once.")] = False,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", help="Only videos with this tag. Repeat: with all of them.", show_default=False),
-    ] = None,
+    tag: TagOption = None,
+    path: PathOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    shortest: ShortestOption = None,
+    longest: LongestOption = None,
+    words: WordsOption = None,
+    language: LanguageOption = None,
+    has_text: HasTextOption = None,
+    sort: SortOption = Sort.SCORE,
     model: ModelOption = None,
     device: DeviceOption = None,
     server: ServerOption = None,
@@ -139,8 +160,8 @@ def search(
             raise typer.BadParameter(f"{file.path} is not a file that exists.", param_hint="--image, --video")
     question = _question(query, like or (), unwanted or (), files, then or (), within)
     question |= {"group": group, "diverse": diverse, "k": k, "weights": weights or {}}
-    if tag:
-        question["filter"] = {"tags": tag}
+    question["filter"] = filter_of(tag, path, after, before, shortest, longest, words, language, has_text)
+    question["sort"] = sort.value
     body = _checked({name: value for name, value in question.items() if value})
     if server is None:
         answer = _search_here(body, files, library, model, device)
@@ -152,10 +173,12 @@ def search(
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.hits:
         console().print(clips_table(answer), provenance(answer), sep="\n")
+    elif question["filter"]:
+        typer.echo("No clips were found: none fits these filters.")
     elif then:
         typer.echo("No clips were found: no video shows this in this order.")
     else:
-        typer.echo("No clips were found: " + ("none has all of these tags." if tag else "the library has none."))
+        typer.echo("No clips were found: the library has none.")
 
 
 def describe(
@@ -176,7 +199,7 @@ def describe(
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
-    engine = _open(library, model, device)
+    engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
         answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))
     finally:
@@ -230,7 +253,7 @@ def _search_here(
         }
         return (await engine.search_clips([question(body, uploads)], search_options(body)))[0]
 
-    engine = _open(library, model, device)
+    engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
         return asyncio.run(ask(engine))
     finally:
@@ -243,12 +266,12 @@ def _search_there(body: ClipSearch, files: Sequence[File], server: str) -> ClipA
     with Client(server, settings_of().key()) as client:
         ids = {str(i): client.upload(file.path, file.start, file.end).upload for i, file in enumerate(files)}
         parts = [part.model_copy(update={"upload": ids.get(part.upload or "")}) for part in body.parts]
-        given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter")}
+        given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort")}
         return client.search(body.query, body.k, parts=parts, **given)
 
 
-def _open(library: Path | None, model: str | None, device: str | None) -> Engine:
-    settings = settings_of(library=library, model=model, device=device)
+def open_engine(settings: Settings) -> Engine:
+    """The library and the model of `settings`, for questions."""
     library_of(settings)
     # Not to the standard output, which may be read as JSON.
     with Console(stderr=True).status("Loading the model"):

@@ -45,6 +45,9 @@ class DeferredEncoder:
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         return self._loaded().attributes(texts)
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        return self._loaded().unknown(candidates)
+
     def text_queries(self, vectors: Vectors) -> Vectors:
         return self._loaded().text_queries(vectors)
 

@@ -45,6 +45,11 @@ class Batch:
             )
             for level in self.spec.levels
         }
+        if ranked.words is not None:
+            spec = ranked.words
+            levels[spec.name] = schemas.LevelExplained(
+                activation=spec.activation, scale=spec.scale, bias=spec.bias, weight=ranked.weights[spec.name]
+            )
         found = ranked.found
         return schemas.Explanation(
             levels=levels,
@@ -75,14 +80,19 @@ def clip_hits(
     matched: Sequence[Attributes],
     given: Sequence[schemas.PartScores] | None = None,
     likely: Sequence[float] | None = None,
+    lines: Mapping[int, schemas.Line] | None = None,
+    sort: str = "score",
 ) -> list[schemas.ClipHit]:
     """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown.
 
     matched  which of the question's words each hit shows
     given    what each part of the question gave to each hit, if it has several
     likely   how likely each hit is a match, where that is known
+    lines    what is told at the time of a hit, by its id
+    sort     their order: "score", "time" (video by video) or "date" (the newest files first)
     """
     extras = ranked.extras or [None] * len(ranked.hits)
+    order = _order(ranked.hits, clips, sort)
     return [
         schemas.ClipHit(
             clip_id=hit.id,
@@ -93,15 +103,26 @@ def clip_hits(
             thumbnail_url=thumbnail_url(hit.id),
             strip_url=strip_url(hit.id),
             media_url=media_url(hit.id),
+            line=(lines or {}).get(hit.id),
             parts=given[i] if given else None,
             likelihood=round(likely[i], 4) if likely else None,
             moments=[] if extra is None else [_moment(own, clips[own.id]) for own in extra.moments if own.id in clips],
             alike=[] if extra is None else list(extra.alike),
             **_scored(hit, matched[i]),
         )
-        for i, (hit, extra) in enumerate(zip(ranked.hits, extras, strict=True))
+        for i, hit, extra in ((i, ranked.hits[i], extras[i]) for i in order)
         if (clip := clips.get(hit.id)) is not None and all(own.id in clips for own in (extra.chain if extra else ()))
     ]
+
+
+def _order(hits: Sequence[Hit], clips: Mapping[int, Clip], sort: str) -> Sequence[int]:
+    """The places of the hits in the order that is asked for."""
+    known = [i for i, hit in enumerate(hits) if hit.id in clips]
+    if sort == "time":
+        return sorted(known, key=lambda i: (clips[hits[i].id].video_id, clips[hits[i].id].start))
+    if sort == "date":
+        return sorted(known, key=lambda i: (-clips[hits[i].id].mtime, hits[i].id))
+    return known
 
 
 def _moment(hit: Hit, clip: Clip) -> schemas.Moment:

@@ -66,7 +66,9 @@ class BatchAnswerer:
             own
             if isinstance(own, QuartetError)
             else SimilarAnswer(
-                clip_id=one.clip_id, hits=clip_hits(own, clips, matched), **batch.provenance(one.wanted, own)
+                clip_id=one.clip_id,
+                hits=clip_hits(own, clips, matched, sort=one.wanted.sort),
+                **batch.provenance(one.wanted, own),
             )
             for one, own, matched in zip(known, ranked, shown, strict=True)
         )

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.top_k import Hit, SearchResult, search_batch
+from indexer.search.text_evidence import TextEvidence
+from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
-from model.levels import LevelSpec, Vectors, resolve_weights
+from model.levels import LevelSpec, Vectors
 from quartet.errors import NotFoundError, QuartetError
 from service.search.requests import SearchOptions
+from service.search.text_level import all_weights, searched
 
 
 @dataclass(frozen=True)
@@ -49,42 +51,55 @@ class RankedItems:
     """The hits that were asked for, the weights that ranked them, and the search that they came from.
 
     extras  one for each hit, or none at all
+    words   the level of texts, where they count
     """
 
     hits: list[Hit]
     weights: dict[str, float]
     found: SearchResult
     extras: tuple[Extra, ...] = ()
+    words: LevelSpec | None = None
 
 
 def rank_all(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[RankQuery]
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    asked: Sequence[RankQuery],
+    texts: TextEvidence | None = None,
 ) -> list[RankedItems | QuartetError]:
-    """An answer for every query, or the error that it alone gets."""
+    """An answer for every query, or the error that it alone gets. `texts` raise clips at whose time they are told."""
     answers: dict[int, RankedItems | QuartetError] = {}
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
         wanted = one.wanted
         groups.setdefault((one.depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
     for members in groups.values():
-        answers |= zip(members, _rank_same_options(library, gallery, specs, [asked[i] for i in members]), strict=True)
+        alike = [asked[i] for i in members]
+        answers |= zip(members, _rank_same_options(library, gallery, specs, alike, texts), strict=True)
     return [answers[i] for i in range(len(asked))]
 
 
 def _rank_same_options(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[RankQuery]
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    asked: Sequence[RankQuery],
+    texts: TextEvidence | None,
 ) -> Sequence[RankedItems | QuartetError]:
     first = asked[0]
     try:
-        weights = resolve_weights(specs, first.wanted.weights)
+        weights = all_weights(specs, first.wanted.weights, texts)
         allowed = library.allowed(gallery, first.wanted.filter)
-        found = search_batch(gallery, specs, stack([one.query for one in asked]), first.depth, weights, allowed)
+        queries = [one.query for one in asked]
+        found = searched(library, gallery, specs, queries, first.depth, weights, first.wanted.filter, allowed, texts)
     except QuartetError as error:
         if len(asked) == 1:
             return [error]
         # One of them may be to blame: the others still get their answers.
-        return [_rank_same_options(library, gallery, specs, [one])[0] for one in asked]
-    return [_page_of(one, result, weights) for one, result in zip(asked, found, strict=True)]
+        return [_rank_same_options(library, gallery, specs, [one], texts)[0] for one in asked]
+    words = None if texts is None else texts.spec
+    return [replace(_page_of(one, result, weights), words=words) for one, result in zip(asked, found, strict=True)]
 
 
 def _page_of(asked: RankQuery, found: SearchResult, weights: dict[str, float]) -> RankedItems:

@@ -9,9 +9,11 @@ import numpy as np
 from indexer.search.likelihood import Likelihood
 from indexer.search.parts import contributions
 from indexer.search.remote_gallery import AnyGallery
+from indexer.search.result import Hit
 from indexer.store.library import Library
+from indexer.store.search_settings import read_search_settings
 from model.encoder import Frames
-from model.levels import Vectors
+from model.levels import WORDS, Vectors
 from quartet.errors import QuartetError
 from quartet.schemas import search as schemas
 from quartet.schemas.search import ClipAnswer
@@ -25,6 +27,8 @@ from service.search.part_vectors import PartVectors, Resolved
 from service.search.question_ranking import left_out, rank_questions
 from service.search.requests import Questions, Sentence
 from service.search.shown_words import shown_by_hits, together
+from service.search.text_level import TextLevel
+from service.search.told_lines import told_lines
 
 
 class ClipAnswerer:
@@ -38,6 +42,8 @@ class ClipAnswerer:
         self._live = live
         self.parts = PartVectors(encoder, kept)
         self.fits = Fits(library, encoder)
+        self.texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
+        self._settings = read_search_settings(library.path)
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:
         """A request of several questions gets all of its answers or an error."""
@@ -47,7 +53,8 @@ class ClipAnswerer:
         wanted = [one.wanted for one in asked for _ in one.questions]
         resolved = self.parts.resolve(generation.clips, questions)
         watch.lap("encode")
-        ranked = rank_questions(self._library, generation.clips, resolved, wanted)
+        texts = self.texts.of(generation)
+        ranked = rank_questions(self._library, generation.clips, resolved, wanted, texts)
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
         words = [own.wanted_words if isinstance(own, Resolved) else [] for own in resolved]
@@ -64,18 +71,30 @@ class ClipAnswerer:
             if isinstance(known, QuartetError) or isinstance(own, QuartetError):
                 return known if isinstance(known, QuartetError) else own  # type: ignore[return-value]
             fit, likely = _fit(likelihood, generation.clips, known, own)
+            query = known.queries[0][WORDS]
+            asked_words = _text(known)
+            lines = told_lines(self._library.catalog, texts, query, own.hits, asked_words, wanted[i].words)
             return ClipAnswer(
-                query=_text(known),
+                query=asked_words,
                 query_attributes=attributes_json(said[i]),
                 unknown=attributes_json(unknown[i]),
                 parts=asked_parts(known.question, known.attributes),
                 fit=fit,
-                hits=clip_hits(own, clips, shown[i], _given(generation.clips, known, own), likely),
+                notes=self._notes(known, wanted[i].explain),
+                hits=clip_hits(
+                    own, clips, shown[i], _given(generation.clips, known, own), likely, lines, wanted[i].sort
+                ),
                 **batch.provenance(wanted[i], own),
             )
 
         answers = iter([answer(i) for i in range(len(questions))])
         return [_together([next(answers) for _ in one.questions]) for one in asked]
+
+    def _notes(self, known: Resolved, explain: bool) -> list[str]:
+        """What to say of an answer; to who asks for an explanation also what the model can and cannot know."""
+        model = self._encoder.spec.note if explain else ""
+        notes = [*known.notes, *(self._settings.notes() if known.has_sentence else ()), model]
+        return [note for note in notes if note]
 
     def uploads(self, asked: Sequence[Frames]) -> list[Vectors]:
         """Gallery vectors of clips that are not in the library, given by their frames."""
@@ -95,12 +114,22 @@ def _given(gallery: AnyGallery, resolved: Resolved, ranked: RankedItems) -> list
     for moment, parts in enumerate(resolved.moments):
         hits = [chain[moment] for chain in clips_of(ranked)]
         found.append(contributions(resolved.specs, parts, hits, vectors_of(gallery, [hit.id for hit in hits])))
-    given = np.concatenate([own for own, _ in found], axis=1) / count
-    base = np.sum([own for _, own in found], axis=0) / count
+    # What a text has raised keeps the rest of its weight for the pictures.
+    share, told = _of_pictures(ranked.hits)
+    given = share[:, None] * np.concatenate([own for own, _ in found], axis=1) / count
+    base = share * np.sum([own for _, own in found], axis=0) / count
     return [
-        schemas.PartScores(contributions=own, base=rest)
-        for own, rest in zip(given.tolist(), base.tolist(), strict=True)
+        schemas.PartScores(contributions=own, base=rest, words=text)
+        for own, rest, text in zip(given.tolist(), base.tolist(), told, strict=True)
     ]
+
+
+def _of_pictures(hits: Sequence[Hit]) -> tuple[np.ndarray, list[float]]:
+    """Which share of the score of each hit is that of its pictures (H,), and what its text gave."""
+    weights = np.array([sum(level.weight for level in hit.levels.values()) for hit in hits])
+    texts = np.array([hit.levels[WORDS].weight if WORDS in hit.levels else 0.0 for hit in hits])
+    given = [hit.levels[WORDS].contribution if WORDS in hit.levels else 0.0 for hit in hits]
+    return 1 - texts / np.maximum(weights, np.finfo(np.float64).tiny), given
 
 
 def _fit(
@@ -113,7 +142,13 @@ def _fit(
     if best is None:
         return None, None
     vectors = vectors_of(gallery, [best, *(hit.id for hit in ranked.hits)])
-    first, *likely = likelihood.of(resolved.queries[0], ranked.weights, vectors).tolist()
+    weights = {name: weight for name, weight in ranked.weights.items() if name != WORDS}
+    if not any(weights.values()):
+        return None, None
+    top = next(hit for hit in ranked.found.hits if hit.id == best)
+    likely = likelihood.of(resolved.queries[0], weights, vectors).tolist()
+    # A text that tells what was asked for makes a match of what the pictures may not show.
+    first, *likely = [max(own, _told(hit)) for own, hit in zip(likely, [top, *ranked.hits], strict=True)]
     fit = schemas.Fit(
         likelihood=round(first, 4),
         nothing_fits=first < likelihood.weak,
@@ -121,6 +156,10 @@ def _fit(
         basis=likelihood.basis,
     )
     return fit, likely
+
+
+def _told(hit: Hit) -> float:
+    return hit.levels[WORDS].activation if WORDS in hit.levels and hit.levels[WORDS].weight else 0.0
 
 
 def _text(resolved: Resolved) -> str:

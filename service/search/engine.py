@@ -18,13 +18,13 @@ from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
 from model.encoder import Encoder, EncoderSpec
-from model.levels import Vectors, resolve_weights
+from model.levels import LevelSpec, Vectors
 from quartet import __version__
 from quartet.errors import LibraryError, QuartetError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.fair_line import Job
-from service.encoders.model_choice import open_encoder
+from service.encoders.model_choice import query_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.encoders.worker_pool import WorkerPool
 from service.observe.metrics import Metrics, resident_bytes
@@ -44,6 +44,7 @@ from service.search.requests import (
     cost_of_text,
     cut_by_cost,
 )
+from service.search.text_level import checked_weights
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class Engine:
         cls,
         settings: Settings,
         encoder: Encoder | None = None,
-        load: Callable[[Settings], Encoder | EncoderProcesses] = open_encoder,
+        load: Callable[[Settings], Encoder | EncoderProcesses] = query_encoder,
     ) -> Self:
         """Open the library of `settings`; without an `encoder`, `load` the model of `settings` too.
 
@@ -168,6 +169,11 @@ class Engine:
     @property
     def spec(self) -> EncoderSpec:
         return self._encoder.spec
+
+    def levels(self) -> tuple[LevelSpec, ...]:
+        """The levels of answers: those of the model and, where the library has texts, `words`."""
+        texts = self._clips.texts.of(self.generation())
+        return self.spec.levels if texts is None else (*self.spec.levels, texts.spec)
 
     @property
     def device(self) -> str:
@@ -291,7 +297,7 @@ class Engine:
 
     def _check(self, wanted: SearchOptions) -> None:
         """Refuse weights that make no score before any work is done."""
-        resolve_weights(self.spec.levels, wanted.weights)
+        checked_weights(self.spec.levels, wanted.weights)
 
     async def _submit(self, kind: str, payload: Any, cost: int = 1, client: str = "") -> Any:
         (result,) = await self._submit_all([Job(kind, payload, cost, client=client)])

@@ -7,11 +7,11 @@ import threading
 
 import numpy as np
 
+from indexer.catalog.text_reader import timed_texts
 from indexer.search.likelihood import Likelihood, fit, teaches
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
-from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 
@@ -72,7 +72,10 @@ class Fits:
             return None
         try:
             about = self._library.catalog.captions(_some(captions.ids).tolist())
-            told = {item: about[item].clip_id for item in sorted(about) if about[item].clip_id in gallery}
+            # What is said in a video seldom describes what it shows.
+            spoken = timed_texts(self._library.catalog, about)
+            described = {item: about[item].clip_id for item in sorted(about.keys() - spoken)}
+            told = {item: clip for item, clip in described.items() if clip is not None and clip in gallery}
             if teaches(len(told)):
                 # Encoded anew, as questions are: what the index holds is not what a question becomes.
                 texts = [about[item].text for item in told]
@@ -80,7 +83,8 @@ class Fits:
                 return fit(gallery, self._encoder.spec.levels, questions, np.array(list(told.values()), np.int64))
             questions = self._encoder.encode_queries(SENTENCES).vectors
             return fit(gallery, self._encoder.spec.levels, questions, None)
-        except QuartetError as error:
+        # Whatever it is: questions are answered without it.
+        except Exception as error:
             LOG.error("How likely hits are matches cannot be learned from this library. %s", error)
             return None
 

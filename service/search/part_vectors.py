@@ -10,7 +10,7 @@ import numpy as np
 from indexer.search import parts as search_parts
 from indexer.search.remote_gallery import AnyGallery
 from model.language.parsed_caption import Attributes
-from model.levels import LevelSpec, Vectors
+from model.levels import WORDS, FloatArray, LevelSpec, Vectors
 from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
@@ -19,13 +19,18 @@ from service.search.requests import Moment, Part, Question, Sentence, Stored
 from service.search.result_cache import ResultCache
 from service.search.shown_words import together
 
+CLIP_SHARE = 0.4
+"""What a clip weighs beside a sentence of the same weight: its inner products with other clips differ by more than a
+sentence's do. Chosen on the demo world (`benchmarks/questions.py`)."""
+
 
 @dataclass(frozen=True)
 class EncodedText:
-    """One text: its query vectors for an index of clips, one row per level, and its attributes."""
+    """One text: its query vectors for an index of clips, one row per level, its attributes, and what to say of it."""
 
     query: Vectors
     attributes: Attributes
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Resolved:
     moments     the parts of each moment
     queries     the folded query vectors of each moment
     attributes  what the parser read off each part, in the order of `Question.parts`; nothing for clips
+    notes       what to say of its sentences
     """
 
     question: Question
@@ -43,6 +49,7 @@ class Resolved:
     moments: tuple[tuple[search_parts.Part, ...], ...]
     queries: tuple[Vectors, ...]
     attributes: tuple[Attributes, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def has_sentence(self) -> bool:
@@ -86,29 +93,44 @@ class PartVectors:
             return no_clip(missing[0])
         said = [encoded[source.text] for source in sources if isinstance(source, Sentence)]
         specs = self._encoder.spec.levels if said else as_cosines(self._encoder.spec.levels)
-        lengths = {spec.name: length_of([text.query[spec.name] for text in said]) for spec in specs}
+        share = CLIP_SHARE if said else 1.0
+        lengths = {spec.name: share * length_of([text.query[spec.name] for text in said]) for spec in specs}
 
         def rows(part: Part) -> Vectors:
             source = part.source
             if isinstance(source, Sentence):
                 return encoded[source.text].query
             vectors = stored[source.clip_id] if isinstance(source, Stored) else source.vectors
-            return {level: own * lengths[level] for level, own in vectors.items()}
+            return {level: own * np.float32(lengths[level]) for level, own in vectors.items()}
 
         def moment(given: Moment) -> tuple[search_parts.Part, ...]:
             return tuple(search_parts.Part(rows(part), part.weight) for part in given.parts)
 
         moments = tuple(moment(given) for given in question.moments)
         try:
-            queries = tuple(search_parts.fold(specs, own) for own in moments)
+            queries = tuple({**search_parts.fold(specs, own), WORDS: _as_text(specs, own)} for own in moments)
         except QuartetError as error:
             return error
         attributes = [encoded[s.text].attributes if isinstance(s, Sentence) else Attributes() for s in sources]
-        return Resolved(question, specs, moments, queries, tuple(attributes))
+        notes = dict.fromkeys(text.note for text in said if text.note)
+        return Resolved(question, specs, moments, queries, tuple(attributes), tuple(notes))
 
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
         found = self._encoder.encode_queries(texts)
-        return [EncodedText(row(found.vectors, i), said) for i, said in enumerate(found.attributes)]
+        notes = found.notes or [""] * len(texts)
+        return [
+            EncodedText(row(found.vectors, i), said, note)
+            for i, (said, note) in enumerate(zip(found.attributes, notes, strict=True))
+        ]
+
+
+def _as_text(specs: Sequence[LevelSpec], parts: Sequence[search_parts.Part]) -> FloatArray:
+    """(1, d): the sentences of a question as one text, to compare with other texts; zeros if it has none."""
+    told = np.zeros((1, specs[0].dim))
+    for share, part in zip(search_parts.part_shares(parts), parts, strict=True):
+        if WORDS in part.rows:
+            told += share * part.rows[WORDS].astype(np.float64)
+    return told.astype(np.float32)
 
 
 def _stored(gallery: AnyGallery, clip_ids: set[int]) -> dict[int, Vectors]:
@@ -119,10 +141,10 @@ def _stored(gallery: AnyGallery, clip_ids: set[int]) -> dict[int, Vectors]:
     return {clip_id: row(vectors, i) for i, clip_id in enumerate(known)}
 
 
-def length_of(rows: Sequence[np.ndarray]) -> np.float32:
+def length_of(rows: Sequence[np.ndarray]) -> float:
     """The mean length of the sentences' vectors at a level, which the vectors of clips, of length 1, are given.
 
     The head is folded into a sentence at the global level: its vector is longer than 1 there.
     """
     lengths = [float(np.linalg.norm(own)) for own in rows if own.any()]
-    return np.float32(np.mean(lengths)) if lengths else np.float32(1)
+    return float(np.mean(lengths)) if lengths else 1.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
 from typing import NamedTuple
 
 from indexer.search.filters import ClipFilter
@@ -29,6 +31,7 @@ class SearchOptions:
     films    rank videos by their best moments, each once
     diverse  tell what is nearly the same once
     per_video  hits of one video at most with `diverse`, or moments that are told of each with `films`
+    sort     the order of the hits that were found: "score", "time" or "date"
     asked    when the request came, by `time.perf_counter`
     """
 
@@ -41,6 +44,7 @@ class SearchOptions:
     films: bool = False
     diverse: bool = False
     per_video: int | None = None
+    sort: str = "score"
     asked: float = field(default_factory=time.perf_counter)
 
     @property
@@ -48,12 +52,23 @@ class SearchOptions:
         """How many hits have to be found."""
         return self.offset + self.k
 
+    @property
+    def words(self) -> str | None:
+        """Exact words that hits must have."""
+        return None if self.filter is None else self.filter.words
+
 
 def search_options(request: SearchRequest) -> SearchOptions:
     """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
-    given = request.filter if isinstance(request, ClipRequest) else None
+    of_clips = request if isinstance(request, ClipRequest) else None
     common = SearchOptions(
-        request.k, request.offset, request.weights, clip_filter(given), request.min_score, request.explain
+        k=request.k,
+        offset=request.offset,
+        weights=request.weights,
+        filter=clip_filter(of_clips.filter if of_clips else None),
+        min_score=request.min_score,
+        explain=request.explain,
+        sort=of_clips.sort if of_clips else "score",
     )
     if not isinstance(request, ClipSearch):
         return common
@@ -64,8 +79,30 @@ def clip_filter(given: Filter | None) -> ClipFilter | None:
     """A filter of the API as the indexer understands it. Raises InputError as `wanted` does."""
     if given is None:
         return None
-    ids = None if given.video_ids is None else frozenset(given.video_ids)
-    return ClipFilter(ids, given.start, given.end, frozenset(given.tags or ()))
+    return ClipFilter(
+        video_ids=None if given.video_ids is None else frozenset(given.video_ids),
+        start=given.start,
+        end=given.end,
+        tags=frozenset(given.tags or ()),
+        path=given.path,
+        after=_seconds(given.after),
+        before=_seconds(given.before),
+        shortest=given.shortest,
+        longest=given.longest,
+        words=given.words,
+        languages=frozenset(given.languages or ()),
+        has_text=given.has_text,
+        after_clip=given.after_clip,
+    )
+
+
+def _seconds(moment: date | datetime | None) -> float | None:
+    """Seconds since 1970. A date is its first moment; without a zone it is UTC."""
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time_of_day.min)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class Sentence(NamedTuple):

@@ -1,9 +1,8 @@
 """The level `words` of the library that answers: which texts there are, and how near to them a question has to be.
 
 How near two sentences are that have nothing to do with each other differs from model to model. So the level begins to
-count some way between that and the same sentence: sigmoid(8 (x - c)), with x = (cosine - m) / (1 - m), m the mean
-cosine of unrelated sentences, and c = 0.3. Both numbers were chosen on a made library (docs/search.md, "Words that are
-there").
+count some way between that and the same sentence: sigmoid(7 (x - 0.27)), with x = (cosine - m) / (1 - m) and m the mean
+cosine of unrelated sentences. These numbers were chosen on a made library (docs/search.md, "Words that are there").
 """
 
 from __future__ import annotations
@@ -16,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from indexer.catalog.text_reader import newest_source, text_links
+from indexer.search.filters import ClipFilter
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.result import SearchResult
-from indexer.search.text_evidence import Pictures, TextEvidence, TextLinks
+from indexer.search.result import Hit, SearchResult
+from indexer.search.text_evidence import Ids, Pictures, TextEvidence, TextLinks
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
-from model.levels import WORDS, LevelSpec, Vectors
+from model.levels import WORDS, LevelSpec, Vectors, resolve_weights
 
 UNRELATED = (
     "The central bank raised interest rates by half a point.",
@@ -45,10 +45,10 @@ UNRELATED = (
 )
 """Sentences that have nothing to do with each other."""
 
-SHARPNESS, CENTRE = 8.0, 0.3
+SHARPNESS, CENTRE = 7.0, 0.27
 """See the module."""
 
-SHARE = 3.0
+SHARE = 4.0
 """The default weight of the level, in sums of the weights of all others."""
 
 _NEAREST = 0.95
@@ -115,36 +115,88 @@ class TextLevel:
         return TextEvidence(generation.captions, self._levels, TextLinks(texts[there], clips[there]), self._spec)
 
 
-def raised(
-    evidence: TextEvidence,
+def checked_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float]) -> dict[str, float]:
+    """The weights of the model's levels for a request, which may weigh `words` alone.
+
+    Raises InputError as `resolve_weights` does.
+    """
+    of_levels = {name: weight for name, weight in requested.items() if name != WORDS}
+    if requested.get(WORDS, 0) > 0 and all(of_levels.get(spec.name, spec.weight) == 0 for spec in specs):
+        resolve_weights(specs, {**of_levels, specs[0].name: 1.0})
+        return {spec.name: 0.0 for spec in specs}
+    return resolve_weights(specs, of_levels)
+
+
+def all_weights(
+    specs: Sequence[LevelSpec], requested: Mapping[str, float], texts: TextEvidence | None
+) -> dict[str, float]:
+    """The weights of a request, with that of `words` where there are texts. Raises InputError."""
+    if texts is None:
+        return resolve_weights(specs, {name: weight for name, weight in requested.items() if name != WORDS})
+    return {**checked_weights(specs, requested), WORDS: requested.get(WORDS, texts.spec.weight)}
+
+
+def searched(
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    queries: Sequence[Vectors],
+    k: int,
+    weights: Mapping[str, float],
+    wanted: ClipFilter | None,
+    allowed: Any,
+    texts: TextEvidence | None,
+) -> list[SearchResult]:
+    """`search_batch` of queries, raised by `texts`.
+
+    weights  of the levels and, with texts, of `words`
+    allowed  what `Library.allowed` gives for the filter `wanted`
+    """
+    pictures = {name: weight for name, weight in weights.items() if name != WORDS}
+    found: list[SearchResult | None] = [None] * len(queries)
+    if any(pictures.values()):
+        stacked = {spec.name: np.concatenate([query[spec.name] for query in queries]) for spec in specs}
+        found = list(search_batch(gallery, specs, stacked, k, pictures, allowed))
+    if texts is None or not weights[WORDS]:
+        return [result for result in found if result is not None]
+    ids = allowed if wanted is None or isinstance(allowed, np.ndarray) else library.select_clips(wanted)
+    return [
+        _raised(texts, gallery, specs, query, pictures, weights[WORDS], k, result, allowed, ids)
+        for query, result in zip(queries, found, strict=True)
+    ]
+
+
+def _raised(
+    texts: TextEvidence,
     gallery: AnyGallery,
     specs: Sequence[LevelSpec],
     query: Vectors,
-    weights: Mapping[str, float],
+    pictures: Mapping[str, float],
+    weight: float,
     k: int,
     found: SearchResult | None,
     allowed: Any,
-    clips: Callable[[], np.ndarray] | None,
+    ids: Any,
 ) -> SearchResult:
-    """What was found by the pictures, raised by the texts.
-
-    weights  of the levels and of `words`
-    found    the first k by the pictures; None where they weigh nothing
-    allowed  as `search_batch` takes it; `clips` gives the ids that it stands for
-    """
-    pictures = {name: weight for name, weight in weights.items() if name != WORDS}
-    asked = {spec.name: pictures[spec.name] for spec in specs if query[spec.name].any()}
-    total = sum(asked.values())
+    if WORDS not in query or not query[WORDS].any():
+        # A question of pictures alone has nothing to say to texts.
+        return found or SearchResult([], True, None, 0, {})
+    total = sum(pictures[spec.name] for spec in specs if query[spec.name].any())
+    # Where the pictures weigh nothing they are scored all the same, to be shown.
+    counted = dict(pictures) if total else {spec.name: 1.0 for spec in specs}
 
     def best(depth: int) -> SearchResult:
-        return search_batch(gallery, specs, query, depth, pictures, allowed)[0]
+        return search_batch(gallery, specs, query_of(specs, query), depth, pictures, allowed)[0]
 
-    def among(ids: np.ndarray) -> Sequence[Any]:
-        counted = pictures if total else {spec.name: 1.0 for spec in specs}
-        return search_batch(gallery, specs, query, len(ids), counted, ids, exact=True)[0].hits
+    def among(clips: Ids) -> Sequence[Hit]:
+        return search_batch(gallery, specs, query_of(specs, query), len(clips), counted, clips, exact=True)[0].hits
 
-    ids = None if clips is None else clips()
-    return evidence.raise_hits(query[WORDS], weights[WORDS], k, Pictures(best, among, total), found, ids)
+    return texts.raise_hits(query[WORDS], weight, k, Pictures(best, among, total), found, ids)
+
+
+def query_of(specs: Sequence[LevelSpec], query: Vectors) -> Vectors:
+    """The rows of the model's levels alone."""
+    return {spec.name: query[spec.name] for spec in specs}
 
 
 def _contained(gallery: AnyGallery, ids: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ def test_what_the_tables_point_at_exists() -> None:
 
 def test_what_the_certificates_row_names_is_there() -> None:
     assert "def resolve_weights" in (ROOT / "model" / "levels.py").read_text(encoding="utf-8")
-    assert "class _Turn" in (ROOT / "indexer" / "media" / "frames.py").read_text(encoding="utf-8")
+    assert "class _Turn" in (ROOT / "indexer" / "media" / "frame_pixels.py").read_text(encoding="utf-8")
     assert "def fold_text" in (ROOT / "model" / "holographic_head.py").read_text(encoding="utf-8")
 
 

@@ -196,6 +196,7 @@ def run_index(
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
     from service.cli.pipeline_choice import open_pipeline
+    from service.encoders.model_choice import remember_folder
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
@@ -225,6 +226,7 @@ def run_index(
             catalog=settings.catalog,
             texts=texts,
         )
+    remember_folder(settings)
     if as_json:
         typer.echo(json_report(report))
     else:

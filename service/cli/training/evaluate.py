@@ -56,6 +56,12 @@ ReportOption = Annotated[
 FitOption = Annotated[
     bool, typer.Option("--fit-weights", help="Also print the weights of the levels that fit these captions best.")
 ]
+SaveOption = Annotated[
+    bool,
+    typer.Option(
+        "--save", help="With --fit-weights: the library uses them for every query. Undone by quartet tune --undo."
+    ),
+]
 ExamplesOption = Annotated[int, typer.Option(min=0, max=200, help="Queries that the report shows with pictures.")]
 
 
@@ -70,6 +76,7 @@ def evaluate(
     device: DeviceOption = None,
     weights: WeightsOption = None,
     fit_weights: FitOption = False,
+    save: SaveOption = False,
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
     report: ReportOption = None,
@@ -102,6 +109,10 @@ def evaluate(
 
     if videos is not None and not features:
         raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
+    if save and (not fit_weights or features is not None):
+        raise typer.BadParameter(
+            "It keeps what --fit-weights finds, in the library that is measured.", param_hint="--save"
+        )
     read = read_captions(captions, test_list)
     for note in read.notes:
         typer.echo(note, err=True)
@@ -135,6 +146,13 @@ def evaluate(
             fitted = fit_level_weights(scores, subject.owner).exp().tolist()
         given = ",".join(f"{name}={weight:.3g}" for name, weight in zip(scores.levels, fitted, strict=True))
         typer.echo(f"\nFitted to these captions, to be measured on others: --weights {given}")
+        if save:
+            weights_from = f"fitted to {len(subject.owner)} captions of {len(captioned)} videos ({captions[0].name})"
+            _save_weights(library_of(settings), dict(zip(scores.levels, fitted, strict=True)), weights_from)
+            typer.echo(
+                "Saved: searches use them from now on, a service that runs from its next start. Go back with: "
+                "quartet tune --undo"
+            )
     if report is not None:
         files = ", ".join(path.name for path in captions)
         about = {**measured.about, "captions": files, "split": split or "all"}
@@ -142,6 +160,15 @@ def evaluate(
             about["weights"] = ", ".join(f"{name} {weight:g}" for name, weight in resolved.items())
         for path in write_report(report, assessment, about, measured.picture):
             typer.echo(f"Wrote {path}.", err=True)
+
+
+def _save_weights(library: Path, weights: dict[str, float], weights_from: str) -> None:
+    from dataclasses import replace
+
+    from indexer.store.search_settings import read_search_settings, write_search_settings
+
+    rounded = {level: float(f"{weight:.3g}") for level, weight in weights.items()}
+    write_search_settings(library, replace(read_search_settings(library), weights=rounded, weights_from=weights_from))
 
 
 @dataclass(frozen=True)
@@ -194,10 +221,10 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     from indexer.store.library import Library, thumbnail_path
     from model.evaluation.scores import LevelScores
     from model.training.data.dataset_checks import list_names
-    from service.encoders.model_choice import open_encoder
+    from service.encoders.model_choice import query_encoder
 
     with console().status("Loading the model"):
-        encoder = open_encoder(settings)
+        encoder = query_encoder(settings)
     with Library.open(folder) as library:
         library.check_encoder(encoder.spec)
         by_name = video_names(library.catalog.list_videos(limit=None))

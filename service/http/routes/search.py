@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from quartet.schemas.search import (
+    MAX_OFFSET,
     CaptionAnswer,
     CaptionSearch,
     ClipAnswer,
@@ -31,7 +32,7 @@ _VIDEO_FORM: dict[str, Any] = {
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "A video file."},
         "k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
-        "offset": {"type": "integer", "minimum": 0, "maximum": 1000, "default": 0},
+        "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
         "weights": {"type": "string", "description": "A JSON object.", "examples": ['{"action": 2}']},
         "min_score": {"type": "number"},
         "explain": {"type": "boolean", "default": False},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from model.levels import LEVEL_MEANINGS
+from model.levels import LEVEL_MEANINGS, WORDS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
 from service.observe.metrics import CONTENT_TYPE
 from service.problems import NOT_READY, ProblemError
 from service.search.engine import Engine
+
+_MEANINGS = {**LEVEL_MEANINGS, WORDS: "what is told at its time"}
 
 router = APIRouter(tags=["status"])
 
@@ -59,8 +61,8 @@ def get_library(engine: EngineDep) -> schemas.LibraryInfo:
         model=_model(engine),
         counts=_counts(engine),
         levels=[
-            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=LEVEL_MEANINGS.get(level.name, ""))
-            for level in engine.spec.levels
+            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=_MEANINGS.get(level.name, ""))
+            for level in engine.levels()
         ],
         examples=_examples(engine),
     )

@@ -5,6 +5,7 @@ import { href } from "../common/address.js";
 import { clock, el, icon, still } from "../common/dom.js";
 import { longestBar, makeBars, words } from "../common/levels.js";
 import { preview } from "../common/preview.js";
+import { quotation } from "./line.js";
 
 const SCORE = "Score: the sum of the bars";
 
@@ -68,12 +69,14 @@ function clipCard(hit) {
   const head = el("div", { className: "head" }, el("h2", {}, hit.title, when && " ", when), score);
   const bars = makeBars();
   const matched = el("div", {});
-  const about = el("div", { className: "about" }, head, bars.node, matched, actions(hit));
+  const told = el("div", {});
+  const about = el("div", { className: "about" }, head, told, bars.node, matched, actions(hit));
   const node = el("li", { className: "card", data: { id: hit.clip_id } }, screen, about);
   const update = (now, longest, { state, read, unknown }) => {
     screen.href = href({ ...state, show: hit.clip_id });
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
+    told.replaceChildren(...[quotation(now)].filter(Boolean));
     tell(matched, now.matched, read, unknown);
   };
   return { node, update };

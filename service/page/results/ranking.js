@@ -104,9 +104,9 @@ export class Ranking {
   }
 
   told() {
-    const { exact, took_ms: took, hits } = this.answer;
+    const { exact, took_ms: took, hits, notes = [] } = this.answer;
     const total = took.encode + took.search + took.hydrate;
     const time = `${total.toFixed(total < 10 ? 1 : 0)} ms`;
-    return `Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`;
+    return [`Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`, ...notes].join(". ");
   }
 }

@@ -6,6 +6,7 @@ import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, s
 import { meaningOf, words } from "../common/levels.js";
 import { problem } from "../common/messages.js";
 import { action } from "./cards.js";
+import { cue, quotation } from "./line.js";
 
 const dialog = () => byId("viewer");
 
@@ -67,7 +68,7 @@ function closing() {
 function draw(clip) {
   const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: at(clip.thumbnail_url) });
   video.ariaLabel = clip.title;
-  video.src = `${at(clip.media_url)}#t=${clip.start}`;
+  video.src = `${at(clip.media_url)}#t=${cue(clip, shown.hit)}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
@@ -94,6 +95,7 @@ function draw(clip) {
         rewind,
         action("like", "More like this", `More like ${clip.title}`, { like: clip.clip_id }),
         action("text", "Captions", `Captions for ${clip.title}`, { tab: "captions", clip: clip.clip_id }),
+        el("a", { className: "action", href: clip.media_url.replace(/media$/, "file"), download: "" }, icon("film"), "Save the clip"),
         only,
       ),
       el("div", { id: "viewer-why" }),
@@ -137,7 +139,7 @@ function why() {
   );
   const { query_attributes: asked = null, unknown = null } = ranking?.answer ?? {};
   const matched = words(hit.matched, asked, unknown);
-  return [el("h3", {}, "Why it was found"), table, matched].filter(Boolean);
+  return [el("h3", {}, "Why it was found"), quotation(hit), table, matched].filter(Boolean);
 }
 
 function around() {

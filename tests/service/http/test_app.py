@@ -56,7 +56,7 @@ def test_before_the_start_only_the_process_is_healthy(built_world: World) -> Non
 
 def test_what_there_is_to_search(client: TestClient, built_world: World) -> None:
     library = client.get("/v1/library").json()
-    assert [level["name"] for level in library["levels"]] == ["global", "entity", "action", "relation"]
+    assert [level["name"] for level in library["levels"]] == ["global", "entity", "action", "relation", "words"]
     assert sorted(library["examples"]) == sorted(built_world.texts.values())
 
 

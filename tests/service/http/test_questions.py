@@ -67,7 +67,8 @@ def test_the_parts_of_a_question_explain_its_hits(client: TestClient) -> None:
     assert answer["exact"]
     for hit in answer["hits"]:
         assert len(hit["parts"]["contributions"]) == 4
-        assert sum(hit["parts"]["contributions"]) + hit["parts"]["base"] == pytest.approx(hit["score"])
+        parts = hit["parts"]
+        assert sum(parts["contributions"]) + parts["base"] + parts["words"] == pytest.approx(hit["score"])
         assert sum(level["contribution"] for level in hit["levels"].values()) == pytest.approx(hit["score"])
     # A clip that is shown is no hit itself.
     assert 2 not in [hit["clip_id"] for hit in answer["hits"]]

@@ -15,7 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
-from model.levels import LEVEL_NAMES
+from model.levels import LEVEL_NAMES, WORDS
 from quartet.errors import InputError
 from service.http.app import create_app
 from service.search.engine import Engine
@@ -40,7 +40,7 @@ def test_clips_for_a_sentence(client: TestClient) -> None:
     scores = [hit["score"] for hit in answer["hits"]]
     assert scores == sorted(scores, reverse=True)
     for hit in answer["hits"]:
-        assert tuple(hit["levels"]) == LEVEL_NAMES
+        assert tuple(hit["levels"]) == (*LEVEL_NAMES, WORDS)
         assert sum(level["contribution"] for level in hit["levels"].values()) == pytest.approx(hit["score"])
         assert hit["matched"] == {
             "entities": ["a"],
@@ -60,9 +60,9 @@ def test_a_level_that_the_query_lacks_counts_for_nothing(client: TestClient) -> 
 
 
 def test_weights_of_a_request(client: TestClient) -> None:
-    body = {"query": "a red square sliding", "weights": {"global": 0, "action": 3}}
+    body = {"query": "a red square sliding", "weights": {"global": 0, "action": 3, "words": 0}}
     answer = client.post("/v1/search/clips", json=body).json()
-    assert answer["weights"] == {"global": 0, "entity": 1, "action": 3, "relation": 1}
+    assert answer["weights"] == {"global": 0, "entity": 1, "action": 3, "relation": 1, "words": 0}
     for hit in answer["hits"]:
         levels = hit["levels"]
         assert levels["global"]["contribution"] == 0
@@ -110,7 +110,7 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": ["a"]}, "body.query"),
         ({"query": "a", "k": 0}, "body.k"),
         ({"query": "a", "offset": -1}, "body.offset"),
-        ({"query": "a", "offset": 1001}, "body.offset"),
+        ({"query": "a", "offset": 10_001}, "body.offset"),
         ({"query": "a", "filter": {"video_ids": [0]}}, "body.filter.video_ids.0"),
         ({"query": "a", "filter": {"colour": "red"}}, "body.filter.colour"),
         ({"query": "a", "k": 101}, "body.k"),
