@@ -9,8 +9,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _WORTH_IT = 1024
-_LEVEL = 5
-"""Of gzip: 100 hits become 9 of 82 KB, in 1.5 ms; level 9 takes three times as long for 5% less."""
+_LEVEL = 1
+"""Of gzip: 100 hits of 84 KB become 19 KB in 0.5 ms of a core; 17 KB take three times as long (level 5)."""
 
 
 class Compressed(GZipMiddleware):
