@@ -13,9 +13,9 @@ import typer
 
 from quartet import __version__
 from quartet.errors import QuartetError
-from service.cli import demo, doctor, search, serve
+from service.cli import demo, doctor, mcp, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
-from service.cli.library import captions, export, index, manage, searches, status, tune, watch
+from service.cli.library import captions, cut, export, index, manage, searches, status, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
 
 _PLACES = {
@@ -85,9 +85,11 @@ app.command("watch", cls=ReadableCommand)(watch.watch)
 app.command("remove", cls=ReadableCommand)(manage.remove)
 app.add_typer(captions.app, name="captions")
 app.command("search", cls=ReadableCommand)(search.search)
+app.command("cut", cls=ReadableCommand)(cut.cut)
 app.add_typer(searches.app, name="searches")
 app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)
+app.command("mcp", cls=ReadableCommand)(mcp.mcp)
 app.command("status", cls=ReadableCommand)(status.status)
 app.command("tag", cls=ReadableCommand)(manage.tag)
 app.command("verify", cls=ReadableCommand)(manage.verify)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
-from indexer.search.text_evidence import TextEvidence
+from indexer.search.text_evidence import Ids, TextEvidence
 from indexer.store.library import Library
+from model.levels import WORDS
 from quartet.errors import QuartetError
 from service.search.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
+from service.search.film_ranking import best_films
 from service.search.part_vectors import Resolved
 from service.search.requests import SearchOptions, Stored
 from service.search.text_level import all_weights, searched
@@ -33,7 +36,7 @@ def rank_questions(
 ) -> list[RankedItems | QuartetError]:
     """The hits of every question, or the error that it alone gets. `texts` raise clips at whose time they are told.
 
-    Texts do not count yet in questions of several moments and where films are ranked.
+    Texts do not count in questions of several moments.
     """
     answers: dict[int, RankedItems | QuartetError] = {}
     plain: dict[bool, list[int]] = {True: [], False: []}
@@ -65,9 +68,9 @@ def _ranked(
     library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions, texts: TextEvidence | None
 ) -> RankedItems:
     specs = resolved.specs
-    chained = wanted.films or len(resolved.moments) > 1
-    texts = None if chained else texts
+    texts = None if len(resolved.moments) > 1 else texts
     weights = all_weights(specs, wanted.weights, texts)
+    told_films = wanted.films and texts is not None and weights[WORDS] > 0
     queries = stack(resolved.queries)
     allowed = library.allowed(gallery, wanted.filter)
     without = left_out(resolved)
@@ -76,9 +79,20 @@ def _ranked(
         timeline = timeline.keep(~np.isin(timeline.ids, list(without)))
     found: SearchResult | BestMoments | None = None
 
+    def search(some: Ids | None, count: int, own: Ids | None) -> SearchResult:
+        ids = some if own is None else own
+        here = allowed if ids is None else ids
+        return searched(library, gallery, specs, resolved.queries, count, weights, wanted.filter, here, texts)[0]
+
     def chains(depth: int) -> list[Chain]:
         nonlocal found
-        if chained:
+        if told_films:
+            ids = None if wanted.filter is None else library.select_clips(wanted.filter)
+            kept = timeline.ids if ids is None else ids
+            some = np.setdiff1d(kept, list(without)) if without else ids
+            found_chains, found = best_films(partial(search, some), library.clip_table(), depth, some)
+            return found_chains
+        if wanted.films or len(resolved.moments) > 1:
             question = make_question(specs, queries, weights)
             within = [moment.within for moment in resolved.question.moments]
             found = best_moments(gallery, timeline, question, within, depth, allowed, wanted.films)
