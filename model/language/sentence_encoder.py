@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -205,11 +205,11 @@ class _Network(nn.Module):
 
     def __init__(self, model: SentenceTransformer) -> None:
         super().__init__()
-        self.bert, *self.pooling = model
-        self.model = model
+        modules: list[Any] = list(model)
+        self.bert, self.pooling = modules[0].auto_model, modules[1:]
 
     def forward(self, pieces: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        states = self.bert.auto_model(input_ids=pieces, attention_mask=real).last_hidden_state
+        states = self.bert(input_ids=pieces, attention_mask=real).last_hidden_state
         output = {"input_ids": pieces, "attention_mask": real, "token_embeddings": states}
         for module in self.pooling:
             output = module(output)
