@@ -26,6 +26,7 @@ from indexer.ingest.local_pipeline import LocalPipeline
 from indexer.ingest.pipeline import Job, Pipeline
 from indexer.ingest.progress import Meter, Progress
 from indexer.ingest.segmentation_plan import SegmentationPlan
+from indexer.ingest.text_makers import TextMaker
 from indexer.ingest.video_texts import TextReport, VideoTexts
 from indexer.media.segmentation import Segmentation
 from indexer.media.thumbnails import save_thumbnail
@@ -75,6 +76,7 @@ def index_videos(
     wait: bool = False,
     catalog: str | None = None,
     texts: bool = True,
+    makers: Sequence[TextMaker] = (),
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -93,6 +95,7 @@ def index_videos(
     wait          wait for another writer to finish, instead of refusing
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
     texts         also read subtitles beside the videos and inside of them
+    makers        make texts of the videos besides, such as `indexer.ingest.text_makers.ScreenText`
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
     FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
@@ -118,7 +121,7 @@ def index_videos(
             ):
                 library.catalog.relocate(roots or {})
                 run = _Run(library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation)
-                told = VideoTexts(writer, encoder)
+                told = VideoTexts(writer, encoder, makers)
                 interrupted = run.run(sources, base, keep_missing, told if texts else None)
                 generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()
