@@ -9,7 +9,7 @@ DEV    := $(VENV)/.installed-dev
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 REACHED      = $(BIN)/python -c "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5)"
 
-.PHONY: demo test check check-lowest gpu-check benchmark format parser clean
+.PHONY: demo test check check-clients check-lowest gpu-check benchmark format parser clean
 
 # What a user needs. pip says what it fetches: without that, minutes of silence.
 $(STAMP): pyproject.toml
@@ -52,6 +52,10 @@ check-lowest:
 	test -x $(LOWEST)/bin/uv || { $(LOWEST_PYTHON) -m venv $(LOWEST) && $(LOWEST)/bin/pip install --quiet uv; }
 	VIRTUAL_ENV=$(LOWEST) $(LOWEST)/bin/uv pip install --resolution=lowest-direct '.[cpu,train]'
 	.ci/smoke $(LOWEST)/bin/quartet
+
+## Generate clients from docs/openapi.json (TypeScript, Python), lint it, and have each answer a search. Needs npm.
+check-clients: $(DEV)
+	$(BIN)/python -m tests.clients.check
 
 ## Retrain the bundled caption parser; TREEBANK is a folder with UD English EWT.
 TREEBANK ?= ../shared/ud-english-ewt

@@ -9,7 +9,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from quartet import errors
-from quartet.requests import Request
+from quartet.requests import BytesRequest, Request
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -34,6 +34,13 @@ def read_answer(url: str, request: Request[T], response: httpx2.Response) -> T:
         ) from None
 
 
+def read_bytes(url: str, request: BytesRequest, response: httpx2.Response) -> bytes:
+    """A file. Raises as `read_answer` does."""
+    if not response.is_success:
+        raise _error(url, request, response)
+    return response.content
+
+
 def retry_delay(response: httpx2.Response) -> float:
     """Seconds that a busy service asks its callers to wait."""
     try:
@@ -42,7 +49,7 @@ def retry_delay(response: httpx2.Response) -> float:
         return 1.0  # RFC 9110 allows a date, which Quartet never sends: a proxy before it might
 
 
-def _error(url: str, request: Request[T], response: httpx2.Response) -> errors.QuartetError:
+def _error(url: str, request: Request[T] | BytesRequest, response: httpx2.Response) -> errors.QuartetError:
     """The exception that a problem document (RFC 9457) stands for."""
     try:
         problem = response.json()

@@ -26,8 +26,9 @@ import httpx2
 from pydantic import BaseModel
 
 from quartet import errors, requests
-from quartet.answers import read_answer, retry_delay
-from quartet.requests import PagedRequest, Request
+from quartet.answers import read_answer, read_bytes, retry_delay
+from quartet.requests import BytesRequest, PagedRequest, Request
+from quartet.schemas.jobs import Job
 from quartet.schemas.search import ClipAnswer, ClipAnswers
 
 P = ParamSpec("P")
@@ -42,7 +43,7 @@ class _Connection:
     """What both clients know of a service.
 
     api_key  the key of the service, if it has one
-    retries  how often a request that is answered 429 is sent again, after the time that the service asks for
+    retries  how often a request is sent again that is answered 429, or 503 with a time to wait, after that time
 
     Every method raises InputError for what the service refuses, NotFoundError, BusyError when it stays busy, and
     QuartetError if it cannot be reached or has failed.
@@ -54,7 +55,7 @@ class _Connection:
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
     @contextmanager
-    def _arguments(self, request: Request[Any]) -> Iterator[dict[str, Any]]:
+    def _arguments(self, request: Request[Any] | BytesRequest) -> Iterator[dict[str, Any]]:
         """What the HTTP library takes. Raises InputError if a file cannot be read, QuartetError if nothing answers."""
         given = {"method": request.method, "url": self.url + request.path, "headers": self._headers}
         given |= {name: value for name in ("params", "json", "data") if (value := getattr(request, name))}
@@ -68,9 +69,10 @@ class _Connection:
             reason = str(error).rstrip(".")
             raise errors.QuartetError(f"The service at {self.url} cannot be reached: {reason}.") from error
 
-    def _should_retry(self, request: Request[Any], response: httpx2.Response, attempt: int) -> bool:
-        # A file is not sent twice: it may be large.
-        return response.status_code == 429 and attempt < self._retries and request.file is None
+    def _should_retry(self, request: Request[Any] | BytesRequest, response: httpx2.Response, attempt: int) -> bool:
+        # A 503 without the header is not over in a moment. A file is not sent twice: it may be large.
+        told = response.status_code == 429 or (response.status_code == 503 and "retry-after" in response.headers)
+        return told and attempt < self._retries and request.file is None
 
 
 class _Method(Generic[P, R]):
@@ -118,14 +120,27 @@ class Client(_Connection):
     def close(self) -> None:
         self._http.close()
 
-    def _send(self, request: Request[T]) -> T:
+    def _response(self, request: Request[Any] | BytesRequest) -> httpx2.Response:
         for attempt in itertools.count():
             with self._arguments(request) as arguments:
                 response = self._http.request(**arguments)
             if not self._should_retry(request, response, attempt):
                 break
             time.sleep(retry_delay(response))
-        return read_answer(self.url, request, response)
+        return response
+
+    def _send(self, request: Request[T]) -> T:
+        return read_answer(self.url, request, self._response(request))
+
+    def _send_bytes(self, request: BytesRequest) -> bytes:
+        return read_bytes(self.url, request, self._response(request))
+
+    def wait(self, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Job:
+        """Wait until an indexing job has ended; `told` hears of it every `every` seconds meanwhile."""
+        while (job := self.job(job_id)).finished is None:
+            told(job)
+            time.sleep(every)
+        return job
 
     def _send_many(self, request: Request[ClipAnswers]) -> list[ClipAnswer]:
         return self._send(request).answers
@@ -152,6 +167,10 @@ class Client(_Connection):
     videos = _Method(requests.videos, _pages)
     tags = _Method(requests.tags, _pages)
     captions = _Method(requests.captions, _pages)
+    thumbnail = _Method(requests.thumbnail, _send_bytes)
+    strip = _Method(requests.strip, _send_bytes)
+    media = _Method(requests.media, _send_bytes)
+    index_video = _Method(requests.index_video, _send)
     index_folder = _Method(requests.index_folder, _send)
     job = _Method(requests.job, _send)
     jobs = _Method(requests.jobs, _send)
@@ -184,14 +203,27 @@ class AsyncClient(_Connection):
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _send(self, request: Request[T]) -> T:
+    async def _response(self, request: Request[Any] | BytesRequest) -> httpx2.Response:
         for attempt in itertools.count():
             with self._arguments(request) as arguments:
                 response = await self._http.request(**arguments)
             if not self._should_retry(request, response, attempt):
                 break
             await asyncio.sleep(retry_delay(response))
-        return read_answer(self.url, request, response)
+        return response
+
+    async def _send(self, request: Request[T]) -> T:
+        return read_answer(self.url, request, await self._response(request))
+
+    async def _send_bytes(self, request: BytesRequest) -> bytes:
+        return read_bytes(self.url, request, await self._response(request))
+
+    async def wait(self, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Job:
+        """Wait until an indexing job has ended; `told` hears of it every `every` seconds meanwhile."""
+        while (job := await self.job(job_id)).finished is None:
+            told(job)
+            await asyncio.sleep(every)
+        return job
 
     async def _send_many(self, request: Request[ClipAnswers]) -> list[ClipAnswer]:
         return (await self._send(request)).answers
@@ -219,6 +251,10 @@ class AsyncClient(_Connection):
     videos = _Method(requests.videos, _pages)
     tags = _Method(requests.tags, _pages)
     captions = _Method(requests.captions, _pages)
+    thumbnail = _Method(requests.thumbnail, _send_bytes)
+    strip = _Method(requests.strip, _send_bytes)
+    media = _Method(requests.media, _send_bytes)
+    index_video = _Method(requests.index_video, _send)
     index_folder = _Method(requests.index_folder, _send)
     job = _Method(requests.job, _send)
     jobs = _Method(requests.jobs, _send)

@@ -34,6 +34,18 @@ class Request(Generic[T]):
 
 
 @dataclass(frozen=True)
+class BytesRequest:
+    """A request whose answer is a file."""
+
+    path: str
+    method: str = "GET"
+    params: Mapping[str, int | str] = field(default_factory=dict)
+    json: Mapping[str, Any] | None = None
+    file: Path | None = None
+    data: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class PagedRequest(Generic[T]):
     """A list of `item`, which the service gives a page at a time."""
 
@@ -112,7 +124,7 @@ def search_many(
 ) -> Request[ClipAnswers]:
     """Clips for each of up to 64 sentences, from one generation."""
     options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(ClipAnswers, "POST", "/v1/search/clips", json={"query": list(queries), **options})
+    return Request(ClipAnswers, "POST", "/v1/search/clips/batch", json={"queries": list(queries), **options})
 
 
 def similar(
@@ -146,7 +158,7 @@ def captions_of(
 
 def describe(video: Path, k: int = 10) -> Request[CaptionAnswer]:
     """Captions for a video file, which is uploaded and not kept. Raises VideoError if it cannot be used."""
-    return Request(CaptionAnswer, "POST", "/v1/search/captions", file=video, data={"k": str(k)})
+    return Request(CaptionAnswer, "POST", "/v1/search/captions/upload", file=video, data={"k": str(k)})
 
 
 def clip(clip_id: int) -> Request[Clip]:
@@ -177,6 +189,26 @@ def captions() -> PagedRequest[ListedCaption]:
 def index_folder(folder: str, path: str = ".") -> Request[Job]:
     """Have a folder of the service's machine indexed; `folder` is one of `jobs().folders`."""
     return Request(Job, "POST", "/v1/jobs", json={"folder": folder, "path": path})
+
+
+def thumbnail(clip_id: int) -> BytesRequest:
+    """The picture of a clip (WebP)."""
+    return BytesRequest(f"/v1/clips/{clip_id}/thumbnail")
+
+
+def strip(clip_id: int) -> BytesRequest:
+    """Eight frames of a clip side by side (WebP)."""
+    return BytesRequest(f"/v1/clips/{clip_id}/strip")
+
+
+def media(clip_id: int) -> BytesRequest:
+    """The video file that holds a clip, all of it in memory."""
+    return BytesRequest(f"/v1/clips/{clip_id}/media")
+
+
+def index_video(video: Path) -> Request[Job]:
+    """Upload a video, which is kept, and have it indexed."""
+    return Request(Job, "POST", "/v1/jobs/upload", file=video)
 
 
 def job(job_id: str) -> Request[Job]:

@@ -102,6 +102,7 @@ def _changes(
             yield_on_timeout=True,
             stop_event=stop,
             force_polling=polling or None,
+            ignore_permission_denied=True,
         )
 
     try:

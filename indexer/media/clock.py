@@ -7,7 +7,7 @@ the continuous clock; what a demuxer gives and is searched by are the file's own
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -25,6 +25,27 @@ _GAP, _GAP_OF_BROADCASTS = 3600, 10
 
 _BROADCASTS = {"mpegts", "mpeg", "flv"}
 """Containers of streams, whose clock may begin anew at any packet."""
+
+
+def mended(packets: Iterator[Any], stream: Any, formats: frozenset[str]) -> Iterator[Any]:
+    """The packets of streams, where in broadcasts a picture of the stream `stream` is shown long after it is due.
+
+    At a joint FFmpeg gives the last picture before it the time of the first one after it: it is shown as much later
+    than due as the one before.
+    """
+    if not formats & _BROADCASTS:
+        yield from packets
+        return
+    base = Fraction(stream.time_base)
+    back, gap, usual = round(_BACK / base), round(_GAP_OF_BROADCASTS / base), 0
+    for packet in packets:
+        if packet.stream_index == stream.index and packet.pts is not None and packet.dts is not None:
+            delay = packet.pts - packet.dts
+            if -back <= delay <= gap:
+                usual = delay
+            else:
+                packet.pts = packet.dts + usual
+        yield packet
 
 
 @dataclass(frozen=True)

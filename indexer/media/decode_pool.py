@@ -7,6 +7,7 @@ neither side ever holds a whole file.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import resource
 import signal
@@ -119,6 +120,12 @@ class DecodePool:
         finally:
             self._idle.put(process)
 
+    def stop(self) -> None:
+        """End the processes, whatever they are doing: who waits for them sees a crash. `close` does the rest."""
+        self._closing = True
+        for process in self._processes:
+            process.kill()
+
     def close(self) -> None:
         """Drop what has not begun and stop the processes, whatever they are doing."""
         self._closing = True
@@ -213,6 +220,8 @@ def _serve(pipe: Connection) -> None:
     try:
         while True:
             task = pipe.recv()
+            if task.limits.niceness:
+                os.setpriority(os.PRIO_PROCESS, 0, task.limits.niceness)
             if task.limits.memory is not None:
                 resource.setrlimit(resource.RLIMIT_AS, (task.limits.memory, task.limits.memory))
             pipe.send(_answer(pipe, task))

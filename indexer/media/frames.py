@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from indexer.media.clock import mended
 from indexer.media.frame_pixels import SHORT_SIDE, FrameConverter
 from indexer.media.header import Header, open_container, packets_of, refusal
 from indexer.media.timeline import Timeline
@@ -58,6 +59,7 @@ class FrameReader:
         self._path = path
         self._stream = header.stream
         self._source = header.source
+        self._formats = header.formats
         self._alive = alive
         self._converter = FrameConverter(header.pixel_aspect, short_side)
         self._seekable = timeline.seekable
@@ -205,7 +207,8 @@ class FrameReader:
     def _packets(self, known: bool) -> Iterator[Any]:
         """The packets from here on, by the continuous clock. `known`: the next one is the first of the file."""
         joints = self.timeline.joints
-        packets = packets_of(self._container, self._container.streams[self._stream])
+        stream = self._container.streams[self._stream]
+        packets = mended(packets_of(self._container, stream), stream, self._formats)
         if joints is None:
             yield from packets
             return

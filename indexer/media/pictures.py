@@ -39,8 +39,8 @@ class PictureSequence:
 
 
 def is_picture_format(names: frozenset[str]) -> bool:
-    """Whether FFmpeg's names of a format are those of pictures without a container."""
-    return "image2" in names or any(name.endswith("_pipe") for name in names)
+    """Whether FFmpeg's names of a format are those of pictures without a container, be they one or many."""
+    return bool(names & {"image2", "mjpeg"}) or any(name.endswith("_pipe") for name in names)
 
 
 def picture_sequence(path: Path, codec: str) -> PictureSequence | None:

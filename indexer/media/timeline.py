@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.media.clock import Joints, JumpFinder, Part, Stamps, join
+from indexer.media.clock import Joints, JumpFinder, Part, Stamps, join, mended
 from indexer.media.header import Header, open_container, packets_of, refusal
 from quartet.errors import VideoError
 
@@ -110,7 +110,7 @@ def _read(path: Path, header: Header, container: Any, alive: Callable[[], None])
     packets, count, reordered = 0, 0, False
     end = last = length = 0
     # All streams: the sound may go on where the pictures end, and the file is complete all the same.
-    for packet in packets_of(container):
+    for packet in mended(packets_of(container), stream, header.formats):
         if packet.size == 0 or packet.time_base is None:
             continue
         alive()

@@ -44,15 +44,15 @@ def needs_mapping(frame: Any) -> bool:
     return frame.color_trc in (_PQ, _HLG) or frame.color_primaries == _BT2020
 
 
-def map_to_bt709(rgb: npt.NDArray[np.uint16], transfer: int) -> Pixels:
-    """(H, W, 3) RGB of 16 bits with BT.2020 primaries, and its transfer function (H.273), as 8 bits of BT.709."""
+def map_to_bt709(rgb: npt.NDArray[Any], transfer: int) -> Pixels:
+    """(H, W, 3) uint16 RGB with BT.2020 primaries, and its transfer function (H.273), as 8 bits of BT.709."""
     import cv2
 
-    light: Any = _linear(transfer)[rgb >> 4]  # OpenCV's own types know no floats
-    light = cv2.transform(light, _TO_BT709)
+    # OpenCV's stubs do not follow the kind of numbers.
+    light: Any = cv2.transform(_linear(transfer)[rgb >> 4], _TO_BT709)
     if transfer in _PEAKS:
         red, green, blue = cv2.split(light)
-        brightest = np.maximum(cv2.max(cv2.max(red, green), blue), 1e-6)
+        brightest: Any = np.maximum(cv2.max(cv2.max(red, green), blue), np.float32(1e-6))
         light *= (_compressed(brightest, _PEAKS[transfer]) / brightest)[..., None]
     signal = cv2.pow(np.clip(light, 0, 1, out=light), 1 / 2.4)
     return np.asarray(cv2.convertScaleAbs(signal, alpha=255), dtype=np.uint8)

@@ -124,9 +124,10 @@ class TransformersNetwork:
     def prepare(self, images: Tensor) -> dict[str, Tensor]:
         if self._takes_pictures:
             inputs = self._images(
-                images=list(images), input_data_format="channels_first", return_tensors="pt", device=images.device
+                list(images), input_data_format="channels_first", return_tensors="pt", device=images.device
             )
-            return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+            # X-CLIP's published processor takes them for one video.
+            return {n: v[0] if v.ndim == 5 else v for n, v in inputs.items() if isinstance(v, Tensor)}
         inputs = self._images(videos=[images], do_sample_frames=False, return_tensors="pt", device=images.device)
         return {"pixel_values_videos": inputs["pixel_values_videos"][0]}
 

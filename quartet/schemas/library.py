@@ -131,6 +131,11 @@ class Ready(BaseModel):
     generation: str
     library_path: str
     library: Counts
+    encoders: int = Field(default=1, description="Processes of the model that are alive.")
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="What is wrong though searches are answered, such as an index that cannot be opened.",
+    )
 
 
 class LevelInfo(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from quartet.schemas.question import (
     MAX_MOMENTS,
@@ -22,27 +22,40 @@ from quartet.schemas.question import (
 )
 
 MAX_QUERIES = 64
+MAX_CHARACTERS = 16_000
+"""Of all queries of a list together."""
 MAX_K = 100
-MAX_OFFSET = 1000
+MAX_OFFSET = 10_000
 MAX_FILTER_IDS = 1000
 MAX_FILTER_TAGS = 100
 MAX_PATH = 4096
 
 
-def checked_queries(given: str | list[str]) -> str | list[str]:
-    """Every text without the blanks around it. Raises ValueError for none, too many, or one that cannot be used."""
-    if isinstance(given, str):
-        return checked_query(given)
+def sentence(given: object) -> object:
+    """`given`, unless it is a list: for that there is another route. Raises ValueError."""
+    if isinstance(given, list):
+        raise ValueError("The query is one sentence. Send several as `queries` to /v1/search/clips/batch.")
+    return given
+
+
+def checked_queries(given: list[str]) -> list[str]:
+    """Every text without the blanks around it. Raises ValueError for none, too many, or what cannot be used."""
     if not 1 <= len(given) <= MAX_QUERIES:
         raise ValueError(f"The list has {len(given)} queries. Give 1 to {MAX_QUERIES}.")
+    characters = sum(map(len, given))
+    if characters > MAX_CHARACTERS:
+        raise ValueError(
+            f"The queries have {characters:,} characters together. Give at most {MAX_CHARACTERS:,}, in several lists."
+        )
     return [checked_query(text) for text in given]
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_QUERY, "pattern": r"\S"}
+Query = Annotated[str, BeforeValidator(sentence), AfterValidator(checked_query), WithJsonSchema(_TEXT)]
 Queries = Annotated[
-    str | list[str],
+    list[str],
     AfterValidator(checked_queries),
-    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}]}),
+    WithJsonSchema({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}),
 ]
 
 
@@ -138,11 +151,7 @@ class ClipRequest(SearchRequest):
 class ClipSearch(ClipRequest):
     """Clips for a question: a sentence, or parts of any kind, or both."""
 
-    query: Queries | None = Field(
-        default=None,
-        description=f"A sentence, or up to {MAX_QUERIES} of them, which then have no other parts.",
-        examples=["a red ball rolls behind a box"],
-    )
+    query: Query | None = Field(default=None, description="A sentence.", examples=["a red ball rolls behind a box"])
     parts: list[Part] = Field(
         default_factory=list,
         max_length=MAX_PARTS,
@@ -180,14 +189,21 @@ class ClipSearch(ClipRequest):
     def _asks(self) -> Self:
         if self.query is None and not self.parts and not self.more_like:
             raise ValueError("The question is empty. Give a query, or parts.")
-        if isinstance(self.query, list) and (self.parts or self.more_like or self.less_like or self.then):
-            raise ValueError("A list of sentences has no other parts. Ask one question at a time.")
         count = len(self.parts) + (self.query is not None) + sum(len(moment.parts) for moment in self.then)
         if count > MAX_PARTS:
             raise ValueError(f"The question has {count} parts. {MAX_PARTS} are the most.")
         if self.per_video is not None and not (self.diverse or self.group):
             raise ValueError("per_video goes with diverse or with group.")
         return self
+
+
+class ClipBatchSearch(ClipRequest):
+    """Clips for each of several sentences."""
+
+    queries: Queries = Field(
+        description=f"Up to {MAX_QUERIES} sentences, with {MAX_CHARACTERS:,} characters together.",
+        examples=[["a red ball rolls behind a box", "two people dance"]],
+    )
 
 
 class SimilarSearch(ClipRequest):
@@ -367,7 +383,7 @@ class ClipAnswer(_Answer):
     notes: list[str] = Field(
         default_factory=list,
         description="What to know of this answer: that the parser cannot read the query's language, or that the "
-        "library has prompts or weights of its own.",
+        "library has prompts or weights of its own; where `explain` asked for it also what the model cannot know.",
     )
     query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
     query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")

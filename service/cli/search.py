@@ -244,14 +244,14 @@ def _search_here(
     body: ClipSearch, files: Sequence[File], library: Path | None, model: str | None, device: str | None
 ) -> ClipAnswer:
     from indexer.media.decode_pool import Part
-    from service.search.requests import questions, search_options
+    from service.search.requests import question, search_options
 
     async def ask(engine: Engine) -> ClipAnswer:
         uploads = {
             str(number): (await engine.encode_upload(file.path, Part(file.start, file.end)))[0]
             for number, file in enumerate(files)
         }
-        return (await engine.search_clips(questions(body, uploads), search_options(body)))[0]
+        return (await engine.search_clips([question(body, uploads)], search_options(body)))[0]
 
     engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
@@ -267,7 +267,6 @@ def _search_there(body: ClipSearch, files: Sequence[File], server: str) -> ClipA
         ids = {str(i): client.upload(file.path, file.start, file.end).upload for i, file in enumerate(files)}
         parts = [part.model_copy(update={"upload": ids.get(part.upload or "")}) for part in body.parts]
         given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort")}
-        assert not isinstance(body.query, list)
         return client.search(body.query, body.k, parts=parts, **given)
 
 

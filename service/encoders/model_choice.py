@@ -29,7 +29,7 @@ def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
     threadpool_limits(limits=1, user_api="blas")
     model, queries = chosen_model(settings), _query_settings(settings)
     load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries)
-    return EncoderProcesses(load, settings.workers)
+    return EncoderProcesses(load, settings.workers, settings.encode_timeout)
 
 
 def open_encoder(settings: Settings) -> Encoder:

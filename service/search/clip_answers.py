@@ -47,7 +47,7 @@ class ClipAnswerer:
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:
         """A request of several questions gets all of its answers or an error."""
-        generation = self._live.current()
+        generation = asked[0].generation or self._live.current()
         watch = Stopwatch()
         questions = [question for one in asked for question in one.questions]
         wanted = [one.wanted for one in asked for _ in one.questions]
@@ -80,7 +80,7 @@ class ClipAnswerer:
                 unknown=attributes_json(unknown[i]),
                 parts=asked_parts(known.question, known.attributes),
                 fit=fit,
-                notes=[*known.notes, *(self._settings.notes() if known.has_sentence else ())],
+                notes=self._notes(known, wanted[i].explain),
                 hits=clip_hits(
                     own, clips, shown[i], _given(generation.clips, known, own), likely, lines, wanted[i].sort
                 ),
@@ -89,6 +89,12 @@ class ClipAnswerer:
 
         answers = iter([answer(i) for i in range(len(questions))])
         return [_together([next(answers) for _ in one.questions]) for one in asked]
+
+    def _notes(self, known: Resolved, explain: bool) -> list[str]:
+        """What to say of an answer; to who asks for an explanation also what the model can and cannot know."""
+        model = self._encoder.spec.note if explain else ""
+        notes = [*known.notes, *(self._settings.notes() if known.has_sentence else ()), model]
+        return [note for note in notes if note]
 
     def uploads(self, asked: Sequence[Frames]) -> list[Vectors]:
         """Gallery vectors of clips that are not in the library, given by their frames."""

@@ -78,6 +78,12 @@ class PartVectors:
         stored = _stored(gallery, {source.clip_id for source in sources if isinstance(source, Stored)})
         return [self._one(question, encoded, stored) for question in questions]
 
+    def encoded(self, asked: Sequence[Sequence[str]]) -> list[list[Vectors]]:
+        """The query vectors of lists of texts."""
+        texts = [text for own in asked for text in own]
+        found = iter(self.recent.get(texts, self._encode))
+        return [[next(found).query for _ in own] for own in asked]
+
     def _one(
         self, question: Question, encoded: dict[str, EncodedText], stored: dict[int, Vectors]
     ) -> Resolved | QuartetError:

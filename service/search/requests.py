@@ -10,6 +10,7 @@ from datetime import time as time_of_day
 from typing import NamedTuple
 
 from indexer.search.filters import ClipFilter
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import Frames
 from model.levels import Vectors
 from quartet.errors import NotFoundError
@@ -159,18 +160,16 @@ class Question:
         return [part for moment in self.moments for part in moment.parts]
 
 
-def questions(request: ClipSearch, uploads: Mapping[str, Vectors] | None = None) -> list[Question]:
-    """The questions of a request: several for a list of sentences, else one.
+def question(request: ClipSearch, uploads: Mapping[str, Vectors] | None = None) -> Question:
+    """The question of a request.
 
     uploads  gallery vectors by the names that parts may use; raises NotFoundError for any other name
     """
-    if isinstance(request.query, list):
-        return [Question.of(text) for text in request.query]
     parts = [] if request.query is None else [Part(Sentence(request.query))]
     parts += [_part(part, uploads or {}) for part in request.parts]
     parts += reactions(request.more_like, request.less_like)
     later = (Moment(tuple(_part(part, uploads or {}) for part in then.parts), then.within) for then in request.then)
-    return [Question((Moment(tuple(parts)), *later))]
+    return Question((Moment(tuple(parts)), *later))
 
 
 def reactions(more_like: Sequence[int], less_like: Sequence[int]) -> list[Part]:
@@ -194,10 +193,11 @@ def _part(given: schemas.Part, uploads: Mapping[str, Vectors]) -> Part:
 
 
 class Questions(NamedTuple):
-    """Clips for each of several questions."""
+    """Clips for each of several questions. `generation` is which has to answer; None: the one that is live then."""
 
     questions: tuple[Question, ...]
     wanted: SearchOptions
+    generation: ServedGeneration | None = None
 
 
 class ClipQuery(NamedTuple):
@@ -212,3 +212,31 @@ class FramesQuery(NamedTuple):
 
     frames: Frames
     wanted: SearchOptions
+
+
+_UNIT = 64
+"""Characters of a short sentence. Parsing and encoding take time in proportion to the length."""
+
+
+def cost_of(asked: Question) -> int:
+    """What answering a question costs, in units of a short sentence."""
+    texts = [part.source.text for part in asked.parts if isinstance(part.source, Sentence)]
+    return max(1, sum(map(cost_of_text, texts)))
+
+
+def cost_of_text(text: str) -> int:
+    """As `cost_of`, of a sentence alone."""
+    return 1 + len(text) // _UNIT
+
+
+def cut_by_cost(asked: Sequence[Question], most: int) -> list[tuple[Question, ...]]:
+    """Questions in parts that cost at most `most` each, or hold one."""
+    parts: list[list[Question]] = []
+    cost = 0
+    for one in asked:
+        if not parts or cost + cost_of(one) > most:
+            parts.append([])
+            cost = 0
+        parts[-1].append(one)
+        cost += cost_of(one)
+    return [tuple(part) for part in parts]

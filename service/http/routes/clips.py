@@ -49,7 +49,7 @@ _A_DAY = "private, max-age=86400"
 
 
 @router.get("", summary="All clips", responses=problems(422, 503))
-def clips(
+def list_clips(
     engine: EngineDep, offset: Offset = 0, limit: Limit = 100, video_id: OfVideo = None
 ) -> schemas.Page[schemas.ListedClip]:
     """The clips of the library, in order of their ids."""
@@ -59,7 +59,7 @@ def clips(
 
 
 @router.get("/{clip_id}", summary="A clip", responses=problems(404, 422, 503))
-def clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
+def get_clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
     """A clip and its captions."""
     found = listed_clip(engine.library.catalog.clip(clip_id))
     captions = engine.library.catalog.captions_of(clip_id)
@@ -79,7 +79,7 @@ def clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
         **problems(404, 416, 422, 503),
     },
 )
-def thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
+def get_thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """A picture of the clip (WebP)."""
     path = engine.library.thumbnail(clip_id)
     return file_response(request, path, "image/webp", _A_DAY)
@@ -95,7 +95,7 @@ def thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
         **problems(404, 416, 422, 503),
     },
 )
-def strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
+def get_strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """Eight frames of the clip side by side, from its beginning to its end (WebP)."""
     path = engine.library.strip(clip_id)
     return file_response(request, path, "image/webp", _A_DAY)
@@ -112,7 +112,7 @@ def strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
         **problems(404, 416, 422, 503),
     },
 )
-def media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
+def get_media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """The video that holds the clip, whole or by byte ranges. Play it from `start` to `end`."""
     path = inside_roots(engine.library, engine.library.catalog.clip(clip_id).path)
     return file_response(request, path, video_type(path), "private, max-age=0, must-revalidate")

@@ -2,7 +2,7 @@
 
 import { asked, closeViewer, go } from "../common/address.js";
 import * as api from "../common/api.js";
-import { byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "../common/dom.js";
+import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "../common/dom.js";
 import { meaningOf, words } from "../common/levels.js";
 import { problem } from "../common/messages.js";
 import { action } from "./cards.js";
@@ -66,9 +66,9 @@ function closing() {
 }
 
 function draw(clip) {
-  const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
+  const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: at(clip.thumbnail_url) });
   video.ariaLabel = clip.title;
-  video.src = `${clip.media_url}#t=${cue(clip, shown.hit)}`;
+  video.src = `${at(clip.media_url)}#t=${cue(clip, shown.hit)}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
@@ -113,7 +113,7 @@ function onlyHere(clip) {
   const state = asked();
   const parts = new URLSearchParams(state.q !== null ? { q: state.q } : { like: clip.clip_id });
   parts.set("video", clip.video_id);
-  return `/?${parts}`;
+  return `${HOME}?${parts}`;
 }
 
 function why() {

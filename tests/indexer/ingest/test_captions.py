@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -104,6 +105,44 @@ def test_what_ends_a_line_elsewhere_does_not_here(tmp_path: Path) -> None:
 def test_says_which_line_cannot_be_used(tmp_path: Path, name: str, content: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         list(read_captions(write(tmp_path / name, content)))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+@pytest.mark.parametrize("name", ["c.srt", "c.vtt", "c.txt", "c.jsonl", "c.csv"])
+def test_a_mark_says_which_encoding_it_is(tmp_path: Path, name: str, encoding: str) -> None:
+    heads = {"c.vtt": "WEBVTT\r\n\r\n", "c.csv": "caption,video\r\n"}
+    cue = "00:00:01.000 --> 00:00:02.000\r\n" if name in ("c.srt", "c.vtt") else ""
+    text = '{"caption": "ein Bär 🐻"}' if name == "c.jsonl" else "ein Bär 🐻"
+    mark = "" if encoding in ("utf-8-sig", "utf-16", "utf-32") else "\ufeff"
+    (tmp_path / name).write_bytes(f"{mark}{heads.get(name, '')}{cue}{text}\r\n".encode(encoding))
+    assert [entry.text for entry in read_captions(tmp_path / name)] == ["ein Bär 🐻"]
+
+
+def test_a_file_in_another_encoding_is_told_with_the_place_and_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "mein film.srt").write_bytes("1\n00:00:01,000 --> 00:00:02,000\nein Bär\n".encode("latin-1"))
+    expected = r"line 3 holds the byte 0xe4. Save it as UTF-8 .*iconv -f WINDOWS-1252 -t UTF-8 'mein film.srt'"
+    with pytest.raises(InputError, match=expected):
+        list(read_captions(tmp_path / "mein film.srt"))
+    (tmp_path / "half.srt").write_bytes(b"\xff\xfea\0b")
+    with pytest.raises(InputError, match="begins like UTF-16 and is not"):
+        list(read_captions(tmp_path / "half.srt"))
+
+
+def test_names_in_either_unicode_form(tmp_path: Path, encoder: FakeEncoder, videos: Path) -> None:
+    one, other = normalize("NFD", "Überfülle"), normalize("NFC", "Grün é")
+    (videos / "a.mp4").rename(videos / f"{one}.mp4")
+    (videos / "b.mp4").rename(videos / f"{other}.mp4")
+    index_videos(tmp_path / "lib", [videos], encoder)
+    for title in (one, other):
+        for form in ("NFC", "NFD"):
+            name = normalize(form, title)
+            with Library.open(tmp_path / "lib") as library:
+                for word in (name.split()[0], name.upper().split()[0], normalize(form, name[:4])):
+                    assert [found.title for found in library.catalog.list_videos(words=[word])] == [title]
+                    assert library.catalog.count_videos([word]) == 1
+            file = write(tmp_path / f"{name}.srt", f"1\n00:00:00,000 --> 00:00:00,500\nof {name}\n")
+            assert add_captions(tmp_path / "lib", file, encoder).unmatched == 0
+            assert add_captions(tmp_path / "lib", file, encoder, video=f"{name}.mp4").unmatched == 0
 
 
 def test_refuses_what_is_not_text(tmp_path: Path) -> None:

@@ -80,6 +80,29 @@ def test_a_folder_is_indexed_as_it_changes(tmp_path: Path, videos: Path, encoder
 
 
 @pytest.mark.usefixtures("decoding_here")
+@pytest.mark.parametrize(
+    "error", [OSError('OS file watch limit reached. about ["/v"]'), RuntimeError("Too many open files (os error 24)")]
+)
+def test_folders_that_the_system_cannot_watch_are_listed_instead(
+    tmp_path: Path, videos: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    polled: list[object] = []
+
+    def events(*paths: Path, force_polling: bool | None, **options: object) -> Iterator[set[str]]:
+        polled.append(force_polling)
+        if not force_polling:
+            raise error
+        yield set()
+
+    monkeypatch.setattr("watchfiles.watch", events)
+    told: list[str] = []
+    (report,) = watch_videos(tmp_path / "lib", [videos], encoder, settle=0.0, on_polling=told.append)
+    assert isinstance(report, IndexReport) and report.indexed == 5
+    assert polled == [None, True]
+    assert told == [str(error).partition(". about")[0]]
+
+
+@pytest.mark.usefixtures("decoding_here")
 def test_an_input_that_has_gone_does_not_end_it(
     tmp_path: Path, videos: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

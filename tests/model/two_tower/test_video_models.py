@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import transformers
 from torch.nn import functional as fn
 
@@ -60,19 +61,22 @@ def test_the_levels_of_a_clip(folder: Path) -> None:
     assert all(np.array_equal(rows, np.concatenate([one[name] for one in apart])) for name, rows in gallery.items())
 
 
+def test_x_clip_with_the_processor_that_it_is_published_with(tmp_path: Path) -> None:
+    folder = write_tiny(transformers.XCLIPModel, tmp_path / "x-clip")
+    size = {"height": 32, "width": 32}
+    transformers.VideoMAEImageProcessor(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
+    frames = np.random.default_rng(0).integers(0, 256, (4, 40, 56, 3), dtype=np.uint8)
+    pixels = transformers.VideoMAEImageProcessor.from_pretrained(folder)(list(frames), return_tensors="pt")
+    net = transformers.XCLIPModel.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        expected = fn.normalize(net.get_video_features(**pixels).pooler_output, dim=-1)
+    torch.testing.assert_close(TwoTower(folder).features([frames])[0], expected, atol=1e-5, rtol=1e-5)
+
+
 def test_frames_of_a_processor_count_where_the_model_says_none(tmp_path: Path) -> None:
     pytest.importorskip("timm")
     folder = write_tiny(transformers.PeVideoModel, tmp_path / "pe")
     assert TwoTower(folder).clip_frames == 16
-    settings = (
-        json.loads((folder / "video_preprocessor_config.json").read_text())
-        if (folder / "video_preprocessor_config.json").exists()
-        else json.loads((folder / "preprocessor_config.json").read_text())
-    )
-    target = (
-        "video_preprocessor_config.json"
-        if (folder / "video_preprocessor_config.json").exists()
-        else "preprocessor_config.json"
-    )
-    (folder / target).write_text(json.dumps({**settings, "num_frames": 6}))
+    (path,) = (path for path in folder.glob("*processor*.json") if "video_processor_type" in path.read_text())
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_frames": 6}))
     assert TwoTower(folder).clip_frames == 6

@@ -116,7 +116,7 @@ def test_both_clients_have_the_same_methods() -> None:
     signature = inspect.signature(AsyncClient("http://quartet").search)
     assert signature == inspect.signature(Client("http://quartet").search)
     assert list(signature.parameters)[:2] == ["query", "k"]
-    assert Client("http://quartet").search.__doc__ == "Clips for a sentence."
+    assert (Client("http://quartet").search.__doc__ or "").startswith("Clips for a ")
 
 
 def test_the_client_for_asyncio(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

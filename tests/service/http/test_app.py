@@ -77,7 +77,7 @@ def test_an_empty_library_has_no_hits(built_world: World, tmp_path: Path) -> Non
     video = (built_world.videos / "red.mp4").read_bytes()
     with TestClient(create_app(Settings(library=tmp_path / "empty"), FakeEncoder())) as client:
         clips = client.post("/v1/search/clips", json={"query": "a"})
-        captions = client.post("/v1/search/captions", files={"file": ("red.mp4", video)})
+        captions = client.post("/v1/search/captions/upload", files={"file": ("red.mp4", video)})
         assert client.get("/v1/library").json()["examples"] == []
     for answer in (clips, captions):
         assert answer.status_code == 200
@@ -92,7 +92,7 @@ def test_a_full_queue_answers_429(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "a"})
         assert encoder.entered.wait(SECONDS)
-        engine._pool.submit("questions", Questions((Question.of("b"),), SearchOptions()))
+        engine._pool.submit("questions", Questions((Question.of("b"),), SearchOptions()), client="@testclient")
         refused = client.post("/v1/search/clips", json={"query": "c"})
         encoder.released.set()
         assert held.result(SECONDS).status_code == 200

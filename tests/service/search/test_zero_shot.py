@@ -95,7 +95,10 @@ def test_index_search_describe_and_page(
         asked = {"query": "a red square slides past a wall", "k": 5, "explain": True}
         served = client.post("/v1/search/clips", json=asked)
         assert served.status_code == 200, served.text
-        assert set(served.json()["explanation"]["levels"]) == set(answer["weights"]) and served.json()["notes"] == []
+        assert set(served.json()["explanation"]["levels"]) == set(answer["weights"])
+        (note,) = served.json()["notes"]
+        assert "relation level compares the same vector of a clip as its global level" in note
+        assert ("no motion" in note) == (name != "some/x-clip") and answer["notes"] == []
         german = client.post("/v1/search/clips", json={"query": "ein Hund jagt eine Katze"}).json()
         assert "looks like 'de'" in german["notes"][0]
         counted = {name for hit in german["hits"] for name, level in hit["levels"].items() if level["weight"]}
