@@ -27,6 +27,7 @@ from indexer.ingest.pipeline import Job, Pipeline
 from indexer.ingest.progress import Meter, Progress
 from indexer.ingest.publish_timer import PUBLISH_EVERY, PublishTimer
 from indexer.ingest.segmentation_plan import SegmentationPlan
+from indexer.ingest.text_makers import TextMaker
 from indexer.ingest.video_texts import TextReport, VideoTexts
 from indexer.media.segmentation import Segmentation
 from indexer.store.layout import exists, next_number, strip_path, thumbnail_path
@@ -77,6 +78,7 @@ def index_videos(
     catalog: str | None = None,
     publish_every: float = PUBLISH_EVERY,
     texts: bool = True,
+    makers: Sequence[TextMaker] = (),
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -97,6 +99,7 @@ def index_videos(
                   only at the end
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
     texts         also read subtitles beside the videos and inside of them
+    makers        make texts of the videos besides, such as `indexer.ingest.text_makers.ScreenText`
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
     FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
@@ -125,7 +128,7 @@ def index_videos(
                 run = _Run(
                     library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation, timer
                 )
-                told = VideoTexts(writer, encoder)
+                told = VideoTexts(writer, encoder, makers)
                 interrupted = run.run(sources, base, keep_missing, told if texts else None)
                 generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from indexer.catalog.caption_files import SUBTITLES, read_captions
 from indexer.catalog.records import FileState, Video
 from indexer.catalog.text_writer import TextState, TimedText, drop_texts, known_texts, put_texts
 from indexer.catalog.writer import CatalogWriter
 from indexer.ingest.captions import add_texts
-from indexer.media.subtitle_streams import read_subtitle_streams
+from indexer.ingest.text_makers import TextMaker
+from indexer.media.subtitle_streams import StreamText, read_subtitle_streams
 from indexer.search.filters import clean_language
 from model.encoder import Encoder
 from quartet.errors import InputError, VideoError
@@ -45,11 +47,16 @@ class _Line:
 
 
 class VideoTexts:
-    """Brings the texts of videos up to date. `encoder` is that of the library."""
+    """Brings the texts of videos up to date.
 
-    def __init__(self, writer: CatalogWriter, encoder: Encoder) -> None:
+    encoder  that of the library
+    makers   make texts that no file has; what they made before stays where one is not asked again
+    """
+
+    def __init__(self, writer: CatalogWriter, encoder: Encoder, makers: Sequence[TextMaker] = ()) -> None:
         self._writer = writer
         self._encoder = encoder
+        self._makers = tuple(makers)
         self._ids: dict[str, int] | None = None
         self.report = TextReport()
 
@@ -60,11 +67,17 @@ class VideoTexts:
         for video in videos:
             before = known.get(video.id, {})
             there = {path.name: path for path in beside.get(video.path, [])}
-            for name in before.keys() - there.keys() - {INSIDE}:
+            for name in before.keys() - there.keys():
+                if not name.lower().endswith(SUBTITLES):
+                    continue
                 drop_texts(self._writer.engine, video.id, name, name)
             for name, path in there.items():
                 self._read(video, name, path, before.get(name), partial(_lines_beside, path))
-            self._read(video, INSIDE, video.path, before.get(INSIDE), partial(_lines_inside, video.path))
+            self._read(
+                video, INSIDE, video.path, before.get(INSIDE), partial(_lines, read_subtitle_streams, video.path)
+            )
+            for maker in self._makers:
+                self._read(video, maker.name, video.path, before.get(maker.name), partial(_lines, maker.texts, video))
 
     def _read(
         self, video: Video, name: str, path: Path, before: TextState | None, lines: Callable[[], Iterator[_Line]]
@@ -76,7 +89,7 @@ class VideoTexts:
                 return
             found = list(lines())
         except (InputError, VideoError) as error:
-            if name != INSIDE:
+            if path != video.path:
                 detail = error.detail if isinstance(error, VideoError) else str(error)
                 self._writer.add_failure(FileState(path, -1, 0.0), "unreadable", detail)
                 self.report.refused.append(path)
@@ -94,7 +107,7 @@ class VideoTexts:
             self._encoder,
         )
         texts = [TimedText(ids[line.text], line.start, line.end, line.language) for line in found]
-        put_texts(self._writer.engine, video.id, name, path.name, state, texts)
+        put_texts(self._writer.engine, video.id, name, name or path.name, state, texts)
         self.report.lines += len(texts)
         self.report.files += bool(texts)
 
@@ -143,8 +156,8 @@ def _lines_beside(path: Path) -> Iterator[_Line]:
         yield _Line(entry.text, entry.start, entry.end, language)
 
 
-def _lines_inside(path: Path) -> Iterator[_Line]:
-    for line in read_subtitle_streams(path):
+def _lines(read: Callable[[Any], Iterator[StreamText]], source: object) -> Iterator[_Line]:
+    for line in read(source):
         try:
             language = clean_language(line.language) if line.language else None
         except InputError:

@@ -110,6 +110,12 @@ TextsOption = Annotated[
     bool,
     typer.Option("--texts/--no-texts", help="Read subtitles (.srt, .vtt) beside the videos, and those inside of them."),
 ]
+OcrOption = Annotated[
+    bool,
+    typer.Option(
+        "--ocr", help="Also read what is written on screen, off the frames that are sampled: slow. Needs the extra ocr."
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -131,6 +137,7 @@ def index(
     cut: CutOption = None,
     publish_every: PublishOption = None,
     texts: TextsOption = True,
+    ocr: OcrOption = False,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -167,6 +174,7 @@ def index(
         as_json=as_json,
         base=base,
         texts=texts,
+        ocr=ocr,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -204,11 +212,13 @@ def run_index(
     as_json: bool = False,
     base: Path | None = None,
     texts: bool = True,
+    ocr: bool = False,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
+    from indexer.ingest.text_makers import ScreenText
     from service.cli.pipeline_choice import open_pipeline
     from service.encoders.model_choice import remember_folder
 
@@ -239,7 +249,8 @@ def run_index(
             wait=wait,
             catalog=settings.catalog,
             publish_every=settings.publish_every,
-            texts=texts,
+            texts=texts or ocr,
+            makers=[ScreenText(encoder.spec.frames_per_clip)] if ocr else (),
         )
     remember_folder(settings)
     if as_json:
