@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -41,19 +42,39 @@ class TextLinks:
     texts: Ids
     clips: Ids
 
+    @cached_property
+    def distinct(self) -> Ids:
+        """The texts, ascending, each once."""
+        return np.unique(self.texts)
+
+    @cached_property
+    def _by_text(self) -> tuple[Ids, Ids]:
+        """The order of the pairs by their texts, and the texts in it: a few are found without looking at all pairs."""
+        order = np.argsort(self.texts, kind="stable")
+        return order, self.texts[order]
+
+    @cached_property
+    def _by_clip(self) -> tuple[Ids, Ids]:
+        order = np.argsort(self.clips, kind="stable")
+        return order, self.clips[order]
+
     def clips_of(self, texts: Ids) -> Ids:
         """The clips of these texts, ascending, each once."""
-        return np.unique(self.clips[np.isin(self.texts, texts)])
+        return np.unique(self.clips[_places(*self._by_text, texts)])
 
     def within(self, clips: Ids) -> TextLinks:
         """The pairs of these clips alone."""
-        mine = np.isin(self.clips, clips)
+        mine = _places(*self._by_clip, clips)
         return TextLinks(self.texts[mine], self.clips[mine])
 
-    def with_texts(self, texts: Ids) -> TextLinks:
-        """The pairs of these texts alone."""
-        mine = np.isin(self.texts, texts)
-        return TextLinks(self.texts[mine], self.clips[mine])
+
+def _places(order: Ids, values: Ids, wanted: Ids) -> Ids:
+    """Where the wanted ones lie among values, which are ascending in `order`."""
+    wanted = np.unique(wanted)
+    first, last = np.searchsorted(values, wanted), np.searchsorted(values, wanted, side="right")
+    counts = last - first
+    starts = np.repeat(first - np.cumsum(counts) + counts, counts)
+    return order[starts + np.arange(int(counts.sum()))]
 
 
 @dataclass(frozen=True)
@@ -116,7 +137,7 @@ class TextEvidence:
         """
         links = self._links if allowed is None else self._links.within(allowed)
         texts, depth = _TEXTS, k
-        every = np.unique(links.texts)
+        every = links.distinct
         while True:
             near = self._nearest(query, texts, every, filtered=allowed is not None)
             unseen = near.hits[-1].score if len(near.hits) < len(every) else -math.inf
