@@ -72,8 +72,8 @@ def serve(
 def run_server(settings: Settings) -> None:
     """Listen, open the library and the model of `settings`, and serve them until interrupted.
 
-    Raises InputError, LibraryError and, where there is no such model, ModelError before it listens; FingerprintError and
-    other ModelErrors when it has ended because of them.
+    Raises InputError, LibraryError and, where there is no such model, ModelError before it listens; FingerprintError
+    and other ModelErrors when it has ended because of them.
     """
     from model.registry import require_model
     from service.encoders.garbage_collection import startup_objects_frozen
