@@ -82,6 +82,12 @@ def name_elsewhere(name: str, models: Path = MODELS_FOLDER) -> str:
     return name if named or not Path(name).is_dir() else str(Path(name).resolve())
 
 
+def require_model(name: str, models: Path = MODELS_FOLDER) -> None:
+    """Raises ModelError as `load_encoder` does where there is no such model, without loading anything."""
+    if name != "fake" and find_prepared(models, name) is None:
+        checkpoint_folder(name, models)
+
+
 def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) -> Path:
     """The folder of a checkpoint by name or path. Raises ModelError that says what to do if there is none."""
     name = str(name_or_path)

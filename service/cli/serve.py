@@ -72,9 +72,10 @@ def serve(
 def run_server(settings: Settings) -> None:
     """Listen, open the library and the model of `settings`, and serve them until interrupted.
 
-    Raises InputError and LibraryError before it listens, ModelError and FingerprintError when it has ended because of
-    them.
+    Raises InputError, LibraryError and, where there is no such model, ModelError before it listens; FingerprintError
+    and other ModelErrors when it has ended because of them.
     """
+    from model.registry import require_model
     from service.encoders.garbage_collection import startup_objects_frozen
     from service.encoders.model_choice import chosen_model
     from service.http.app import BackgroundStart, create_app
@@ -85,6 +86,7 @@ def run_server(settings: Settings) -> None:
     require_free(settings)
     existing_library(settings)
     model = chosen_model(settings)
+    require_model(model, settings.models)
     configure(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}{settings.base_path}"

@@ -131,11 +131,11 @@ class WorkerPool:
                 self._threads.discard(me)
                 if not self._closing:
                     self._start()
+            if self._observer is not None:
+                self._observer.worker_restarted()
             for job in batch:
                 if not job.future.done():
                     job.future.set_exception(_crashed(error))
-            if self._observer is not None:
-                self._observer.worker_restarted()
 
     def _next_batch(self, me: threading.Thread) -> list[Job]:
         """Wait for jobs and take this worker's share of one kind; an empty list means: stop."""

@@ -260,7 +260,9 @@ def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 
 def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
     Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
-    result = run("serve", "--library", tmp_path / "other")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = run("serve", "--library", tmp_path / "other", "--port", port)
     assert result.exit_code == 1
     assert "fake-1-16" in result.stderr and "fake-0-16" in result.stderr
 
