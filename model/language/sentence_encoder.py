@@ -206,7 +206,8 @@ class _Network(nn.Module):
     def __init__(self, model: SentenceTransformer) -> None:
         super().__init__()
         modules: list[Any] = list(model)
-        self.bert, self.pooling = modules[0].auto_model, modules[1:]
+        self.bert: nn.Module = modules[0].auto_model
+        self.pooling: list[Any] = modules[1:]
 
     def forward(self, pieces: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         states = self.bert(input_ids=pieces, attention_mask=real).last_hidden_state

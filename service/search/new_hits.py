@@ -5,7 +5,7 @@ from __future__ import annotations
 from indexer.catalog.saved_searches import SavedSearch, mark_seen, newest_clip, saved_search_list
 from quartet.schemas.search import ClipAnswer, ClipSearch, Filter
 from service.search.engine import Engine
-from service.search.requests import questions, search_options
+from service.search.requests import question, search_options
 
 
 async def new_hits(engine: Engine, saved: SavedSearch) -> ClipAnswer:
@@ -16,7 +16,7 @@ async def new_hits(engine: Engine, saved: SavedSearch) -> ClipAnswer:
     request = ClipSearch.model_validate_json(saved.request)
     known = request.filter or Filter()
     request = request.model_copy(update={"filter": known.model_copy(update={"after_clip": saved.seen})})
-    (answer,) = await engine.search_clips(questions(request, {}), search_options(request))
+    (answer,) = await engine.search_clips([question(request)], search_options(request))
     return answer
 
 
