@@ -5,28 +5,37 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: demo test check gpu-check benchmark format parser clean
+# Where PyTorch's wheels without CUDA come from. Empty, or out of reach: pip's own index, whose wheels bring CUDA.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+REACHED      = $(BIN)/python -c "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5)"
+
+.PHONY: demo test check check-clients check-lowest gpu-check benchmark format parser clean
 
 # What a user needs. pip says what it fetches: without that, minutes of silence.
 $(STAMP): pyproject.toml
-	@echo "Installing into $(VENV): about 7 GB, nearly all of it PyTorch. This takes some minutes, once."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
+	@if test -n "$(TORCH_INDEX)" && $(REACHED) "$(TORCH_INDEX)" 2>/dev/null; then \
+	  echo "Installing into $(VENV): about 2 GB. PyTorch comes without CUDA, from $(TORCH_INDEX)"; \
+	  $(BIN)/pip install --index-url "$(TORCH_INDEX)" torch torchvision; \
+	else \
+	  echo "Installing into $(VENV): about 7 GB, 6.7 GB of it CUDA, which comes with PyTorch unless TORCH_INDEX is reached."; \
+	fi
 	$(BIN)/pip install --editable '.[cpu,train]'
 	@touch $@
 
 # And what checks and tests need, another gigabyte.
 $(DEV): $(STAMP)
-	$(BIN)/pip install --quiet --editable '.[cpu,train,dev]'
+	$(BIN)/pip install --quiet --editable '.[cpu,dev]'
 	@touch $@
 
 ## Render a video library, index it, search it both ways, serve it. ONCE=1 stops after the searches.
 demo: $(STAMP)
 	$(BIN)/quartet demo $(if $(ONCE),--once)
 
-## The whole test suite.
+## The whole test suite, a file at a time on each core. One thread each: more would wait for one another.
 test: $(DEV)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 ## Lint, format, types, import direction.
 check: $(DEV)
@@ -34,6 +43,19 @@ check: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+## The lowest version of every direct dependency, in an environment of its own, and a smoke test in it: index, search,
+## train. Fetches 4 GB, so CI leaves it out. LOWEST_PYTHON: 3.11 is the lowest Python.
+LOWEST        ?= .venv-lowest
+LOWEST_PYTHON ?= python3.11
+check-lowest:
+	test -x $(LOWEST)/bin/uv || { $(LOWEST_PYTHON) -m venv $(LOWEST) && $(LOWEST)/bin/pip install --quiet uv; }
+	VIRTUAL_ENV=$(LOWEST) $(LOWEST)/bin/uv pip install --resolution=lowest-direct '.[cpu,train]'
+	.ci/smoke $(LOWEST)/bin/quartet
+
+## Generate clients from docs/openapi.json (TypeScript, Python), lint it, and have each answer a search. Needs npm.
+check-clients: $(DEV)
+	$(BIN)/python -m tests.clients.check
 
 ## Retrain the bundled caption parser; TREEBANK is a folder with UD English EWT.
 TREEBANK ?= ../shared/ud-english-ewt

@@ -1,7 +1,7 @@
 """Whether torch.compile would help queries on a CPU: `python -m benchmarks.compiled` (docs/zero-shot.md).
 
 The networks that read texts, in published sizes with random weights, as they are and compiled with inductor for sizes
-that change, and MiniLM as Quartet computes it (`model/language/bert.py`). It needs a C++ compiler.
+that change, and MiniLM as Quartet computes it (`model/cpu_backend.py`). It needs a C++ compiler.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from benchmarks import made_models
 from benchmarks.gpu_encoding import QUERY, initials
 from benchmarks.rows import p50
-from model.language.bert import BertOnCpu
+from model.cpu_backend import CpuNetwork
 from model.two_tower.towers import TwoTower
 
 _CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def main() -> None:
     torch.set_num_threads(parser.parse_args().threads)
     print("| p50 ms | PyTorch | compiled | Quartet | first call, s |\n|---|---|---|---|---|")
     bert = made_models.minilm()
-    fast = BertOnCpu(bert)
+    fast = CpuNetwork(lambda: made_models.Pieces(bert), "MiniLM")
     for n in (1, 32):
         tokens = made_models.minilm_tokens(n)
         own = lambda t: fast(t["input_ids"], t["attention_mask"])  # noqa: E731

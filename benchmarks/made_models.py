@@ -49,6 +49,18 @@ def minilm() -> Any:
     return BertModel(BertConfig(**sizes)).eval()
 
 
+class Pieces(torch.nn.Module):
+    """(input_ids, attention_mask) to the last hidden states of a `BertModel`."""
+
+    def __init__(self, bert: Any) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, pieces: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.bert(input_ids=pieces, attention_mask=real).last_hidden_state
+        return states
+
+
 def minilm_tokens(texts: int) -> dict[str, torch.Tensor]:
     """Texts of 6 to 12 tokens, as `minilm` reads them, padded to 12."""
     rng = np.random.default_rng(0)

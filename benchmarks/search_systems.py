@@ -23,7 +23,8 @@ _DEPTH = 100
 
 def build_library(data: Path, library: Path) -> None:
     from indexer.search.vectors.gallery import empty_rows
-    from indexer.store.library import Library, publish
+    from indexer.store.going_live import publish
+    from indexer.store.library import Library
 
     vectors, spec, asking = load(data), spec_of(data), load_asking(data)
     Library.create(library, spec).close()

@@ -156,7 +156,7 @@ printf 'captions of clip %s\n' "$clip"
 ask /v1/search/captions "{\"clip_id\": $clip, \"k\": 3}" |
     field '"\n".join("  %.3f  %s" % (h["score"], h["text"]) for h in answer["hits"])'
 printf 'captions of an uploaded file\n'
-curl --silent --show-error --fail --form "file=@$QUARTET_VIDEOS/test-0001.mp4" --form k=3 "$URL/v1/search/captions" |
+curl --silent --show-error --fail --form "file=@$QUARTET_VIDEOS/test-0001.mp4" --form k=3 "$URL/v1/search/captions/upload" |
     field '"\n".join("  %.3f  %s" % (h["score"], h["text"]) for h in answer["hits"])'
 is "a part of the video" 206 "$(curl --silent --output /dev/null --write-out '%{http_code}' --range 0-99 "$URL$media")"
 is "the page" 200 "$(curl --silent --output /dev/null --write-out '%{http_code}' "$URL/")"

@@ -11,7 +11,7 @@ They differ at the global level only, where the holographic head is folded into 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -47,21 +47,38 @@ class EncoderSpec:
 
 
 @dataclass(frozen=True)
+class QuerySettings:
+    """What the owner of a library has set for its queries; the vectors of its clips do not depend on it.
+
+    prompts  of a two-tower model: templates by level, in which `{}` stands for a phrase, or at the global level for the
+             sentence. Several are averaged. A level that is left out keeps the model's
+    weights  of levels. One that is left out keeps the model's
+    """
+
+    prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TextBatch:
     """Gallery vectors of B texts and the attributes that the parser found in each.
 
-    A text without a noun has a zero row at `entity`, one without a verb at `action`.
+    A text without a noun has a zero row at `entity`, one without a verb at `action`. `notes` say of each text what its
+    writer should know, such as that only a part of it is compared; "" for nothing. Empty: nothing of any.
     """
 
     vectors: Vectors
     attributes: list[Attributes] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class Encoder(Protocol):
     """A model that puts clips and texts into the four level spaces. Safe to call from one thread at a time."""
 
     spec: EncoderSpec
-    device: str
+
+    @property
+    def device(self) -> str: ...
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         """Gallery vectors of clips given by their sampled frames: {level: (B, d_l)}.
@@ -89,8 +106,13 @@ class Encoder(Protocol):
     def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         """Which of `candidates[i]` the gallery vectors of row i show, by the model's own attribute heads.
 
-        Words outside the model's vocabularies are never returned: the model cannot know them.
+        A relation is shown if all of its nouns and verbs are. Words outside the model's vocabularies are never
+        returned: the model cannot know them.
         """
+        ...
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        """Which of the words of each candidate the model cannot judge, whatever a clip shows."""
         ...
 
 

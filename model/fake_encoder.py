@@ -17,18 +17,24 @@ from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 
 
 class FakeEncoder:
-    """See the module. `seed` changes the fingerprint and every vector, as another model would."""
+    """See the module. `seed` changes the fingerprint and every vector, as another model would.
+
+    A level past the four of MCSAN is the words and the colours again, in a space of its own.
+    """
 
     device = "cpu"
 
-    def __init__(self, seed: int = 0, dim: int = 16, frames_per_clip: int = 4) -> None:
+    def __init__(
+        self, seed: int = 0, dim: int = 16, frames_per_clip: int = 4, levels: Sequence[str] = LEVEL_NAMES
+    ) -> None:
         self.seed = seed
         self.dim = dim
-        levels = tuple(
-            LevelSpec(name, dim, "sigmoid", 4.0, -1.0) if name == "global" else LevelSpec(name, dim)
-            for name in LEVEL_NAMES
+        specs = tuple(
+            LevelSpec(name, dim, "sigmoid", 4.0, -1.0) if name == "global" else LevelSpec(name, dim) for name in levels
         )
-        self.spec = EncoderSpec(f"fake-{seed}", f"fake-{seed}-{dim}", levels, frames_per_clip, "A test double.")
+        more = "".join(f"-{name}" for name in levels if name not in LEVEL_NAMES)
+        self._levels = tuple(levels)
+        self.spec = EncoderSpec(f"fake-{seed}", f"fake-{seed}-{dim}{more}", specs, frames_per_clip, "A test double.")
 
     def _hashed(self, key: str) -> FloatArray:
         digest = hashlib.sha256(f"{self.seed}/{key}".encode()).digest()
@@ -40,13 +46,14 @@ class FakeEncoder:
             cells = frames[:, :: max(1, frames.shape[1] // 4), :: max(1, frames.shape[2] // 4)]
             coarse = cells.reshape(len(frames), -1, 3).mean(axis=(0, 1)) / 16
             rows.append("/".join(str(int(c)) for c in coarse))
-        return {name: self._unit([self._hashed(f"{name}:{row}") for row in rows]) for name in LEVEL_NAMES}
+        return {name: self._unit([self._hashed(f"{name}:{row}") for row in rows]) for name in self._levels}
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        vectors: Vectors = {name: np.zeros((len(texts), self.dim), np.float32) for name in LEVEL_NAMES}
+        vectors: Vectors = {name: np.zeros((len(texts), self.dim), np.float32) for name in self._levels}
         for i, text in enumerate(texts):
-            for name, used in self._parts(text).items():
-                if used:
+            parts = self._parts(text)
+            for name in self._levels:
+                if used := parts.get(name, parts["global"]):
                     vectors[name][i] = np.sum([self._hashed(w) for w in used], axis=0)
         return TextBatch({name: self._unit(v) for name, v in vectors.items()}, self.attributes(texts))
 
@@ -73,6 +80,13 @@ class FakeEncoder:
 
     def concepts(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         return [Attributes(c.entity[:1], c.action[:1], c.relation[:1]) for c in candidates]
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        # Words with an x are beyond it.
+        return [
+            Attributes(*([word for word in candidate.of(level) if "x" in word] for level in LEVEL_NAMES[1:]))
+            for candidate in candidates
+        ]
 
     @staticmethod
     def _unit(rows: Sequence[FloatArray] | FloatArray) -> FloatArray:

@@ -17,12 +17,29 @@ import numpy.typing as npt
 
 from quartet.errors import InputError
 
-LEVEL_NAMES = ("global", "entity", "action", "relation")
+LEVEL_MEANINGS = {
+    "global": "the clip as a whole",
+    "entity": "the things in it",
+    "action": "what happens",
+    "relation": "who does what to whom",
+}
+"""What each level looks at, for people: shown beside its name."""
+
+LEVEL_NAMES = tuple(LEVEL_MEANINGS)
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
+
+WORDS = "words"
+"""The level of texts that are told at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
 
 FloatArray = npt.NDArray[np.float32]
 Vectors = dict[str, FloatArray]
 """One (B, d_l) float32 array per level name. A row of zeros means: the level is absent for this item."""
+
+
+def finite_rows(vectors: Mapping[str, FloatArray]) -> npt.NDArray[np.bool_]:
+    """Which items have vectors, and lengths of them, without NaN and infinity at every level: bool (B,)."""
+    lengths = [np.einsum("bd,bd->b", rows, rows, dtype=np.float64) for rows in vectors.values()]
+    return np.asarray(np.isfinite(np.array(lengths)).all(axis=0))
 
 
 @dataclass(frozen=True)
@@ -71,5 +88,5 @@ def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] |
             raise InputError(f"The weight of level {name!r} must be a number of at least 0, not {weight}.")
         weights[name] = float(weight)
     if not any(weights.values()):
-        raise InputError("All four weights are 0. Give at least one level a weight above 0.")
+        raise InputError("All weights are 0. Give at least one level a weight above 0.")
     return weights

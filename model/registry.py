@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from model.encoder import Encoder
+from model.encoder import Encoder, QuerySettings
+from model.levels import resolve_weights
+from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
+from model.two_tower.layouts import find_layout
 from model.two_tower.prepared_models import (
     KNOWN,
     MODELS_FOLDER,
@@ -13,7 +18,6 @@ from model.two_tower.prepared_models import (
     prepared_folder,
     prepared_names,
     read_record,
-    two_tower_folder,
 )
 from quartet.errors import ModelError
 
@@ -26,29 +30,46 @@ _BUILT_BY = {"quartet-demo": "demo"}
 
 
 def load_encoder(
-    name_or_path: str | Path, device: str = "auto", models: Path = MODELS_FOLDER, cuda_graphs: bool = False
+    name_or_path: str | Path,
+    device: str = "auto",
+    models: Path = MODELS_FOLDER,
+    cuda_graphs: bool = False,
+    queries: QuerySettings | None = None,
 ) -> Encoder:
     """An encoder by name or by folder.
 
     A name is "demo" (the bundled checkpoint), that of a model which `quartet prepare` has put below `models`, or "fake"
     (for tests). A folder holds a checkpoint of `quartet train`, or a two-tower model as transformers writes it.
     `device` is "cpu", "cuda", "cuda:1" ..., or "auto": a GPU where there is one. With `cuda_graphs` texts are encoded
-    by CUDA graphs there.
+    by CUDA graphs there. `queries` is what a library has set for its queries: for an encoder that searches, not for one
+    that indexes.
     Raises ModelError if there is no such model or it cannot be loaded. Nothing is ever downloaded.
     """
-    name = str(name_or_path)
+    set_by_library = queries or QuerySettings()
+    encoder = _loaded(str(name_or_path), device, models, cuda_graphs, set_by_library)
+    if set_by_library.weights:
+        weights = resolve_weights(encoder.spec.levels, set_by_library.weights)
+        levels = tuple(replace(level, weight=weights[level.name]) for level in encoder.spec.levels)
+        encoder.spec = replace(encoder.spec, levels=levels)
+    return encoder
+
+
+def _loaded(name: str, device: str, models: Path, cuda_graphs: bool, queries: QuerySettings) -> Encoder:
     if name == "fake":
         from model.fake_encoder import FakeEncoder
 
         return FakeEncoder()
     prepared = find_prepared(models, name)
     folder = prepared or Path(name)
-    if prepared is not None or (name not in MODELS and two_tower_folder(folder) is not None):
+    if prepared is not None or (name not in MODELS and find_layout(folder) is not None):
         from model.two_tower.encoder import ClipEncoder
 
         called = read_record(prepared).name if prepared is not None else folder.resolve().name
         there = resolve_device(device)
-        return ClipEncoder(folder, called, there, cuda_graphs=cuda_graphs and is_gpu(there))
+        graphs = cuda_graphs and is_gpu(there)
+        return ClipEncoder(folder, called, there, cuda_graphs=graphs, templates=queries.prompts)
+    if queries.prompts:
+        raise ModelError(f"The model {name!r} takes no prompts: only a two-tower model does. `quartet tune --undo`.")
     from model.mcsan.encoder import McsanEncoder
 
     folder, there = checkpoint_folder(name, models), resolve_device(device)
@@ -61,6 +82,12 @@ def name_elsewhere(name: str, models: Path = MODELS_FOLDER) -> str:
     return name if named or not Path(name).is_dir() else str(Path(name).resolve())
 
 
+def require_model(name: str, models: Path = MODELS_FOLDER) -> None:
+    """Raises ModelError as `load_encoder` does where there is no such model, without loading anything."""
+    if name != "fake" and find_prepared(models, name) is None:
+        checkpoint_folder(name, models)
+
+
 def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) -> Path:
     """The folder of a checkpoint by name or path. Raises ModelError that says what to do if there is none."""
     name = str(name_or_path)
@@ -70,11 +97,24 @@ def checkpoint_folder(name_or_path: str | Path, models: Path = MODELS_FOLDER) ->
     if name in KNOWN:
         prepared_folder(models, name)  # says so where no folder of models is known
         raise ModelError(f"The weights of {name} are not on this machine. Run: quartet prepare {name}")
-    fetched = f" If it is a repository of a model hub, run: quartet prepare {name}" if name.count("/") == 1 else ""
+    fetched = f" If it is a repository of a model hub, run: quartet prepare {name}." if name.count("/") == 1 else ""
     raise ModelError(
         f"There is no model {name!r}. Give the folder of a checkpoint, or one of: "
-        f"{', '.join([*MODELS, *prepared_names(models)])}.{fetched}"
+        f"{', '.join([*MODELS, *prepared_names(models)])}.{fetched} `quartet models` lists more."
     )
+
+
+def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
+    """The fingerprint of a checkpoint by name or folder, read without loading it; None where there is none to read.
+
+    Whether the weights are those that the configuration names, loading tells.
+    """
+    folder = MODELS.get(str(name_or_path), Path(name_or_path))
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return fingerprint_of(config) if isinstance(config, dict) and "weights_sha256" in config else None
 
 
 def name_of_builder(built_by: str, models: Path = MODELS_FOLDER) -> str | None:

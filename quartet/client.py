@@ -1,46 +1,100 @@
-"""A typed client of the HTTP API: `with Client("http://localhost:8000") as quartet: quartet.search("a dog runs")`.
+"""Typed clients of the HTTP API, one that blocks and one for asyncio, with the same methods:
 
-Answers are the models of `service.schemas`, the same that the service makes. Errors are those of the project's tree:
-a problem document becomes the exception that the service itself had.
+    with Client("http://localhost:8000") as quartet:
+        quartet.search("a dog runs")
+
+    async with AsyncClient("http://localhost:8000") as quartet:
+        await quartet.search("a dog runs")
+
+Each method is declared once, in `quartet.requests`. Answers are the models of `quartet.schemas`, the same that the
+service makes. A problem document becomes the exception that the service itself had.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Generic, ParamSpec, Self, TypeVar
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from quartet import errors
-from quartet.schemas.jobs import Job, JobList
-from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
-from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer
+from quartet import errors, requests
+from quartet.answers import read_answer, read_bytes, retry_delay
+from quartet.requests import BytesRequest, PagedRequest, Request
+from quartet.schemas.jobs import Job
+from quartet.schemas.search import ClipAnswer, ClipAnswers
 
+P = ParamSpec("P")
+Q = TypeVar("Q")
+R = TypeVar("R")
 T = TypeVar("T", bound=BaseModel)
 
 _PAGE = 500
 
-_ERROR_OF: Mapping[str, type[errors.QuartetError]] = {
-    "not-found": errors.NotFoundError,
-    "wrong-model": errors.ModelError,
-    "not-ready": errors.LibraryError,
-}
 
-
-class Client:
-    """See the module.
+class _Connection:
+    """What both clients know of a service.
 
     api_key  the key of the service, if it has one
-    retries  how often a request that is answered 429 is sent again, after the time that the service asks for
-    timeout  seconds that an answer may take
-    http     a client to send requests with, instead of one of its own
+    retries  how often a request is sent again that is answered 429, or 503 with a time to wait, after that time
 
     Every method raises InputError for what the service refuses, NotFoundError, BusyError when it stays busy, and
     QuartetError if it cannot be reached or has failed.
+    """
+
+    def __init__(self, url: str, api_key: str | None, retries: int) -> None:
+        self.url = url.rstrip("/")
+        self._retries = retries
+        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+
+    @contextmanager
+    def _arguments(self, request: Request[Any] | BytesRequest) -> Iterator[dict[str, Any]]:
+        """What the HTTP library takes. Raises InputError if a file cannot be read, QuartetError if nothing answers."""
+        given = {"method": request.method, "url": self.url + request.path, "headers": self._headers}
+        given |= {name: value for name in ("params", "json", "data") if (value := getattr(request, name))}
+        try:
+            if request.file is None:
+                yield given
+            else:
+                with _open(request.file) as file:
+                    yield {**given, "files": {"file": (request.file.name, file)}}
+        except (httpx2.HTTPError, UnicodeError) as error:
+            reason = str(error).rstrip(".")
+            raise errors.QuartetError(f"The service at {self.url} cannot be reached: {reason}.") from error
+
+    def _should_retry(self, request: Request[Any] | BytesRequest, response: httpx2.Response, attempt: int) -> bool:
+        # A 503 without the header is not over in a moment. A file is not sent twice: it may be large.
+        told = response.status_code == 429 or (response.status_code == 503 and "retry-after" in response.headers)
+        return told and attempt < self._retries and request.file is None
+
+
+class _Method(Generic[P, R]):
+    """A method of a client: it sends with `send` what a function of `quartet.requests` builds."""
+
+    def __init__(self, build: Callable[P, Q], send: Callable[[Any, Q], R]) -> None:
+        self._build, self._send = build, send
+        self.__doc__ = build.__doc__
+
+    def __get__(self, client: _Connection | None, owner: type) -> Callable[P, R]:
+        @functools.wraps(self._build)
+        def method(*args: P.args, **kwargs: P.kwargs) -> R:
+            return self._send(client, self._build(*args, **kwargs))
+
+        return method
+
+
+class Client(_Connection):
+    """A client that blocks. See the module.
+
+    timeout  seconds that an answer may take
+    http     a client to send requests with, instead of one of its own
     """
 
     def __init__(
@@ -52,9 +106,7 @@ class Client:
         timeout: float = 60.0,
         http: httpx2.Client | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        self._retries = retries
+        super().__init__(url, api_key, retries)
         self._http = http or httpx2.Client(timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -68,188 +120,149 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def ready(self) -> Ready:
-        """What the service serves, and on which device."""
-        return self._get(Ready, "/readyz")
-
-    def library(self) -> LibraryInfo:
-        """Levels, counts and example queries."""
-        return self._get(LibraryInfo, "/v1/library")
-
-    def search(
-        self,
-        query: str,
-        k: int = 10,
-        *,
-        offset: int = 0,
-        weights: Mapping[str, float] | None = None,
-        filter: Filter | None = None,
-        min_score: float | None = None,
-        explain: bool = False,
-    ) -> ClipAnswer:
-        """Clips for a sentence."""
-        wanted = _wanted(k, offset, weights, min_score, explain, filter)
-        return self._post(ClipAnswer, "/v1/search/clips", {"query": query, **wanted})
-
-    def search_many(
-        self,
-        queries: Sequence[str],
-        k: int = 10,
-        *,
-        offset: int = 0,
-        weights: Mapping[str, float] | None = None,
-        filter: Filter | None = None,
-        min_score: float | None = None,
-        explain: bool = False,
-    ) -> list[ClipAnswer]:
-        """Clips for each of up to 64 sentences, from one generation."""
-        wanted = _wanted(k, offset, weights, min_score, explain, filter)
-        return self._post(ClipAnswers, "/v1/search/clips", {"query": list(queries), **wanted}).answers
-
-    def similar(
-        self,
-        clip_id: int,
-        k: int = 10,
-        *,
-        offset: int = 0,
-        weights: Mapping[str, float] | None = None,
-        filter: Filter | None = None,
-        min_score: float | None = None,
-        explain: bool = False,
-    ) -> SimilarAnswer:
-        """Clips like a clip."""
-        wanted = _wanted(k, offset, weights, min_score, explain, filter)
-        return self._post(SimilarAnswer, "/v1/search/similar", {"clip_id": clip_id, **wanted})
-
-    def captions_of(
-        self,
-        clip_id: int,
-        k: int = 10,
-        *,
-        offset: int = 0,
-        weights: Mapping[str, float] | None = None,
-        min_score: float | None = None,
-        explain: bool = False,
-    ) -> CaptionAnswer:
-        """Captions for a clip of the library."""
-        wanted = _wanted(k, offset, weights, min_score, explain)
-        return self._post(CaptionAnswer, "/v1/search/captions", {"clip_id": clip_id, **wanted})
-
-    def describe(self, video: Path, k: int = 10) -> CaptionAnswer:
-        """Captions for a video file, which is uploaded and not kept. Raises VideoError if it cannot be used."""
-        with _opened(video) as file:
-            given = {"files": {"file": (video.name, file)}, "data": {"k": str(k)}}
-            return self._call(CaptionAnswer, "POST", "/v1/search/captions", **given)
-
-    def clip(self, clip_id: int) -> Clip:
-        return self._get(Clip, f"/v1/clips/{clip_id}")
-
-    def clips(self, video_id: int | None = None) -> Iterator[ListedClip]:
-        """All clips, of one video or of the library, fetched a page at a time."""
-        return self._pages(Page[ListedClip], "/v1/clips", {} if video_id is None else {"video_id": video_id})
-
-    def videos(self, title: str = "") -> Iterator[Video]:
-        """All videos, or those with the words of `title` in theirs, fetched a page at a time."""
-        return self._pages(Page[Video], "/v1/videos", {"q": title} if title else {})
-
-    def tags(self) -> Iterator[Tag]:
-        """All tags, each with the number of its videos."""
-        return self._pages(Page[Tag], "/v1/tags", {})
-
-    def captions(self) -> Iterator[ListedCaption]:
-        """All captions, fetched a page at a time."""
-        return self._pages(Page[ListedCaption], "/v1/captions", {})
-
-    def index_folder(self, folder: str, path: str = ".") -> Job:
-        """Have a folder of the service's machine indexed; `folder` is one of `jobs().folders`."""
-        return self._post(Job, "/v1/jobs", {"folder": folder, "path": path})
-
-    def job(self, job_id: str) -> Job:
-        """State and progress of an indexing job."""
-        return self._get(Job, f"/v1/jobs/{job_id}")
-
-    def jobs(self) -> JobList:
-        """The jobs since the service began, and what may be indexed."""
-        return self._get(JobList, "/v1/jobs")
-
-    def cancel(self, job_id: str) -> Job:
-        """Stop an indexing job. What it has done so far is published."""
-        return self._call(Job, "POST", f"/v1/jobs/{job_id}/cancel")
-
-    def _pages(self, page: Any, path: str, given: Mapping[str, int | str]) -> Iterator[Any]:
-        offset = 0
-        while True:
-            got = self._call(page, "GET", path, params={**given, "offset": offset, "limit": _PAGE})
-            yield from got.items
-            offset += len(got.items)
-            if not got.items or offset >= got.total:
-                return
-
-    def _get(self, answer: type[T], path: str) -> T:
-        return self._call(answer, "GET", path)
-
-    def _post(self, answer: type[T], path: str, body: Mapping[str, Any]) -> T:
-        return self._call(answer, "POST", path, json=body)
-
-    def _call(self, answer: type[T], method: str, path: str, **given: Any) -> T:
-        for left in range(self._retries, -1, -1):
-            try:
-                response = self._http.request(method, self.url + path, headers=self._headers, **given)
-            except (httpx2.HTTPError, UnicodeError) as error:
-                said = str(error).rstrip(".")
-                raise errors.QuartetError(f"The service at {self.url} cannot be reached: {said}.") from error
-            if response.status_code != 429 or not left or "files" in given:
+    def _response(self, request: Request[Any] | BytesRequest) -> httpx2.Response:
+        for attempt in itertools.count():
+            with self._arguments(request) as arguments:
+                response = self._http.request(**arguments)
+            if not self._should_retry(request, response, attempt):
                 break
-            time.sleep(float(response.headers.get("retry-after", 1)))
-        if not response.is_success:
-            raise _error(self.url, response, given)
-        try:
-            return answer.model_validate_json(response.content)
-        except ValidationError as error:
-            raise errors.QuartetError(
-                f"What {self.url} answers is not what Quartet answers: {error.errors()[0]['msg']}. Is it a Quartet "
-                "service, and of this version?"
-            ) from None
+            time.sleep(retry_delay(response))
+        return response
+
+    def _send(self, request: Request[T]) -> T:
+        return read_answer(self.url, request, self._response(request))
+
+    def _send_bytes(self, request: BytesRequest) -> bytes:
+        return read_bytes(self.url, request, self._response(request))
+
+    def wait(self, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Job:
+        """Wait until an indexing job has ended; `told` hears of it every `every` seconds meanwhile."""
+        while (job := self.job(job_id)).finished is None:
+            told(job)
+            time.sleep(every)
+        return job
+
+    def _send_many(self, request: Request[ClipAnswers]) -> list[ClipAnswer]:
+        return self._send(request).answers
+
+    def _pages(self, request: PagedRequest[T]) -> Iterator[T]:
+        page, end = self._send(request.page(0, _PAGE)), 0
+        while page.items:
+            yield from page.items
+            end += len(page.items)
+            if end >= page.total:
+                return
+            page = self._send(request.page(end, _PAGE))
+
+    ready = _Method(requests.ready, _send)
+    library = _Method(requests.library, _send)
+    search = _Method(requests.search, _send)
+    upload = _Method(requests.upload, _send)
+    search_many = _Method(requests.search_many, _send_many)
+    similar = _Method(requests.similar, _send)
+    captions_of = _Method(requests.captions_of, _send)
+    describe = _Method(requests.describe, _send)
+    clip = _Method(requests.clip, _send)
+    clips = _Method(requests.clips, _pages)
+    videos = _Method(requests.videos, _pages)
+    tags = _Method(requests.tags, _pages)
+    captions = _Method(requests.captions, _pages)
+    thumbnail = _Method(requests.thumbnail, _send_bytes)
+    strip = _Method(requests.strip, _send_bytes)
+    media = _Method(requests.media, _send_bytes)
+    index_video = _Method(requests.index_video, _send)
+    index_folder = _Method(requests.index_folder, _send)
+    job = _Method(requests.job, _send)
+    jobs = _Method(requests.jobs, _send)
+    cancel = _Method(requests.cancel, _send)
 
 
-def _wanted(
-    k: int,
-    offset: int,
-    weights: Mapping[str, float] | None,
-    min_score: float | None,
-    explain: bool,
-    filter: Filter | None = None,
-) -> dict[str, Any]:
-    """The fields that all searches share; what keeps its default is left out."""
-    given = {"offset": offset, "weights": dict(weights or {}), "explain": explain}
-    wanted: dict[str, Any] = {"k": k, **{name: value for name, value in given.items() if value}}
-    if min_score is not None:
-        wanted["min_score"] = min_score
-    if filter is not None:
-        wanted["filter"] = filter.model_dump(exclude_none=True)
-    return wanted
+class AsyncClient(_Connection):
+    """A client for asyncio: every method is awaited, lists are read with `async for`. See the module and `Client`."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        retries: int = 3,
+        timeout: float = 60.0,
+        http: httpx2.AsyncClient | None = None,
+    ) -> None:
+        super().__init__(url, api_key, retries)
+        self._http = http or httpx2.AsyncClient(timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _response(self, request: Request[Any] | BytesRequest) -> httpx2.Response:
+        for attempt in itertools.count():
+            with self._arguments(request) as arguments:
+                response = await self._http.request(**arguments)
+            if not self._should_retry(request, response, attempt):
+                break
+            await asyncio.sleep(retry_delay(response))
+        return response
+
+    async def _send(self, request: Request[T]) -> T:
+        return read_answer(self.url, request, await self._response(request))
+
+    async def _send_bytes(self, request: BytesRequest) -> bytes:
+        return read_bytes(self.url, request, await self._response(request))
+
+    async def wait(self, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Job:
+        """Wait until an indexing job has ended; `told` hears of it every `every` seconds meanwhile."""
+        while (job := await self.job(job_id)).finished is None:
+            told(job)
+            await asyncio.sleep(every)
+        return job
+
+    async def _send_many(self, request: Request[ClipAnswers]) -> list[ClipAnswer]:
+        return (await self._send(request)).answers
+
+    async def _pages(self, request: PagedRequest[T]) -> AsyncIterator[T]:
+        page, end = await self._send(request.page(0, _PAGE)), 0
+        while page.items:
+            for item in page.items:
+                yield item
+            end += len(page.items)
+            if end >= page.total:
+                return
+            page = await self._send(request.page(end, _PAGE))
+
+    ready = _Method(requests.ready, _send)
+    library = _Method(requests.library, _send)
+    search = _Method(requests.search, _send)
+    upload = _Method(requests.upload, _send)
+    search_many = _Method(requests.search_many, _send_many)
+    similar = _Method(requests.similar, _send)
+    captions_of = _Method(requests.captions_of, _send)
+    describe = _Method(requests.describe, _send)
+    clip = _Method(requests.clip, _send)
+    clips = _Method(requests.clips, _pages)
+    videos = _Method(requests.videos, _pages)
+    tags = _Method(requests.tags, _pages)
+    captions = _Method(requests.captions, _pages)
+    thumbnail = _Method(requests.thumbnail, _send_bytes)
+    strip = _Method(requests.strip, _send_bytes)
+    media = _Method(requests.media, _send_bytes)
+    index_video = _Method(requests.index_video, _send)
+    index_folder = _Method(requests.index_folder, _send)
+    job = _Method(requests.job, _send)
+    jobs = _Method(requests.jobs, _send)
+    cancel = _Method(requests.cancel, _send)
 
 
-def _opened(video: Path) -> Any:
+def _open(video: Path) -> BinaryIO:
     try:
         return video.open("rb")
     except OSError as error:
         raise errors.InputError(f"{video} cannot be read: {error.strerror}.") from error
-
-
-def _error(url: str, response: httpx2.Response, given: Mapping[str, Any]) -> errors.QuartetError:
-    """The exception that a problem document (RFC 9457) stands for."""
-    try:
-        problem = response.json()
-        kind, detail = str(problem["type"]).rpartition("#")[2], str(problem["detail"])
-    except (ValueError, KeyError, TypeError):
-        return errors.QuartetError(f"{url} answered {response.status_code} and no problem document of Quartet.")
-    if response.status_code == 429:
-        return errors.BusyError(float(response.headers.get("retry-after", 1)))
-    if kind == "unusable-video":
-        return errors.VideoError(given["files"]["file"][0], str(problem.get("reason", "unreadable")), detail)
-    if kind in _ERROR_OF:
-        return _ERROR_OF[kind](detail)
-    if response.status_code < 500:
-        return errors.InputError(detail)
-    return errors.QuartetError(f"{detail} (request {problem.get('request_id', 'unknown')})")

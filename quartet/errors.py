@@ -30,7 +30,7 @@ class VideoError(InputError):
     """A file cannot be used as a video.
 
     `reason` is one of the stable words `empty-file`, `not-a-video`, `no-video-stream`, `truncated`,
-    `unsupported-codec`, `unreadable`, `over-limit`; `detail` is a sentence for people.
+    `unsupported-codec`, `unreadable`, `over-limit`, `model-fault`; `detail` is a sentence for people.
     """
 
     def __init__(self, path: Path | str, reason: str, detail: str) -> None:

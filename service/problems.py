@@ -64,6 +64,17 @@ TOO_SLOW = Kind("too-slow", 408, "The request took too long to arrive", "Send it
 CONFLICT = Kind("conflict", 409, "Not possible in this state", "`detail` says what the state is.")
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "`detail` names the limit in bytes.")
 BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside of the file", "Ask for fewer bytes.")
+MALFORMED = Kind("malformed", 400, "The request is not valid HTTP", "Use a client that speaks HTTP/1.1.")
+UNSUPPORTED_TYPE = Kind(
+    "unsupported-media-type",
+    415,
+    "The body has a type that this route does not take",
+    "`detail` names the types that it takes. Set the Content-Type header.",
+)
+HEAD_TOO_LARGE = Kind("head-too-large", 431, "The header fields are too large", "Send fewer or shorter ones.")
+TOO_MANY_CONNECTIONS = Kind(
+    "too-many-connections", 429, "Too many connections", "Close some, or use one for several requests."
+)
 BUSY = Kind("busy", 429, "The service is busy", "Ask again after the seconds in the Retry-After header.")
 WRONG_MODEL = Kind(
     "wrong-model",
@@ -72,6 +83,7 @@ WRONG_MODEL = Kind(
     "Start the service with the model that built the library, or index the videos again.",
 )
 NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; look at the service's log.")
+OVERDUE = Kind("overdue", 503, "The search took too long", "Ask again after the seconds in the Retry-After header.")
 NO_ROOM = Kind(
     "no-room",
     507,
@@ -81,8 +93,9 @@ NO_ROOM = Kind(
 INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
 
 KINDS = (
-    UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, BAD_RANGE, INVALID_REQUEST,
-    UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, INTERNAL, WRONG_MODEL, NOT_READY, NO_ROOM,
+    MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, UNSUPPORTED_TYPE, BAD_RANGE,
+    INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, TOO_MANY_CONNECTIONS, HEAD_TOO_LARGE, INTERNAL,
+    WRONG_MODEL, NOT_READY, OVERDUE, NO_ROOM,
 )  # fmt: skip
 
 _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
@@ -128,6 +141,11 @@ class ProblemError(HTTPException):
         super().__init__(kind.status, detail, headers)
 
 
+def problem_type(kind: Kind, base: str = "") -> str:
+    """The `type` of a problem, below the path `base` that the service is reached at."""
+    return f"{base}/problems#{kind.slug}" if kind.slug else "about:blank"
+
+
 def problem_response(
     request: HTTPConnection,
     kind: Kind,
@@ -138,7 +156,7 @@ def problem_response(
 ) -> JSONResponse:
     """A problem document as the answer to `request`."""
     problem = Problem(
-        type=f"/problems#{kind.slug}" if kind.slug else "about:blank",
+        type=problem_type(kind, request.scope.get("state", {}).get("base_path", "")),
         title=kind.title,
         status=kind.status,
         detail=_encodable(detail),
@@ -183,6 +201,9 @@ async def _quartet_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, errors.BusyError):
         # Retry-After counts whole seconds (RFC 9110, section 10.2.3).
         return problem_response(request, kind, str(error), headers={"Retry-After": str(ceil(error.retry_after))})
+    if isinstance(error, errors.ModelError) and kind is NOT_READY:
+        # A process of the model has ended: another is there in some seconds.
+        return problem_response(request, kind, str(error), headers={"Retry-After": "2"})
     if isinstance(error, errors.VideoError):
         return problem_response(request, kind, error.detail, reason=error.reason)
     return problem_response(request, kind, str(error))
@@ -237,16 +258,52 @@ def _encodable(text: str) -> str:
 
 def _field(item: Mapping[str, Any]) -> str:
     """Where: of a body that is no JSON, Pydantic would say at which character."""
-    return "body" if item["type"] == "json_invalid" else ".".join(map(str, item["loc"]))
+    return (
+        "body"
+        if item["type"] == "json_invalid"
+        else ".".join(str(part) for part in item["loc"] if "[" not in str(part))
+    )
+
+
+_REQUIRED: Mapping[str, str] = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be more than {gt}",
+    "finite_number": "must be a finite number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be text",
+    "string_too_long": "may have at most {max_length} characters",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_pattern_mismatch": "must hold more than blanks",
+    "list_type": "must be a list",
+    "dict_type": "must be a JSON object",
+    "too_long": "may have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
+    "missing": "is missing",
+    "extra_forbidden": "is not a field of this request",
+    "literal_error": "must be one of {expected}",
+    "enum": "must be one of {expected}",
+}
+"""What each of Pydantic's types of errors asks for, in words about the field."""
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
-    """Pydantic's message as a sentence that names its field; messages of our own are sentences already."""
+    """What to send, as a sentence that names the field; messages of our own are sentences already."""
     if item["type"] == "value_error":
         return str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "json_invalid":
-        return f"The body is no JSON: {item['ctx']['error']}, at character {item['loc'][-1]}."
+        return f"The body is not valid JSON: {item['ctx']['error']}, at character {item['loc'][-1]}."
     if item["loc"] == ("body",):
         # Above all what `curl -d` sends when nobody tells it otherwise: a form.
         return "The body must be a JSON object. Send it with the header Content-Type: application/json."
-    return f"{item['loc'][-1]}: {item['msg']}."
+    names = [str(part) for part in item["loc"] if "[" not in str(part)]
+    where = ".".join(names[1:]) or names[0]
+    if item["type"] in _REQUIRED:
+        return f"{where} {_REQUIRED[item['type']].format(**item.get('ctx', {}))}."
+    return f"{where}: {item['msg']}."

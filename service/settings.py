@@ -37,6 +37,11 @@ class Settings(BaseSettings):
         "milvus:///FOLDER/FILE.db. None: the library's own files.",
     )
     milvus_token: SecretStr | None = Field(default=None, description="USER:PASSWORD or API key of that Milvus.")
+    publish_every: float = Field(
+        default=10.0,
+        ge=0,
+        description="Minutes after which a long indexing run makes searchable what is complete; 0: only at its end.",
+    )
     model: str | None = Field(
         default=None,
         description="Name of a model, or the folder of a checkpoint. Without one, that which built the library.",
@@ -56,11 +61,27 @@ class Settings(BaseSettings):
         default=None, description="Key that requests must carry. Needed on any address but loopback."
     )
     api_key_file: Path | None = Field(default=None, description="File that holds the key instead.")
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File of several keys, a line each: NAME ROLE KEY, where the role is read, write or admin. "
+        "It is read again when it changes.",
+    )
     allow_no_key: bool = Field(default=False, description="Listen on other addresses without a key.")
     allowed_hosts: Names = Field(
         default=(),
         description="Names that the Host header may have, separated by commas. Empty: those of loopback if it "
         "listens there without a key, else any.",
+    )
+    base_path: str = Field(
+        default="", pattern=r"^(/[^/?#\s]+)*$", description="Path below which a proxy shows the service, as /quartet."
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="Origins whose pages may use the API with a key in a header, separated by commas; * for all.",
+    )
+    max_connections: int = Field(default=4096, ge=0, description="Most open connections; more are refused. 0: any.")
+    max_connections_per_client: int = Field(
+        default=256, ge=0, description="Most open connections of one address; 0: any, behind a proxy that counts them."
     )
 
     workers: int = Field(
@@ -72,6 +93,15 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=32, ge=1, description="Most waiting queries that go into one call of the model.")
     queue_size: int = Field(default=256, ge=1, description="Most waiting queries; more are answered 429.")
     retry_after: float = Field(default=1.0, gt=0, description="Seconds that a 429 asks callers to wait.")
+    request_timeout: float = Field(
+        default=60.0, gt=0, description="Seconds that a search may take, waiting included; then it is answered 503."
+    )
+    encode_timeout: float = Field(
+        default=30.0, gt=0, description="Seconds that one call of the model may take; then its process is replaced."
+    )
+    max_decodings: int = Field(
+        default=2, ge=1, description="Most uploads that are decoded at a time; more are answered 429."
+    )
     query_cache: int = Field(default=1024, ge=0, description="How many encoded sentences are kept.")
     reload_interval: float = Field(default=0.5, gt=0, description="Seconds between looks for a newer generation.")
 
@@ -109,22 +139,8 @@ class Settings(BaseSettings):
     def key(self) -> str | None:
         """The API key, from the setting or from its file. Raises InputError."""
         if self.api_key is not None:
-            key = self.api_key.get_secret_value()
-        elif self.api_key_file is not None:
-            try:
-                key = self.api_key_file.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise InputError(f"The API key cannot be read from {self.api_key_file}: {error.strerror}.") from None
-            except UnicodeDecodeError:
-                raise InputError(f"The API key cannot be read from {self.api_key_file}: it is no text.") from None
-        else:
-            return None
-        if len(key) < MIN_KEY or not key.isascii() or not key.isprintable():
-            raise InputError(
-                f"The API key must have at least {MIN_KEY} printable ASCII characters. "
-                'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
-            )
-        return key
+            return checked_key(self.api_key.get_secret_value())
+        return None if self.api_key_file is None else checked_key(read_key(self.api_key_file))
 
     def text_cache_folder(self) -> Path:
         """`text_cache` without `~`. Raises InputError where no home folder is known."""
@@ -134,7 +150,12 @@ class Settings(BaseSettings):
         """The token of Milvus."""
         return None if self.milvus_token is None else self.milvus_token.get_secret_value()
 
-    @field_validator("allowed_hosts", mode="before")
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests must carry a key."""
+        return any(given is not None for given in (self.api_key, self.api_key_file, self.api_keys_file))
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -148,3 +169,23 @@ class Settings(BaseSettings):
         if not all(name and path for name, _, path in pairs):
             raise ValueError("folders are given as NAME=PATH")
         return {name: path for name, _, path in pairs}
+
+
+def read_key(path: Path) -> str:
+    """The text of a file of keys, without blanks around it. Raises InputError."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InputError(f"The API key cannot be read from {path}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The API key cannot be read from {path}: it is not text in UTF-8.") from None
+
+
+def checked_key(key: str) -> str:
+    """`key`, if it is one. Raises InputError."""
+    if len(key) < MIN_KEY or not key.isascii() or not key.isprintable():
+        raise InputError(
+            f"An API key must have at least {MIN_KEY} printable ASCII characters. "
+            'Make one with: python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+    return key

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from quartet.errors import InputError, LibraryError
+from quartet.installation import install_command
 
 URL_FILE = "catalog.url"
 _SERVERS = {"postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg"}
@@ -57,7 +58,8 @@ def open_server(url: URL) -> Engine:
         # A connection that the server has closed meanwhile is noticed and replaced.
         return create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
-        raise LibraryError("A catalogue on PostgreSQL needs psycopg: pip install 'quartet[postgres]'.") from error
+        command = install_command("postgres")
+        raise LibraryError(f"A catalogue on PostgreSQL needs psycopg. Run: {command}") from error
 
 
 def unreachable(url: URL, error: DatabaseError) -> LibraryError:

@@ -9,19 +9,21 @@ from unicodedata import normalize
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 
-from indexer.catalog.records import Caption, Clip, Counts, Failure, Root, Video
+from indexer.catalog.records import Caption, Clip, Counts, Failure, GenerationNote, Root, Video
 from indexer.catalog.schema import (
     caption_sources,
     captions,
     clips,
     failures,
+    generations,
     open_database,
     roots,
     unfinished,
     video_tags,
     videos,
 )
-from indexer.search.filters import ClipTable
+from indexer.catalog.writing_session import IDENTITY, fact
+from indexer.search.filters import ClipFilter, ClipTable
 from quartet.errors import InputError, NotFoundError
 
 
@@ -39,6 +41,15 @@ class Catalog:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def identity(self) -> str | None:
+        """Which library it is the catalogue of (`indexer.disk.library_identity`); None where that is not noted yet."""
+        with self.engine.connect() as connection:
+            return fact(connection, IDENTITY)
+
+    def generations(self) -> dict[int, GenerationNote]:
+        """What is noted of the generations on disk, by their numbers. Empty for an earlier version's library."""
+        return {row.number: GenerationNote(row.stamp, row.manifest, row.settled) for row in self._rows(_GENERATIONS)}
 
     def roots(self) -> list[Root]:
         """The named folders that videos lie in, in order of their names."""
@@ -88,6 +99,13 @@ class Catalog:
         columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
         return ClipTable(*(np.ascontiguousarray(columns[name]) for name in ("id", "video", "start", "end")))
 
+    def clip_columns(self, ids: Collection[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What a `ClipTable` of these clips alone is made of."""
+        found = sorted(self.clips(list(ids)).values(), key=lambda clip: clip.id)
+        rows = [(clip.id, clip.video_id, clip.start, clip.end) for clip in found]
+        columns = np.array(rows, dtype=[("id", "i8"), ("video", "i8"), ("start", "f8"), ("end", "f8")])
+        return columns["id"], columns["video"], columns["start"], columns["end"]
+
     def video(self, video_id: int) -> Video:
         found = self._rows(_videos().where(videos.c.id == video_id))
         if not found:
@@ -127,11 +145,23 @@ class Catalog:
             found[row.video_id].append(row.tag)
         return found
 
-    def tagged_videos(self, tags: Collection[str]) -> set[int]:
-        """Ids of the videos that have all of these tags (as `indexer.search.filters.clean_tag` writes them)."""
-        own = video_tags.c
-        query = select(own.video_id).where(own.tag.in_(list(tags))).group_by(own.video_id)
-        return {row.video_id for row in self._rows(query.having(func.count() == len(set(tags))))}
+    def chosen_videos(self, wanted: ClipFilter) -> set[int]:
+        """Ids of the videos that a filter keeps by their tags, paths, dates and lengths."""
+        query = select(videos.c.id)
+        if wanted.tags:
+            own = video_tags.c
+            tagged = select(own.video_id).where(own.tag.in_(list(wanted.tags))).group_by(own.video_id)
+            query = query.where(videos.c.id.in_(tagged.having(func.count() == len(wanted.tags))))
+        if wanted.path is not None:
+            query = query.where(_at_path(wanted.path))
+        limits = (
+            (wanted.after, videos.c.mtime.__ge__),
+            (wanted.before, videos.c.mtime.__lt__),
+            (wanted.shortest, videos.c.duration.__ge__),
+            (wanted.longest, videos.c.duration.__le__),
+        )
+        query = query.where(*(compare(value) for value, compare in limits if value is not None))
+        return {row[0] for row in self._rows(query)}
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -145,7 +175,13 @@ class Catalog:
 
     def list_captions(self, offset: int = 0, limit: int = 100) -> list[Caption]:
         """Captions in order of id."""
-        chosen = select(captions.c.id).order_by(captions.c.id).offset(offset).limit(limit)
+        chosen = (
+            select(captions.c.id)
+            .where(captions.c.removed.is_(None))
+            .order_by(captions.c.id)
+            .offset(offset)
+            .limit(limit)
+        )
         found = self._captions(captions.c.id.in_(chosen))
         return [found[caption_id] for caption_id in sorted(found)]
 
@@ -157,7 +193,7 @@ class Catalog:
         clip, source = self.clip(clip_id), caption_sources.c
         within = source.start.is_(None) | ((source.start < clip.end) & (source.end > clip.start))
         described = select(source.caption_id).where(source.video_id == clip.video_id, within)
-        found = self._captions(captions.c.id.in_(described))
+        found = self._captions(captions.c.id.in_(described) & captions.c.removed.is_(None))
         return [found[caption_id] for caption_id in sorted(found)]
 
     def failures(self, offset: int = 0, limit: int | None = None) -> list[Failure]:
@@ -170,7 +206,7 @@ class Catalog:
         queries = (
             select(func.count(clips.c.video_id.distinct())).where(_live()),
             select(func.count()).select_from(clips).where(_live()),
-            select(func.count()).select_from(captions),
+            select(func.count()).select_from(captions).where(captions.c.removed.is_(None)),
             select(func.count()).select_from(failures),
             select(func.count()).select_from(unfinished),
         )
@@ -220,7 +256,7 @@ class Catalog:
         )
 
     def _clip(self, row: Row) -> Clip:
-        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title)
+        return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title, row.mtime)
 
 
 def _live(video_id: int | None = None) -> ColumnElement[bool]:
@@ -239,6 +275,17 @@ def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
     return [live, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
 
 
+def _at_path(path: str) -> ColumnElement[bool]:
+    """Videos in a folder of their root, or whose paths in it fit a pattern, in any case of letters."""
+    path = path.strip("/")
+    if not set("*?") & set(path):
+        place = func.lower(videos.c.relpath)
+        return (place == path.lower()) | place.startswith(f"{path.lower()}/", autoescape=True) | (path == "")
+    escaped = path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    pattern = escaped.replace("**", "*").replace("*", "%").replace("?", "_")
+    return videos.c.relpath.ilike(pattern, escape="\\")
+
+
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:
     return roots.c.name.label("root_name"), roots.c.path.label("root_path")
 
@@ -248,9 +295,11 @@ def _videos() -> Select:
 
 
 def _clips() -> Select:
-    columns = (*clips.c, videos.c.relpath, videos.c.title, *_root_columns())
+    columns = (*clips.c, videos.c.relpath, videos.c.title, videos.c.mtime, *_root_columns())
     return select(*columns).join(videos, videos.c.id == clips.c.video_id).join(roots)
 
 
 _CLIPS_BY_ID = _clips().where(clips.c.id.in_(bindparam("ids", expanding=True)))
 """Every search asks this: putting it together would take half of its time."""
+
+_GENERATIONS = select(generations)

@@ -42,7 +42,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Clip:
-    """A part [start, end) in seconds of a video file."""
+    """A part [start, end) in seconds of a video file, which was last changed at `mtime`."""
 
     id: int
     video_id: int
@@ -50,6 +50,7 @@ class Clip:
     end: float
     path: Path
     title: str
+    mtime: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,15 @@ class Counts:
     captions: int
     failures: int
     unfinished: int
+
+
+@dataclass(frozen=True)
+class GenerationNote:
+    """What the catalogue notes of a generation: its stamp, its manifest.json, and whether it has gone live for sure."""
+
+    stamp: str
+    manifest: str
+    settled: bool
 
 
 @dataclass(frozen=True)

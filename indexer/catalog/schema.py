@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Engine,
@@ -32,6 +33,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from indexer.catalog.database_server import open_server, server_url, unreachable
+from indexer.catalog.word_index import lacks_word_index, make_word_index
 from quartet.errors import LibraryError
 
 metadata = MetaData()
@@ -81,6 +83,9 @@ clips = Table(
     Column("end", Float, nullable=False),
     # The number of the first generation without this clip; readers of the one before still look it up.
     Column("removed", Integer, nullable=True, index=True),
+    # CRC-32 of the picture and of the strip. Null where an earlier version has made them.
+    Column("picture_crc", BigInteger, nullable=True),
+    Column("strip_crc", BigInteger, nullable=True),
     sqlite_autoincrement=True,
 )
 
@@ -91,6 +96,8 @@ captions = Table(
     Column("text", String, nullable=False),
     # The writer keeps them distinct. PostgreSQL cannot: it indexes no text of more than 2.7 kB.
     UniqueConstraint("text").ddl_if(dialect="sqlite"),
+    # As for clips.
+    Column("removed", Integer, nullable=True),
     sqlite_autoincrement=True,
 )
 
@@ -104,6 +111,30 @@ caption_sources = Table(
     # Seconds of the video, if the text is about a part of it, as a subtitle is.
     Column("start", Float, nullable=True),
     Column("end", Float, nullable=True),
+    # Of the text, as ISO 639-1 has it, where its file says so.
+    Column("language", String(16), nullable=True),
+)
+
+# The texts of a video that indexing has read: subtitle files beside it, by name, and those inside of it, by "".
+video_texts = Table(
+    "video_texts",
+    metadata,
+    Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime", Float, nullable=False),
+)
+
+# Searches that are kept, and which clips they have shown.
+saved_searches = Table(
+    "saved_searches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    # The request as JSON, as the API takes it.
+    Column("request", String, nullable=False),
+    # The newest clip when it was last looked at: what came later is new.
+    Column("seen", Integer, nullable=False),
 )
 
 failures = Table(
@@ -144,6 +175,35 @@ staged = Table(
     Column("vectors", LargeBinary, nullable=False),
 )
 
+# What the catalogue knows of the generations on disk, so that the two can never disagree in silence.
+generations = Table(
+    "generations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Random; its manifest has the same.
+    Column("stamp", String(32), nullable=False),
+    Column("manifest", String, nullable=False),
+    # False from just before CURRENT names it until just after.
+    Column("settled", Boolean, nullable=False),
+)
+
+# Facts about the library as a whole; `indexer.catalog.writing_session` names them.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+# auto_vacuum first: it can only be chosen while the file has no tables. Staged vectors come and go.
+# secure_delete: what is deleted is overwritten, so that it can be found in the file no more.
+_PRAGMAS = ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+
+
+@event.listens_for(metadata, "after_create")
+def _with_word_index(target: MetaData, connection: Connection, **_: object) -> None:
+    make_word_index(connection)
+
 
 def open_database(path: Path) -> Engine:
     """An engine on a catalogue file: WAL, so that readers never wait for the indexer, and foreign keys on.
@@ -160,8 +220,7 @@ def open_database(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: object) -> None:
         _add_unicode_lower(connection)
-        # auto_vacuum first: it can only be chosen while the file has no tables. Staged vectors come and go.
-        for pragma in ("auto_vacuum = FULL", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
@@ -204,7 +263,7 @@ def require_empty(url: URL) -> None:
 def upgrade(engine: Engine) -> None:
     """Give a catalogue that an earlier version made the tables and columns that have come since."""
     with engine.connect() as connection:
-        if not _missing_columns(connection):
+        if not _missing_columns(connection) and not lacks_word_index(connection):
             return
     with engine.begin() as connection:
         # So that of two processes that open it at once, the second sees what the first has done.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from indexer.catalog.publication_writer import PublicationWriter, mark_erased
 from indexer.catalog.records import FileState, NewClip
 from indexer.catalog.schema import (
     caption_sources,
@@ -26,9 +28,8 @@ from indexer.catalog.schema import (
     video_tags,
     videos,
 )
+from indexer.catalog.writing_session import WritingSession
 from indexer.media.video_info import VideoInfo
-from indexer.search.vectors.gallery import Rows, empty_rows
-from model.encoder import EncoderSpec
 from model.levels import FloatArray, LevelSpec, Vectors
 from quartet.errors import InputError
 
@@ -36,13 +37,28 @@ _REPLACED = ".replaced"
 """Prefix of the relpath of a video whose place another video has taken. Hidden, so that no walk meets it."""
 
 
-class CatalogWriter:
+class CatalogWriter(PublicationWriter):
     """The writing side of catalog.sqlite. Its caller holds the library's writer lock."""
 
-    def __init__(self, path: Path, levels: Sequence[LevelSpec], elsewhere: Mapping[str, Path] | None = None) -> None:
-        """`elsewhere` says of named roots where they lie now; one that the catalogue does not have is added."""
+    def __init__(
+        self,
+        path: Path,
+        levels: Sequence[LevelSpec],
+        elsewhere: Mapping[str, Path] | None = None,
+        wait: bool = False,
+        accept_damaged: bool = False,
+    ) -> None:
+        """Begin to write (`indexer.catalog.writing_session`, which explains `wait` and `accept_damaged`).
+
+        `elsewhere` says of named roots where they lie now; one that the catalogue does not have is added.
+        """
         self.engine = open_database(path)
         self.levels = tuple(levels)
+        try:
+            self._session = WritingSession(self.engine, path.parent, wait, accept_damaged)
+        except BaseException:
+            self.engine.dispose()
+            raise
         self._elsewhere = {name: folder.resolve() for name, folder in (elsewhere or {}).items()}
         with self.engine.begin() as connection:
             known = set(connection.scalars(select(roots.c.name)))
@@ -51,6 +67,7 @@ class CatalogWriter:
                     _insert_root(connection, name, folder)
 
     def close(self) -> None:
+        self._session.close()
         self.engine.dispose()
 
     def add_root(self, folder: Path) -> None:
@@ -81,14 +98,14 @@ class CatalogWriter:
         segmentation: str,
         parts: Sequence[NewClip],
         generation: int,
-        save_pictures: Callable[[int, bytes, bytes], None],
+        save_pictures: Callable[[Mapping[int, tuple[bytes, bytes]]], None],
         kept: int = 0,
     ) -> list[int]:
         """Add a video with its clips, or replace the clips of the one at the same path; returns the clips' ids.
 
         `parts` come after the `kept` clips that `keep_clips` has already been given.
         `generation` is the number of the next one: the first without the clips that are replaced.
-        `save_pictures` is called with the id, the picture and the strip of each clip before it shows.
+        `save_pictures` is called with the picture and the strip of each clip, by its id, before any of them shows.
         """
         with self.engine.begin() as connection:
             place = self._place(connection, file.path)
@@ -110,17 +127,23 @@ class CatalogWriter:
             _remove_clips(connection, [video_id], generation)
             earlier = select(unfinished).where(*_at(unfinished, place), unfinished.c.number < kept)
             ready = connection.execute(earlier.order_by(unfinished.c.number)).mappings()
-            ids = []
+            pictures: dict[int, tuple[bytes, bytes]] = {}
             rows: Iterable[Any] = chain(ready, map(self._row, parts))
             for clip in rows:
-                values = {"video_id": video_id, "start": clip["start"], "end": clip["end"]}
+                values = {
+                    "video_id": video_id,
+                    "start": clip["start"],
+                    "end": clip["end"],
+                    "picture_crc": crc32(clip["picture"]),
+                    "strip_crc": crc32(clip["strip"]),
+                }
                 clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
-                save_pictures(clip_id, clip["picture"], clip["strip"])
+                pictures[clip_id] = clip["picture"], clip["strip"]
                 _stage(connection, "clips", [(clip_id, clip["vectors"])])
-                ids.append(clip_id)
+            save_pictures(pictures)
             connection.execute(delete(unfinished).where(*_at(unfinished, place)))
             _forget_failure(connection, place)
-        return ids
+        return list(pictures)
 
     def keep_clips(self, file: FileState, segmentation: str, first: int, parts: Sequence[NewClip]) -> None:
         """Keep clips of a file that has more, as its clips number `first` and on. A first of 0 begins it anew."""
@@ -147,6 +170,12 @@ class CatalogWriter:
                 place = self._place(connection, path)
                 connection.execute(delete(unfinished).where(*_at(unfinished, place)))
 
+    def set_picture_checks(self, clip_id: int, picture: int, strip: int) -> None:
+        """Record the CRC-32 of a clip's picture and of its strip."""
+        with self.engine.begin() as connection:
+            values = {"picture_crc": picture, "strip_crc": strip}
+            connection.execute(update(clips).where(clips.c.id == clip_id).values(values))
+
     def move_video(self, video_id: int, file: FileState, generation: int) -> None:
         """Record that an unchanged video now lies at `file` (another place, or another mtime).
 
@@ -164,10 +193,21 @@ class CatalogWriter:
             connection.execute(update(videos).where(videos.c.id == video_id).values(values))
             _forget_failure(connection, place)
 
-    def remove_videos(self, video_ids: Sequence[int], generation: int) -> None:
-        """Mark the clips of videos as gone from generation `generation` on."""
+    def remove_videos(self, video_ids: Sequence[int], generation: int, erase: bool = False) -> None:
+        """Mark the clips of videos as gone from generation `generation` on; `erase`: without a trace in its files."""
         with self.engine.begin() as connection:
             _remove_clips(connection, video_ids, generation)
+            if erase:
+                mark_erased(connection)
+
+    def leaving_videos(self, settled: int) -> list[Path]:
+        """Videos that were removed after generation `settled`: their removal was cut short."""
+        removed = select(clips.c.video_id).where(clips.c.removed > settled)
+        stays = select(clips.c.video_id).where(clips.c.removed.is_(None))
+        with self.engine.connect() as connection:
+            places = dict(self._roots(connection))
+            found = select(videos).where(videos.c.id.in_(removed), videos.c.id.not_in(stays))
+            return [places[row.root_id] / row.relpath for row in connection.execute(found)]
 
     def tag_videos(self, video_ids: Sequence[int], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Give every one of these videos the tags `add`, and take `remove` from it."""
@@ -209,16 +249,70 @@ class CatalogWriter:
     def add_captions(self, texts: Sequence[str], vectors: Vectors) -> list[int]:
         """Add new distinct texts with their vectors, row i for text i; returns their ids."""
         with self.engine.begin() as connection:
-            ids = [
-                connection.scalars(insert(captions).values(text=text).returning(captions.c.id)).one() for text in texts
-            ]
+            # A text that was removed and is added again before it has gone keeps its row.
+            known = select(captions.c.text, captions.c.id).where(captions.c.text.in_(texts))
+            leaving = {row.text: row.id for row in connection.execute(known)}
+            ids = [leaving.get(text) or _insert_caption(connection, text) for text in texts]
+            connection.execute(update(captions).where(captions.c.id.in_(leaving.values())).values(removed=None))
+            connection.execute(delete(caption_sources).where(caption_sources.c.caption_id.in_(leaving.values())))
             packed = [self._pack({name: rows[i] for name, rows in vectors.items()}) for i in range(len(ids))]
             _stage(connection, "captions", list(zip(ids, packed, strict=True)))
         return ids
 
+    def refuse_items(self, kind: str, ids: Sequence[int], generation: int) -> None:
+        """Take out items with vectors that are not finite: captions, or the videos of clips, listed as refused."""
+        with self.engine.begin() as connection:
+            if kind == "captions":
+                connection.execute(delete(captions).where(captions.c.id.in_(ids)))
+                connection.execute(delete(staged).where(staged.c.kind == kind, staged.c.item_id.in_(ids)))
+                return
+            of_clips = select(clips.c.video_id).where(clips.c.id.in_(ids))
+            for row in connection.execute(select(videos).where(videos.c.id.in_(of_clips))).all():
+                place = {"root_id": row.root_id, "relpath": row.relpath}
+                detail = "The model gave a vector that is not finite for it."
+                refused = {"size": row.size, "mtime": row.mtime, "reason": "model-fault", "detail": detail}
+                connection.execute(insert(failures).values(**place, **refused))
+                _remove_clips(connection, [row.id], generation)
+
     def caption_ids(self) -> dict[str, int]:
         with self.engine.connect() as connection:
-            return {row.text: row.id for row in connection.execute(select(captions))}
+            return {
+                row.text: row.id for row in connection.execute(select(captions).where(captions.c.removed.is_(None)))
+            }
+
+    def remove_captions(self, caption_ids: Sequence[int], sources: Collection[str], generation: int) -> None:
+        """Mark captions as gone from generation `generation` on, without a trace in its files.
+
+        Other captions that came from the files `sources` came from others too, and forget these.
+        """
+        with self.engine.begin() as connection:
+            chosen = [int(caption_id) for caption_id in caption_ids]
+            gone = captions.c.id.in_(chosen) & captions.c.removed.is_(None)
+            theirs = caption_sources.c.source.in_(sources) & caption_sources.c.caption_id.not_in(chosen)
+            connection.execute(delete(caption_sources).where(theirs))
+            connection.execute(delete(staged).where(staged.c.kind == "captions", staged.c.item_id.in_(chosen)))
+            connection.execute(update(captions).where(gone).values(removed=generation))
+            mark_erased(connection)
+
+    def leaving_captions(self, settled: int) -> set[str]:
+        """Texts that were removed after generation `settled`: their removal was cut short."""
+        with self.engine.connect() as connection:
+            return set(connection.scalars(select(captions.c.text).where(captions.c.removed > settled)))
+
+    def caption_sources(self) -> set[str]:
+        """The names of the files that captions came from."""
+        query = select(caption_sources.c.source).join(captions).where(captions.c.removed.is_(None))
+        with self.engine.connect() as connection:
+            return set(connection.scalars(query.distinct()))
+
+    def captions_only_from(self, sources: Collection[str]) -> list[int]:
+        """Ids of the captions that came from these files and from no other."""
+        source = caption_sources.c
+        others = select(source.caption_id).where(source.source.not_in(sources))
+        theirs = select(source.caption_id).where(source.source.in_(sources), source.caption_id.not_in(others))
+        query = select(captions.c.id).where(captions.c.id.in_(theirs), captions.c.removed.is_(None))
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query))
 
     def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None, float | None, float | None]]) -> None:
         """Record (caption id, source, video id or None, its part: start and end in seconds or None), each once."""
@@ -228,40 +322,6 @@ class CatalogWriter:
             new = [dict(zip(keys, row, strict=True)) for row in dict.fromkeys(rows) if row not in known]
             if new:
                 connection.execute(insert(caption_sources), new)
-
-    def live_ids(self, kind: str) -> list[int]:
-        """Ids, ascending, of everything that the next generation must hold."""
-        query = {
-            "clips": select(clips.c.id).where(clips.c.removed.is_(None)).order_by(clips.c.id),
-            "captions": select(captions.c.id).order_by(captions.c.id),
-        }[kind]
-        with self.engine.connect() as connection:
-            return list(connection.scalars(query))
-
-    def staged_rows(self, kind: str, spec: EncoderSpec) -> Rows:
-        """Ids and vectors that no generation holds yet."""
-        query = select(staged.c.item_id, staged.c.vectors).where(staged.c.kind == kind).order_by(staged.c.item_id)
-        with self.engine.connect() as connection:
-            found = connection.execute(query).all()
-        if not found:
-            return empty_rows(spec.levels)
-        ids = np.array([row.item_id for row in found], dtype=np.int64)
-        packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
-        ends = np.cumsum([level.dim for level in self.levels])
-        parts = np.split(packed, ends[:-1], axis=1)
-        return ids, {level.name: part for level, part in zip(self.levels, parts, strict=True)}
-
-    def finish_generation(self, generation: int) -> list[int]:
-        """After `generation` went live: drop staged vectors, and clips that the generation before lacked too.
-
-        Returns the ids of the dropped clips.
-        """
-        with self.engine.begin() as connection:
-            connection.execute(delete(staged))
-            dropped = delete(clips).where(clips.c.removed < generation).returning(clips.c.id)
-            ids = list(connection.scalars(dropped))
-            connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
-        return ids
 
     def _roots(self, connection: Connection) -> list[tuple[int, Path]]:
         return [(r.id, self._elsewhere.get(r.name, Path(r.path))) for r in connection.execute(select(roots))]
@@ -287,6 +347,10 @@ class CatalogWriter:
     def _pack(self, vectors: Mapping[str, FloatArray]) -> bytes:
         """The levels of one item, one after the other, as little-endian float32."""
         return np.concatenate([vectors[level.name] for level in self.levels]).astype("<f4").tobytes()
+
+
+def _insert_caption(connection: Connection, text: str) -> int:
+    return connection.scalars(insert(captions).values(text=text).returning(captions.c.id)).one()
 
 
 def _insert_root(connection: Connection, name: str, folder: Path) -> None:

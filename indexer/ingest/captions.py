@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,13 @@ from indexer.catalog.records import Video
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
+from indexer.store.generation import LoadEncoder
+from indexer.store.going_live import erase_before
+from indexer.store.layout import next_number
 from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
 from model.encoder import Encoder
+from model.levels import finite_rows
 from quartet.errors import InputError
 
 BATCH = 64
@@ -27,6 +31,7 @@ class CaptionReport:
     """added new texts; duplicates (texts that were there already); total in the gallery; the live generation.
 
     `unmatched` counts captions that name a video which the library does not have: they are added without it.
+    `refused` are texts for which the model gave vectors that are not finite: they are not added.
     """
 
     added: int
@@ -34,6 +39,16 @@ class CaptionReport:
     total: int
     generation: str
     unmatched: int = 0
+    refused: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class CaptionRemoval:
+    """Numbers of texts that left the gallery and that it has now, and the live generation."""
+
+    removed: int
+    total: int
+    generation: str
 
 
 def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | None = None) -> CaptionReport:
@@ -60,22 +75,64 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
             described = [_described(entry, file, video, by_name) for entry in entries]
             ids = writer.caption_ids()
             new = [text for text in dict.fromkeys(entry.text for entry in entries) if text not in ids]
-            _add_texts(writer, new, ids, encoder)
+            refused = add_texts(writer, new, ids, encoder)
             writer.add_caption_sources(
                 (ids[entry.text], file.name, video_id, entry.start, entry.end)
                 for entry, video_id in zip(entries, described, strict=True)
+                if entry.text in ids
             )
             generation = publish_changes(library, writer, lambda: encoder)
     unmatched = sum(1 for entry, found in zip(entries, described, strict=True) if entry.video and found is None)
-    return CaptionReport(len(new), len(entries) - len(new), len(ids), generation, unmatched)
+    duplicates = len(entries) - len(new)
+    return CaptionReport(len(new) - len(refused), duplicates, len(ids), generation, unmatched, refused)
 
 
-def _add_texts(writer: CatalogWriter, new: Sequence[str], ids: dict[str, int], encoder: Encoder) -> None:
-    """Encode and stage texts, a batch at a time, and add their ids to `ids`."""
+def add_texts(writer: CatalogWriter, new: Sequence[str], ids: dict[str, int], encoder: Encoder) -> list[str]:
+    """Encode and stage texts, a batch at a time, and add their ids to `ids`. Returns those that cannot be used."""
+    refused = []
     for first in range(0, len(new), BATCH):
-        texts = new[first : first + BATCH]
-        added = writer.add_captions(texts, encoder.encode_texts(texts).vectors)
+        batch = new[first : first + BATCH]
+        vectors = encoder.encode_texts(batch).vectors
+        finite = finite_rows(vectors)
+        refused += [text for text, usable in zip(batch, finite, strict=True) if not usable]
+        texts = [text for text, usable in zip(batch, finite, strict=True) if usable]
+        added = writer.add_captions(texts, {name: rows[finite] for name, rows in vectors.items()})
         ids.update(zip(texts, added, strict=True))
+    return refused
+
+
+def remove_captions(
+    library_path: Path,
+    texts: Collection[str] = (),
+    sources: Collection[str] = (),
+    encoder: LoadEncoder | None = None,
+    erase_now: bool = False,
+) -> CaptionRemoval:
+    """Take captions out of a library, by their texts or by the names of the files that they came from.
+
+    A text that other files have given too forgets these files, and stays. When they are gone from answers and from the
+    disk, `encoder` and `erase_now`: as for `indexer.store.management.remove_videos`.
+    Raises InputError, before anything changes, for a text or a file that the library does not have.
+    """
+    with writing(library_path), Library.open(library_path) as library, writer_lock(library_path):
+        levels = library.current().manifest.levels
+        with closing(CatalogWriter(library.catalog.path, levels)) as writer:
+            known, by_source = writer.caption_ids(), writer.caption_sources()
+            leaving = writer.leaving_captions(library.settled())
+            for text in texts:
+                if text not in known and text not in leaving:
+                    raise InputError(f"The library has no caption {text!r}.")
+            for source in sources:
+                if source not in by_source:
+                    raise InputError(f"The library has no captions from {source!r}.")
+            gone = {known[text] for text in texts if text in known}
+            gone |= set(writer.captions_only_from(sources))
+            writer.remove_captions(sorted(gone), sources, next_number(library_path))
+            generation = publish_changes(library, writer, encoder)
+            if erase_now:
+                erase_before(library_path, writer, int(generation))
+        removed = len(gone) + sum(text in leaving for text in texts)
+        return CaptionRemoval(removed, library.catalog.counts().captions, generation)
 
 
 def _described(entry: CaptionEntry, file: Path, video: str | None, by_name: dict[str, int]) -> int | None:

@@ -71,6 +71,7 @@ class ClipCollector:
         self._first = cut.kept
         self._end = 0.0
         self._info: VideoInfo | None = None
+        self._fault: VideoError | None = None
         self.clips: list[NewClip] = []
 
     def add(self, clip: NewClip, info: VideoInfo) -> None:
@@ -78,6 +79,19 @@ class ClipCollector:
             self._end = clip.start
         self.clips.append(clip)
         self._info = info
+
+    def refuse(self, clip: NewClip) -> None:
+        """The model gave vectors that are not finite for this clip of the file."""
+        part = f"from {clip.start:.3f} s to {clip.end:.3f} s"
+        self._fault = VideoError(
+            self._file.path, "model-fault", f"The model gave a vector that is not finite for the clip {part}."
+        )
+        self.clips = []
+
+    @property
+    def refused(self) -> bool:
+        """Whether the file is refused: its other clips are not wanted."""
+        return self._fault is not None
 
     def part(self) -> Part:
         """What has been gathered; the next clips are another part."""
@@ -87,7 +101,9 @@ class ClipCollector:
         self.clips = []
         return part
 
-    def complete(self) -> Encoded:
+    def complete(self) -> Encoded | Refused:
+        if self._fault is not None:
+            return Refused(self._file, self._fault)
         if self._info is None:
             raise ValueError(f"{self._file.path} was read to its end and gave no clip")
         return Encoded(self._file, self._cut, self._info, self._first, self.clips, self._seconds())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
+from indexer.catalog.caption_files import SUBTITLES
 from indexer.catalog.records import FileState, Video
 from quartet.errors import InputError
 
@@ -116,7 +117,10 @@ def make_plan(
 
 
 def _files(inputs: Sequence[Path], library: Path, closed: dict[Path, str]) -> Iterator[Path]:
-    """Every file that is not hidden, in a stable order, each once; the library itself is left out."""
+    """Every file that is not hidden, in a stable order, each once; the library itself is left out.
+
+    Subtitle files are left out too: they belong to the videos beside them (`indexer.ingest.video_texts`).
+    """
     seen: set[Path] = set()
     for entry in inputs:
         for path in _walk(entry, library, closed) if entry.is_dir() else [entry]:
@@ -136,7 +140,7 @@ def _walk(folder: Path, library: Path, closed: dict[Path, str]) -> Iterator[Path
             path = here / name
             try:
                 # A link whose target has gone, a socket or a pipe is no file.
-                if not name.startswith(".") and path.is_file():
+                if not name.startswith(".") and path.suffix.lower() not in SUBTITLES and path.is_file():
                     yield path
             except OSError as error:
                 closed[path] = error.strerror or str(error)

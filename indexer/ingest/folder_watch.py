@@ -10,6 +10,7 @@ from pathlib import Path
 from indexer.ingest.file_walk import resolve_inputs
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.ingest.progress import Progress
+from indexer.ingest.publish_timer import PUBLISH_EVERY
 from indexer.media.segmentation import Segmentation
 from model.encoder import Encoder
 from quartet.errors import InputError
@@ -33,6 +34,8 @@ def watch_videos(
     keep_missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     catalog: str | None = None,
+    publish_every: float = PUBLISH_EVERY,
+    texts: bool = True,
     on_polling: Callable[[str], None] = lambda reason: None,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
@@ -67,6 +70,8 @@ def watch_videos(
                     roots=roots,
                     wait=True,
                     catalog=catalog,
+                    publish_every=publish_every,
+                    texts=texts,
                 )
             except InputError as error:
                 yield error

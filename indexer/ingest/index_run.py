@@ -17,7 +17,7 @@ from pathlib import Path
 
 from indexer.catalog.records import Failure, FileState, Video
 from indexer.catalog.writer import CatalogWriter
-from indexer.disk.durable_files import writing
+from indexer.disk.durable_files import replace_files, writing
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.content_matching import ContentFinder
 from indexer.ingest.file_outcomes import Encoded, Known, Part, Refused
@@ -25,10 +25,13 @@ from indexer.ingest.file_walk import Plan, make_plan, require_mounted, require_o
 from indexer.ingest.local_pipeline import LocalPipeline
 from indexer.ingest.pipeline import Job, Pipeline
 from indexer.ingest.progress import Meter, Progress
+from indexer.ingest.publish_timer import PUBLISH_EVERY, PublishTimer
 from indexer.ingest.segmentation_plan import SegmentationPlan
+from indexer.ingest.text_makers import TextMaker
+from indexer.ingest.video_texts import TextReport, VideoTexts
 from indexer.media.segmentation import Segmentation
-from indexer.media.thumbnails import save_thumbnail
-from indexer.store.library import Library, exists, next_number, strip_path, thumbnail_path
+from indexer.store.layout import exists, next_number, strip_path, thumbnail_path
+from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
 from model.encoder import Encoder
 from quartet.errors import InputError
@@ -41,7 +44,7 @@ class IndexReport:
     recut counts those of the indexed that the library had, but divided otherwise; missing counts videos whose
     files have gone and that were kept on request; refused lists every file under the inputs that cannot be used,
     also those known from earlier runs; clips_total is what the live generation holds; progress is the last that was
-    told; interrupted means that files are left for another run.
+    told; interrupted means that files are left for another run; texts are the subtitles that were read.
     """
 
     indexed: int
@@ -56,6 +59,7 @@ class IndexReport:
     progress: Progress
     seconds: float
     interrupted: bool
+    texts: TextReport
 
 
 def index_videos(
@@ -72,6 +76,9 @@ def index_videos(
     base: Path | None = None,
     wait: bool = False,
     catalog: str | None = None,
+    publish_every: float = PUBLISH_EVERY,
+    texts: bool = True,
+    makers: Sequence[TextMaker] = (),
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -88,7 +95,11 @@ def index_videos(
     base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.
                   None: from each folder itself, and the folder of each file
     wait          wait for another writer to finish, instead of refusing
+    publish_every minutes after which what is complete is published, though files are left: it is then searchable. 0:
+                  only at the end
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
+    texts         also read subtitles beside the videos and inside of them
+    makers        make texts of the videos besides, such as `indexer.ingest.text_makers.ScreenText`
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
     FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
@@ -110,11 +121,15 @@ def index_videos(
             library.check_encoder(encoder.spec)
             with (
                 writer_lock(library_path, wait),
-                closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots)) as writer,
+                closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots, wait)) as writer,
             ):
                 library.catalog.relocate(roots or {})
-                run = _Run(library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation)
-                interrupted = run.run(sources, base, keep_missing)
+                timer = PublishTimer(60 * publish_every, lambda: publish_changes(library, writer, lambda: encoder))
+                run = _Run(
+                    library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation, timer
+                )
+                told = VideoTexts(writer, encoder, makers)
+                interrupted = run.run(sources, base, keep_missing, told if texts else None)
                 generation = publish_changes(library, writer, lambda: encoder)
                 failures = library.catalog.failures()
             return IndexReport(
@@ -130,6 +145,7 @@ def index_videos(
                 progress=run.progress(None),
                 seconds=time.monotonic() - began,
                 interrupted=interrupted,
+                texts=told.report,
             )
 
 
@@ -143,7 +159,9 @@ class _Run:
         pipeline: Pipeline,
         on_progress: Callable[[Progress], None],
         segmentation: Segmentation | None,
+        timer: PublishTimer,
     ) -> None:
+        self.timer = timer
         self.library = library
         self.writer = writer
         self.pipeline = pipeline
@@ -153,9 +171,13 @@ class _Run:
         self._done = self._total = self._worked = self._clips = 0
         self._video_seconds = 0.0
         self._meter = Meter(pipeline.lanes)
-        self._next = next_number(library.path)
 
-    def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool) -> bool:
+    @property
+    def _next(self) -> int:
+        """The number of the generation that is published next."""
+        return next_number(self.library.path)
+
+    def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool, texts: VideoTexts | None) -> bool:
         """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
             known = self.library.catalog.list_videos(limit=None)
@@ -178,6 +200,9 @@ class _Run:
             else:
                 self.writer.remove_videos(gone, self._next)
                 self.removed = len(gone)
+            if texts is not None:
+                videos = self.library.catalog.list_videos(limit=None)
+                texts.update([video for video in videos if any(map(video.path.is_relative_to, sources))])
         except KeyboardInterrupt:
             return True
         return False
@@ -245,6 +270,7 @@ class _Run:
                 self._done += 1
                 self._worked += 1
                 self.on_progress(self.progress(outcome.file.path))
+                self.timer.look()
         return settled
 
     def _add_part(self, part: Part) -> None:
@@ -269,9 +295,12 @@ class _Run:
         self._clips += len(new.clips)
         self._video_seconds += new.seconds
 
-    def _save_pictures(self, clip_id: int, picture: bytes, strip: bytes) -> None:
-        save_thumbnail(thumbnail_path(self.library.path, clip_id), picture)
-        save_thumbnail(strip_path(self.library.path, clip_id), strip)
+    def _save_pictures(self, pictures: Mapping[int, tuple[bytes, bytes]]) -> None:
+        contents = {}
+        for clip_id, (picture, strip) in pictures.items():
+            contents[thumbnail_path(self.library.path, clip_id)] = picture
+            contents[strip_path(self.library.path, clip_id)] = strip
+        replace_files(contents)
 
     def _keep(self, file: FileState, video: Video) -> None:
         self.writer.move_video(video.id, file, self._next)

@@ -28,6 +28,7 @@ from indexer.ingest.pipeline import Job
 from indexer.ingest.progress import Meter
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from model.encoder import Encoder
+from model.levels import finite_rows
 from quartet.errors import VideoError
 
 BATCH = 8
@@ -66,6 +67,11 @@ _Item = _Begun | DecodedClip | _Complete | Known | Refused
 """What decoding gives of a file: its beginning, clips and completion, or one of the others, perhaps after clips."""
 
 
+def open_pool(workers: int = 1) -> DecodePool:
+    """Processes that decode, for whoever makes clips of files."""
+    return DecodePool(workers)
+
+
 class LocalPipeline:
     """A `Pipeline` of this process and `workers` that decode, which it starts when they are first needed."""
 
@@ -79,7 +85,7 @@ class LocalPipeline:
         return {"decode": self._workers, "encode": 1}
 
     def outcomes(self, jobs: Sequence[Job], meter: Meter) -> Generator[Outcome, None, None]:
-        self._pool = self._pool or DecodePool(self._workers)
+        self._pool = self._pool or open_pool(self._workers)
         try:
             yield from _Stages(self._encoder, self._pool, self._workers, meter).run(jobs)
         except BaseException:
@@ -127,10 +133,16 @@ class _Stages:
                         case _Begun():
                             gathering = ClipCollector(item.file, item.cut)
                         case DecodedClip():
+                            clip = next(encoded)
+                            if gathering.refused:
+                                continue
+                            if not finite_rows({name: row[None] for name, row in clip.vectors.items()})[0]:
+                                gathering.refuse(clip)
+                                continue
                             # The last clips of a file come with its completion, so that this is never the end.
                             if len(gathering.clips) == PART:
                                 self._put(self._results, gathering.part())
-                            gathering.add(next(encoded), item.clip.info)
+                            gathering.add(clip, item.clip.info)
                         case _Complete():
                             self._put(self._results, gathering.complete())
                         case _:

@@ -24,6 +24,7 @@ from indexer.ingest.progress import Meter
 from indexer.ingest.ray_worker import JOB, REPORT, Report, Worker
 from model.encoder import Encoder
 from quartet.errors import InputError, ModelError, QuartetError
+from quartet.installation import install_command
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -167,7 +168,7 @@ def _connect(address: str) -> bool:
         import ray
         import ray.data
     except ModuleNotFoundError as error:
-        raise InputError("Indexing on a cluster needs the extra `ray`. Run: pip install 'quartet[ray]'") from error
+        raise InputError(f"Indexing on a cluster needs the extra `ray`. Run: {install_command('ray')}") from error
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     # It warns that its progress bars are off: this project shows its own.
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from indexer.media.decode_limits import UNLIMITED, Limits
 from indexer.media.frames import FrameReader, Picture
-from indexer.media.header import read_header
+from indexer.media.header import Header, read_header
 from indexer.media.segmentation import WHOLE, Segmentation, Span, windows
 from indexer.media.shots import find_shots
 from indexer.media.timeline import Seconds, Timeline, read_timeline
@@ -37,20 +37,26 @@ class SampledClip:
     info: VideoInfo
 
 
-def sample_frames(path: Path, count: int, start: float = 0.0, end: float | None = None) -> SampledClip:
+def sample_frames(
+    path: Path,
+    count: int,
+    start: float = 0.0,
+    end: float | None = None,
+    alive: Callable[[], None] = lambda: None,
+    limits: Limits = UNLIMITED,
+) -> SampledClip:
     """Sample `count` frames at the mid-points of equal parts of [start, end) seconds (None: to the end).
 
     Seconds are those of the player's clock (docs/decoding.md). A clip with fewer frames gives fewer rows, never the
-    same frame twice.
+    same frame twice. `alive` and `limits` are those of `read_clips`.
     Raises VideoError if the file cannot be used, InputError if the part lies outside of the file.
     """
     _require_positive(count)
-    header = read_header(path)
-    timeline = read_timeline(path, header)
+    header, timeline = _within(limits, path, alive)
     span = Span(max(start, timeline.start), timeline.end if end is None else min(end, timeline.end))
     if start < 0 or span.start >= span.end:
         raise InputError(f"{path.name}: there is no part of the video from {start:g} s to {span.end:g} s.")
-    with FrameReader(path, header, timeline) as reader:
+    with FrameReader(path, header, timeline, alive) as reader:
         return next(_clips(reader, [span], count))
 
 
@@ -70,14 +76,7 @@ def read_clips(
     Raises VideoError if the file cannot be used.
     """
     _require_positive(count)
-    header = read_header(path)
-    if header.width * header.height > limits.pixels:
-        size, most = f"{header.width}x{header.height}", f"{limits.pixels / 1e6:.3g} million"
-        raise VideoError(path, "over-limit", f"Its picture has {size} pixels, and at most {most} are taken.")
-    timeline = read_timeline(path, header, alive)
-    if timeline.duration > limits.duration:
-        detail = f"It lasts {timeline.duration:.0f} s, and at most {limits.duration:.0f} s are taken."
-        raise VideoError(path, "over-limit", detail)
+    header, timeline = _within(limits, path, alive)
     with FrameReader(path, header, timeline, alive) as reader:
         if segmentation.kind == "shot":
             shots = find_shots(reader.through(), timeline, count, segmentation.threshold)
@@ -89,6 +88,19 @@ def read_clips(
         length = timeline.duration if whole else segmentation.window
         parts = windows(timeline.duration, length, segmentation.overlap, timeline.start)
         yield from _clips(reader, parts[skip:], count)
+
+
+def _within(limits: Limits, path: Path, alive: Callable[[], None]) -> tuple[Header, Timeline]:
+    """What a file says of itself. Raises VideoError if that is past a limit."""
+    header = read_header(path)
+    if header.width * header.height > limits.pixels:
+        size, most = f"{header.width}x{header.height}", f"{limits.pixels / 1e6:.3g} million"
+        raise VideoError(path, "over-limit", f"Its picture has {size} pixels, and at most {most} are taken.")
+    timeline = read_timeline(path, header, alive)
+    if timeline.duration > limits.duration:
+        detail = f"It lasts {timeline.duration:.0f} s, and at most {limits.duration:.0f} s are taken."
+        raise VideoError(path, "over-limit", detail)
+    return header, timeline
 
 
 def _clips(reader: FrameReader, spans: Sequence[Span], count: int) -> Iterator[SampledClip]:

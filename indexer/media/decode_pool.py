@@ -7,6 +7,7 @@ neither side ever holds a whole file.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import resource
 import signal
@@ -20,9 +21,10 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from indexer.media.clip_reader import SampledClip, read_clips
+from indexer.media.clip_reader import SampledClip, read_clips, sample_frames
 from indexer.media.decode_limits import UNLIMITED, Limits
 from indexer.media.segmentation import WHOLE, Segmentation
+from indexer.media.still_pictures import read_picture
 from indexer.media.thumbnails import strip, thumbnail
 from quartet.errors import QuartetError, VideoError
 
@@ -44,13 +46,22 @@ class DecodedClip:
 
 @dataclass(frozen=True)
 class _Task:
-    """Which clips of a file are wanted; see `read_clips`."""
+    """Which clips of a file are wanted; see `read_clips`. `part`: that part alone, or the file's picture."""
 
     path: Path
     count: int
     segmentation: Segmentation
     skip: int
     limits: Limits
+    part: Part | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a video, in seconds; without an end to its end. A picture has no parts: it is taken whole."""
+
+    start: float = 0.0
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,9 +103,11 @@ class DecodePool:
         return self._threads.submit(job)
 
     def clips(
-        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0
+        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0, part: Part | None = None
     ) -> Generator[DecodedClip, None, None]:
         """The clips of a file in the order of time but the first `skip`, decoded in a process of the pool.
+
+        part  only this one, or a picture as a clip of one frame
 
         Raises VideoError. The file may turn out to be unusable after some clips. Closing the generator early gives
         the file up.
@@ -103,9 +116,15 @@ class DecodePool:
         try:
             if self._closing:
                 raise CancelledError
-            yield from process.clips(_Task(path, count, segmentation, skip, self._limits), self._limit)
+            yield from process.clips(_Task(path, count, segmentation, skip, self._limits, part), self._limit)
         finally:
             self._idle.put(process)
+
+    def stop(self) -> None:
+        """End the processes, whatever they are doing: who waits for them sees a crash. `close` does the rest."""
+        self._closing = True
+        for process in self._processes:
+            process.kill()
 
     def close(self) -> None:
         """Drop what has not begun and stop the processes, whatever they are doing."""
@@ -201,6 +220,8 @@ def _serve(pipe: Connection) -> None:
     try:
         while True:
             task = pipe.recv()
+            if task.limits.niceness:
+                os.setpriority(os.PRIO_PROCESS, 0, task.limits.niceness)
             if task.limits.memory is not None:
                 resource.setrlimit(resource.RLIMIT_AS, (task.limits.memory, task.limits.memory))
             pipe.send(_answer(pipe, task))
@@ -219,6 +240,9 @@ def _answer(pipe: Connection, task: _Task) -> str | _Refusal:
             last = time.monotonic()
 
     try:
+        if task.part is not None:
+            pipe.send(DecodedClip(_part(task, task.part, alive), b"", b""))
+            return _COMPLETE
         for clip in read_clips(task.path, task.count, task.segmentation, alive, skip=task.skip, limits=task.limits):
             pipe.send(DecodedClip(clip, thumbnail(clip.frames), strip(clip.frames)))
     except VideoError as error:
@@ -228,3 +252,10 @@ def _answer(pipe: Connection, task: _Task) -> str | _Refusal:
     except MemoryError:
         return _Refusal("over-limit", "Decoding it takes more memory than is given to it.")
     return _COMPLETE
+
+
+def _part(task: _Task, part: Part, alive: Callable[[], None]) -> SampledClip:
+    picture = read_picture(task.path, task.limits)
+    if picture is not None:
+        return picture
+    return sample_frames(task.path, task.count, part.start, part.end, alive, task.limits)

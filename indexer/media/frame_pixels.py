@@ -18,12 +18,14 @@ class FrameConverter:
     """Frames (PyAV) to RGB pixels, all of the size of the first one.
 
     pixel_aspect  how many times as wide as high a stored pixel is shown
+    short_side    pixels on the shorter side at most; None: none is lost
     """
 
-    def __init__(self, pixel_aspect: float) -> None:
+    def __init__(self, pixel_aspect: float, short_side: int | None = SHORT_SIDE) -> None:
         from av.video.reformatter import Interpolation, VideoReformatter
 
         self._pixel_aspect = pixel_aspect
+        self._short_side = short_side
         self._reformatter = VideoReformatter()
         # The bilinear filter widens with the reduction, so that it averages instead of skipping pixels.
         self._filter = Interpolation.BILINEAR
@@ -33,16 +35,16 @@ class FrameConverter:
         """Width and height in pixels as shown; known once a frame has been converted."""
 
     def convert(self, frame: Any) -> npt.NDArray[np.uint8]:
-        """(H, W, 3) RGB, at most SHORT_SIDE on the shorter side."""
+        """(H, W, 3) RGB, at most `short_side` on the shorter side."""
         if self._size is None:
             width, height = square_pixels(frame.width, frame.height, self._pixel_aspect)
-            scale = min(1.0, SHORT_SIDE / min(width, height))
+            scale = 1.0 if self._short_side is None else min(1.0, self._short_side / min(width, height))
             self._size = max(1, round(width * scale)), max(1, round(height * scale))
             self._turn = _turn_of(frame)
             self.shown = (height, width) if self._turn.swapped else (width, height)
         if needs_mapping(frame):
             scaled = self._reformatter.reformat(frame, *self._size, "rgb48le", interpolation=self._filter)
-            pixels = map_to_bt709(scaled.to_ndarray(), frame.color_trc)
+            pixels = map_to_bt709(np.asarray(scaled.to_ndarray(), dtype=np.uint16), frame.color_trc)
         else:
             scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
             pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.media.clock import mended
-from indexer.media.frame_pixels import FrameConverter
+from indexer.media.frame_pixels import SHORT_SIDE, FrameConverter
 from indexer.media.header import Header, open_container, packets_of, refusal
 from indexer.media.timeline import Timeline
 from quartet.errors import VideoError
@@ -48,7 +48,12 @@ class FrameReader:
     """
 
     def __init__(
-        self, path: Path, header: Header, timeline: Timeline, alive: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        header: Header,
+        timeline: Timeline,
+        alive: Callable[[], None] = lambda: None,
+        short_side: int | None = SHORT_SIDE,
     ) -> None:
         self.timeline = timeline
         self._path = path
@@ -56,7 +61,7 @@ class FrameReader:
         self._source = header.source
         self._formats = header.formats
         self._alive = alive
-        self._converter = FrameConverter(header.pixel_aspect)
+        self._converter = FrameConverter(header.pixel_aspect, short_side)
         self._seekable = timeline.seekable
         # Decoded frames by stamp: the one on screen, and those after it.
         self._recent: dict[int, Any] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,11 +78,3 @@ def _webp(image: Image, most: int) -> bytes:
             if buffer.tell() <= most:
                 return buffer.getvalue()
         image = image.reduce(2)
-
-
-def save_thumbnail(path: Path, picture: bytes) -> None:
-    """Write a picture so that no reader sees half of it. It is not flushed: it can be made again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(picture)
-    temporary.replace(path)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from quartet.errors import InputError, LibraryError
+from quartet.installation import install_command
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -22,7 +23,6 @@ _SCHEMES = {"milvus": "http", "milvus+tls": "https"}
 _PORT = 19530
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _NAME_IN_A_FILE = "quartet"
-_INSTALL = "pip install 'quartet[milvus]'"
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a server."""
@@ -87,7 +87,7 @@ def connect(address: Address, token: str | None = None, make: bool = False) -> M
     try:
         from pymilvus import MilvusClient
     except ModuleNotFoundError as error:
-        raise LibraryError(f"A library in Milvus needs {error.name}: {_INSTALL}.") from error
+        raise LibraryError(f"A library in Milvus needs {error.name}. Run: {install_command('milvus')}") from error
 
     # It logs every error with its traceback, and raises it too.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
@@ -101,7 +101,7 @@ def connect(address: Address, token: str | None = None, make: bool = False) -> M
 def _check_file(address: Address, make: bool) -> None:
     """Raises LibraryError for what pymilvus only calls `Open local milvus failed`."""
     if find_spec("milvus_lite") is None:
-        raise LibraryError(f"{address} is a file of Milvus Lite, which is not installed: pip install milvus-lite.")
+        raise LibraryError(f"{address} is a file of Milvus Lite, which is not installed. Run: pip install milvus-lite")
     file = Path(address.uri)
     if not file.parent.is_dir():
         raise LibraryError(f"{address} cannot be opened: there is no folder {file.parent}.")

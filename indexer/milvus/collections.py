@@ -104,7 +104,7 @@ class GalleryFacts:
 class GenerationRecord:
     """A generation, as its collection `about` says.
 
-    library   identity of the library that was exported (`indexer.store.identity`)
+    library   identity of the library that was exported (`indexer.disk.library_identity`)
     manifest  SHA-256 of the manifest of the generation's folder
     """
 

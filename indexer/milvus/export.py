@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.disk.durable_files import file_sha256
+from indexer.disk.library_identity import ensure_identity
 from indexer.milvus.address import Address, connect, library_errors, parse_address
 from indexer.milvus.collections import ABOUT, GenerationRecord, collection_name, tag_of, write_generation_record
 from indexer.milvus.gallery_upload import copy_gallery, drop
 from indexer.milvus.generations import live_collection, live_generation_record
 from indexer.search.approximate.list_training import ListSettings
 from indexer.store.generation import KINDS
-from indexer.store.identity import ensure_identity
 from indexer.store.library import Library
 from quartet.errors import LibraryError
 

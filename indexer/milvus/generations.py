@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from indexer.disk.library_identity import identity_of
 from indexer.milvus.address import Address, connect, library_errors, parse_address
 from indexer.milvus.collections import GenerationRecord, collection_name, read_generation_record, tag_of
 from indexer.milvus.gallery import MilvusGallery
 from indexer.store.generation import KINDS
-from indexer.store.identity import identity_of
 from indexer.store.manifest import ModelInfo
 from quartet.errors import LibraryError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MilvusGeneration:
-    """A generation whose vectors lie in Milvus: `served_generation.Served`. `collection`: what the alias named."""
+    """A generation whose vectors lie in Milvus (`served_generation.ServedGeneration`); the alias named `collection`."""
 
     name: str
     collection: str

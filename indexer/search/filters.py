@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from quartet.errors import InputError
 
 _LONGEST_TAG = 64
 """Characters."""
+
+_QUOTED = re.compile(r'"([^"]*)"?|(\S+)')
+_WORD = re.compile(r"\w+")
 
 
 def clean_tag(tag: str) -> str:
@@ -28,6 +32,35 @@ def clean_tag(tag: str) -> str:
     return clean
 
 
+def clean_language(language: str) -> str:
+    """A language as the catalogue has it: `en` for `en-GB`, `eng` and `EN`. Raises InputError for what names none."""
+    code = re.split(r"[-_]", language.strip().lower())[0]
+    if not re.fullmatch(r"[a-z]{2,3}", code):
+        raise InputError(f"{language!r} is no code of a language. Give one of two or three letters, such as en.")
+    return _TWO_LETTERS.get(code, code)
+
+
+def phrases_of(words: str) -> list[list[str]]:
+    """`tax "interest rates"` as [["tax"], ["interest", "rates"]]. Raises InputError where there is no word."""
+    found = [_WORD.findall(quoted or single) for quoted, single in _QUOTED.findall(words)]
+    phrases = [phrase for phrase in found if phrase]
+    if not phrases:
+        raise InputError(f"{words!r} holds no word. Give words that are said, and phrases in double quotes.")
+    return phrases
+
+
+_TWO_LETTERS = {
+    "ara": "ar", "bul": "bg", "cat": "ca", "ces": "cs", "cze": "cs", "dan": "da", "deu": "de", "ger": "de",
+    "ell": "el", "gre": "el", "eng": "en", "spa": "es", "est": "et", "fas": "fa", "per": "fa", "fin": "fi",
+    "fra": "fr", "fre": "fr", "heb": "he", "hin": "hi", "hrv": "hr", "hun": "hu", "ind": "id", "isl": "is",
+    "ice": "is", "ita": "it", "jpn": "ja", "kor": "ko", "lit": "lt", "lav": "lv", "msa": "ms", "may": "ms",
+    "nld": "nl", "dut": "nl", "nor": "no", "nob": "nb", "nno": "nn", "pol": "pl", "por": "pt", "ron": "ro",
+    "rum": "ro", "rus": "ru", "slk": "sk", "slo": "sk", "slv": "sl", "srp": "sr", "swe": "sv", "tha": "th",
+    "tur": "tr", "ukr": "uk", "vie": "vi", "zho": "zh", "chi": "zh",
+}  # fmt: skip
+"""ISO 639-1 for the codes of ISO 639-2 that containers use."""
+
+
 @dataclass(frozen=True)
 class ClipFilter:
     """Every condition that is given must hold.
@@ -35,18 +68,53 @@ class ClipFilter:
     video_ids  clips of these videos
     tags  clips of videos that have all of these tags, in any case of letters
     start, end  clips that have a part in [start, end), in seconds from the beginning of their video
-    Raises InputError if the time range is empty or a tag is none.
+    path  clips of videos in this folder of their root, or whose path there fits this pattern of `*` and `?`
+    after, before  clips of videos whose files were last changed in [after, before), in seconds since 1970
+    shortest, longest  clips of videos that last so many seconds
+    words  clips at whose time a text has all of these words; phrases in double quotes
+    languages  clips at whose time there is a text in one of these languages
+    has_text  clips at whose time there is a text, or there is none
+    after_clip  clips that were added after this one: their ids are larger
+    Raises InputError if a range is empty, a tag is none or there is no word in `words`.
     """
 
     video_ids: frozenset[int] | None = None
     start: float | None = None
     end: float | None = None
     tags: frozenset[str] = frozenset()
+    path: str | None = None
+    after: float | None = None
+    before: float | None = None
+    shortest: float | None = None
+    longest: float | None = None
+    words: str | None = None
+    languages: frozenset[str] = frozenset()
+    has_text: bool | None = None
+    after_clip: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tags", frozenset(clean_tag(tag) for tag in self.tags))
+        object.__setattr__(self, "languages", frozenset(clean_language(language) for language in self.languages))
+        if self.words is not None:
+            phrases_of(self.words)
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise InputError(f"The time range from {self.start:g} s to {self.end:g} s is empty. Let it end later.")
+        if self.after is not None and self.before is not None and self.after >= self.before:
+            raise InputError("The range of dates is empty. Let it end later.")
+        if self.shortest is not None and self.longest is not None and self.shortest > self.longest:
+            raise InputError(f"No video lasts at least {self.shortest:g} s and at most {self.longest:g} s.")
+
+    @property
+    def by_video(self) -> bool:
+        """Whether the catalogue has to say which videos are meant."""
+        return bool(self.tags) or any(
+            value is not None for value in (self.path, self.after, self.before, self.shortest, self.longest)
+        )
+
+    @property
+    def by_text(self) -> bool:
+        """Whether texts have to be looked at."""
+        return self.words is not None or bool(self.languages) or self.has_text is not None
 
 
 @dataclass(frozen=True)
@@ -58,11 +126,16 @@ class ClipTable:
     starts: npt.NDArray[np.float64]
     ends: npt.NDArray[np.float64]
 
-    def select(self, wanted: ClipFilter, tagged: Collection[int] | None = None) -> npt.NDArray[np.int64]:
-        """Ids, ascending, of the clips that the filter keeps; `tagged`: the videos with its tags, if it has any."""
+    def select(self, wanted: ClipFilter, videos: Collection[int] | None = None) -> npt.NDArray[np.int64]:
+        """Ids, ascending, of the clips that the filter keeps, without regard to texts.
+
+        videos  those that the filter keeps by what the catalogue knows of them; None: it does not ask for that
+        """
         keep = np.ones(len(self.ids), dtype=np.bool_)
-        if tagged is not None:
-            keep &= np.isin(self.video_ids, np.array(sorted(tagged), dtype=np.int64))
+        if videos is not None:
+            keep &= np.isin(self.video_ids, np.array(sorted(videos), dtype=np.int64))
+        if wanted.after_clip is not None:
+            keep &= self.ids > wanted.after_clip
         if wanted.video_ids is not None:
             keep &= np.isin(self.video_ids, np.array(sorted(wanted.video_ids), dtype=np.int64))
         if wanted.start is not None:

@@ -12,6 +12,7 @@ from indexer.search.result import Hit, LevelScore
 from indexer.search.survivors import Positions, Survivors, kth_largest
 from indexer.search.vectors.codes import coding_error, margins
 from indexer.search.vectors.gallery import Gallery
+from model.levels import Vectors
 
 _FEW = 32
 """So many rows of a query are scored in float64 at once."""
@@ -28,13 +29,13 @@ def rank(gallery: Gallery, question: Question, found: Sequence[Survivors], k: in
     divided = [_split_likely(own, k) for own in _within_code_bounds(gallery, question, found, k)]
     owner, rows = _concatenate([head for head, _ in divided])
     raw = _products(gallery, question, owner, rows)
-    scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
+    scored = Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
     if any(len(tail.rows) for _, tail in divided):
         reach = [kth_largest(scored.scores[owner == i], k) for i in range(len(question))]
         later = _concatenate([tail.within(least).rows for (_, tail), least in zip(divided, reach, strict=True)])
         raw = np.concatenate([raw, _products(gallery, question, *later)])
         owner, rows = np.concatenate([owner, later[0]]), np.concatenate([rows, later[1]])
-        scored = _Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
+        scored = Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
     return scored.best(k)
 
 
@@ -43,7 +44,7 @@ def hits_of(question: Question, ids: Positions, present: npt.NDArray[np.bool_], 
 
     ids (n,), present (n, L): whether an item has a level, raw (n, L)
     """
-    return _Scored(question, np.zeros(len(ids), np.int64), ids, present, raw).best(k)[0]
+    return Scored(question, np.zeros(len(ids), np.int64), ids, present, raw).best(k)[0]
 
 
 def _split_likely(found: Survivors, k: int) -> tuple[Positions, Survivors]:
@@ -108,7 +109,7 @@ def _products(gallery: Gallery, question: Question, owner: Positions, rows: Posi
     return raw
 
 
-class _Scored:
+class Scored:
     """R items that are scored on all levels, each for one query.
 
     owner, ids, scores                     (R,): number of the query, the item, its fused score; -inf if the two share
@@ -132,22 +133,50 @@ class _Scored:
         self._contribution = self._weight * self._activation / np.where(shared, total, 1.0)
         self.scores = np.where(shared[:, 0], self._contribution.sum(axis=1), -np.inf)
 
+    @classmethod
+    def over(cls, parts: Sequence[Scored]) -> Scored:
+        """The items of several together, all of one question."""
+        if len(parts) == 1:
+            return parts[0]
+        whole = cls.__new__(cls)
+        whole._question = parts[0]._question
+        for name in ("_ids", "_owner", "_raw", "_activation", "_weight", "_contribution", "scores"):
+            setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
+        return whole
+
     def best(self, k: int) -> list[list[Hit]]:
         """The first k of each query, by score, ties by lower id."""
         order = np.lexsort((self._ids, -self.scores, self._owner))
         order = order[self.scores[order] > -np.inf]
         owner = self._owner[order]
         chosen = order[np.arange(len(order)) - np.searchsorted(owner, owner) < k]
+        hits: list[list[Hit]] = [[] for _ in range(len(self._question))]
+        for query, hit in zip(self._owner[chosen].tolist(), self.hits(chosen), strict=True):
+            hits[query].append(hit)
+        return hits
+
+    def hits(self, chosen: Positions) -> list[Hit]:
+        """Some of the items, by their places."""
         # Python's numbers all at once: one by one they are what takes time in a batch.
         parts = (self._raw[chosen], self._activation[chosen], self._weight[chosen], self._contribution[chosen])
         names = [spec.name for spec in self._question.specs]
-        hits: list[list[Hit]] = [[] for _ in range(len(self._question))]
-        for query, own, score, levels in zip(
-            self._owner[chosen].tolist(),
-            self._ids[chosen].tolist(),
-            self.scores[chosen].tolist(),
-            np.stack(parts, axis=-1).tolist(),
-            strict=True,
-        ):
-            hits[query].append(Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True))))
-        return hits
+        return [
+            Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True)))
+            for own, score, levels in zip(
+                self._ids[chosen].tolist(),
+                self.scores[chosen].tolist(),
+                np.stack(parts, axis=-1).tolist(),
+                strict=True,
+            )
+        ]
+
+
+def score_items(question: Question, ids: Positions, vectors: Vectors) -> Scored:
+    """Items with their stored vectors at all levels, scored for one query."""
+    raw = np.zeros((len(ids), len(question.specs)))
+    present = np.zeros(raw.shape, dtype=np.bool_)
+    for column, spec in enumerate(question.specs):
+        stored = vectors[spec.name].astype(np.float64)
+        raw[:, column] = (stored * question.rows[spec.name][0]).sum(axis=1)
+        present[:, column] = stored.any(axis=1)
+    return Scored(question, np.zeros(len(ids), np.int64), ids, present, raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -64,7 +65,7 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
     for name, expected in manifest.sizes.items():
         path = folder / name
         if not path.is_file():
-            raise LibraryError(f"The library is damaged: {path} is missing. Index the videos into a new library.")
+            raise LibraryError(f"The library is damaged: {path} is missing. Run `quartet repair`.")
         if path.stat().st_size != expected:
             raise LibraryError(_damaged(path, f"it has {path.stat().st_size} bytes and should have {expected}"))
     if sum(manifest.sizes.values()) <= _CHECKED_AT_OPEN:
@@ -78,17 +79,17 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
 
 
 def damaged_files(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Read every file of a generation and compare checksums: the names of those that differ."""
+    """Read every file of a generation and compare checksums: the names of those that differ or are not there."""
     for name, expected in manifest.checksums.items():
-        if file_sha256(folder / name) != expected:
+        try:
+            if file_sha256(folder / name) != expected:
+                yield name
+        except OSError:
             yield name
 
 
 def _damaged(path: Path, how: str) -> str:
-    return (
-        f"The library is damaged: {how} ({path.name}). "
-        "Restore the file from a backup, or index the videos into a new library."
-    )
+    return f"The library is damaged: {how} ({path.name}). Run `quartet repair`."
 
 
 def write_generation(
@@ -98,7 +99,7 @@ def write_generation(
     live: Generation | None = None,
     settings: ListSettings | None = None,
     encoder: LoadEncoder | None = None,
-) -> None:
+) -> Manifest:
     """Write a complete generation to `folder`, flushed to disk before it appears under that name.
 
     live      the generation before: segments that `changes` keep are its segments, and its lists, where it has
@@ -111,7 +112,7 @@ def write_generation(
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        _write_files(temporary, spec, changes, live, settings, encoder)
+        manifest = _write_files(temporary, spec, changes, live, settings, encoder)
         sync_tree(temporary)
         temporary.rename(folder)
     except BaseException:
@@ -119,6 +120,7 @@ def write_generation(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(folder.parent)
+    return manifest
 
 
 def _write_files(
@@ -128,7 +130,7 @@ def _write_files(
     live: Generation | None,
     settings: ListSettings | None,
     encoder: LoadEncoder | None,
-) -> None:
+) -> Manifest:
     bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
     wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
     tuning = {}
@@ -145,7 +147,7 @@ def _write_files(
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
     checksums = {} if live is None else _known_checksums(live, changes)
-    Manifest(
+    manifest = Manifest(
         model=model_info(spec),
         levels=spec.levels,
         counts={kind: changes[kind].count for kind in KINDS},
@@ -154,7 +156,10 @@ def _write_files(
         checksums={name: checksums.get(name) or file_sha256(temporary / name) for name in sizes},
         tuning=tuning,
         index=asdict(wanted),
-    ).write(temporary / "manifest.json")
+        stamp=uuid.uuid4().hex,
+    )
+    (temporary / "manifest.json").write_text(manifest.text(), encoding="utf-8")
+    return manifest
 
 
 class _Available(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,37 @@ from sqlalchemy.exc import DatabaseError
 from indexer.catalog.database_server import URL_FILE, checked_url, server_url, unreachable
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import metadata, open_database, require_empty, upgrade
-from indexer.disk.durable_files import replace_file
+from indexer.catalog.text_reader import clips_by_text
+from indexer.catalog.writer import CatalogWriter
+from indexer.catalog.writing_session import require_same_library
+from indexer.disk.durable_files import replace_file, sync_folder
+from indexer.disk.library_identity import IDENTITY_FILE, identity_of
 from indexer.disk.writer_lock import writer_lock
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipFilter, ClipTable
+from indexer.search.moments.timeline import Timeline
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.vectors.gallery import Change, Gallery, Rows, empty_rows
-from indexer.store.generation import KINDS, Generation, LoadEncoder, open_generation, write_generation
-from indexer.store.identity import IDENTITY_FILE
+from indexer.search.vectors.gallery import Gallery, empty_rows
+from indexer.store.agreement import require_agreement
+from indexer.store.generation import KINDS, Generation, open_generation
+from indexer.store.going_live import publish
+from indexer.store.layout import exists, live_name, require_library, require_no_generations, strip_path, thumbnail_path
 from indexer.store.manifest import Manifest, ModelInfo
+from indexer.store.search_settings import SETTINGS_FILE
 from indexer.store.served_generation import RemoteGenerations, ServedGeneration
 from model.encoder import EncoderSpec
-from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
+from quartet.errors import FingerprintError, LibraryError, NotFoundError
 
-_KEPT_GENERATIONS = 2
-"""The live generation and the one before, for readers between reading CURRENT and opening its folder."""
-
-_OWN_FILES = (".lock", "CURRENT", ".CURRENT", "catalog.sqlite", URL_FILE, IDENTITY_FILE, "generations", "thumbnails")
+_OWN_FILES = (
+    ".lock",
+    "CURRENT",
+    "catalog.sqlite",
+    URL_FILE,
+    IDENTITY_FILE,
+    SETTINGS_FILE,
+    "generations",
+    "thumbnails",
+)
+_OWN_NAMES = (*_OWN_FILES, *(f".{name}" for name in _OWN_FILES))
 
 
 class Library:
@@ -51,6 +66,7 @@ class Library:
         self._elsewhere = elsewhere
         self._swap = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
+        self._timeline: tuple[ClipTable, Timeline] | None = None
 
     @classmethod
     def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
@@ -67,7 +83,7 @@ class Library:
             raise LibraryError(f"No library can be made at {path}: it is a file. Name an empty or a new folder.")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(_OWN_FILES))
+            foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(_OWN_NAMES))
         except OSError as error:
             raise LibraryError(f"No library can be made at {path}: {error.strerror}.") from error
         if foreign:
@@ -79,7 +95,8 @@ class Library:
                 if wait:
                     return cls.open(path)
                 raise LibraryError(f"There is a library at {path} already.")
-            _require_no_generations(path)
+            require_no_generations(path)
+            sync_folder(path.absolute().parent)
             # What a creation that was cut short has left is made again, or kept where it is the same.
             shutil.rmtree(path / "generations", ignore_errors=True)
             (path / "generations").mkdir()
@@ -88,9 +105,12 @@ class Library:
                 require_empty(url)
                 replace_file(path / URL_FILE, f"{url}\n".encode())
             engine = open_database(path / "catalog.sqlite")
-            metadata.create_all(engine)
-            engine.dispose()
-            publish(path, spec, {kind: empty_rows(spec.levels) for kind in KINDS})
+            try:
+                metadata.create_all(engine)
+            finally:
+                engine.dispose()
+            with closing(CatalogWriter(path / "catalog.sqlite", spec.levels, wait=wait)) as writer:
+                publish(path, spec, {kind: empty_rows(spec.levels) for kind in KINDS}, writer=writer)
         return cls.open(path)
 
     @classmethod
@@ -110,24 +130,15 @@ class Library:
         Raises LibraryError if it is missing, damaged or of another format, InputError for a root that it has not.
         """
         require_library(path)
-        generation = _open_live(path, device) if elsewhere is None else None
-        server = server_url(path)
-        if server is None and not (path / "catalog.sqlite").is_file():
-            raise LibraryError(f"The library at {path} is damaged: its catalog.sqlite is missing.")
-        catalog = Catalog(path / "catalog.sqlite")
+        catalog = open_catalog(path)
         try:
-            upgrade(catalog.engine)
             catalog.relocate(roots or {})
-            catalog.counts()
+            require_same_library(path, catalog.identity(), identity_of(path))
+            generation = _open_live(path, catalog, device) if elsewhere is None else None
         except DatabaseError as error:
             catalog.close()
-            if server is not None:
-                raise unreachable(server, error) from error
-            raise LibraryError(
-                f"The catalogue {catalog.path} cannot be read: {error.orig}. Restore the file from a backup, or index "
-                "the videos into a new library."
-            ) from error
-        except InputError:
+            raise _unreadable(path, error) from error
+        except BaseException:
             catalog.close()
             raise
         return cls(path, catalog, generation, device, elsewhere)
@@ -150,12 +161,18 @@ class Library:
             with self._swap:
                 known = self._generation
                 if known is None or live_name(self.path) != known.name:
-                    known = self._generation = _open_live(self.path, self.device)
+                    known = self._generation = _open_live(self.path, self.catalog, self.device)
         return known
 
     def served(self) -> ServedGeneration:
         """The generation that answers questions, the same object until another does."""
         return self.current() if self._elsewhere is None else self._elsewhere.current()
+
+    def settled(self) -> int:
+        """The number of the last generation that was published to the end: the live one, or the one before it."""
+        number = int(self.current().name)
+        note = self.catalog.generations().get(number)
+        return number - 1 if note is not None and not note.settled else number
 
     def check_encoder(self, spec: EncoderSpec) -> None:
         """Raises FingerprintError unless `spec` belongs to the model that built this library."""
@@ -167,25 +184,37 @@ class Library:
         """What makes a search of clips in `gallery` keep to a filter: their ids, or what another engine looks for."""
         if wanted is None:
             return None
-        if isinstance(gallery, Gallery):
+        if isinstance(gallery, Gallery) or wanted.by_text or wanted.after_clip is not None:
             return self.select_clips(wanted)
-        if not wanted.tags:
+        if not wanted.by_video:
             return wanted
         # The catalogue is asked at every call: a change of tags holds at once.
-        tagged = frozenset(self.catalog.tagged_videos(wanted.tags))
-        videos = tagged if wanted.video_ids is None else tagged & wanted.video_ids
+        chosen = frozenset(self.catalog.chosen_videos(wanted))
+        videos = chosen if wanted.video_ids is None else chosen & wanted.video_ids
         return ClipFilter(videos, wanted.start, wanted.end)
 
     def select_clips(self, wanted: ClipFilter) -> npt.NDArray[np.int64]:
         """Ids of the clips that a filter keeps, for `search`. The first call after a change reads the catalogue.
 
-        Tags are looked up at every call: a change of them holds at once.
+        Tags and texts are looked up at every call: a change of them holds at once.
         """
+        table = self.clip_table()
+        chosen = table.select(wanted, self.catalog.chosen_videos(wanted) if wanted.by_video else None)
+        return np.intersect1d(chosen, clips_by_text(self.catalog, table, wanted)) if wanted.by_text else chosen
+
+    def clip_table(self) -> ClipTable:
+        """Video and time of every clip. The first call after a change reads the catalogue."""
         name, known = live_name(self.path), self._clip_table
         if known is None or known[0] != name:
             known = self._clip_table = (name, self.catalog.clip_table())
-        tagged = self.catalog.tagged_videos(wanted.tags) if wanted.tags else None
-        return known[1].select(wanted, tagged)
+        return known[1]
+
+    def timeline(self) -> Timeline:
+        """All clips in the time of their videos. The first call after a change sorts them."""
+        table, known = self.clip_table(), self._timeline
+        if known is None or known[0] is not table:
+            known = self._timeline = (table, Timeline.of(table))
+        return known[1]
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""
@@ -202,35 +231,37 @@ class Library:
         return path
 
 
-def exists(path: Path) -> bool:
-    """Whether `path` holds a library, sound or not."""
-    return (path / "CURRENT").is_file()
-
-
-def require_library(path: Path) -> None:
-    """Raises LibraryError if there is no library at `path`, or one without its file CURRENT."""
-    if not exists(path):
-        _require_no_generations(path)
-        raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
-
-
-def _require_no_generations(path: Path) -> None:
-    """Raises LibraryError if a folder without a file CURRENT holds more than the first, empty generation."""
-    folder = path / "generations"
-    newest = max(_numbers(folder), default=0) if folder.is_dir() else 0
-    if newest > 1:
+def open_catalog(path: Path) -> Catalog:
+    """The catalogue of the library at `path`, with the tables of this version. Raises LibraryError."""
+    server = server_url(path)
+    if server is None and not (path / "catalog.sqlite").is_file():
         raise LibraryError(
-            f"The library at {path} is damaged: its file CURRENT is missing. It holds the name of the live generation; "
-            f"the newest that is there is {newest:06d}."
+            f"The library at {path} is damaged: its catalog.sqlite is missing. Restore the file from a backup and run "
+            "`quartet repair`, or index the videos into a new library."
         )
-
-
-def live_name(path: Path) -> str:
-    """The name of the live generation. Raises LibraryError if CURRENT is gone."""
+    catalog = Catalog(path / "catalog.sqlite")
     try:
-        return (path / "CURRENT").read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise LibraryError(f"The library at {path} is damaged: its file CURRENT cannot be read.") from error
+        upgrade(catalog.engine)
+        catalog.counts()
+    except DatabaseError as error:
+        catalog.close()
+        raise _unreadable(path, error) from error
+    return catalog
+
+
+def _unreadable(path: Path, error: DatabaseError) -> LibraryError:
+    server = server_url(path)
+    if server is not None:
+        return unreachable(server, error)
+    if "readonly" in str(error.orig):
+        return LibraryError(
+            f"The library {path} was made by an earlier version of Quartet and cannot be upgraded: its folder is "
+            "read-only. Run `quartet status` on it once where it can be written."
+        )
+    return LibraryError(
+        f"The catalogue {path / 'catalog.sqlite'} cannot be read: {error.orig}. Restore the file from a backup and run "
+        "`quartet repair`, or index the videos into a new library."
+    )
 
 
 def built_by(path: Path) -> ModelInfo:
@@ -238,55 +269,19 @@ def built_by(path: Path) -> ModelInfo:
     return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
 
 
-def thumbnail_path(library: Path, clip_id: int) -> Path:
-    """Pictures lie in folders of 1000, which file systems and people list faster than one big folder."""
-    return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
+def built_with(path: Path) -> EncoderSpec:
+    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").spec
 
 
-def strip_path(library: Path, clip_id: int) -> Path:
-    """Contact strips lie beside the pictures."""
-    return thumbnail_path(library, clip_id).with_suffix(".strip.webp")
-
-
-def publish(
-    path: Path,
-    spec: EncoderSpec,
-    changes: Mapping[str, Change | Rows],
-    live: Generation | None = None,
-    settings: ListSettings | None = None,
-    encoder: LoadEncoder | None = None,
-) -> str:
-    """Write the next generation, make it live and remove those that nobody can be about to open.
-
-    changes            per gallery all of its rows, or what changes against `live`
-    settings, encoder  see `write_generation`
-    The caller holds the writer's lock (or is making the library). Returns the new generation's name.
-    """
-    folder = path / "generations"
-    name = f"{next_number(path):06d}"
-    complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
-    write_generation(folder / name, spec, complete, live, settings, encoder)
-    replace_file(path / "CURRENT", f"{name}\n".encode())
-    for number in sorted(_numbers(folder))[:-_KEPT_GENERATIONS]:
-        # Readers that have it open keep it: unlinked files live on until they are unmapped.
-        shutil.rmtree(folder / f"{number:06d}")
-    return name
-
-
-def next_number(path: Path) -> int:
-    """The number that the next published generation will have."""
-    return max(_numbers(path / "generations"), default=0) + 1
-
-
-def _numbers(folder: Path) -> list[int]:
-    return [int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()]
-
-
-def _open_live(path: Path, device: str) -> Generation:
+def _open_live(path: Path, catalog: Catalog, device: str) -> Generation:
+    """The live generation, which is the one that the catalogue means. Raises LibraryError."""
     name = live_name(path)
     while True:
         try:
-            return open_generation(path / "generations" / name, device)
+            generation = open_generation(path / "generations" / name, device)
+            require_agreement(path, int(name), generation.manifest.stamp, catalog.generations())
+            return generation
         except LibraryError:
             # It may have been replaced and removed between reading its name and opening it.
             name, tried = live_name(path), name

@@ -16,7 +16,9 @@ from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
 from indexer.store.generation import LoadEncoder
-from indexer.store.library import Library, next_number
+from indexer.store.going_live import erase_before
+from indexer.store.layout import next_number
+from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
 from quartet.errors import InputError
 
@@ -37,13 +39,18 @@ def remove_videos(
     missing: bool = False,
     roots: Mapping[str, Path] | None = None,
     encoder: LoadEncoder | None = None,
+    erase_now: bool = False,
 ) -> RemoveReport:
     """Take videos out of a library, with their clips; their captions stay.
+
+    Answers are without them from the generation that this publishes. Their vectors, pictures and rows are in no file
+    any more after the next one, or at once with `erase_now`. A removal that was cut short is finished.
 
     paths    video files and folders of them, whether or not they still exist
     missing  also every video whose file has gone
     roots    where named roots of its videos lie here
     encoder  gives the library's model, if the inverted lists of a large library have to be tuned again
+    erase_now  remove the generation before at once; a service that still answers from it may miss a hit
 
     Raises InputError, before anything changes, for a path at which the library has nothing.
     """
@@ -53,18 +60,23 @@ def remove_videos(
         with closing(CatalogWriter(library.catalog.path, levels, roots)) as writer:
             videos = library.catalog.list_videos(limit=None)
             refused = list(writer.failed_files())
+            unfinished = writer.leaving_videos(library.settled())
+            known_paths = [*(video.path for video in videos), *refused, *unfinished]
             for path in wanted:
-                if not any(known.is_relative_to(path) for known in [*(video.path for video in videos), *refused]):
+                if not any(known.is_relative_to(path) for known in known_paths):
                     raise InputError(f"The library has no video at {path}.")
 
             def named(known: Path) -> bool:
                 return any(known.is_relative_to(path) for path in wanted)
 
             gone = [v.id for v in videos if named(v.path) or (missing and is_gone(v.path))]
-            writer.remove_videos(gone, next_number(library_path))
+            writer.remove_videos(gone, next_number(library_path), erase=True)
             writer.forget_failures([path for path in refused if named(path)])
             generation = publish_changes(library, writer, encoder)
-        return RemoveReport(len(gone), library.catalog.counts().clips, generation)
+            if erase_now:
+                erase_before(library_path, writer, int(generation))
+            finished = sum(named(path) for path in unfinished)
+        return RemoveReport(len(gone) + finished, library.catalog.counts().clips, generation)
 
 
 def tag_videos(

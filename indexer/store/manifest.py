@@ -12,7 +12,7 @@ from model.encoder import EncoderSpec
 from model.levels import LevelSpec
 from quartet.errors import LibraryError
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
 
 _OLDEST = 3
@@ -39,6 +39,7 @@ class Manifest:
     checksums  {path inside the generation: SHA-256}, checked when it is opened if it is small, else on request
     index      when inverted lists are made and how good (`indexer.search.approximate.list_training.ListSettings`)
     tuning     {"clips": how its inverted lists are searched, "captions": ...} (`inverted_lists`), {} without
+    stamp      32 random hexadecimal digits that the catalogue notes too; empty in formats before 5
     """
 
     model: ModelInfo
@@ -49,6 +50,7 @@ class Manifest:
     checksums: dict[str, str]
     tuning: dict[str, dict[str, Any]]
     index: dict[str, Any]
+    stamp: str = ""
     format_version: int = FORMAT_VERSION
 
     @property
@@ -57,17 +59,26 @@ class Manifest:
         model = self.model
         return EncoderSpec(model.name, model.fingerprint, self.levels, model.frames_per_clip, model.note)
 
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    def text(self) -> str:
+        """The content of the file."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Raises LibraryError if the file is missing, damaged or of a newer format."""
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            return cls.parse(path.read_text(encoding="utf-8"), path)
+        except (OSError, ValueError) as error:
+            raise LibraryError(f"The manifest {path} cannot be read: {error}. Run `quartet repair`.") from error
+
+    @classmethod
+    def parse(cls, content: str, path: Path) -> Manifest:
+        """The manifest with this content; `path` is that of its file. Raises as `read`."""
+        try:
+            raw = json.loads(content)
             version = int(raw["format_version"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LibraryError(f"The manifest {path} cannot be read: {error}.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise LibraryError(f"The manifest {path} cannot be read: {error}. Run `quartet repair`.") from error
         if version > FORMAT_VERSION:
             raise LibraryError(
                 f"The library at {path.parents[2]} has format version {version}, but this version of Quartet "
@@ -90,7 +101,7 @@ class Manifest:
                 **raw,
             )
         except (TypeError, KeyError, AttributeError) as error:
-            raise LibraryError(f"The manifest {path} is damaged: {error}.") from error
+            raise LibraryError(f"The manifest {path} is damaged: {error}. Run `quartet repair`.") from error
 
 
 def model_info(spec: EncoderSpec) -> ModelInfo:

@@ -12,8 +12,11 @@ from indexer.disk.writer_lock import writer_lock
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Change, Gallery, Rows
 from indexer.store.generation import KINDS, Generation, LoadEncoder
-from indexer.store.library import Library, next_number, publish, strip_path, thumbnail_path
+from indexer.store.going_live import finish_settling, publish
+from indexer.store.layout import next_number
+from indexer.store.library import Library
 from model.encoder import EncoderSpec
+from model.levels import finite_rows
 from quartet.errors import LibraryError
 
 _LARGE = 10_000
@@ -42,41 +45,56 @@ def publish_changes(
 ) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
-    Nothing is written if the live one holds exactly that, and `settings` for its lists are not given.
+    Nothing is written if the live one holds exactly that, and `settings` for its lists are not given. What an earlier
+    command was cut short in is finished.
     encoder  gives the model, which makes questions of the items of one gallery to tune the lists of the other with
     The caller holds the writer's lock.
     """
     live = library.current()
     spec = live.manifest.spec
+    note = library.catalog.generations().get(int(live.name))
+    if note is not None and not note.settled:
+        finish_settling(library.path, writer, live)
+    staged = {kind: _finite_rows(writer, kind, spec, next_number(library.path)) for kind in KINDS}
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
-    name = live.name
-    if settings is not None or any(not np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
-        number = next_number(library.path)
-        changes = {
-            kind: _change(wanted[kind], live.gallery(kind), writer.staged_rows(kind, spec), spec, settings is not None)
-            for kind in KINDS
-        }
-        name = publish(library.path, spec, changes, live, settings, encoder)
-        for clip_id in writer.finish_generation(number):
-            thumbnail_path(library.path, clip_id).unlink(missing_ok=True)
-            strip_path(library.path, clip_id).unlink(missing_ok=True)
-    return name
+    if settings is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
+        return live.name
+    erases = writer.erases
+    changes = {
+        kind: _change(wanted[kind], live.gallery(kind), staged[kind], spec, settings is not None, erases)
+        for kind in KINDS
+    }
+    return publish(library.path, spec, changes, live, settings, encoder, writer)
 
 
-def _change(ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False) -> Change:
-    """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all anew."""
+def _finite_rows(writer: CatalogWriter, kind: str, spec: EncoderSpec, number: int) -> Rows:
+    """The staged rows of a gallery. An earlier version staged some that are not finite: those are refused now."""
+    ids, vectors = writer.staged_rows(kind, spec)
+    finite = finite_rows(vectors)
+    if not finite.all():
+        writer.refuse_items(kind, ids[~finite].tolist(), number)
+        ids, vectors = writer.staged_rows(kind, spec)
+    return ids, vectors
+
+
+def _change(
+    ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False, erases: bool = False
+) -> Change:
+    """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all anew.
+
+    With `erases`, no file may hold the rows of other items.
+    """
     staged_ids, staged_vectors = staged
     fresh = ids[~np.isin(ids, old.ids, assume_unique=True)]
     if not np.isin(fresh, staged_ids).all():
         lost = fresh[~np.isin(fresh, staged_ids)][0]
         raise LibraryError(
-            f"The library is damaged: the vectors of item {lost} are in no generation. "
-            "Index the videos into a new library."
+            f"The library is damaged: the vectors of item {lost} are in no generation. Run `quartet repair`."
         )
     new_rows = np.searchsorted(staged_ids, fresh)
     added = fresh, {level.name: staged_vectors[level.name][new_rows] for level in spec.levels}
     removed = old.row_ids[~np.isin(old.row_ids, ids, assume_unique=True)]
-    if not anew and _worth_keeping(old, fresh, removed):
+    if not anew and not (erases and len(removed)) and _worth_keeping(old, fresh, removed):
         return Change(added, kept=old, removed=removed)
     return Change(_merge(ids, old, added, spec))
 

@@ -1,4 +1,4 @@
-"""Whether a library is what it should be: its index against its catalogue against the files on disk."""
+"""Whether a library is what it should be: every byte of it, its index against its catalogue against the videos."""
 
 from __future__ import annotations
 
@@ -7,17 +7,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DatabaseError
 
+from indexer.catalog.publication_writer import ITEMS
+from indexer.catalog.reader import Catalog
 from indexer.catalog.records import Video
-from indexer.catalog.schema import captions, clips, staged
+from indexer.catalog.schema import clips, staged
+from indexer.catalog.seal import is_damaged
+from indexer.catalog.writing_session import require_same_library
 from indexer.disk.durable_files import file_sha256
+from indexer.disk.library_identity import identity_of
 from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
-from indexer.store.generation import KINDS, damaged_files
-from indexer.store.library import Library, thumbnail_path
+from indexer.store.agreement import require_agreement
+from indexer.store.generation import KINDS, damaged_files, open_generation
+from indexer.store.layout import (
+    exists,
+    generation_folder,
+    generation_numbers,
+    live_name,
+    require_library,
+    strip_path,
+    thumbnail_path,
+)
+from indexer.store.library import open_catalog
+from indexer.store.manifest import Manifest
+from quartet.errors import LibraryError
 
 
 @dataclass(frozen=True)
@@ -29,62 +48,175 @@ class Problem:
 
 
 def verify_library(path: Path, roots: Mapping[str, Path] | None = None, content: bool = False) -> list[Problem]:
-    """Everything that is wrong with a library.
+    """Everything that is wrong with a library. Every byte of its files is read.
 
     roots    where named roots of its videos lie here
     content  read the videos too and compare their hashes; otherwise their size and time of change are compared
 
-    No writer may be at work meanwhile. Raises LibraryError if one is, or if the library cannot be opened at all.
+    No writer may be at work meanwhile. Raises LibraryError if one is, if there is no library, or if the server of its
+    catalogue does not answer.
     """
-    with (
-        writer_lock(path) if os.access(path, os.W_OK) else nullcontext(),
-        Library.open(path, roots=roots) as library,
-    ):
-        return [*_index(library), *_catalogue(library), *_pictures(library), *_videos(library, content)]
+    if not exists(path) and not generation_numbers(path):
+        require_library(path)
+    with writer_lock(path) if os.access(path, os.W_OK) else nullcontext():
+        try:
+            catalog = open_catalog(path)
+        except LibraryError as error:
+            if (path / "catalog.url").exists():
+                raise
+            return [Problem("catalogue", str(error)), *_generations(path, None)]
+        try:
+            catalog.relocate(roots or {})
+            problems: list[Problem] = []
+            try:
+                for found in (
+                    _catalogue(path, catalog),
+                    _generations(path, catalog),
+                    _pictures(path, catalog),
+                    _videos(catalog, content),
+                ):
+                    problems.extend(found)
+            except DatabaseError as error:
+                where = "catalogue"
+                problems += [Problem(where, f"{catalog.path} cannot be read to its end: {_said(error)}.")]
+                problems += [problem for problem in _generations(path, None) if problem not in problems]
+            return problems
+        finally:
+            catalog.close()
 
 
-def _index(library: Library) -> Iterator[Problem]:
-    generation = library.current()
-    folder = library.path / "generations" / generation.name
-    for name in damaged_files(folder, generation.manifest):
-        yield Problem("index", f"{folder / name} is not as it was written.")
+def _said(error: DatabaseError) -> str:
+    return str(error.orig).partition("\n")[0][:200]
 
 
-def _catalogue(library: Library) -> Iterator[Problem]:
-    queries = {
-        "clips": (select(clips.c.id), clips.c.removed.is_(None)),
-        "captions": (select(captions.c.id), captions.c.id.is_not(None)),
-    }
-    with library.catalog.engine.connect() as connection:
-        # A server checks its own pages; the pragmas are SQLite's.
-        pragmas = ("integrity_check", "foreign_key_check") if connection.dialect.name == "sqlite" else ()
-        for pragma in pragmas:
-            for row in connection.exec_driver_sql(f"PRAGMA {pragma}"):
-                if row[0] != "ok":
-                    yield Problem("catalogue", f"SQLite's {pragma} says: {', '.join(str(value) for value in row)}.")
+def _generations(path: Path, catalog: Catalog | None) -> Iterator[Problem]:
+    """CURRENT, the identity, and every file of every generation."""
+    try:
+        if live_name(path) not in (f"{number:06d}" for number in generation_numbers(path)):
+            yield Problem("index", f"{path / 'CURRENT'} names a generation that is not there.")
+    except LibraryError as error:
+        yield Problem("index", str(error))
+    notes = {} if catalog is None else catalog.generations()
+    if catalog is not None and catalog.identity() is not None:
+        try:
+            if identity_of(path) is None:
+                yield Problem("index", f"{path / 'identity'} is missing.")
+            require_same_library(path, catalog.identity(), identity_of(path))
+        except LibraryError as error:
+            yield Problem("catalogue", str(error))
+    for number in generation_numbers(path):
+        folder = generation_folder(path, number)
+        try:
+            manifest = Manifest.read(folder / "manifest.json")
+        except LibraryError as error:
+            yield Problem("index", str(error))
+            continue
+        note = notes.get(number)
+        if note is not None and note.stamp == manifest.stamp and note.manifest != manifest_text(folder):
+            yield Problem("index", f"{folder / 'manifest.json'} is not as it was written.")
+        for name in damaged_files(folder, manifest):
+            state = "is not as it was written" if (folder / name).exists() else "is missing"
+            yield Problem("index", f"{folder / name} {state}.")
+
+
+def manifest_text(folder: Path) -> str:
+    """The manifest of a generation as it is, damaged or not; empty if it is not there."""
+    file = folder / "manifest.json"
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _catalogue(path: Path, catalog: Catalog) -> Iterator[Problem]:
+    with catalog.engine.connect() as connection:
+        # A server checks its own pages; the rest is SQLite's.
+        if connection.dialect.name == "sqlite":
+            yield from _database(connection, catalog.path)
+        try:
+            live = open_generation(generation_folder(path, int(live_name(path))))
+        except (LibraryError, OSError):
+            return  # what is wrong with it is said elsewhere
+        try:
+            require_agreement(path, int(live.name), live.manifest.stamp, catalog.generations())
+        except LibraryError as error:
+            yield Problem("catalogue", str(error))
+            return
         for kind in KINDS:
-            query, live = queries[kind]
-            known = np.array(connection.scalars(query).all(), dtype=np.int64)
-            wanted = np.array(connection.scalars(query.where(live)).all(), dtype=np.int64)
-            waiting = connection.scalars(select(staged.c.item_id).where(staged.c.kind == kind)).all()
-            held = library.current().gallery(kind).ids
-            for item in np.setdiff1d(held, known):
-                yield Problem("catalogue", f"The index holds the {kind[:-1]} {item}, which the catalogue does not.")
-            for item in np.setdiff1d(wanted, np.union1d(held, np.array(waiting, dtype=np.int64))):
-                yield Problem("index", f"The vectors of the {kind[:-1]} {item} are missing.")
+            yield from _items(connection, kind, live.gallery(kind).ids)
 
 
-def _pictures(library: Library) -> Iterator[Problem]:
-    for clip in library.catalog.list_clips(limit=None):
-        if not thumbnail_path(library.path, clip.id).is_file():
-            yield Problem("pictures", f"The picture of the clip {clip.id} ({clip.path}) is missing.")
+def _database(connection: Connection, path: Path) -> Iterator[Problem]:
+    if is_damaged(connection.connection.driver_connection):  # type: ignore[arg-type]
+        yield Problem("catalogue", f"{path} is not as Quartet wrote it.")
+    for pragma in ("integrity_check", "foreign_key_check"):
+        for row in connection.exec_driver_sql(f"PRAGMA {pragma}"):
+            if row[0] != "ok":
+                yield Problem("catalogue", f"SQLite's {pragma} says: {', '.join(str(value) for value in row)}.")
 
 
-def _videos(library: Library, content: bool) -> Iterator[Problem]:
+def _items(connection: Connection, kind: str, held: np.ndarray) -> Iterator[Problem]:
+    """What the index holds of a gallery against what the catalogue lists."""
+    table, one = ITEMS[kind], kind[:-1]
+    rows = connection.execute(select(table.c.id, table.c.removed)).all()
+    known = np.array([row.id for row in rows], dtype=np.int64)
+    wanted = np.array([row.id for row in rows if row.removed is None], dtype=np.int64)
+    waiting = connection.scalars(select(staged.c.item_id).where(staged.c.kind == kind)).all()
+    for item in np.setdiff1d(held, known):
+        yield Problem("catalogue", f"The index holds the {one} {item}, which the catalogue does not.")
+    for item in np.setdiff1d(np.intersect1d(held, known), wanted):
+        yield Problem("index", f"The {one} {item} was removed, but is still found: a command was cut short.")
+    for item in np.setdiff1d(wanted, np.union1d(held, np.array(waiting, dtype=np.int64))):
+        yield Problem("index", f"The vectors of the {one} {item} are missing.")
+
+
+def _pictures(path: Path, catalog: Catalog) -> Iterator[Problem]:
+    wanted: set[Path] = set()
+    for clip_id, *checks in picture_checks(catalog):
+        for file, expected, what in zip(
+            (thumbnail_path(path, clip_id), strip_path(path, clip_id)), checks, ("picture", "strip"), strict=True
+        ):
+            wanted.add(file)
+            if wrong := wrong_with_picture(file, expected):
+                yield Problem("pictures", f"The {what} of the clip {clip_id} ({file}) {wrong}.")
+    for file in sorted((path / "thumbnails").rglob("*")):
+        if file.is_file() and file not in wanted:
+            yield Problem("pictures", f"{file} belongs to no clip.")
+
+
+def picture_checks(catalog: Catalog) -> list[tuple[int, int | None, int | None]]:
+    """Clip, and the CRC-32 of its picture and of its strip; None where an earlier version made them."""
+    with catalog.engine.connect() as connection:
+        rows = connection.execute(select(clips.c.id, clips.c.picture_crc, clips.c.strip_crc).order_by(clips.c.id))
+        return [(row.id, row.picture_crc, row.strip_crc) for row in rows]
+
+
+def wrong_with_picture(file: Path, expected: int | None) -> str | None:
+    """What is wrong with a picture, as the rest of a sentence; None: nothing."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if expected is None:
+        return None if _decodes(file) else "is damaged"
+    return None if crc32(content) == expected else "is not as it was written"
+
+
+def _decodes(file: Path) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as image:
+            image.load()
+    except (OSError, UnidentifiedImageError, SyntaxError):
+        return False
+    return True
+
+
+def _videos(catalog: Catalog, content: bool) -> Iterator[Problem]:
     in_root: dict[str, list[Video]] = {}
-    for video in library.catalog.list_videos(limit=None):
+    for video in catalog.list_videos(limit=None):
         in_root.setdefault(video.root, []).append(video)
-    for root in library.catalog.roots():
+    for root in catalog.roots():
         found = in_root.get(root.name, [])
         if found and is_gone(root.path):
             where = f"The root {root.name}, with {len(found)} videos, is not at {root.path}."

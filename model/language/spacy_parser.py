@@ -82,7 +82,7 @@ class SpacyParser:
             for token in doc
         ]
         to_universal(words)
-        repair(words, self._is_known)
+        repair(words, self.is_known)
         kept = [token for token in doc if not (token.is_punct or token.is_space)]
         positions: list[int | None] = [None] * len(doc)
         for position, token in enumerate(kept):
@@ -98,7 +98,7 @@ class SpacyParser:
             triplets=tuple(triplets(tree)),
         )
 
-    def _is_known(self, word: str) -> bool:
+    def is_known(self, word: str) -> bool:
         """Whether a lower-case string is a word that the pipeline has met."""
         vocab = self._nlp.vocab
         return vocab.has_vector(word) if len(vocab.vectors) else word in vocab.strings

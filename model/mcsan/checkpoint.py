@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.json_config import from_json
+from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
 from model.mcsan.config import ModelConfig
 from model.mcsan.network import MCSAN
 from model.two_tower.prepared_models import MODELS_FOLDER
@@ -29,7 +30,7 @@ from model.vision.frame_networks import FrameNetwork, network_config, recorded_t
 from quartet.errors import InputError, ModelError
 
 FORMAT = 1
-CONFIG_FILE, WEIGHTS_FILE, WORDS_FILE = "config.json", "model.safetensors", "words.json"
+WEIGHTS_FILE, WORDS_FILE = "model.safetensors", "words.json"
 _TEXT_TOWER = "text_tower."
 
 
@@ -81,7 +82,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         (folder / WORDS_FILE).write_text(words + "\n", encoding="utf-8")
         config["words_sha256"] = _sha256(folder / WORDS_FILE)
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return _fingerprint(config)
+    return fingerprint_of(config)
 
 
 def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
@@ -110,7 +111,7 @@ def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
             vocabularies,
             config["parser"],
             config["sentence_encoder"],
-            _fingerprint(config),
+            fingerprint_of(config),
             any(name.startswith(_TEXT_TOWER) for name in weights),
         )
     except (KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
@@ -181,7 +182,3 @@ def _single(value: torch.Tensor) -> torch.Tensor:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fingerprint(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.language.parsed_caption import Attributes
+from model.language.parsed_caption import Attributes, unknown_words, with_relations
 from model.levels import FloatArray, Vectors
 
 
@@ -39,10 +39,21 @@ class ConceptReader:
     def __call__(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         found: list[dict[str, list[str]]] = [{} for _ in candidates]
         for level, head in self._heads.items():
+            if level == "relation":
+                # Few relations are in any vocabulary, but most of their nouns and verbs are.
+                continue
             asked = [[word for word in candidate.of(level) if word in head.rows] for candidate in candidates]
             words = list(dict.fromkeys(word for own in asked for word in own))
             shown = head.logits(words, vectors[level]) >= self._least
             places = {word: i for i, word in enumerate(words)}
             for own, row, levels in zip(asked, shown, found, strict=True):
                 levels[level] = [word for word in own if row[places[word]]]
-        return [Attributes(**levels) for levels in found]
+        return [
+            with_relations(candidate, shown.get("entity", []), shown.get("action", []))
+            for candidate, shown in zip(candidates, found, strict=True)
+        ]
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        """`Encoder.unknown`: words that no head has."""
+        known = {level: head.rows for level, head in self._heads.items()}
+        return [unknown_words(candidate, known) for candidate in candidates]

@@ -19,6 +19,7 @@ from model.mcsan.layers import pad_features, unit
 from model.mcsan.text_features import TextFeatures, TextFeaturizer, collate
 from model.mcsan.text_tower import with_cuda_graphs
 from model.two_tower.prepared_models import MODELS_FOLDER
+from model.vision.backbones import Backbone
 from model.vision.frame_networks import recorded_sentences
 from quartet.errors import ModelError
 
@@ -62,6 +63,8 @@ class McsanEncoder:
         self.checkpoint = checkpoint
         self.model = checkpoint.model.to(device)
         self.backbone = checkpoint.backbone.to(device)
+        if isinstance(self.backbone, Backbone):
+            self.backbone.freeze(f"{checkpoint.fingerprint} backbone")
         sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder)
         self.featurizer = TextFeaturizer(parser, sentences)
         self._graphed: GraphedFunction | None = None
@@ -105,6 +108,9 @@ class McsanEncoder:
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         return self._attributes(self.parse(texts))
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        return self.concepts.unknown(candidates)
 
     @staticmethod
     def _attributes(parses: Sequence[ParsedCaption]) -> list[Attributes]:

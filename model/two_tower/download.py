@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -17,8 +18,11 @@ from model.two_tower.prepared_models import (
 )
 from quartet.errors import InputError, ModelError
 
-_SMALL = (".json", ".txt", ".model")
-"""Suffixes of configurations, vocabularies and tokenizers."""
+_SMALL = (".json", ".txt", ".model", ".jinja")
+"""Suffixes of configurations, vocabularies, tokenizers and chat templates."""
+
+_MODULE = re.compile(r"\d+_\w+")
+"""Folders of the modules of a sentence-transformers model."""
 
 
 def prepare_model(
@@ -46,7 +50,7 @@ def prepare_model(
     if repository.count("/") != 1:
         raise InputError(
             f"There is no model {name!r}. Give a repository of the hub, such as google/siglip-base-patch16-224, or one "
-            f"of: {', '.join(KNOWN)}."
+            f"of: {', '.join(KNOWN)}. `quartet models` lists more."
         )
     return _fetch(name, repository, prepared_folder(models, name), revision, endpoint, tell)
 
@@ -64,6 +68,8 @@ def _fetch(
         RevisionNotFoundError,
     )
 
+    from model.two_tower.towers import check_without_weights
+
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         about = HfApi(endpoint=endpoint).model_info(repository, revision=revision)
@@ -77,13 +83,23 @@ def _fetch(
             shutil.rmtree(partial)
             partial.mkdir()
             marker.write_text(commit, encoding="utf-8")
-        snapshot_download(repository, revision=commit, local_dir=partial, allow_patterns=files, endpoint=endpoint)
+
+        def download(names: list[str]) -> None:
+            snapshot_download(repository, revision=commit, local_dir=partial, allow_patterns=names, endpoint=endpoint)
+
+        download([name for name in files if PurePosixPath(name).suffix in _SMALL])
+        # Gigabytes are not fetched of a model that its small files say cannot be used.
+        check_without_weights(partial)
+        download(files)
     except GatedRepoError as error:
         raise InputError(f"{repository} asks for an agreement and an account: log in with `hf auth login`.") from error
     except RevisionNotFoundError as error:
         raise InputError(f"{repository} has no revision {revision!r}.") from error
     except RepositoryNotFoundError as error:
         raise InputError(f"The hub has no model {repository!r}, or only for those who are logged in.") from error
+    except ModelError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     except (HTTPError, OSError) as error:  # no network, HF_HUB_OFFLINE, a full disk
         raise InputError(f"{repository} cannot be fetched: {error}") from error
     try:
@@ -109,16 +125,31 @@ def _check_and_record(partial: Path, name: str, repository: str, commit: str) ->
 
 
 def wanted_files(names: Sequence[str]) -> list[str]:
-    """The files of a repository that a two-tower model needs: weights in one format, and what is small.
+    """The files of a repository that a two-tower model needs: weights in one format and one layout, and what is small.
 
+    A repository in two layouts is read in that of transformers, which needs no other package.
     Raises ModelError if there are no weights that PyTorch reads without running code from the file.
     """
     paths = [PurePosixPath(name) for name in names]
-    small = [path for path in paths if path.suffix in _SMALL]
-    weights = [path for path in paths if path.match("model*.safetensors")]
-    # Read with weights_only, so that they cannot run code.
-    weights = weights or [path for path in paths if path.match("pytorch_model*.bin")]
+    weights = next(
+        (found for pattern in _WEIGHTS if (found := [path for path in paths if path.match(pattern)])),
+        [],
+    )
     if not weights:
-        raise ModelError("The repository has no model.safetensors and no pytorch_model.bin.")
+        raise ModelError(
+            "The repository has no weights in a layout that is known: model.safetensors or pytorch_model.bin of "
+            "transformers, open_clip_model.safetensors or open_clip_pytorch_model.bin of open_clip."
+        )
     places = {path.parent for path in weights} | {PurePosixPath()}
-    return [str(path) for path in (*small, *weights) if path.parent in places]
+    small = [path for path in paths if path.suffix in _SMALL]
+    kept = [path for path in small if path.parent in places or _MODULE.fullmatch(str(path.parent))]
+    return [str(path) for path in (*kept, *weights)]
+
+
+_WEIGHTS = (
+    "model*.safetensors",
+    "pytorch_model*.bin",  # read with weights_only, so that they cannot run code; and so is that of open_clip
+    "open_clip_model*.safetensors",
+    "open_clip_pytorch_model*.bin",
+)
+"""The first of these that a repository has."""

@@ -1,18 +1,20 @@
-"""Zero-shot search: a CLIP or SigLIP model behind the encoder protocol, without any training.
+"""Zero-shot search: a two-tower model behind the encoder protocol, without any training.
 
-    global     the mean of the frames           against the sentence
-    entity     the best frames for each phrase  against the noun phrases
-    action     the best short windows           against the verb phrases
-    relation   the mean of the frames           against subject-verb-object phrases
+                                                of pictures                      of videos
+    global     against the sentence             the mean of the frames           the whole clip
+    entity     against the noun phrases         the best frames for each phrase  the best windows for each phrase
+    action     against the verb phrases         the best short windows           the best windows for each phrase
+    relation   against subject-verb-object      the mean of the frames           the whole clip
 
-Phrases are in `clip_phrases.py`, best frames in `clip_bank.py`. Several phrases of one level average. What the levels
-mean for such a model, and what it cannot know: docs/zero-shot.md.
+The vectors of a clip at the levels global and relation are the same: these levels differ by what is asked. Phrases are
+in `phrases.py`, best frames in `phrase_bank.py`. What the levels mean for such a model, and what it cannot know:
+docs/zero-shot.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -24,14 +26,19 @@ from torch.nn import functional as fn
 from model.device import in_one_batch_or_apart
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.holographic_head import HolographicHead
-from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption
+from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption, with_relations
+from model.language.query_language import foreign_language
+from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
-from model.two_tower.phrases import Prompts, participle, phrases, with_article
+from model.two_tower.phrases import Prompts, filled, participle, phrases, with_article
 from model.two_tower.towers import TwoTower
 
 FRAMES = 12
-"""Frames of a clip, as in CLIP4Clip (Luo et al. 2021)."""
+"""Frames of a clip for a model of pictures, as in CLIP4Clip (Luo et al. 2021)."""
+
+VIEWS = 2
+"""For a model of videos: frames of a clip, in frames that it sees at a time. So it sees the whole and three windows."""
 
 WINDOW = 3
 """Neighbouring frames whose mean stands for a moment of a clip."""
@@ -45,7 +52,21 @@ SHARPNESS = 10.0
 WEIGHTS = {"global": 2.0, "entity": 0.5, "action": 0.5, "relation": 1.0}
 """The whole sentence counts as much as its parts together."""
 
-NOTE = "Zero-shot: it knows what its model learned from pictures and their captions, and sees no motion."
+NOTE = (
+    "Zero-shot: it knows what its model learned from pictures and their captions, and sees no motion. Its relation "
+    "level compares the same vector of a clip as its global level, with the relations of the query alone."
+)
+VIDEO_NOTE = (
+    "Zero-shot: it knows what its model learned from videos and their captions. Its relation level compares the same "
+    "vector of a clip as its global level, with the relations of the query alone."
+)
+
+_FOREIGN = (
+    "The query looks like {!r} rather than English, which is what the parser reads: only the global level, the whole "
+    "sentence, is compared."
+)
+
+_NO_PHRASES: dict[str, list[str]] = {"entity": [], "action": [], "relation": []}
 
 _CODE = 1
 """Part of the fingerprint: raised when the same model would give other vectors than before."""
@@ -54,7 +75,8 @@ _CODE = 1
 class ClipEncoder:
     """See the module, and `model/encoder.py` for the protocol. `name` is shown to people and kept in libraries.
 
-    `cuda_graphs`: read texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU.
+    `cuda_graphs`: read texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU. `prompts` are those
+    of the bank, on which clips depend; `templates` by level replace them in texts (`QuerySettings.prompts`).
 
     Raises ModelError if the folder holds no such model.
     """
@@ -67,21 +89,23 @@ class ClipEncoder:
         parser: CaptionParser | None = None,
         prompts: Prompts | None = None,
         cuda_graphs: bool = False,
+        templates: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        from model.language.spacy_parser import SpacyParser
-
         self.device = device
         self.tower = TwoTower(folder, device)
         if cuda_graphs:
             self.tower.use_graphs()
         self.parser = parser or SpacyParser()
         self.prompts = prompts or Prompts()
+        self.templates = {**self.prompts.templates(), **(templates or {})}
         dim = self.tower.feature_dim
         self.head = HolographicHead(dim, SHARPNESS)
-        self.spec = EncoderSpec(name, self._fingerprint(), level_specs(dim, self.tower.centre), FRAMES, NOTE)
+        self.frames = VIEWS * self.tower.clip_frames if self.tower.clip_frames else FRAMES
+        note = VIDEO_NOTE if self.tower.clip_frames else NOTE
+        self.spec = EncoderSpec(name, self._fingerprint(), level_specs(dim, self.tower.centre), self.frames, note)
 
     def _fingerprint(self) -> str:
-        parts = (_CODE, self.tower.config.sha256, self.parser.name, self.prompts, THINGS, ACTIONS, FRAMES, WINDOW)
+        parts = (_CODE, self.tower.config.sha256, self.parser.name, self.prompts, THINGS, ACTIONS, self.frames, WINDOW)
         return hashlib.sha256(repr((*parts, BEST_FRAMES, BEST_WINDOWS, SHARPNESS)).encode()).hexdigest()[:16]
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
@@ -90,34 +114,47 @@ class ClipEncoder:
     @torch.inference_mode()
     def _encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         rows: dict[str, list[Tensor]] = {name: [] for name in LEVEL_NAMES}
-        for frames in self.tower.features(clips):
-            mean = frames.mean(0)
-            rows["global"].append(mean)
-            rows["entity"].append(self._best_things(frames, BEST_FRAMES))
-            rows["action"].append(self._best_actions(windows(frames), BEST_WINDOWS))
-            rows["relation"].append(mean)
+        for seen in self.tower.features(clips):
+            if self.tower.clip_frames is None:
+                whole, parts, moments = seen.mean(0), seen, windows(seen)
+            else:
+                # A clip too short for windows is its only part.
+                whole, parts = seen[0], seen[1:] if len(seen) > 1 else seen
+                moments = parts
+            rows["global"].append(whole)
+            rows["entity"].append(self._best_things(parts, BEST_FRAMES))
+            rows["action"].append(self._best_actions(moments, BEST_WINDOWS))
+            rows["relation"].append(whole)
         return {name: fn.normalize(torch.stack(own), dim=-1).numpy() for name, own in rows.items()}
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
         parsed = self.parser.parse(list(texts))
-        prompts = [self._prompts(caption) for caption in parsed]
-        rows = self._texts([text for own in prompts for level in LEVEL_NAMES for text in own[level]])
+        languages = [self._language(caption.text) for caption in parsed]
+        asked = [self._asked(caption, language) for caption, language in zip(parsed, languages, strict=True)]
+        rows = self._texts([text for own in asked for phrases in own.values() for texts in phrases for text in texts])
+        dim = self.tower.feature_dim
         vectors: Vectors = {
-            name: np.stack([_mean([rows[text] for text in own[name]], self.tower.feature_dim) for own in prompts])
+            name: np.stack([_mean([_mean([rows[t] for t in texts], dim) for texts in own[name]], dim) for own in asked])
             for name in LEVEL_NAMES
         }
-        return TextBatch(vectors, [caption.attributes() for caption in parsed])
+        attributes = [_said(caption, language) for caption, language in zip(parsed, languages, strict=True)]
+        notes = ["" if language is None else _FOREIGN.format(language) for language in languages]
+        return TextBatch(vectors, attributes, notes)
 
-    def _prompts(self, caption: ParsedCaption) -> dict[str, list[str]]:
-        """The texts whose vectors are averaged at each level."""
-        found = phrases(caption)
+    def _language(self, text: str) -> str | None:
+        """The language of a text that the parser cannot read; None for one that it can."""
+        return foreign_language(text, self.parser.is_known) if isinstance(self.parser, SpacyParser) else None
+
+    def _asked(self, caption: ParsedCaption, language: str | None) -> dict[str, list[list[str]]]:
+        """By level the texts of each phrase, one by each template: they are averaged before the phrases are."""
+        found = {"global": [caption.text], **(phrases(caption) if language is None else _NO_PHRASES)}
         return {
-            "global": [caption.text],
-            **{level: [self.prompts.of(level, phrase) for phrase in own] for level, own in found.items()},
+            level: [[filled(template, phrase) for template in self.templates[level]] for phrase in own]
+            for level, own in found.items()
         }
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
-        return [caption.attributes() for caption in self.parser.parse(list(texts))]
+        return [_said(caption, self._language(caption.text)) for caption in self.parser.parse(list(texts))]
 
     @torch.inference_mode()
     def text_queries(self, vectors: Vectors) -> Vectors:
@@ -147,7 +184,13 @@ class ClipEncoder:
             for i, candidate in enumerate(candidates):
                 shown = stands_out(asked, bank, torch.from_numpy(vectors[level][i]))
                 found[i][level] = [word for word in candidate.of(level) if shown[own.index(word)]]
-        return [_with_relations(candidate, shown) for candidate, shown in zip(candidates, found, strict=True)]
+        return [
+            with_relations(candidate, shown.get("entity", []), shown.get("action", []))
+            for candidate, shown in zip(candidates, found, strict=True)
+        ]
+
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        return [Attributes() for _ in candidates]
 
     @cached_property
     def _best_things(self) -> BestFrames:
@@ -191,12 +234,5 @@ def _mean(rows: Sequence[FloatArray], dim: int) -> FloatArray:
     return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
 
-def _with_relations(candidate: Attributes, shown: dict[str, list[str]]) -> Attributes:
-    entity, action = shown.get("entity", []), shown.get("action", [])
-    named, there = {*candidate.entity, *candidate.action}, {*entity, *action}
-    relation = []
-    for text in candidate.relation:
-        parts = named & set(text.split())
-        if parts and parts <= there:
-            relation.append(text)
-    return Attributes(entity, action, relation)
+def _said(caption: ParsedCaption, language: str | None) -> Attributes:
+    return caption.attributes() if language is None else Attributes()

@@ -14,9 +14,12 @@ subject and object at the relation level: captions of pictures read like that. P
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from model.language.lemma_rules import VOWELS
 from model.language.parsed_caption import ParsedCaption
+from model.levels import LEVEL_NAMES
+from quartet.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,35 @@ class Prompts:
 
     def of(self, level: str, phrase: str) -> str:
         return getattr(self, level).format(phrase)
+
+    def templates(self) -> dict[str, tuple[str, ...]]:
+        """All of them by level, the sentence itself at the global one."""
+        return {"global": ("{}",), "entity": (self.entity,), "action": (self.action,), "relation": (self.relation,)}
+
+
+def filled(template: str, phrase: str) -> str:
+    """A template with a phrase in place of `{}`; other braces are letters."""
+    return template.replace("{}", phrase)
+
+
+def checked_templates(given: Any) -> dict[str, tuple[str, ...]]:
+    """Templates by level from their JSON form. Raises InputError that names what is wrong."""
+    if not isinstance(given, dict) or not given:
+        raise InputError(f"Prompts are a JSON object of levels, such as {_EXAMPLE}.")
+    checked = {}
+    for level, templates in given.items():
+        if level not in LEVEL_NAMES:
+            raise InputError(f"Unknown level {level!r} in the prompts. The levels are: {', '.join(LEVEL_NAMES)}.")
+        if not isinstance(templates, list) or not templates or not all(isinstance(one, str) for one in templates):
+            raise InputError(f"The prompts of level {level!r} must be a list of texts, such as {_EXAMPLE}.")
+        for template in templates:
+            if template.count("{}") != 1:
+                raise InputError(f"The prompt {template!r} of level {level!r} must have {{}} once, for the phrase.")
+        checked[level] = tuple(dict.fromkeys(templates))
+    return checked
+
+
+_EXAMPLE = '{"entity": ["a photo of {}", "a close-up of {}"]}'
 
 
 def phrases(caption: ParsedCaption) -> dict[str, list[str]]:

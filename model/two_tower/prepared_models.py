@@ -102,21 +102,3 @@ def hash_files(folder: Path) -> dict[str, str]:
                 f"quartet prepare {record.name} --revision {record.revision}"
             )
     return hashes
-
-
-def two_tower_folder(folder: Path) -> Path | None:
-    """Where below `folder` the two-tower model lies: there, or in a module of a sentence-transformers model."""
-    try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        places = [folder, *(folder / str(module["path"]) for module in modules)]
-    except (OSError, ValueError, TypeError, KeyError):
-        places = [folder]
-    return next((place for place in places if _is_two_tower(place)), None)
-
-
-def _is_two_tower(folder: Path) -> bool:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and {"text_config", "vision_config"} <= set(config)

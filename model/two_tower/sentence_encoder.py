@@ -9,6 +9,8 @@ from torch import Tensor
 
 from model.language.sentence_encoder import TextStates, TokenBatch, by_length, text_states
 from model.two_tower.towers import TEXTS, TwoTower
+from model.two_tower.transformers_network import TransformersNetwork
+from quartet.errors import ModelError
 
 PREFIX = "two-tower "
 """How the names of these encoders begin, in checkpoints and caches."""
@@ -18,9 +20,12 @@ class TwoTowerSentences:
     """Sentence and word vectors of captions, in the space of the frames. See `SentenceEncoder`.
 
     The sentence vector is that of zero-shot search. Words are the token states behind it, through the same projection.
+    Raises ModelError for a model whose tokens have no vectors in the common space.
     """
 
     def __init__(self, tower: TwoTower) -> None:
+        if tower.network.tokenizer is None:
+            raise _no_words(tower)
         self.tower = tower
         self.dim = tower.feature_dim
         self.name = f"{PREFIX}{tower.config.two_tower}@{tower.config.sha256[:12]}"
@@ -48,25 +53,21 @@ class TwoTowerSentences:
 
     def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors (B, dim) of sentences, of any length, and (B, L, dim) of their tokens, with gradients."""
-        output = self.tower.read(tokens)
-        return output.pooler_output, self._project(output.last_hidden_state)
+        sentences, states = self.tower.read(tokens)
+        return sentences, self._project(states)
 
     def _project(self, states: Tensor) -> Tensor:
-        """Token states in the common space. SigLIP's lie there already."""
-        projection = getattr(self.tower.net, "text_projection", None)
-        return states if projection is None else projection(states)
+        """Token states in the common space. Raises ModelError where the model has no way there."""
+        projected = self.tower.network.project(states)
+        if projected is None or projected.shape[-1] != self.dim:
+            raise _no_words(self.tower)
+        return projected
 
     def _offsets(self, texts: list[str], length: int) -> np.ndarray:
         """(B, length, 2) begin and end of each token in its text; (0, 0) for special tokens and padding."""
-        tokenizer = self.tower.tokenizer
-        if tokenizer.is_fast:
-            tokens = tokenizer(
-                texts,
-                padding="max_length" if self.tower.pads_fully else True,
-                truncation=True,
-                max_length=self.tower.max_tokens,
-                return_offsets_mapping=True,
-            )
+        tokenizer, network = self.tower.network.tokenizer, self.tower.network
+        if isinstance(network, TransformersNetwork) and tokenizer.is_fast:
+            tokens = network.encoded(texts, return_offsets_mapping=True)
             return np.array(tokens["offset_mapping"], dtype=np.int64)
         offsets = np.zeros((len(texts), length, 2), np.int64)
         for row, text in zip(offsets, texts, strict=True):
@@ -77,3 +78,10 @@ class TwoTowerSentences:
                 row[first:last] = begin, end
                 first, begin = last, end
         return offsets
+
+
+def _no_words(tower: TwoTower) -> ModelError:
+    return ModelError(
+        f"The words of captions have no vectors in the space of {tower.config.two_tower} ({tower.network.class_name}). "
+        "Train on top of it with --preset plus, whose captions are read by Sentence-BERT."
+    )

@@ -1,7 +1,7 @@
-"""A two-tower model of pictures and sentences, of the CLIP or SigLIP family, from a folder on disk.
+"""A two-tower model from a folder on disk: frames and texts to unit vectors of one space.
 
-Everything that transformers loads with `get_image_features` and `get_text_features` works: CLIP, OpenCLIP in its
-transformers form, MetaCLIP 2, ChineseCLIP, AltCLIP, SigLIP, SigLIP 2. Nothing here reaches for a network.
+Its layout (`layouts.py`) decides which library reads the folder: transformers (`transformers_network.py`), open_clip
+(`open_clip_network.py`) or sentence-transformers (`one_stream_network.py`). Nothing here reaches for the internet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,9 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from model.cuda_graphs import GraphedFunction, RecordedGraph
-from model.device import FittingBatches, in_half_precision, upload
+from model.device import BATCH, FittingBatches, in_half_precision, upload
 from model.encoder import Frames
-from model.two_tower.prepared_models import hash_files, two_tower_folder
+from model.two_tower.layouts import Layout, find_layout
+from model.two_tower.loaded_network import LoadedNetwork
+from model.two_tower.prepared_models import hash_files
+from model.two_tower.safe_loading import refuse_code
 from quartet.errors import ModelError
 
 TEXTS = 64
@@ -39,80 +42,101 @@ class TwoTowerConfig:
 class TwoTower:
     """Frames and texts to unit vectors of one space, of width `feature_dim`.
 
-    `config` names the model as `name`, or else as its folder, with a hash of all its files.
+    `config` names the model as `name`, or else as its folder, with a hash of all its files. `centre`, `clip_frames` and
+    `max_tokens` are those of `LoadedNetwork`. `text_tower` holds the modules that read texts, by their names.
 
-    `centre` is the cosine at which a picture and a text are as likely to belong together as not: SigLIP has learned
-    it, for CLIP see `CLIP_CENTRE`. `text_tower` holds the modules that read texts, by their names.
-    Raises ModelError for a folder without such a model, or with weights missing.
+    Raises ModelError for a folder without such a model, with weights missing, or whose towers do not fit together: a
+    picture and the longest text are tried.
     """
 
     def __init__(self, folder: Path, device: str = "cpu", name: str | None = None) -> None:
-        place = two_tower_folder(folder)
-        if place is None:
-            raise ModelError(
-                f"{folder} holds no two-tower model of pictures and texts: no config.json there has a text_config and "
-                "a vision_config. Models of the families CLIP and SigLIP do."
-            )
         self.config = TwoTowerConfig(name or str(folder.resolve()), _digest(hash_files(folder)))
-        self.net, self.tokenizer, self.images = _load(place)
-        self.net.eval()
-        self.text_tower = nn.ModuleDict({n: child for n, child in self.net.named_children() if n in _TEXT_MODULES})
+        self.network = load_network(folder)
+        self.net = self.network.net.eval()
+        children = dict(self.net.named_children())
+        self.text_tower = nn.ModuleDict({name: children[name] for name in self.network.text_modules})
+        self.max_tokens, self.clip_frames = self.network.max_tokens, self.network.clip_frames
+        self.centre = self.network.centre
         self.to(device)
-        config = self.net.config
-        self.max_tokens: int = config.text_config.max_position_embeddings
-        # SigLIP was trained on texts padded to the full length, and reads its last position.
-        self.pads_fully = config.model_type.startswith("siglip")
-        self.centre = self._centre()
-        self.feature_dim = self.texts(["a"]).shape[1]
+        self.feature_dim = self._try_both(folder)
 
     def to(self, device: str) -> Self:
         """Move the model to a device; returns itself."""
         self.device = torch.device(device)
         self.net.to(self.device)
-        self._batches = FittingBatches(self.device)
+        # A clip is as much work as its frames.
+        size = max(1, BATCH.get(self.device.type, BATCH["cpu"]) // (self.clip_frames or 1))
+        self._batches = FittingBatches(self.device, size)
         self._graphed: GraphedFunction | None = None
         return self
+
+    def _try_both(self, folder: Path) -> int:
+        """The width of the common space. Raises ModelError if the towers fail or do not meet."""
+        grey = np.full((1, 32, 32, 3), 128, np.uint8)
+        kind = f"{self.network.class_name} in {folder}"
+        try:
+            seen = self.features([grey])[0]
+            read = self.texts(["a", "word " * self.max_tokens])
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # a network of other people's, with settings of other people's
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"The {kind} cannot be used: {reason}") from error
+        if seen.shape[1] != read.shape[1]:
+            raise ModelError(
+                f"The {kind} gives {seen.shape[1]} values for a picture and {read.shape[1]} for a text: they cannot be "
+                "compared."
+            )
+        if not (seen.isfinite().all() and read.isfinite().all()):
+            raise ModelError(f"The {kind} gives values that are not numbers: its weights are damaged.")
+        return read.shape[1]
 
     def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on, until `to`, read texts by CUDA graphs (`recorder` makes them)."""
         names = list(self.tokens(["a"]))
         self._graphed = GraphedFunction(
-            self._read,
+            self.read,
             inputs=dict.fromkeys(names, "BL"),
             outputs=("Bd", "BLe"),
             largest={"B": TEXTS, "L": self.max_tokens},
-            padding={"input_ids": self.tokenizer.pad_token_id or 0},
+            padding={"input_ids": self.network.padding_id},
             recorder=recorder,
         )
 
-    def _centre(self) -> float:
-        scale, bias = getattr(self.net, "logit_scale", None), getattr(self.net, "logit_bias", None)
-        if scale is None or bias is None:
-            return CLIP_CENTRE
-        return float(-bias.detach() / scale.detach().exp())
-
     @torch.inference_mode()
     def features(self, clips: Sequence[Frames]) -> list[Tensor]:
-        """Unit vectors of every frame of every clip: one (T_i, feature_dim) float32 tensor per clip, on the CPU."""
+        """Unit vectors of clips: one (R_i, feature_dim) float32 tensor per clip, on the CPU.
+
+        A model of pictures gives a row for each frame. A model of videos first gives the whole clip, by `clip_frames`
+        of its frames, then its windows of as many neighbouring frames, each half a window after the one before.
+        """
         inputs = [self._prepare(frames) for frames in clips]
-        names = list(inputs[0])
-        joined = {name: torch.cat([clip[name] for clip in inputs]) for name in names}
+        joined = {name: torch.cat([clip[name] for clip in inputs]) for name in inputs[0]}
+        rows, start = [], 0
+        for frames in clips:
+            rows.append(start + self._rows(len(frames)))
+            start += len(frames)
 
         def forward(rows: Tensor) -> Tensor:
-            chosen = {name: values[rows] for name, values in joined.items()}
-            return self.net.get_image_features(**chosen).pooler_output
+            return self.network.see({name: values[rows] for name, values in joined.items()})
 
-        numbers = torch.arange(len(joined["pixel_values"]), device=self.device)
-        rows = self._batches(in_half_precision(forward, self.device), numbers)
-        return list(fn.normalize(rows, dim=-1).cpu().split([len(frames) for frames in clips]))
+        vectors = self._batches(in_half_precision(forward, self.device), torch.cat(rows).to(self.device))
+        return list(fn.normalize(vectors, dim=-1).cpu().split([len(own) for own in rows]))
+
+    def _rows(self, frames: int) -> Tensor:
+        """What is seen at a time of a clip of so many frames: their numbers, (T,) or (clips, clip_frames)."""
+        if self.clip_frames is None:
+            return torch.arange(frames)
+        size = self.clip_frames
+        whole = torch.linspace(0, frames - 1, size).round().long()
+        starts = range(0, frames - size + 1, max(1, size // 2)) if frames > size else ()
+        return torch.stack([whole, *(torch.arange(start, start + size) for start in starts)])
 
     def _prepare(self, frames: Frames) -> dict[str, Tensor]:
         """The model's own preparation of the frames of one clip, done on the device."""
-        images = upload(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2), self.device)
-        inputs = self.images(
-            images=list(images), input_data_format="channels_first", return_tensors="pt", device=self.device
+        return self.network.prepare(
+            upload(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2), self.device)
         )
-        return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> Tensor:
@@ -132,70 +156,58 @@ class TwoTower:
 
     def tokens(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """The text tower's input for texts: tensors (N, L) by name."""
-        tokens = self.tokenizer(
-            list(texts),
-            padding="max_length" if self.pads_fully else True,
-            truncation=True,
-            max_length=self.max_tokens,
-            return_tensors="pt",
-        )
-        return {name: value for name, value in tokens.items() if name in _TEXT_INPUTS}
+        return self.network.tokens(texts)
 
     def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """What `read` gives, (N, feature_dim) and (N, L, _), without gradients; by a CUDA graph where they are used."""
-        return self._read(tokens) if self._graphed is None else self._graphed(tokens, self.device)
+        """What `read` gives, without gradients; by a CUDA graph where they are used."""
+        return self.read(tokens) if self._graphed is None else self._graphed(tokens, self.device)
 
-    def _read(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        output = self.read(tokens)
-        return output.pooler_output, output.last_hidden_state
-
-    def read(self, tokens: Mapping[str, Tensor]) -> Any:
-        """What the text tower makes of `tokens`: `pooler_output` (N, feature_dim) and `last_hidden_state` (N, L, _)."""
-        device = next(self.text_tower.parameters()).device  # a trainer may have moved the tower by itself
-        return self.net.get_text_features(**{name: value.to(device) for name, value in tokens.items()})
+    def read(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Vectors (N, feature_dim), of any length, of texts, and the states (N, L, _) of their tokens."""
+        device = next(self.net.parameters()).device  # a trainer may have moved the network by itself
+        if self.text_tower:
+            device = next(self.text_tower.parameters()).device
+        return self.network.read({name: value.to(device) for name, value in tokens.items()})
 
 
-CLIP_CENTRE = 0.25
-"""Between a CLIP model's cosines of unrelated (0.1 to 0.2) and of matching pictures and captions (0.3 and more).
+def load_network(folder: Path) -> LoadedNetwork:
+    """The network in a folder, by whichever library reads its layout. Raises ModelError for a folder of none."""
+    layout = _layout_of(folder)
+    if layout.library == "open_clip":
+        from model.two_tower.open_clip_network import OpenClipNetwork
 
-LAION kept pairs above 0.28 or 0.3 (Schuhmann et al. 2021, 2022). It moves scores, hardly their order.
-"""
+        return OpenClipNetwork(layout.folder)
+    if layout.library == "sentence-transformers":
+        from model.two_tower.one_stream_network import OneStreamNetwork
 
-_TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-_TEXT_MODULES = ("text_model", "text_projection")
+        return OneStreamNetwork(layout.folder)
+    from model.two_tower.transformers_network import TransformersNetwork
+
+    return TransformersNetwork(layout.folder)
 
 
-def _load(place: Path) -> tuple[Any, Any, Any]:
-    """Network, tokenizer and image processor. Raises ModelError where one is missing or does not fit."""
-    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+def check_without_weights(folder: Path) -> None:
+    """Raise ModelError if the small files of a folder say already that its model cannot be used here."""
+    layout = _layout_of(folder)
+    if layout.library == "open_clip":
+        from model.two_tower.open_clip_network import require_open_clip
 
-    disable_progress_bar()  # loading takes a moment, its bar would only disturb tables and JSON
-    try:
-        net, report = AutoModel.from_pretrained(
-            place, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        require_open_clip(layout.folder)
+    elif layout.library == "transformers":
+        from model.two_tower.transformers_network import class_of
+
+        class_of(layout.folder)
+
+
+def _layout_of(folder: Path) -> Layout:
+    layout = find_layout(folder)
+    if layout is None:
+        raise ModelError(
+            f"{folder} holds no two-tower model of pictures and texts: neither the config.json of transformers, nor an "
+            "open_clip_config.json, nor the modules.json of sentence-transformers."
         )
-        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
-        images = AutoImageProcessor.from_pretrained(place, local_files_only=True)
-    # transformers raises nearly anything for a folder that it cannot read: OSError, ValueError, KeyError, ImportError.
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"The two-tower model in {place} cannot be loaded: {reason}") from error
-    if not all(hasattr(net, part) for part in ("get_image_features", "get_text_features", "text_model")):
-        raise ModelError(f"The model in {place} ({type(net).__name__}) has no tower for pictures and one for texts.")
-    if missing := sorted(report["missing_keys"]):
-        raise ModelError(f"The weights in {place} lack {len(missing)} entries, the first is {missing[0]!r}.")
-    _check_tokenizer(place, tokenizer, net.config.text_config.vocab_size)
-    return net, tokenizer, images
-
-
-def _check_tokenizer(place: Path, tokenizer: Any, vocab_size: int) -> None:
-    """Without its files, transformers makes a tokenizer to which all texts are the same."""
-    one, other = (tokenizer(text)["input_ids"] for text in ("dog", "cat"))
-    if one == other:
-        raise ModelError(f"The tokenizer in {place} cannot be loaded: it has no vocabulary.")
-    if max(*one, *other) >= vocab_size:
-        raise ModelError(f"The tokenizer in {place} belongs to another model: it has more words than the weights.")
+    refuse_code(folder)
+    return layout
 
 
 def _digest(hashes: dict[str, str]) -> str:

@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transform
 
+from model.cpu_backend import CpuNetwork
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from quartet.errors import InputError, ModelError
@@ -64,6 +65,7 @@ class Backbone(nn.Module):
         self.mean: Tensor
         self.std: Tensor
         self._batches: FittingBatches | None = None
+        self._frozen: CpuNetwork | None = None
         self.feature_dim = self._probe()
 
     def _probe(self) -> int:
@@ -97,9 +99,17 @@ class Backbone(nn.Module):
         device = self.mean.device
         if self._batches is None or self._batches.device != device:
             self._batches = FittingBatches(device, batch_size)
-        return list(
-            self._batches(in_half_precision(self, device), images).cpu().split([len(frames) for frames in clips])
-        )
+        frozen = self._frozen if device.type == "cpu" else None
+        network = in_half_precision(self, device) if frozen is None else (lambda rows: frozen(rows)[0])
+        return list(self._batches(network, images).cpu().split([len(frames) for frames in clips]))
+
+    def freeze(self, key: str | None = None) -> None:
+        """The weights stay as they are from now on, so that on a CPU `features` may use `model.cpu_backend`.
+
+        key  what tells these weights from all others
+        """
+        self.eval()
+        self._frozen = CpuNetwork(lambda: self, f"The backbone {self.config.arch}", key)
 
     def load_weights(self, path: Path) -> None:
         """Read a torchvision state dict (safetensors or .pth); the head's own entries are ignored.

@@ -11,7 +11,8 @@ from typing import Any
 
 from model.json_config import from_json
 from model.language.sentence_encoder import SentenceEncoder
-from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared, two_tower_folder
+from model.two_tower.layouts import find_layout
+from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared
 from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig
 from model.vision.backbones import Backbone, BackboneConfig
@@ -34,7 +35,7 @@ def load_two_tower(name: str, models: Path = MODELS_FOLDER, device: str = "cpu")
     prepared = find_prepared(models, name)
     if prepared is not None:
         return TwoTower(prepared, device, name)
-    if two_tower_folder(Path(name)) is None:
+    if find_layout(Path(name)) is None:
         raise InputError(
             f"The two-tower model {name!r} is not on this machine. Run: quartet prepare {name} (or give its folder)"
         )

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Selection(BaseModel):
+    """Clips to be listed for a player or an editing program."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    clip_ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(
+        min_length=1, max_length=1000, description="Clips, in their order."
+    )
+    format: Literal["csv", "m3u8", "otio", "edl", "fcpxml"]
+    padding: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
+        default=0.0, description="Seconds before and after each clip."
+    )
 
 
 class Caption(BaseModel):
@@ -117,6 +131,11 @@ class Ready(BaseModel):
     generation: str
     library_path: str
     library: Counts
+    encoders: int = Field(default=1, description="Processes of the model that are alive.")
+    warnings: list[str] = Field(
+        default_factory=list,
+        description="What is wrong though searches are answered, such as an index that cannot be opened.",
+    )
 
 
 class LevelInfo(BaseModel):
@@ -124,6 +143,7 @@ class LevelInfo(BaseModel):
 
     name: str
     weight: float
+    meaning: str = Field(description="What the level looks at, in a few words; empty if nobody has said.")
 
 
 class LibraryInfo(BaseModel):

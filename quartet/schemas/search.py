@@ -2,50 +2,61 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-MAX_QUERY = 1000
+from quartet.schemas.question import (
+    MAX_MOMENTS,
+    MAX_PARTS,
+    MAX_QUERY,
+    MAX_REACTIONS,
+    MAX_WEIGHT,
+    MIN_WEIGHT,
+    Id,
+    Part,
+    Seconds,
+    Then,
+    checked_query,
+)
+
 MAX_QUERIES = 64
+MAX_CHARACTERS = 16_000
+"""Of all queries of a list together."""
 MAX_K = 100
-MAX_OFFSET = 1000
+MAX_OFFSET = 10_000
 MAX_FILTER_IDS = 1000
 MAX_FILTER_TAGS = 100
-MIN_WEIGHT, MAX_WEIGHT = 1e-3, 1e3
-"""Of levels that count."""
+MAX_PATH = 4096
 
 
-def checked_query(text: str) -> str:
-    """`text` without the blanks around it. Raises ValueError if it is empty, too long or no text."""
-    text = text.strip()
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("The query holds half of a surrogate pair, which stands for no character.")
-    if not text:
-        raise ValueError("The query is empty. Describe a clip in a sentence.")
-    if len(text) > MAX_QUERY:
-        raise ValueError(f"The query has {len(text)} characters. Shorten it to at most {MAX_QUERY}.")
-    return text
+def sentence(given: object) -> object:
+    """`given`, unless it is a list: for that there is another route. Raises ValueError."""
+    if isinstance(given, list):
+        raise ValueError("The query is one sentence. Send several as `queries` to /v1/search/clips/batch.")
+    return given
 
 
-def checked_queries(given: str | list[str]) -> str | list[str]:
-    """Every text without the blanks around it. Raises ValueError for none, too many, or one that cannot be used."""
-    if isinstance(given, str):
-        return checked_query(given)
+def checked_queries(given: list[str]) -> list[str]:
+    """Every text without the blanks around it. Raises ValueError for none, too many, or what cannot be used."""
     if not 1 <= len(given) <= MAX_QUERIES:
         raise ValueError(f"The list has {len(given)} queries. Give 1 to {MAX_QUERIES}.")
+    characters = sum(map(len, given))
+    if characters > MAX_CHARACTERS:
+        raise ValueError(
+            f"The queries have {characters:,} characters together. Give at most {MAX_CHARACTERS:,}, in several lists."
+        )
     return [checked_query(text) for text in given]
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_QUERY, "pattern": r"\S"}
+Query = Annotated[str, BeforeValidator(sentence), AfterValidator(checked_query), WithJsonSchema(_TEXT)]
 Queries = Annotated[
-    str | list[str],
+    list[str],
     AfterValidator(checked_queries),
-    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}]}),
+    WithJsonSchema({"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_QUERIES}),
 ]
-# SQLite's integers have 64 bits; a larger id is a malformed request, not a database error.
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def checked_weight(weight: float) -> float:
@@ -80,6 +91,36 @@ class Filter(BaseModel):
     )
     start: Seconds | None = Field(default=None, description="Clips that have a part at or after this second.")
     end: Seconds | None = Field(default=None, description="Clips that have a part before this second.")
+    path: str | None = Field(
+        default=None,
+        max_length=MAX_PATH,
+        description="Clips of videos in this folder of their root, or whose path there fits this pattern of * and ?.",
+        examples=["2024/holiday"],
+    )
+    after: date | datetime | None = Field(
+        default=None, description="Clips of videos whose files were changed then or later. Without a zone: UTC."
+    )
+    before: date | datetime | None = Field(
+        default=None, description="Clips of videos whose files were changed before. Without a zone: UTC."
+    )
+    shortest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or more.")
+    longest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or less.")
+    words: str | None = Field(
+        default=None,
+        max_length=MAX_QUERY,
+        description="Clips at whose time a text has all of these words. Phrases stand in double quotes.",
+        examples=['"interest rates"'],
+    )
+    languages: list[str] | None = Field(
+        default=None,
+        max_length=MAX_FILTER_TAGS,
+        description="Clips at whose time there is a text in one of these languages (ISO 639).",
+        examples=[["en"]],
+    )
+    has_text: bool | None = Field(default=None, description="Clips at whose time there is a text, or none.")
+    after_clip: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
+        default=None, description="Clips that were added after this one: what is new since then."
+    )
 
 
 class SearchRequest(BaseModel):
@@ -100,13 +141,68 @@ class ClipRequest(SearchRequest):
     """What every search for clips can ask for."""
 
     filter: Filter | None = Field(default=None, description="Which clips may be hits; all if left out.")
+    sort: Literal["score", "time", "date"] = Field(
+        default="score",
+        description="Order of the hits that are returned: by score, by their place in their videos, or the newest "
+        "files first. Which hits they are is decided by score.",
+    )
 
 
 class ClipSearch(ClipRequest):
-    """Text to video."""
+    """Clips for a question: a sentence, or parts of any kind, or both."""
 
-    query: Queries = Field(
-        description=f"A sentence, or up to {MAX_QUERIES} of them.", examples=["a red ball rolls behind a box"]
+    query: Query | None = Field(default=None, description="A sentence.", examples=["a red ball rolls behind a box"])
+    parts: list[Part] = Field(
+        default_factory=list,
+        max_length=MAX_PARTS,
+        description="Parts of the question beside the sentence.",
+        examples=[[{"text": "a dog", "weight": -0.5}]],
+    )
+    more_like: list[Id] = Field(
+        default_factory=list,
+        max_length=MAX_REACTIONS,
+        description="Hits that are like what is wanted. The question moves towards them.",
+    )
+    less_like: list[Id] = Field(
+        default_factory=list,
+        max_length=MAX_REACTIONS,
+        description="Hits that are unlike what is wanted. The question moves away from them.",
+    )
+    then: list[Then] = Field(
+        default_factory=list,
+        max_length=MAX_MOMENTS - 1,
+        description="What has to be seen after that, in the same video. A hit then has a clip for each moment.",
+    )
+    group: Literal["video"] | None = Field(default=None, description='"video": each video once, by its best moment.')
+    diverse: bool = Field(
+        default=False,
+        description="Tell what is nearly the same once: clips that overlap or touch, and clips that look alike.",
+    )
+    per_video: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_K,
+        description="Hits of one video at most with `diverse`, or moments of a video with `group`.",
+    )
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if self.query is None and not self.parts and not self.more_like:
+            raise ValueError("The question is empty. Give a query, or parts.")
+        count = len(self.parts) + (self.query is not None) + sum(len(moment.parts) for moment in self.then)
+        if count > MAX_PARTS:
+            raise ValueError(f"The question has {count} parts. {MAX_PARTS} are the most.")
+        if self.per_video is not None and not (self.diverse or self.group):
+            raise ValueError("per_video goes with diverse or with group.")
+        return self
+
+
+class ClipBatchSearch(ClipRequest):
+    """Clips for each of several sentences."""
+
+    queries: Queries = Field(
+        description=f"Up to {MAX_QUERIES} sentences, with {MAX_CHARACTERS:,} characters together.",
+        examples=[["a red ball rolls behind a box", "two people dance"]],
     )
 
 
@@ -174,10 +270,64 @@ class Explanation(BaseModel):
     batch: int = Field(description="How many queries were answered together.")
 
 
+class AskedPart(BaseModel):
+    """One part of the question that was answered."""
+
+    moment: int = Field(description="The moment that it belongs to, from 0 on.")
+    text: str | None
+    clip_id: int | None
+    upload: str | None
+    weight: float
+    reaction: bool = Field(description="Whether it comes from `more_like` or `less_like`.")
+    attributes: Attributes = Field(description="What the parser read off a sentence.")
+
+
+class PartScores(BaseModel):
+    """What the parts of a question gave to the score of a hit: contributions, base and words sum to it."""
+
+    contributions: list[float] = Field(description="One per part, in the order of the answer's `parts`.")
+    base: float = Field(description="What the levels score without any part.")
+    words: float = Field(default=0.0, description="What a text at the time of the hit gave.")
+
+
 class _Hit(BaseModel):
     score: float
     levels: dict[str, LevelScore]
     matched: Attributes
+
+
+class Line(BaseModel):
+    """A caption or a subtitle at the time of a hit."""
+
+    caption_id: int
+    text: str
+    source: str = Field(description="The file that it came from.")
+    start: float | None = Field(description="Seconds from the start of the video; null for a text about all of it.")
+    end: float | None
+    language: str | None
+    marks: list[tuple[int, int]] = Field(description="Characters [from, to) of the words that were asked for.")
+
+
+class Moment(BaseModel):
+    """A clip that is part of a hit."""
+
+    clip_id: int
+    start: float = Field(description="Seconds from the start of the video.")
+    end: float
+    score: float
+    levels: dict[str, LevelScore]
+    thumbnail_url: str
+
+
+class Fit(BaseModel):
+    """Whether anything fits the question."""
+
+    likelihood: float = Field(description="How likely the best of all hits is a match, from 0 to 1.")
+    nothing_fits: bool = Field(description="Even the best hit is weak.")
+    weak: float = Field(description="Hits that are less likely than this are weak.")
+    basis: Literal["captions", "sentences"] = Field(
+        description="What taught it: captions of this library, or sentences about nothing in particular."
+    )
 
 
 class ClipHit(_Hit):
@@ -191,6 +341,22 @@ class ClipHit(_Hit):
     thumbnail_url: str
     strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
     media_url: str
+    line: Line | None = Field(
+        default=None, description="The text that raised the score, or that has the words that the filter asks for."
+    )
+    parts: PartScores | None = Field(default=None, description="For questions of several parts.")
+    likelihood: float | None = Field(
+        default=None, description="How likely the hit is a match, from 0 to 1. Null where the answer's `fit` is."
+    )
+
+    moments: list[Moment] = Field(
+        default_factory=list,
+        description="With `then`: the clip of each moment; `start` and `end` of the hit span all of them. "
+        "With `group`: the best moments of the video, in the order of time.",
+    )
+    alike: list[int] = Field(
+        default_factory=list, description="With `diverse`: clips that rank behind this one and that it stands for."
+    )
 
 
 class CaptionHit(_Hit):
@@ -214,9 +380,30 @@ class _Answer(BaseModel):
 class ClipAnswer(_Answer):
     """Ranked clips."""
 
-    query: str
-    query_attributes: Attributes = Field(description="What the parser read off the query.")
+    notes: list[str] = Field(
+        default_factory=list,
+        description="What to know of this answer: that the parser cannot read the query's language, or that the "
+        "library has prompts or weights of its own; where `explain` asked for it also what the model cannot know.",
+    )
+    query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
+    query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")
+    unknown: Attributes = Field(
+        description="Words of these that the model cannot judge. Of the others a hit shows those that it has `matched`."
+    )
+    parts: list[AskedPart] = Field(description="The parts of the question.")
+    fit: Fit | None = Field(
+        description="Null for questions without a sentence, for several moments, and where it cannot be known."
+    )
     hits: list[ClipHit]
+
+
+class Upload(BaseModel):
+    """An upload to search with."""
+
+    upload: str = Field(description="Its id, for parts of questions. The service keeps the latest uploads in memory.")
+    kind: Literal["picture", "video"]
+    start: float = Field(description="Seconds from the start of the video: the part that counts.")
+    end: float
 
 
 class ClipAnswers(BaseModel):

@@ -7,16 +7,16 @@ import what they need when they run.
 from __future__ import annotations
 
 import errno
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
+from quartet import __version__
 from quartet.errors import QuartetError
-from service.cli import demo, doctor, search, serve
+from service.cli import demo, doctor, mcp, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
-from service.cli.library import captions, export, index, manage, status, tune, watch
-from service.cli.training import compare, demo_dataset, evaluate, features, prepare, train
+from service.cli.library import captions, cut, export, index, manage, repair, searches, status, tune, watch
+from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
 
 _PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
@@ -53,7 +53,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"quartet {version('quartet')}")
+        typer.echo(f"quartet {__version__}")
         raise typer.Exit()
 
 
@@ -79,16 +79,21 @@ def root(
 app.command("demo", cls=ReadableCommand)(demo.demo)
 app.command("demo-dataset", cls=ReadableCommand)(demo_dataset.demo_dataset)
 app.command("prepare", cls=ReadableCommand)(prepare.prepare)
+app.command("models", cls=ReadableCommand)(models.models)
 app.command("index", cls=ReadableCommand)(index.index)
 app.command("watch", cls=ReadableCommand)(watch.watch)
 app.command("remove", cls=ReadableCommand)(manage.remove)
 app.add_typer(captions.app, name="captions")
 app.command("search", cls=ReadableCommand)(search.search)
+app.command("cut", cls=ReadableCommand)(cut.cut)
+app.add_typer(searches.app, name="searches")
 app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)
+app.command("mcp", cls=ReadableCommand)(mcp.mcp)
 app.command("status", cls=ReadableCommand)(status.status)
 app.command("tag", cls=ReadableCommand)(manage.tag)
-app.command("verify", cls=ReadableCommand)(manage.verify)
+app.command("verify", cls=ReadableCommand)(repair.verify)
+app.command("repair", cls=ReadableCommand)(repair.repair)
 app.command("relocate", cls=ReadableCommand)(manage.relocate)
 app.command("export", cls=ReadableCommand)(export.export)
 app.command("features", cls=ReadableCommand)(features.features)

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from quartet import __version__
 from service.cli.options import console, settings_of
 
 
@@ -40,7 +41,7 @@ def doctor() -> None:
 
 def _quartet() -> str:
     machine = f"{platform.system()} {platform.machine()}"
-    return f"{version('quartet')} on Python {platform.python_version()}, {machine}"
+    return f"{__version__} on Python {platform.python_version()}, {machine}"
 
 
 def _device() -> str:

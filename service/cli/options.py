@@ -36,13 +36,14 @@ CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many h
 
 def parse_weights(text: str) -> dict[str, float]:
     """`entity=2,action=1` as a dict. Raises a usage error for anything else."""
-    from model.levels import LEVEL_NAMES
+    from model.levels import LEVEL_NAMES, WORDS
 
+    known = (*LEVEL_NAMES, WORDS)
     weights = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
-        if name not in LEVEL_NAMES:
-            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(LEVEL_NAMES)}.")
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is not a level. The levels are: {', '.join(known)}.")
         try:
             weights[name] = float(value)
         except ValueError:
@@ -114,7 +115,7 @@ def library_of(settings: Settings) -> Path:
 
 def existing_library(settings: Settings) -> Path:
     """The library of `settings`, which is there: told before a model is loaded for it. Raises LibraryError."""
-    from indexer.store.library import require_library
+    from indexer.store.layout import require_library
 
     folder = library_of(settings)
     require_library(folder)

@@ -8,7 +8,7 @@ from indexer.ingest.local_pipeline import LocalPipeline
 from indexer.ingest.pipeline import Pipeline
 from model.encoder import Encoder
 from quartet.errors import InputError
-from service.encoders.model_choice import chosen_model, open_encoder
+from service.encoders.model_choice import chosen_model, indexing_encoder, open_encoder
 from service.settings import Settings
 
 _DEVICES = ("auto", "cpu", "cuda")
@@ -24,7 +24,7 @@ def open_pipeline(settings: Settings, workers: int, ray: str | None) -> tuple[En
     Raises InputError for a cluster that cannot be used, and what `open_encoder` raises.
     """
     if ray is None:
-        encoder = open_encoder(settings)
+        encoder = indexing_encoder(settings)
         return encoder, LocalPipeline(encoder, workers)
 
     from indexer.ingest.ray_pipeline import RayPipeline

@@ -98,6 +98,7 @@ def json_report(report: IndexReport) -> str:
             "event": "report",
             **{name: getattr(report, name) for name in numbers},
             "refused": refused,
+            "texts": report.texts.lines,
             "seconds": round(report.seconds, 3),
             "progress": report.progress.to_json(),
         }

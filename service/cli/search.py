@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from service.cli.filter_options import (
+    AfterOption,
+    BeforeOption,
+    HasTextOption,
+    LanguageOption,
+    LongestOption,
+    PathOption,
+    ShortestOption,
+    Sort,
+    SortOption,
+    TagOption,
+    WordsOption,
+    filter_of,
+)
 from service.cli.options import (
     CountOption,
     DeviceOption,
@@ -23,8 +39,40 @@ from service.cli.options import (
 from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
-    from quartet.schemas.search import ClipAnswer
+    from quartet.schemas.search import ClipAnswer, ClipSearch
     from service.search.engine import Engine
+    from service.settings import Settings
+
+DEFAULT_WITHIN, MAX_WITHIN = 60.0, 86_400.0
+"""Those of `quartet.schemas.question`, which the help of a command need not load."""
+
+_UNWANTED = 0.25
+"""What counts against a clip that shows what is not wanted, where what is wanted counts 1: docs/search.md."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A picture, a video, or a part of one in seconds."""
+
+    path: Path
+    start: float = 0.0
+    end: float | None = None
+
+
+def parse_stretch(text: str) -> File:
+    """`film.mp4@12-15.5` as a file and a part of it. Raises a usage error for a part that is empty."""
+    name, _, part = text.rpartition("@")
+    first, dash, last = part.partition("-")
+    try:
+        start, end = float(first), float(last)
+    except ValueError:
+        return File(Path(text))
+    if not name or not dash:
+        return File(Path(text))
+    if not 0 <= start < end:
+        raise typer.BadParameter(f"{text!r}: the part from {start:g} s to {end:g} s is empty.")
+    return File(Path(name), start, end)
+
 
 ServerOption = Annotated[
     str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
@@ -32,20 +80,58 @@ ServerOption = Annotated[
 
 
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="A sentence.", show_default=False)],
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY]", help="A sentence.", show_default=False)] = None,
     library: LibraryOption = None,
     k: CountOption = 10,
     weights: WeightsOption = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", help="Only videos with this tag. Repeat: with all of them.", show_default=False),
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="FILE", help="A picture that it looks like.", show_default=False),
     ] = None,
+    video: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--video",
+            parser=parse_stretch,
+            metavar="FILE[@START-END]",
+            help="A video that it looks like, or seconds START to END of one.",
+            show_default=False,
+        ),
+    ] = None,
+    like: Annotated[
+        list[int] | None,
+        typer.Option("--like", metavar="CLIP", help="A clip of the library that it looks like.", show_default=False),
+    ] = None,
+    unwanted: Annotated[
+        list[str] | None, typer.Option("--not", metavar="SENTENCE", help="What it does not show.", show_default=False)
+    ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option("--then", metavar="SENTENCE", help="What comes after it in the same video.", show_default=False),
+    ] = None,
+    within: Annotated[
+        float, typer.Option(min=0, max=MAX_WITHIN, metavar="SECONDS", help="How soon after it.")
+    ] = DEFAULT_WITHIN,
+    group: Annotated[
+        str | None, typer.Option(metavar="video", help="Each video once, by its best moment.", show_default=False)
+    ] = None,
+    diverse: Annotated[bool, typer.Option("--diverse", help="Tell what is nearly the same once.")] = False,
+    tag: TagOption = None,
+    path: PathOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    shortest: ShortestOption = None,
+    longest: LongestOption = None,
+    words: WordsOption = None,
+    language: LanguageOption = None,
+    has_text: HasTextOption = None,
+    sort: SortOption = Sort.SCORE,
     model: ModelOption = None,
     device: DeviceOption = None,
     server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the clips that a sentence describes.
+    """Find the clips that a sentence describes, or that look like a picture, a video or another clip.
 
     Every hit shows the score of each level; a dash means that the query has nothing to say at that level.
 
@@ -55,30 +141,44 @@ def search(
 
     [dim]quartet search "two people dance" --library my-library --tag wedding[/]
 
+    Several parts make one question. --image, --video, --like, --not and --then may be given again and again.
+
+    [dim]quartet search "at night" --like 17 --not "a dog" --library my-library[/]
+
+    [dim]quartet search --image shot.png --library my-library --diverse[/]
+
+    [dim]quartet search "a ball falls" --then "a dog eats it" --within 20 --library my-library[/]
+
     With --server a running service is asked, which has its model loaded already; its key, if it has one, is read
     from QUARTET_API_KEY or QUARTET_API_KEY_FILE.
 
     [dim]quartet search "two people dance" --server http://localhost:8000[/]
     """
-    from quartet.schemas.search import checked_query
-
-    try:
-        text = checked_query(query)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="QUERY") from None
-    tags = tuple(tag or ())
+    files = [File(path) for path in image or ()] + list(video or ())
+    for file in files:
+        if not file.path.is_file():
+            raise typer.BadParameter(f"{file.path} is not a file that exists.", param_hint="--image, --video")
+    question = _question(query, like or (), unwanted or (), files, then or (), within)
+    question |= {"group": group, "diverse": diverse, "k": k, "weights": weights or {}}
+    question["filter"] = filter_of(tag, path, after, before, shortest, longest, words, language, has_text)
+    question["sort"] = sort.value
+    body = _checked({name: value for name, value in question.items() if value})
     if server is None:
-        answer = _search_here(text, k, weights or {}, tags, library, model, device)
+        answer = _search_here(body, files, library, model, device)
     else:
         if library or model or device:
             raise typer.BadParameter("A service has its library and its model already.", param_hint="--server")
-        answer = _search_there(text, k, weights or {}, tags, server)
+        answer = _search_there(body, files, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.hits:
         console().print(clips_table(answer), provenance(answer), sep="\n")
+    elif question["filter"]:
+        typer.echo("No clips were found: none fits these filters.")
+    elif then:
+        typer.echo("No clips were found: no video shows this in this order.")
     else:
-        typer.echo("No clips were found: " + ("none has all of these tags." if tags else "the library has none."))
+        typer.echo("No clips were found: the library has none.")
 
 
 def describe(
@@ -99,7 +199,7 @@ def describe(
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
-    engine = _open(library, model, device)
+    engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
         answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))
     finally:
@@ -112,37 +212,66 @@ def describe(
         typer.echo("This library has no captions. Add some with: quartet captions add FILE --library DIR")
 
 
-def _search_here(
-    text: str,
-    k: int,
-    weights: dict[str, float],
-    tags: tuple[str, ...],
-    library: Path | None,
-    model: str | None,
-    device: str | None,
-) -> ClipAnswer:
-    from indexer.search.filters import ClipFilter
-    from service.search.requests import SearchOptions
+def _question(
+    query: str | None,
+    like: Sequence[int],
+    unwanted: Sequence[str],
+    files: Sequence[File],
+    then: Sequence[str],
+    within: float,
+) -> dict[str, Any]:
+    """The question as the API takes it; files are uploads by their numbers."""
+    parts: list[dict[str, Any]] = [{"clip_id": clip} for clip in like]
+    parts += [{"upload": str(number)} for number in range(len(files))]
+    parts += [{"text": text, "weight": -_UNWANTED} for text in unwanted]
+    moments = [{"parts": [{"text": text}], "within": within} for text in then]
+    return {"query": query, "parts": parts, "then": moments}
 
-    wanted = SearchOptions(k, weights=weights, filter=ClipFilter(tags=frozenset(tags)) if tags else None)
-    engine = _open(library, model, device)
+
+def _checked(question: dict[str, Any]) -> ClipSearch:
+    from pydantic import ValidationError
+
+    from quartet.schemas.search import ClipSearch
+
     try:
-        return asyncio.run(engine.search_clips([text], wanted))[0]
+        return ClipSearch.model_validate(question)
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise typer.BadParameter(said) from None
+
+
+def _search_here(
+    body: ClipSearch, files: Sequence[File], library: Path | None, model: str | None, device: str | None
+) -> ClipAnswer:
+    from indexer.media.decode_pool import Part
+    from service.search.requests import question, search_options
+
+    async def ask(engine: Engine) -> ClipAnswer:
+        uploads = {
+            str(number): (await engine.encode_upload(file.path, Part(file.start, file.end)))[0]
+            for number, file in enumerate(files)
+        }
+        return (await engine.search_clips([question(body, uploads)], search_options(body)))[0]
+
+    engine = open_engine(settings_of(library=library, model=model, device=device))
+    try:
+        return asyncio.run(ask(engine))
     finally:
         engine.close()
 
 
-def _search_there(text: str, k: int, weights: dict[str, float], tags: tuple[str, ...], server: str) -> ClipAnswer:
+def _search_there(body: ClipSearch, files: Sequence[File], server: str) -> ClipAnswer:
     from quartet.client import Client
-    from quartet.schemas.search import Filter
 
-    wanted = Filter(tags=list(tags)) if tags else None
     with Client(server, settings_of().key()) as client:
-        return client.search(text, k, weights=weights, filter=wanted)
+        ids = {str(i): client.upload(file.path, file.start, file.end).upload for i, file in enumerate(files)}
+        parts = [part.model_copy(update={"upload": ids.get(part.upload or "")}) for part in body.parts]
+        given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort")}
+        return client.search(body.query, body.k, parts=parts, **given)
 
 
-def _open(library: Path | None, model: str | None, device: str | None) -> Engine:
-    settings = settings_of(library=library, model=model, device=device)
+def open_engine(settings: Settings) -> Engine:
+    """The library and the model of `settings`, for questions."""
     library_of(settings)
     # Not to the standard output, which may be read as JSON.
     with Console(stderr=True).status("Loading the model"):

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import DeviceOption, LibraryOption, ModelOption, RootOption, library_of, roots_of, settings_of
+from service.cli.options import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    RootOption,
+    existing_library,
+    library_of,
+    roots_of,
+    settings_of,
+)
 
 if TYPE_CHECKING:
+    from service.search.engine import Engine
     from service.settings import Settings
 
 HostOption = Annotated[
@@ -59,34 +70,45 @@ def serve(
 
 
 def run_server(settings: Settings) -> None:
-    """Open the library and the model of `settings` and serve them until interrupted.
+    """Listen, open the library and the model of `settings`, and serve them until interrupted.
 
-    Raises InputError, LibraryError, ModelError or FingerprintError before it listens.
+    Raises InputError, LibraryError and, where there is no such model, ModelError before it listens; FingerprintError
+    and other ModelErrors when it has ended because of them.
     """
+    from model.registry import require_model
     from service.encoders.garbage_collection import startup_objects_frozen
-    from service.encoders.model_choice import serving_encoder
-    from service.http.app import create_app
+    from service.encoders.model_choice import chosen_model
+    from service.http.app import BackgroundStart, create_app
     from service.http.server import make_server, require_free, settings_to_listen
     from service.observe.logs import configure
-    from service.search.engine import Engine
 
     settings = settings_to_listen(settings)
     require_free(settings)
-    engine = Engine.open(settings, load=serving_encoder).prepare()
+    existing_library(settings)
+    model = chosen_model(settings)
+    require_model(model, settings.models)
     configure(settings)
-    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    typer.echo(
-        f"Serving {settings.library} with {engine.spec.name} on {engine.device}: "
-        f"http://{shown}:{settings.port} (API reference: /docs). Ctrl-C stops it."
-    )
-    server = make_server(create_app(settings, engine=engine), settings)
-    try:
-        with startup_objects_frozen():
-            server.run()
-    except KeyboardInterrupt:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{settings.port}{settings.base_path}"
+    typer.echo(f"Listening on {address}. Loading {model} for {settings.library}.")
+    frozen = ExitStack()
+
+    def ready(engine: Engine) -> None:
+        frozen.enter_context(startup_objects_frozen())
+        typer.echo(
+            f"Serving {settings.library} with {engine.spec.name} on {engine.device}: "
+            f"{address} (API reference: /docs). Ctrl-C stops it."
+        )
+
+    def failed() -> None:
+        server.should_exit = True
+
+    start = BackgroundStart(ready, failed)
+    server = make_server(create_app(settings, start=start), settings)
+    with suppress(KeyboardInterrupt), frozen:
         # uvicorn raises the signal again after it has stopped in good order.
-        pass
-    finally:
-        engine.close()
+        server.run()
+    if start.error is not None:
+        raise start.error
     if not server.started:
         raise typer.Exit(1)

@@ -14,8 +14,9 @@ import pickle
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -31,6 +32,13 @@ from service.encoders.shared_encoder import as_queries
 
 LOG = logging.getLogger(__name__)
 
+_TURN = 0.25
+"""Seconds between two looks at what is overdue, and before the first new try to start a process."""
+
+_LONGEST_PAUSE = 30.0
+_LOADING = 300.0
+"""Seconds that a process has at least to load its model."""
+
 Load = Callable[[], Encoder]
 """Loads the encoder, in the process that will use it: a function that can be pickled."""
 
@@ -38,18 +46,22 @@ Load = Callable[[], Encoder]
 class EncoderProcesses:
     """`count` processes with an encoder each, behind the methods of `Encoder`, for any thread at any time.
 
-    A call goes to a process that has nothing to do, and waits for one. Where a process dies, the call that it had
-    raises ModelError and another process starts, after which `restarted` is called; calls go on with the others.
+    A call goes to a process that has nothing to do, and waits for one. Where a process dies, or does not answer within
+    `timeout` seconds and is ended, the call that it had raises ModelError and another process starts, after which
+    `restarted` is called; calls go on with the others. Where none is left and none starts, calls raise ModelError at
+    once.
 
     Raises what `load` raises, and ModelError if a process ends before it is ready.
     """
 
-    def __init__(self, load: Load, count: int) -> None:
+    def __init__(self, load: Load, count: int, timeout: float = 30.0) -> None:
         self.restarted: Callable[[], None] = lambda: None
         self._load = load
         self._count = count
+        self._timeout = timeout
         self._idle: queue.SimpleQueue[_Process | None] = queue.SimpleQueue()
         self._closing = threading.Event()
+        self._broken = ""
         starting = [_Process(load, count) for _ in range(count)]
         self._all = set(starting)
         try:
@@ -60,6 +72,18 @@ class EncoderProcesses:
         self._encoder = known[0]
         for process in starting:
             self._idle.put(process)
+        self._watch = threading.Thread(target=self._end_overdue, name="overdue encoders", daemon=True)
+        self._watch.start()
+
+    @property
+    def alive(self) -> int:
+        """Processes that run, whether they have something to do or not."""
+        return sum(process.alive for process in list(self._all))
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes that run."""
+        return [process.pid for process in list(self._all) if process.alive]
 
     @property
     def spec(self) -> EncoderSpec:
@@ -74,7 +98,7 @@ class EncoderProcesses:
 
         The networks need no parse before their last step: where another process has nothing to do, it parses meanwhile.
         """
-        with self._process() as process:
+        with self._process() as process, process.due(self._timeout):
             process.send("encode_queries", list(texts))
             process.send(self._parse_in_idle_process(texts) if self._encoder.staged else None)
             result: TextBatch = process.receive()
@@ -102,6 +126,12 @@ class EncoderProcesses:
         result: list[Attributes] = self._call("concepts", needed, list(candidates))
         return result
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        if self._encoder.concepts is not None:
+            return self._encoder.concepts.unknown(candidates)
+        result: list[Attributes] = self._call("unknown", list(candidates))
+        return result
+
     def close(self) -> None:
         """Stop the processes. A call that is under way raises ModelError. Idempotent."""
         self._closing.set()
@@ -110,13 +140,13 @@ class EncoderProcesses:
         self._idle.put(None)
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        with self._process() as process:
+        with self._process() as process, process.due(self._timeout):
             return process.call(method, *arguments)
 
     def _parse_in_idle_process(self, texts: Sequence[str]) -> Any:
         """Parses of a process that has nothing to do. None where there is none, or where it fails."""
         try:
-            with self._process(wait=False) as process:
+            with self._process(wait=False) as process, process.due(self._timeout):
                 return process.call("parse", list(texts))
         except Exception as error:
             # Then the one that needs them parses, and what is wrong with these texts is raised there.
@@ -127,39 +157,70 @@ class EncoderProcesses:
     @contextmanager
     def _process(self, wait: bool = True) -> Iterator[_Process]:
         """A process that has nothing to do. Without `wait`, raises queue.Empty where there is none."""
-        process = self._idle.get(block=wait)
-        if process is None:
-            self._idle.put(None)
-            raise ModelError("The service is stopping and takes no more work.")
+        process = self._take(wait)
         alive = True
         try:
             yield process
         except _ProcessEnded as death:
             alive = False
-            self._all.discard(process)
-            if not self._closing.is_set():
-                LOG.error("%s", death)
-                threading.Thread(target=self._replace, args=(process,), daemon=True).start()
+            self._lost(process, death)
             raise ModelError(f"{death} Another takes its place: ask again.") from None
         finally:
             if alive:
                 self._idle.put(process)
 
-    def _replace(self, dead: _Process) -> None:
-        try:
+    def _take(self, wait: bool) -> _Process:
+        """See `_process`. One that ended while it had nothing to do costs nobody a call."""
+        while True:
+            if self._broken and not self.alive:
+                raise ModelError(f"No process for the encoder is alive. {self._broken}")
+            try:
+                # In short turns: meanwhile the last process may turn out to be lost.
+                process = self._idle.get(block=wait, timeout=_TURN)
+            except queue.Empty:
+                if not wait:
+                    raise
+                continue
+            if process is None:
+                self._idle.put(None)
+                raise ModelError("The service is stopping and takes no more work.")
+            if process.alive:
+                return process
+            self._lost(process, _ProcessEnded(process.end()))
+
+    def _lost(self, process: _Process, death: _ProcessEnded) -> None:
+        self._all.discard(process)
+        if not self._closing.is_set():
+            LOG.error("%s", death)
+            threading.Thread(target=self._replace, name="new encoder", daemon=True).start()
+
+    def _replace(self) -> None:
+        """Start another process, and try again, later and later, where that fails."""
+        pause = _TURN
+        while not self._closing.is_set():
             process = _Process(self._load, self._count)
             self._all.add(process)
+            try:
+                process.ready(self._timeout)
+            except (QuartetError, OSError) as error:
+                self._all.discard(process)
+                self._broken = f"Another cannot be started: {error}"
+                LOG.error("A process for the encoder cannot be started again. %s", error)
+                self._closing.wait(pause)
+                pause = min(_LONGEST_PAUSE, 2 * pause)
+                continue
             if self._closing.is_set():
                 process.stop()
                 return
-            process.ready()
-        except (QuartetError, OSError) as error:
-            # The next call that gets the dead one fails at once, and is another try to replace it.
-            LOG.error("A process for the encoder cannot be started again. %s", error)
-            self._idle.put(dead)
+            self._broken = ""
+            self.restarted()
+            self._idle.put(process)
             return
-        self.restarted()
-        self._idle.put(process)
+
+    def _end_overdue(self) -> None:
+        while not self._closing.wait(_TURN):
+            for process in list(self._all):
+                process.end_if_overdue()
 
 
 class _ProcessEnded(Exception):
@@ -186,11 +247,37 @@ class _Process:
         self._process = context.Process(target=_serve, args=(theirs, load, count), name="quartet-encode", daemon=True)
         self._process.start()
         theirs.close()
+        self._due: float | None = None
+        self._overdue = False
 
-    def ready(self) -> _EncoderFacts:
-        """Wait until the encoder is loaded."""
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    @contextmanager
+    def due(self, seconds: float) -> Iterator[None]:
+        """What is called meanwhile has to be answered in time. A process that is stopped takes no message either."""
+        self._due = time.monotonic() + seconds
         try:
-            known: _EncoderFacts = self.receive()
+            yield
+        finally:
+            self._due = None
+
+    def end_if_overdue(self) -> None:
+        due = self._due
+        if due is not None and time.monotonic() > due:
+            self._overdue = True
+            self._process.kill()
+
+    def ready(self, timeout: float | None = None) -> _EncoderFacts:
+        """Wait until the encoder is loaded, at least `_LOADING` seconds where there is a `timeout`."""
+        try:
+            with nullcontext() if timeout is None else self.due(max(timeout, _LOADING)):
+                known: _EncoderFacts = self.receive()
         except _ProcessEnded as death:
             raise ModelError(f"{death} It was still loading the model.") from None
         except Exception:
@@ -207,13 +294,13 @@ class _Process:
         try:
             self._pipe.send(message)
         except OSError:
-            raise _ProcessEnded(self._end()) from None
+            raise _ProcessEnded(self.end()) from None
 
     def receive(self) -> Any:
         try:
             answer = self._pipe.recv()
         except (EOFError, OSError):
-            raise _ProcessEnded(self._end()) from None
+            raise _ProcessEnded(self.end()) from None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -222,8 +309,11 @@ class _Process:
         self._process.kill()
         self._process.join()
 
-    def _end(self) -> str:
+    def end(self) -> str:
+        """Wait for the end of the process; what to say of it."""
         self._process.join()
+        if self._overdue:
+            return "The process that encodes did not answer in time and was ended."
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
         return f"The process that encodes has ended with {how}."

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-from model.encoder import Encoder
+from model.encoder import Encoder, QuerySettings
 from model.two_tower.prepared_models import DEFAULT_MODEL, prepared_names
 from quartet.errors import InputError, ModelError
+from service.encoders.deferred_encoder import DeferredEncoder
 from service.encoders.encoder_processes import EncoderProcesses
 from service.settings import Settings
 
 
 def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
-    """As `open_encoder`, for many requests at a time: on a CPU in processes of its own, one for each worker."""
+    """As `query_encoder`, for many requests at a time: on a CPU in processes of its own, one for each worker."""
     import torch
     from threadpoolctl import threadpool_limits
 
     from model.registry import load_encoder, resolve_device
 
     if resolve_device(settings.device) != "cpu":
-        return open_encoder(settings)
+        return query_encoder(settings)
     # The cores are the encoders'. What is multiplied here takes microseconds, but in two parts it would take until
     # the core of the other part is free; and threads of NumPy's products that wait for work spin for a while.
     torch.set_num_threads(1)
     threadpool_limits(limits=1, user_api="blas")
-    load = partial(load_encoder, chosen_model(settings), device="cpu", models=settings.models)
-    return EncoderProcesses(load, settings.workers)
+    model, queries = chosen_model(settings), _query_settings(settings)
+    load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries)
+    return EncoderProcesses(load, settings.workers, settings.encode_timeout)
 
 
 def open_encoder(settings: Settings) -> Encoder:
@@ -36,6 +40,39 @@ def open_encoder(settings: Settings) -> Encoder:
     from model.registry import load_encoder
 
     return load_encoder(chosen_model(settings), settings.device, settings.models, settings.cuda_graphs)
+
+
+def query_encoder(settings: Settings) -> Encoder:
+    """As `open_encoder`, with the prompts and weights that the library has set for its queries."""
+    from model.registry import load_encoder
+
+    model, queries = chosen_model(settings), _query_settings(settings)
+    return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, queries)
+
+
+def _query_settings(settings: Settings) -> QuerySettings | None:
+    from indexer.store.search_settings import read_search_settings
+
+    return None if settings.library is None else read_search_settings(settings.library).queries
+
+
+def indexing_encoder(settings: Settings) -> Encoder:
+    """As `open_encoder`, but a library's own model is loaded when the first clip is there to be encoded.
+
+    A model by another name or folder is loaded at once: whether it is the library's own, only its fingerprint tells.
+    Raises what `open_encoder` raises, either here or when the model is first used.
+    """
+    from indexer.store.layout import exists
+    from indexer.store.library import built_with
+    from model.registry import checkpoint_fingerprint, name_of_builder
+
+    library = settings.library
+    if library is None or not exists(library):
+        return open_encoder(settings)
+    name, spec = chosen_model(settings), built_with(library)
+    if spec.fingerprint == checkpoint_fingerprint(name) or name == name_of_builder(spec.name, settings.models):
+        return DeferredEncoder(spec, partial(open_encoder, settings))
+    return open_encoder(settings)
 
 
 def encoder_at_hand(settings: Settings) -> Encoder | None:
@@ -51,7 +88,9 @@ def chosen_model(settings: Settings) -> str:
     if settings.model:
         return settings.model
 
-    from indexer.store.library import built_by, exists
+    from indexer.store.layout import exists
+    from indexer.store.library import built_by
+    from indexer.store.search_settings import read_search_settings
     from model.registry import name_of_builder
 
     if settings.library is None or not exists(settings.library):
@@ -59,11 +98,29 @@ def chosen_model(settings: Settings) -> str:
     builder = built_by(settings.library).name
     name = name_of_builder(builder, settings.models)
     if name is None:
+        # A checkpoint, or a two-tower model that was given as a folder.
+        folder = read_search_settings(settings.library).model
+        if folder is not None and Path(folder).is_dir():
+            return folder
+        was = "cannot be found by its name" if folder is None else f"is no longer at {folder}"
         raise InputError(
-            f"The model {builder!r}, which built the library {settings.library}, cannot be found by its name. "
+            f"The model {builder!r}, which built the library {settings.library}, {was}. "
             "Give its folder with --model (or QUARTET_MODEL)."
         )
     return name
+
+
+def remember_folder(settings: Settings) -> None:
+    """Note in the library where the folder of its model lies, if it was given as a folder."""
+    from indexer.store.search_settings import read_search_settings, write_search_settings
+    from model.registry import name_elsewhere
+
+    if settings.library is None or settings.model is None:
+        return
+    place = name_elsewhere(settings.model, settings.models)
+    known = read_search_settings(settings.library)
+    if Path(place).is_absolute() and known.model != place:
+        write_search_settings(settings.library, replace(known, model=place))
 
 
 def choices(settings: Settings) -> str:
@@ -75,6 +132,7 @@ def choices(settings: Settings) -> str:
         f"  {DEFAULT_MODEL:<16} for any videos, without training{fetch}",
         *(f"  {name:<16} prepared on this machine" for name in prepared if name != DEFAULT_MODEL),
         "  FOLDER           a model that `quartet train` made of captioned videos of your own kind",
+        "  MODEL            any of those that `quartet models` lists, once it is prepared",
         "  demo             the bundled one, which has only seen the generated cartoon world of `quartet demo`",
     ]
     return "\n".join(lines)

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+import numpy as np
+
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
 from model.language.parsed_caption import Attributes
-from model.levels import Vectors
+from model.levels import WORDS, Vectors
 
 
 class SharedEncoder:
@@ -62,7 +64,19 @@ class SharedEncoder:
         with self._networks:
             return self._encoder.concepts(vectors, candidates)
 
+    def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
+        with self._networks:
+            return self._encoder.unknown(candidates)
+
 
 def as_queries(encoder: Encoder, texts: TextBatch) -> TextBatch:
-    """Encoded texts with query vectors in place of gallery vectors."""
-    return replace(texts, vectors=encoder.text_queries(texts.vectors))
+    """Encoded texts with query vectors in place of gallery vectors. A text without a relation lacks that level.
+
+    Networks make something of any words, but "red ball" says nothing of who does what to whom. The row of `words`
+    compares a text with other texts.
+    """
+    vectors = encoder.text_queries(texts.vectors)
+    related = np.array([[bool(said.relation)] for said in texts.attributes])
+    told = texts.vectors[encoder.spec.levels[0].name]
+    relation = np.where(related, vectors["relation"], np.float32(0))
+    return replace(texts, vectors={**vectors, "relation": relation, WORDS: told})

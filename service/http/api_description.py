@@ -5,14 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from quartet.schemas.jobs import JobRequest
-from quartet.schemas.search import CaptionSearch
 from service.problems import Problem
 
 _REFERENCE = "#/components/schemas/{model}"
+_OPEN = ("/healthz", "/v1/session")
+"""What needs no key."""
+
+_TAGS = {
+    "search": "Clips for sentences, captions for clips.",
+    "embeddings": "Vectors, for use elsewhere.",
+    "clips": "Clips, their pictures and their videos.",
+    "browse": "What the library holds.",
+    "jobs": "Indexing in the background.",
+    "status": "Whether the service answers, is ready, and how it does.",
+    "session": "How the page logs in.",
+}
+_SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The API key, if the service has one."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "quartet_session",
+        "description": "For the page: `POST /v1/session` sets it.",
+    },
+}
+_HEADERS = {
+    "RequestId": {"description": "Names this request in the log of the service.", "schema": {"type": "string"}},
+    "RetryAfter": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}},
+}
+_EXAMPLES = {"clip_id": 42, "video_id": 7, "job_id": "0f8fad5bd9cb469fa16570867728950e", "name": "default"}
 
 
 def reference(model: type[BaseModel]) -> dict[str, str]:
@@ -20,17 +46,54 @@ def reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
-class DescribedAPI(FastAPI):
-    """A FastAPI application whose description also has the schemas that FastAPI cannot see.
+def operation_id(route: APIRoute) -> str:
+    """`search_clips` -> `searchClips`: what generated clients name the call by."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
-    It does not know of bodies that a route reads by itself, nor of responses of another content type.
+
+class DescribedAPI(FastAPI):
+    """A FastAPI application whose description also has what FastAPI does not know.
+
+    Problem documents, keys and who needs them, headers of every answer, and examples of paths.
     """
 
     def openapi(self) -> dict[str, Any]:
-        schema = super().openapi()
-        _, found = models_json_schema(
-            [(Problem, "serialization"), (CaptionSearch, "validation"), (JobRequest, "validation")],
-            ref_template=_REFERENCE,
-        )
-        schema["components"]["schemas"] |= found["$defs"]
+        if self.openapi_schema is None:
+            self.openapi_schema = self._completed(super().openapi())
+        return self.openapi_schema
+
+    def _completed(self, schema: dict[str, Any]) -> dict[str, Any]:
+        _, found = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)
+        components = schema["components"]
+        components["schemas"] |= found["$defs"]
+        components["securitySchemes"], components["headers"] = _SECURITY, _HEADERS
+        schema["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+        schema["servers"] = [{"url": self.state.settings.base_path or "/", "description": "This service."}]
+        schema["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+        for path, methods in schema["paths"].items():
+            for operation in methods.values():
+                _complete(path, operation)
+        # FastAPI's own answer to an invalid request is never sent.
+        for unused in ("HTTPValidationError", "ValidationError"):
+            components["schemas"].pop(unused, None)
         return schema
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    content = {"application/problem+json": {"schema": reference(Problem)}}
+    responses = operation["responses"]
+    operation["security"] = [] if path in _OPEN else [{"bearer": []}, {"key": []}, {"session": []}]
+    if path not in _OPEN:
+        responses.setdefault("401", {"description": "The API key is missing or wrong", "content": content})
+    responses.setdefault("403", {"description": "The key, the page or the name may not do this", "content": content})
+    responses.setdefault("429", {"description": "Too much at a time; see Retry-After", "content": content})
+    for status, response in responses.items():
+        headers = response.setdefault("headers", {})
+        headers["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}
+        if status in ("429", "503"):
+            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    operation["responses"] = dict(sorted(responses.items()))
+    for parameter in operation.get("parameters", []):
+        if parameter["name"] in _EXAMPLES and parameter["in"] == "path":
+            parameter["example"] = _EXAMPLES[parameter["name"]]

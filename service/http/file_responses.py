@@ -13,6 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from indexer.store.library import Library
 from quartet.errors import NotFoundError
+from service.http.addressing import asked_method
+from service.http.representations import has_tag
 from service.problems import BAD_RANGE, problem_response
 
 VIDEO_TYPES = {
@@ -69,8 +71,7 @@ def file_response(request: Request, path: Path, media_type: str, cache_control: 
         "ETag": f'"{hashlib.sha256(version.encode()).hexdigest()[:32]}"',
         "Cache-Control": cache_control,
     }
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if known & {headers["ETag"], "*"}:
+    if has_tag(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return _RangedFile(path, media_type=media_type, headers=headers, stat_result=stat)
 
@@ -93,4 +94,5 @@ class _RangedFile(FileResponse):
             elif not replaced:
                 await send(message)
 
-        await super().__call__(scope, receive, send_problem)
+        # Of a file whose content is not sent, nothing is read.
+        await super().__call__({**scope, "method": asked_method(scope)}, receive, send_problem)

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.http.addressing import asked_method
 from service.observe.logs import REQUEST_ID
 from service.problems import TOO_LARGE, TOO_SLOW, ProblemError, problem_response
 from service.settings import Settings
@@ -31,25 +32,30 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _PAGE_HEADERS = ((b"content-security-policy", _PAGE_POLICY.encode()), *_HEADERS)
 _DOCS_HEADERS = ((b"content-security-policy", _DOCS_POLICY.encode()), *_HEADERS)
+
+EXPOSED_HEADERS = ("Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID")
+"""Headers of answers that scripts of other origins may read."""
 
 _QUIET = ("/healthz", "/readyz", "/metrics")
 """Asked for every few seconds by machines: logged only when something is wrong."""
 
 
 class RequestLog:
-    """ASGI middleware, the outermost: request id, log, count and headers.
+    """ASGI middleware around all but what reads the address: request id, log, count and headers.
 
     A well-formed `X-Request-ID` of the caller is kept, so that a proxy's id appears in our log; else a new
     one is made. It is at `request.state.request_id`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, cross_origin: bool = False) -> None:
         self._app = app
+        # A browser hides pictures and videos from other origins unless it is told that they may have them.
+        other = ((b"cross-origin-resource-policy", b"cross-origin" if cross_origin else b"same-origin"),)
+        self._page_headers, self._docs_headers = _PAGE_HEADERS + other, _DOCS_HEADERS + other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +66,7 @@ class RequestLog:
         request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         REQUEST_ID.set(request_id)
-        policy = _DOCS_HEADERS if scope["path"] == "/docs" else _PAGE_HEADERS
+        policy = self._docs_headers if scope["path"] == "/docs" else self._page_headers
         status, answered = 500, False
 
         async def send_with_headers(message: Message) -> None:
@@ -145,7 +151,7 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
     engine = getattr(scope["app"].state, "engine", None)
     if engine is not None:
         route = _route(scope)
-        engine.metrics.requests.labels(scope["method"], route, str(status)).inc()
+        engine.metrics.requests.labels(asked_method(scope), route, str(status)).inc()
         engine.metrics.latency.labels(route).observe(seconds)
 
 
@@ -157,7 +163,7 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
     if LOG.isEnabledFor(level):
         client = scope.get("client")
         fields = {
-            "method": scope["method"],
+            "method": asked_method(scope),
             "path": scope["path"],
             "status": status,
             "ms": round(1000 * seconds, 1),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
+import resource
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from quartet.errors import InputError
 from service.http.access import LOOPBACK
+from service.http.connections import bounded_protocol
+from service.http.keys import Keys
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,18 +25,20 @@ LOG = logging.getLogger(__name__)
 _KEEP_ALIVE = 75
 """Seconds that a connection may rest between requests: more than proxies, which would else run into a closed one."""
 
+_OPEN_FILES = 65_536
+
 
 def settings_to_listen(settings: Settings) -> Settings:
     """Settings that are safe to listen with, the names that it answers to filled in.
 
     Raises InputError for an address other than loopback without a key, unless the settings allow it.
     """
-    key = settings.key()
+    Keys(settings)  # raises InputError for keys that cannot be used
     if settings.host in LOOPBACK:
         # A page of another site whose name suddenly means 127.0.0.1 asks with its own name in the Host header.
-        hosts = settings.allowed_hosts or (() if key else LOOPBACK)
+        hosts = settings.allowed_hosts or (() if settings.has_keys else LOOPBACK)
         return settings.model_copy(update={"allowed_hosts": hosts})
-    if key is None and not settings.allow_no_key:
+    if not settings.has_keys and not settings.allow_no_key:
         raise InputError(
             f"Listening on {settings.host} would let others in, and no API key is set. Set QUARTET_API_KEY or "
             "QUARTET_API_KEY_FILE, or allow it with QUARTET_ALLOW_NO_KEY=1."
@@ -65,18 +68,14 @@ def require_free(settings: Settings) -> None:
 
 def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """A server for `app`. SIGINT and SIGTERM let requests finish, for `shutdown_grace` seconds at most."""
-
-    if settings.host not in LOOPBACK and settings.key() is None:
+    if settings.host not in LOOPBACK and not settings.has_keys:
         LOG.warning("Listening on %s without an API key: whoever reaches it may use it.", settings.host)
-
-    class Protocol(_ImpatientProtocol):
-        patience = settings.receive_timeout
-
+    allow_open_files()
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=Protocol,
+        http=bounded_protocol(settings),
         ws="none",
         log_config=None,
         access_log=False,
@@ -87,41 +86,9 @@ def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-class _ImpatientProtocol(HttpToolsProtocol):
-    """Closes a connection on which the head of a request does not arrive within `patience` seconds.
-
-    uvicorn waits for it for ever, so a few hundred clients that send a byte now and then would hold all sockets.
-    The body is watched by `service.http.middleware.BodyLimit`.
-    """
-
-    patience: float
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_head()
-
-    def data_received(self, data: bytes) -> None:
-        if self._head is None and (self.cycle is None or self.cycle.response_complete):
-            self._expect_head()
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        self._forget_head()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget_head()
-        super().connection_lost(exc)
-
-    def _expect_head(self) -> None:
-        self._head: Any = self.loop.call_later(self.patience, self._give_up)
-
-    def _forget_head(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
-
-    def _give_up(self) -> None:
-        self._head = None
-        if not self.transport.is_closing():
-            self.transport.close()
+def allow_open_files() -> None:
+    """Let this process open as many files as the system allows: each connection is one, and 1,024 is a usual start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import unicodedata
@@ -15,8 +14,9 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from quartet.errors import InputError
+from service.http.form_files import file_path, read_form
 from service.http.upload_quota import Quota
-from service.http.uploads import invalid, write
+from service.http.uploads import invalid
 from service.settings import Settings
 
 MAX_FILES = 100
@@ -46,14 +46,17 @@ class UploadStore:
             )
         home = self.folder.resolve() / uuid.uuid4().hex[:12]
         async with self._quota.admit(request, home.name) as counted:
-            form = await counted.form(max_files=MAX_FILES, max_fields=0)
+            # No indexer looks into a hidden folder: it sees the upload when all of it is there.
+            partial = home.with_name(f".{home.name}")
             try:
+                partial.mkdir(parents=True)
+                form = await read_form(counted, partial, MAX_FILES, 0)
                 uploads = [upload for upload in form.getlist("file") if isinstance(upload, UploadFile)]
                 if not uploads or len(uploads) != len(form.multi_items()):
                     raise invalid("file", "Send video files in parts that are all named 'file'.")
-                paths = await asyncio.to_thread(_keep, uploads, home)
+                paths = _name(uploads, partial, home)
             finally:
-                await form.close()
+                shutil.rmtree(partial, ignore_errors=True)
             try:
                 yield paths
             except BaseException:
@@ -61,19 +64,16 @@ class UploadStore:
                 raise
 
 
-def _keep(uploads: Sequence[UploadFile], home: Path) -> list[Path]:
-    """Write the files into the folder `home`, which appears when it is complete."""
-    # No indexer looks into a hidden folder: it sees the upload when all of it is there.
-    partial = home.with_name(f".{home.name}")
+def _name(uploads: Sequence[UploadFile], partial: Path, home: Path) -> list[Path]:
+    """Give the files of `partial` their names, and that folder its own."""
     names: list[str] = []
-    try:
-        partial.mkdir(parents=True)
-        for upload in uploads:
-            names.append(file_name(upload.filename or "", names))
-            write(upload, partial / names[-1])
-        partial.rename(home)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    # In a folder of their own: a name that somebody chose may be that of another file there.
+    named = partial / "named"
+    named.mkdir()
+    for upload in uploads:
+        names.append(file_name(upload.filename or "", names))
+        file_path(upload).rename(named / names[-1])
+    named.rename(home)
     return [home / name for name in names]
 
 

@@ -5,9 +5,7 @@ Those that stay are in `http.stored_uploads`. How large and how slow they may be
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from quartet.schemas.search import CaptionUpload
+from service.http.form_files import file_path, read_form
 
 _FIELDS = 8
 
@@ -30,24 +29,32 @@ async def received_video(request: Request) -> AsyncIterator[tuple[Path, CaptionU
     The form has a part `file`, and may have the fields of `CaptionUpload` (`weights` as JSON text). Raises
     RequestValidationError.
     """
-    form = await request.form(max_files=1, max_fields=_FIELDS)
-    try:
+    with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
+        form = await read_form(request, Path(folder), 1, _FIELDS)
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             raise invalid("file", "Send a video file in the part 'file'.")
         fields = _fields({name: value for name, value in form.items() if isinstance(value, str)})
-        with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
-            path = Path(folder) / "upload"
-            await asyncio.to_thread(write, upload, path)
-            yield path, fields
-    finally:
-        await form.close()
+        yield file_path(upload), fields
 
 
-def write(upload: UploadFile, path: Path) -> None:
-    """Copy a received file to `path`."""
-    with path.open("wb") as target:
-        shutil.copyfileobj(upload.file, target)
+@asynccontextmanager
+async def received_files(
+    request: Request, most: int, fields: int
+) -> AsyncIterator[tuple[dict[str, Path], dict[str, str]]]:
+    """The uploaded files of a form on disk, by the names of their parts, and its other fields.
+
+    They are there for as long as the context lasts. Raises RequestValidationError for a name that comes twice.
+    """
+    with tempfile.TemporaryDirectory(prefix="quartet-") as folder:
+        form = await read_form(request, Path(folder), most, fields)
+        paths: dict[str, Path] = {}
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                if name in paths:
+                    raise invalid(name, f"Two files are named {name!r}. Give each part of the form its own name.")
+                paths[name] = file_path(value)
+        yield paths, {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 def _fields(given: dict[str, str]) -> CaptionUpload:

@@ -1,7 +1,7 @@
 """Indexing in the background: one process at a time that runs `quartet index --json`, and what it says of itself.
 
 The service stays responsive, since the work has a process, and less right to the processor, of its own; a crash
-there costs the job alone. Jobs are remembered until the service ends.
+there costs the job alone. Jobs are remembered past a restart (`service.jobs.job_memory`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import logging
 import os
 import signal
 import sys
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 from quartet.errors import BusyError, InputError, NotFoundError
 from quartet.schemas.jobs import State
+from service.jobs.job import Job
+from service.jobs.job_memory import JobMemory
+from service.observe.logs import REQUEST_ID
 from service.problems import CONFLICT, ProblemError
 from service.settings import Settings
 
@@ -39,39 +40,21 @@ _LINE = 2**24
 """Bytes of the longest line that is read: a report lists every refused file."""
 
 
-@dataclass
-class Job:
-    """One run of the indexer over files and folders.
-
-    base  the folder that files are named from in what the job says
-    root  the folder that they are named from in the library, if it is new there
-    """
-
-    inputs: tuple[Path, ...]
-    base: Path
-    root: Path
-    source: str
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    state: State = "queued"
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
-    started: datetime | None = None
-    finished: datetime | None = None
-    progress: dict[str, Any] | None = None
-    report: dict[str, Any] | None = None
-    error: str | None = None
-    cancelling: bool = False
-
-
 class Jobs:
     """See the module. For the event loop's thread. `done` is called after every run, in a thread."""
 
     def __init__(self, settings: Settings, done: Callable[[], None]) -> None:
         self._settings = settings
         self._done = done
-        self._jobs: dict[str, Job] = {}
+        self._memory = JobMemory(None if settings.library is None else settings.library / "service")
+        self._jobs = {job.id: job for job in self._memory.load()}
         self._line: asyncio.Queue[Job] = asyncio.Queue()
+        self._closing = False
         self._process: asyncio.subprocess.Process | None = None
         self._worker: asyncio.Task[None] | None = None
+        for job in self._jobs.values():
+            if job.state == "queued":
+                self._enqueue(job)
 
     def list(self) -> list[Job]:
         """Every job that is remembered, the newest first."""
@@ -80,7 +63,7 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """Raises NotFoundError."""
         if job_id not in self._jobs:
-            raise NotFoundError(f"There is no job {job_id}. Jobs are forgotten when the service ends.")
+            raise NotFoundError(f"There is no job {job_id}. The latest {_KEPT} are remembered.")
         return self._jobs[job_id]
 
     def folder(self, name: str, path: str) -> tuple[Path, Path]:
@@ -105,19 +88,42 @@ class Jobs:
             raise InputError(f"There is no {path!r} in the folder {name!r}. Give a path relative to that folder.")
         return wanted, base
 
-    def add(self, inputs: Sequence[Path], base: Path, source: str, root: Path) -> Job:
+    def repeated(self, key: str | None, source: str | None = None) -> Job | None:
+        """The job that a request with this `Idempotency-Key` made. Raises ProblemError if it asked for another."""
+        job = next((job for job in self._jobs.values() if key is not None and job.repeat_key == key), None)
+        if job is not None and source is not None and job.source != source:
+            raise ProblemError(CONFLICT, f"The Idempotency-Key {key!r} was sent before, to index {job.source}.")
+        return job
+
+    def add(self, inputs: Sequence[Path], base: Path, source: str, root: Path, repeat_key: str | None = None) -> Job:
         """Queue a job. Raises BusyError if too many wait."""
         if self.waiting >= self._settings.max_jobs:
             raise BusyError(_RETRY_AFTER)
-        job = Job(tuple(inputs), base, root, source)
+        job = Job(tuple(inputs), base, root, source, repeat_key=repeat_key)
         self._jobs[job.id] = job
         finished = [known.id for known in self._jobs.values() if known.finished is not None]
         for job_id in finished[: max(0, len(self._jobs) - _KEPT)]:
             del self._jobs[job_id]
+        self._enqueue(job)
+        self._save()
+        return job
+
+    def _enqueue(self, job: Job) -> None:
         self._line.put_nowait(job)
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        return job
+
+    def _save(self) -> None:
+        self._memory.save(self._jobs.values())
+
+    def by_state(self) -> dict[str, float]:
+        """How many of the remembered jobs are in each state."""
+        return {state: sum(job.state == state for job in self._jobs.values()) for state in get_args(State)}
+
+    @property
+    def closing(self) -> bool:
+        """Whether the service is ending."""
+        return self._closing
 
     @property
     def waiting(self) -> int:
@@ -128,6 +134,7 @@ class Jobs:
         job = self.get(job_id)
         if job.state == "queued":
             _finish(job, "cancelled")
+            self._save()
         elif job.state == "running":
             job.cancelling = True
             self._interrupt()
@@ -136,10 +143,9 @@ class Jobs:
         return job
 
     async def close(self) -> None:
-        """Stop what runs and forget what waits."""
-        for job in self._jobs.values():
-            if job.state in ("queued", "running"):
-                self.cancel(job.id)
+        """Stop what runs, which publishes what is complete. The next service goes on with it and with what waits."""
+        self._closing = True
+        self._interrupt()
         if self._worker is not None:
             process = self._process
             if process is not None:
@@ -154,24 +160,40 @@ class Jobs:
             job = await self._line.get()
             if job.state != "queued":
                 continue
+            # This task began with the first job, in the context of the request that made it.
+            REQUEST_ID.set(job.request_id)
             job.state, job.started = "running", datetime.now(UTC)
             LOG.info("Job %s begins: %s.", job.id, job.source)
             try:
                 outcome = await self._run(job)
             except asyncio.CancelledError:
-                _finish(job, "cancelled")
+                self._save()
                 raise
             except Exception as error:
                 LOG.exception("Job %s could not be run.", job.id)
                 job.error, outcome = f"The indexer could not be run: {error}.", "failed"
             # A job has ended when what it published is searched.
             await asyncio.to_thread(self._done)
+            if self._closing and outcome != "done":
+                self._save()
+                return
             _finish(job, outcome)
+            self._save()
             LOG.info("Job %s is %s.", job.id, job.state)
 
     async def _run(self, job: Job) -> State:
         settings = self._settings
-        command = [sys.executable, "-m", "service", "index", "--json", "--wait", "--library", str(settings.library)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "service",
+            "index",
+            "--json",
+            "--wait",
+            "--library",
+            str(settings.library),
+        ]
         if settings.model:
             command += ["--model", settings.model]
         for name, folder in settings.roots.items():

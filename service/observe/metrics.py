@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -68,6 +70,10 @@ class Metrics:
         """As `gauge`, for a number that only grows."""
         self._registry.register(_CallbackMetric(CounterMetricFamily, name, text, read, ""))
 
+    def info(self, name: str, text: str, values: dict[str, str]) -> None:
+        """Report words, as the labels of `NAME_info`, which is 1."""
+        Info(name, text, registry=self._registry).info(values)
+
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""
         return generate_latest(self._registry)
@@ -85,6 +91,15 @@ class Metrics:
         """The stages of one answer."""
         for name, child in self._stage.items():
             child.observe(getattr(took, name) / 1000)
+
+
+def resident_bytes(pid: int) -> float:
+    """Bytes of memory that a process has; 0 if it has ended."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0.0
+    return float(int(pages) * resource.getpagesize())
 
 
 class _CallbackMetric(Collector):

@@ -4,6 +4,7 @@ import { asked, go, href, listen as listenToAddress, settle } from "./common/add
 import * as api from "./common/api.js";
 import { byId, count, el } from "./common/dom.js";
 import { listen as listenToKeys } from "./common/keyboard.js";
+import { levelNames, setLevels } from "./common/levels.js";
 import { busy, button, message, problem, say, show } from "./common/messages.js";
 import * as library from "./library/library.js";
 import * as captions from "./results/captions.js";
@@ -31,6 +32,7 @@ const filters = new Filters((patch) => go({ ...asked(), ...patch }, { live: true
 let running = new AbortController();
 let timer = 0;
 let answered = null;
+let started = null;
 
 function render(state, { delay }) {
   const view = views[state.tab];
@@ -91,16 +93,23 @@ function clear() {
   subject.clear();
 }
 
-async function answer(view, state, signal) {
+async function answer(view, given, signal) {
+  let state = given;
+  // Which levels an address may weigh, the library says.
+  if (Object.keys(state.weights).length && !levelNames().length) {
+    await started;
+    if (signal.aborted) return;
+    state = asked();
+  }
   if (state.q !== null || state.tab === "library") subject.clear();
   if (state.q === null) byId("read").replaceChildren();
   const held = document.activeElement;
   if (view.ranking && !weights.any()) {
     view.ranking.forget();
     busy(false);
-    say("All four weights are 0");
+    say("All weights are 0");
     const reset = button("Reset weights", () => go({ ...asked(), weights: {} }));
-    show(message("All four weights are 0", ["Move one up: it is by them that hits are ranked."], reset));
+    show(message("All weights are 0", ["Move one up: it is by them that hits are ranked."], reset));
     return;
   }
   try {
@@ -167,7 +176,11 @@ async function showLibrary() {
   const held = `${count(counts.clips, "clip")} of ${count(counts.videos, "video")}`;
   byId("library").textContent = `${held} · ${count(counts.captions, "caption")}`;
   byId("note").replaceChildren(el("p", {}, `Model: ${model.name}. ${model.note}`));
+  setLevels(levels);
   weights.use(levels);
+  byId("legend").replaceChildren(
+    ...levels.map(({ name, meaning }) => el("div", { data: { level: name } }, el("dt", {}, name), el("dd", {}, meaning))),
+  );
   byId("examples").replaceChildren(
     ...examples.map((text) => el("li", {}, el("a", { href: example(text, asked()) }, text))),
   );
@@ -179,14 +192,14 @@ function start() {
     const told = el("p", { role: "alert" }, `${error.title ?? "Something went wrong"}. ${error.message}`);
     byId("note").replaceChildren(told, button("Try again", start));
   };
-  showLibrary().catch(failed);
+  started = showLibrary().catch(failed);
 }
 
 listen();
+start();
 // What was typed before this script came is a question too.
 if (asked().q === null && asked().tab === "clips" && byId("query").value.trim()) {
   go({ ...asked(), q: byId("query").value.trim() }, { replace: true });
 } else render(asked(), { delay: 0 });
 // There is but one thing to do on the start page. A phone would cover it with its keyboard.
 if (location.search === "" && matchMedia("(hover: hover)").matches) byId("query").focus();
-start();

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from model.encoder import EncoderSpec
 from model.language.parsed_caption import Attributes
 from quartet.schemas import search as schemas
 from service.search.batch_ranking import RankedItems
-from service.search.requests import SearchOptions
+from service.search.requests import Question, SearchOptions, Sentence, Stored, Uploaded
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class Batch:
             )
             for level in self.spec.levels
         }
+        if ranked.words is not None:
+            spec = ranked.words
+            levels[spec.name] = schemas.LevelExplained(
+                activation=spec.activation, scale=spec.scale, bias=spec.bias, weight=ranked.weights[spec.name]
+            )
         found = ranked.found
         return schemas.Explanation(
             levels=levels,
@@ -70,24 +75,65 @@ class Stopwatch:
 
 
 def clip_hits(
-    ranked: RankedItems, clips: Mapping[int, Clip], matched: Mapping[int, Attributes]
+    ranked: RankedItems,
+    clips: Mapping[int, Clip],
+    matched: Sequence[Attributes],
+    given: Sequence[schemas.PartScores] | None = None,
+    likely: Sequence[float] | None = None,
+    lines: Mapping[int, schemas.Line] | None = None,
+    sort: str = "score",
 ) -> list[schemas.ClipHit]:
-    """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown."""
+    """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown.
+
+    matched  which of the question's words each hit shows
+    given    what each part of the question gave to each hit, if it has several
+    likely   how likely each hit is a match, where that is known
+    lines    what is told at the time of a hit, by its id
+    sort     their order: "score", "time" (video by video) or "date" (the newest files first)
+    """
+    extras = ranked.extras or [None] * len(ranked.hits)
+    order = _order(ranked.hits, clips, sort)
     return [
         schemas.ClipHit(
             clip_id=hit.id,
             video_id=clip.video_id,
             title=clip.title,
             start=clip.start,
-            end=clip.end,
+            end=clip.end if extra is None else max(clips[own.id].end for own in extra.chain),
             thumbnail_url=thumbnail_url(hit.id),
             strip_url=strip_url(hit.id),
             media_url=media_url(hit.id),
-            **_scored(hit, matched[hit.id]),
+            line=(lines or {}).get(hit.id),
+            parts=given[i] if given else None,
+            likelihood=round(likely[i], 4) if likely else None,
+            moments=[] if extra is None else [_moment(own, clips[own.id]) for own in extra.moments if own.id in clips],
+            alike=[] if extra is None else list(extra.alike),
+            **_scored(hit, matched[i]),
         )
-        for hit in ranked.hits
-        if (clip := clips.get(hit.id)) is not None
+        for i, hit, extra in ((i, ranked.hits[i], extras[i]) for i in order)
+        if (clip := clips.get(hit.id)) is not None and all(own.id in clips for own in (extra.chain if extra else ()))
     ]
+
+
+def _order(hits: Sequence[Hit], clips: Mapping[int, Clip], sort: str) -> Sequence[int]:
+    """The places of the hits in the order that is asked for."""
+    known = [i for i, hit in enumerate(hits) if hit.id in clips]
+    if sort == "time":
+        return sorted(known, key=lambda i: (clips[hits[i].id].video_id, clips[hits[i].id].start))
+    if sort == "date":
+        return sorted(known, key=lambda i: (-clips[hits[i].id].mtime, hits[i].id))
+    return known
+
+
+def _moment(hit: Hit, clip: Clip) -> schemas.Moment:
+    return schemas.Moment(
+        clip_id=hit.id,
+        start=clip.start,
+        end=clip.end,
+        score=hit.score,
+        levels=_levels(hit),
+        thumbnail_url=thumbnail_url(hit.id),
+    )
 
 
 def caption_hits(
@@ -104,6 +150,24 @@ def caption_hits(
         )
         for hit in ranked.hits
         if (caption := captions.get(hit.id)) is not None
+    ]
+
+
+def asked_parts(question: Question, attributes: Sequence[Attributes]) -> list[schemas.AskedPart]:
+    """The parts of a question, and what the parser read off each."""
+    said = iter(attributes)
+    return [
+        schemas.AskedPart(
+            moment=moment,
+            text=part.source.text if isinstance(part.source, Sentence) else None,
+            clip_id=part.source.clip_id if isinstance(part.source, Stored) else None,
+            upload=part.source.name if isinstance(part.source, Uploaded) else None,
+            weight=part.weight,
+            reaction=part.reaction,
+            attributes=attributes_json(next(said)),
+        )
+        for moment, own in enumerate(question.moments)
+        for part in own.parts
     ]
 
 
@@ -124,10 +188,13 @@ def media_url(clip_id: int) -> str:
 
 
 def _scored(hit: Hit, matched: Attributes) -> dict[str, Any]:
-    levels = {
+    return {"score": hit.score, "levels": _levels(hit), "matched": attributes_json(matched)}
+
+
+def _levels(hit: Hit) -> dict[str, schemas.LevelScore]:
+    return {
         name: schemas.LevelScore(
             raw=level.raw, activation=level.activation, weight=level.weight, contribution=level.contribution
         )
         for name, level in hit.levels.items()
     }
-    return {"score": hit.score, "levels": levels, "matched": attributes_json(matched)}

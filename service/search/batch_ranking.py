@@ -9,67 +9,103 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.top_k import Hit, SearchResult, search_batch
+from indexer.search.text_evidence import TextEvidence
+from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
-from model.levels import LevelSpec, Vectors, resolve_weights
-from quartet.errors import QuartetError
+from model.levels import LevelSpec, Vectors
+from quartet.errors import NotFoundError, QuartetError
 from service.search.requests import SearchOptions
+from service.search.text_level import all_weights, searched
 
 
 @dataclass(frozen=True)
 class RankQuery:
-    """One query: a row per level, and what is wanted of it. `without` is an item that is no hit."""
+    """One query: a row per level, and what is wanted of it. `without` are items that are not hits."""
 
     query: Vectors
     wanted: SearchOptions
-    without: int | None = None
+    without: frozenset[int] = frozenset()
+
+    @property
+    def depth(self) -> int:
+        """How many hits have to be found."""
+        return self.wanted.depth + len(self.without)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What a hit is made of or stands for.
+
+    moments  the clips of its chain, or the best of its film, in the order of time
+    alike    clips that it stands for
+    chain    a clip for each moment of the question
+    """
+
+    moments: tuple[Hit, ...]
+    alike: tuple[int, ...]
+    chain: tuple[Hit, ...]
 
 
 @dataclass(frozen=True)
 class RankedItems:
-    """The hits that were asked for, the weights that ranked them, and the search that they came from."""
+    """The hits that were asked for, the weights that ranked them, and the search that they came from.
+
+    extras  one for each hit, or none at all
+    words   the level of texts, where they count
+    """
 
     hits: list[Hit]
     weights: dict[str, float]
     found: SearchResult
+    extras: tuple[Extra, ...] = ()
+    words: LevelSpec | None = None
 
 
 def rank_all(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[RankQuery]
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    asked: Sequence[RankQuery],
+    texts: TextEvidence | None = None,
 ) -> list[RankedItems | QuartetError]:
-    """An answer for every query, or the error that it alone gets."""
+    """An answer for every query, or the error that it alone gets. `texts` raise clips at whose time they are told."""
     answers: dict[int, RankedItems | QuartetError] = {}
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
         wanted = one.wanted
-        depth = wanted.depth + (one.without is not None)
-        groups.setdefault((depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
+        groups.setdefault((one.depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
     for members in groups.values():
-        answers |= zip(members, _rank_same_options(library, gallery, specs, [asked[i] for i in members]), strict=True)
+        alike = [asked[i] for i in members]
+        answers |= zip(members, _rank_same_options(library, gallery, specs, alike, texts), strict=True)
     return [answers[i] for i in range(len(asked))]
 
 
 def _rank_same_options(
-    library: Library, gallery: AnyGallery, specs: Sequence[LevelSpec], asked: Sequence[RankQuery]
+    library: Library,
+    gallery: AnyGallery,
+    specs: Sequence[LevelSpec],
+    asked: Sequence[RankQuery],
+    texts: TextEvidence | None,
 ) -> Sequence[RankedItems | QuartetError]:
     first = asked[0]
     try:
-        weights = resolve_weights(specs, first.wanted.weights)
+        weights = all_weights(specs, first.wanted.weights, texts)
         allowed = library.allowed(gallery, first.wanted.filter)
-        depth = first.wanted.depth + (first.without is not None)
-        found = search_batch(gallery, specs, _stack([one.query for one in asked]), depth, weights, allowed)
+        queries = [one.query for one in asked]
+        found = searched(library, gallery, specs, queries, first.depth, weights, first.wanted.filter, allowed, texts)
     except QuartetError as error:
         if len(asked) == 1:
             return [error]
         # One of them may be to blame: the others still get their answers.
-        return [_rank_same_options(library, gallery, specs, [one])[0] for one in asked]
-    return [_page_of(one, result, weights) for one, result in zip(asked, found, strict=True)]
+        return [_rank_same_options(library, gallery, specs, [one], texts)[0] for one in asked]
+    words = None if texts is None else texts.spec
+    return [replace(_page_of(one, result, weights), words=words) for one, result in zip(asked, found, strict=True)]
 
 
 def _page_of(asked: RankQuery, found: SearchResult, weights: dict[str, float]) -> RankedItems:
     """What was asked for of what was found."""
     wanted = asked.wanted
-    hits = [hit for hit in found.hits if hit.id != asked.without][wanted.offset : wanted.depth]
+    hits = [hit for hit in found.hits if hit.id not in asked.without][wanted.offset : wanted.depth]
     if wanted.min_score is not None:
         hits = [hit for hit in hits if hit.score >= wanted.min_score]
     return RankedItems(hits, weights, found)
@@ -78,6 +114,28 @@ def _page_of(asked: RankQuery, found: SearchResult, weights: dict[str, float]) -
 def as_cosines(specs: Sequence[LevelSpec]) -> list[LevelSpec]:
     """Levels that compare two clips. No head was trained to score those, so all are cosines."""
     return [replace(spec, activation="identity", scale=1.0, bias=0.0) for spec in specs]
+
+
+def hits_of(ranked: RankedItems | QuartetError) -> Sequence[Hit]:
+    return () if isinstance(ranked, QuartetError) else ranked.hits
+
+
+def clips_of(ranked: RankedItems | QuartetError) -> list[tuple[Hit, ...]]:
+    """Of each hit the clips that it is made of: one for each moment of its question."""
+    if isinstance(ranked, QuartetError):
+        return []
+    return [extra.chain for extra in ranked.extras] if ranked.extras else [(hit,) for hit in ranked.hits]
+
+
+def ids_of(ranked: Sequence[RankedItems | QuartetError]) -> list[int]:
+    """All hits and their moments, each once."""
+    ids = {hit.id for own in ranked for hit in hits_of(own)}
+    extras = (extra for own in ranked if isinstance(own, RankedItems) for extra in own.extras)
+    return sorted(ids.union(*({hit.id for hit in (*extra.moments, *extra.chain)} for extra in extras)))
+
+
+def no_clip(clip_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no clip {clip_id} in this library.")
 
 
 def vectors_of(gallery: AnyGallery, ids: Sequence[int]) -> Vectors:
@@ -90,5 +148,11 @@ def contains(gallery: AnyGallery, item: int) -> bool:
     return item in gallery
 
 
-def _stack(parts: Sequence[Mapping[str, npt.NDArray[np.float32]]]) -> Vectors:
+def row(vectors: Mapping[str, npt.NDArray[np.float32]], i: int) -> Vectors:
+    """The vectors of one item: {level: (1, d_l)}."""
+    return {level: np.ascontiguousarray(rows[i : i + 1]) for level, rows in vectors.items()}
+
+
+def stack(parts: Sequence[Mapping[str, npt.NDArray[np.float32]]]) -> Vectors:
+    """The vectors of several items, one after the other."""
     return {level: np.concatenate([part[level] for part in parts]) for level in parts[0]}

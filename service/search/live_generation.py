@@ -23,9 +23,10 @@ LOG = logging.getLogger(__name__)
 class LiveGeneration:
     """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
 
-    Until then the one before answers: nobody waits for files to be read. One that cannot be opened is logged and
-    counted in `failures`, and the one before goes on answering; one that another model has built cannot be searched
-    with ours, so from then on `current` raises FingerprintError.
+    Until then the one before answers: nobody waits for files to be read. `before` is called with a generation before it
+    answers. One that cannot be opened is logged and counted in `failures`, `trouble` says why, and the one before goes
+    on answering; one that another model has built cannot be searched with ours, so from then on `current` raises
+    FingerprintError.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class LiveGeneration:
         self._library = library
         self._spec = spec
         self._changed = changed
+        self.before: Callable[[ServedGeneration], object] = lambda generation: None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._refused: FingerprintError | None = None
         self.failures = 0
+        self.trouble = ""
         self._adopt(library.served())
         self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
         self._thread.start()
@@ -73,22 +76,22 @@ class LiveGeneration:
         else:
             for kind in KINDS:
                 _warm(generation.gallery(kind))
+            self.before(generation)
             self._refused = None
             LOG.info("Generation %s answers from now on.", generation.name)
         self._generation = generation
         self._since = time.monotonic()
 
     def _watch(self, every: float) -> None:
-        reported = ""
         while not self._stop.wait(every):
             try:
                 self.refresh()
-                reported = ""
+                self.trouble = ""
             # Whatever it is: the one before goes on answering, and the next look may go well.
             except Exception as error:
                 self.failures += 1
-                if str(error) != reported:
-                    reported = str(error)
+                if str(error) != self.trouble:
+                    self.trouble = str(error)
                     LOG.error("The newest generation cannot be opened; the one before goes on answering. %s", error)
 
 

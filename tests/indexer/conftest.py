@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from benchmarks.stand_in_videos import StandInPool, write_stand_in
 from indexer.media.clip_reader import read_clips
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation
@@ -94,6 +95,15 @@ class PoolWithoutProcesses(DecodePool):
 def decoding_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spares the start of a process where decoding is not what is tested."""
     monkeypatch.setattr("indexer.ingest.local_pipeline.DecodePool", PoolWithoutProcesses)
+
+
+@pytest.fixture
+def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of files that stand in for videos: 1, 2, 4 and 5 are one clip each, 3 is seven. Nothing is decoded."""
+    monkeypatch.setattr("indexer.ingest.local_pipeline.DecodePool", StandInPool)
+    for number in range(1, 6):
+        write_stand_in(tmp_path / "media" / f"{number}.mp4", number)
+    return tmp_path / "media"
 
 
 @pytest.fixture

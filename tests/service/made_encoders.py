@@ -7,8 +7,14 @@ from collections.abc import Sequence
 
 from model.encoder import TextBatch
 from model.fake_encoder import FakeEncoder
+from service.search.fits import SENTENCES
+from service.search.text_level import UNRELATED
 
 SECONDS = 10  # a bound on what would otherwise hang, never reached
+
+
+_BANK = {*SENTENCES, *UNRELATED}
+"""What the service itself encodes before anybody asks."""
 
 
 class HeldEncoder(FakeEncoder):
@@ -21,6 +27,8 @@ class HeldEncoder(FakeEncoder):
         self.asked: list[str] = []
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+        if _BANK.issuperset(texts):
+            return super().encode_texts(texts)
         self.asked += texts
         self.entered.set()
         assert self.released.wait(SECONDS)
@@ -33,7 +41,7 @@ class DyingEncoder(FakeEncoder):
     calls = 0
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        self.calls += 1
-        if self.calls == 1:
+        self.calls += not _BANK.issuperset(texts)
+        if self.calls == 1 and not _BANK.issuperset(texts):
             raise SystemExit(3)
         return super().encode_texts(texts)

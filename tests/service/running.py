@@ -37,9 +37,9 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, encoder: Encoder) -> Iterator[Running]:
+def running(settings: Settings, encoder: Encoder, listener: socket.socket | None = None) -> Iterator[Running]:
     """The service of `quartet serve` in a thread. Connections wait in the listener's queue until it has started."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     engine = Engine.open(settings, encoder)
     server = make_server(create_app(settings, engine=engine), settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

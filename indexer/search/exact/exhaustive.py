@@ -41,7 +41,8 @@ def scan(
     skip     segments, from the first on, that are left out
     """
     resident = gallery.resident
-    if isinstance(resident, MappedCodes) and (kernel := compiled_kernel(len(gallery.row_ids))):
+    kernel = compiled_kernel(len(gallery.row_ids)) if isinstance(resident, MappedCodes) else None
+    if kernel is not None and len(question.specs) <= kernel.LEVELS:
         return scan_codes(kernel, gallery, question, k, allowed, skip)
     import torch
 
@@ -61,6 +62,27 @@ def scan(
                     scores.masked_fill_(~mask, -torch.inf)
                 survivors.take(scores, start + first, error)
     return survivors.found()
+
+
+def score_rows(gallery: Gallery, question: Question) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """The fused scores of all N rows for all B queries, and how far each is off at most: (B, N) each.
+
+    -inf for items that share no weighted level with the query. Rows of removed items have scores too.
+    """
+    import torch
+
+    resident = gallery.resident
+    scores = np.full((len(question), len(gallery.row_ids)), -np.inf, np.float32)
+    errors = np.zeros(scores.shape)
+    with torch.inference_mode():
+        for place, start, segment in gallery.parts():
+            raw, sizes = resident.errors(place, question)
+            errors[:, start : start + len(segment)] = fused_error(question, raw, sizes, gallery.complete)[:, None]
+            block = _Block(question, resident, place, gallery.complete)
+            for first in range(0, len(segment), block.size):
+                last = min(first + block.size, len(segment))
+                scores[:, start + first : start + last] = block.scores(first, last).cpu().numpy()
+    return scores, errors
 
 
 class _Block:

@@ -1,4 +1,4 @@
-"""The scan of 8-bit rows as machine code (Numba). Importing this file compiles it, which takes some seconds.
+"""The scan of 8-bit rows as machine code (Numba). Importing this file compiles it, or reads what was compiled before.
 
 One pass: a block of rows is read once for all levels and queries, and while it is in the processor's cache its
 inner products are computed, scaled, activated, weighted and added, and only rows within reach are kept.
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+from indexer.search.exact import kernel_products
 from indexer.search.exact.kernel_products import GROUP, multiply
+from indexer.search.exact.machine_code_cache import keep_machine_code
 from model.levels import LEVEL_NAMES
 
 __all__ = ["BLOCK", "GROUP", "LEVELS", "scan_rows"]
@@ -20,6 +22,8 @@ BLOCK = 256
 """Rows per step. A query's room for survivors must be larger."""
 
 LEVELS = len(LEVEL_NAMES)
+
+_KEPT = keep_machine_code([__file__, kernel_products.__file__])
 
 _LOWEST = np.finfo(np.float32).min
 
@@ -172,6 +176,7 @@ def _trimmed(k: int, kept: Any, low: Any, high: Any, count: int, least: float) -
         types.int64[::1],
     ),
     nogil=True,
+    cache=_KEPT,
     error_model="numpy",
 )
 def scan_rows(

@@ -92,8 +92,8 @@ class FeatureSet:
         missing = set(self.missing(video.video for video in videos))
         if missing and not skip_missing:
             raise InputError(
-                f"{self.name} has no features of {list_names('videos', sorted(missing))}. Make them, or leave these videos "
-                "out with --skip-missing."
+                f"{self.name} has no features of {list_names('videos', sorted(missing))}. Make them, or leave these "
+                "videos out with --skip-missing."
             )
         if missing:
             tell(f"{self.name}: {list_names('videos left out, without features', sorted(missing))}")

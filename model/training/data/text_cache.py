@@ -29,7 +29,6 @@ import numpy.typing as npt
 
 from model.language import (
     attributes,
-    bert,
     clauses,
     dependency_labels,
     dependency_tree,
@@ -43,15 +42,15 @@ from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
 from model.two_tower import sentence_encoder as two_tower_sentences
-from model.two_tower import towers
+from model.two_tower import towers, transformers_network
 from quartet.errors import InputError
 
 GROUP = 512
 """Captions that are encoded and kept together."""
 
 SOURCES = (
-    attributes, bert, clauses, dependency_labels, dependency_tree, lemma_rules, lexicon_lemmatizer, parsed_caption,
-    sentence_encoder, spacy_parser, towers, two_tower_sentences,
+    attributes, clauses, dependency_labels, dependency_tree, lemma_rules, lexicon_lemmatizer, parsed_caption,
+    sentence_encoder, spacy_parser, towers, transformers_network, two_tower_sentences,
 )  # fmt: skip
 """The code that turns a caption into `TextFeatures`."""
 

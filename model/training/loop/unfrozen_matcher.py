@@ -81,7 +81,7 @@ class UnfrozenMatcher(MCSANMatcher):
         captions = [self._tokens(text.parse) for text in texts]
         lengths = [caption.pieces.shape[1] for caption in captions]
         shape = len(captions), max(lengths)
-        padding = {"input_ids": self._sentences.tower.tokenizer.pad_token_id}
+        padding = {"input_ids": self._sentences.tower.network.padding_id}
         inputs = {name: torch.full(shape, padding.get(name, 0)) for name in captions[0].inputs}
         pieces = torch.zeros(*padded.word_mask.shape, shape[1], dtype=torch.bool)
         for i, caption in enumerate(captions):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from service.cli.help_format import ReadableCommand, ReadableGroup
+from service.cli.library.manage import EraseOption, when_erased
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
@@ -62,6 +64,49 @@ def add(
     run_add(settings, file, video)
 
 
+@app.command(cls=ReadableCommand)
+def remove(
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXTS", help="Captions, word for word.", show_default=False)
+    ] = None,
+    library: LibraryOption = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="All captions that came from the file of this name, and from no other. Repeat for more.",
+            show_default=False,
+        ),
+    ] = None,
+    erase_now: EraseOption = False,
+) -> None:
+    """Take captions out of a library.
+
+    No answer has them from now on. Their texts and vectors leave the disk with the next generation, which is written
+    when anything changes, or at once with --erase-now.
+
+    [dim]quartet captions remove "a dog runs" --library my-library[/]
+
+    [dim]quartet captions remove --from talk.en.srt --library my-library[/]
+    """
+    if not texts and not source:
+        raise typer.BadParameter("Name captions, or a file that they came from with --from.", param_hint="TEXTS")
+    settings = settings_of(library=library)
+    folder = existing_library(settings)
+
+    from indexer.ingest.captions import remove_captions
+    from service.encoders.model_choice import encoder_at_hand
+
+    names = [Path(name).name for name in source or []]
+    report = remove_captions(folder, texts or [], names, partial(encoder_at_hand, settings), erase_now)
+    console().print(
+        f"{counted(report.removed, 'caption')} removed. {escape(str(folder))} now has "
+        f"{counted(report.total, 'caption')} (generation {report.generation}). {when_erased(erase_now)}",
+        highlight=False,
+    )
+
+
 def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
     from indexer.catalog.caption_files import read_captions
@@ -82,4 +127,6 @@ def run_add(settings: Settings, file: Path, video: str | None = None) -> Caption
     )
     if report.unmatched:
         out.print(f"The library does not have the video of {counted(report.unmatched, 'caption')}.", highlight=False)
+    for text in report.refused:
+        out.print(f"[yellow]Refused:[/] the model gave a vector that is not finite for {escape(repr(text))}.")
     return report

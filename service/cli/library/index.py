@@ -95,6 +95,27 @@ RayOption = Annotated[
         show_default=False,
     ),
 ]
+PublishOption = Annotated[
+    float | None,
+    typer.Option(
+        "--publish-every",
+        min=0,
+        metavar="MINUTES",
+        help="How often a long run makes searchable what is complete; 0: only at its end. Default: "
+        "QUARTET_PUBLISH_EVERY, else 10.",
+        show_default=False,
+    ),
+]
+TextsOption = Annotated[
+    bool,
+    typer.Option("--texts/--no-texts", help="Read subtitles (.srt, .vtt) beside the videos, and those inside of them."),
+]
+OcrOption = Annotated[
+    bool,
+    typer.Option(
+        "--ocr", help="Also read what is written on screen, off the frames that are sampled: slow. Needs the extra ocr."
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
 
 
@@ -114,6 +135,9 @@ def index(
     window: WindowOption = None,
     overlap: OverlapOption = None,
     cut: CutOption = None,
+    publish_every: PublishOption = None,
+    texts: TextsOption = True,
+    ocr: OcrOption = False,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -135,7 +159,9 @@ def index(
 
     [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
-    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    settings = settings_of(
+        library=library, model=model, device=device, roots=roots_of(root), publish_every=publish_every
+    )
     library_of(settings)
     report = run_index(
         settings,
@@ -147,6 +173,8 @@ def index(
         wait=wait,
         as_json=as_json,
         base=base,
+        texts=texts,
+        ocr=ocr,
     )
     if report.interrupted or (strict and report.refused):
         raise typer.Exit(1)
@@ -183,12 +211,16 @@ def run_index(
     wait: bool = False,
     as_json: bool = False,
     base: Path | None = None,
+    texts: bool = True,
+    ocr: bool = False,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
     let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
+    from indexer.ingest.text_makers import ScreenText
     from service.cli.pipeline_choice import open_pipeline
+    from service.encoders.model_choice import remember_folder
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
@@ -216,7 +248,11 @@ def run_index(
             base=base,
             wait=wait,
             catalog=settings.catalog,
+            publish_every=settings.publish_every,
+            texts=texts or ocr,
+            makers=[ScreenText(encoder.spec.frames_per_clip)] if ocr else (),
         )
+    remember_folder(settings)
     if as_json:
         typer.echo(json_report(report))
     else:
@@ -235,6 +271,9 @@ def print_report(report: IndexReport, folder: Path) -> None:
         f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
         f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
     )
+    if report.texts.lines:
+        lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
+        out.print(f"{lines} of subtitles read from {files}.", highlight=False)
     if report.refused:
         out.print(failures_table(report.refused, _MOST_REFUSED))
     if not report.progress.total and not report.removed and not report.interrupted:

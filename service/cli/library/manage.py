@@ -1,20 +1,24 @@
-"""`quartet remove`, `tag`, `verify` and `relocate`: looking after a library."""
+"""`quartet remove`, `tag` and `relocate`: looking after a library."""
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from service.cli.options import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
 
-_MOST_PROBLEMS = 40
-"""Problems that `verify` shows on a terminal."""
+EraseOption = Annotated[
+    bool,
+    typer.Option(
+        "--erase-now",
+        help="Remove them from the disk at once, with the generation before. A service on the library may fail a "
+        "request in the second in which it changes over.",
+    ),
+]
 
 
 def remove(
@@ -25,10 +29,13 @@ def remove(
     library: LibraryOption = None,
     root: RootOption = None,
     missing: Annotated[bool, typer.Option("--missing", help="Every video whose file has gone.")] = False,
+    erase_now: EraseOption = False,
 ) -> None:
     """Take videos out of a library. The files stay; captions stay too.
 
-    A later `quartet index` of their folder puts them back.
+    No answer has them from now on. Their vectors, pictures and rows leave the disk with the next generation, which is
+    written when anything changes, or at once with --erase-now. A copy in Milvus has them until the next
+    `quartet export`. A later `quartet index` of their folder puts them back.
 
     [dim]quartet remove ~/Videos/drafts --library my-library[/]
 
@@ -43,13 +50,23 @@ def remove(
     from service.encoders.model_choice import encoder_at_hand
 
     report = remove_videos(
-        folder, paths or [], missing=missing, roots=settings.roots, encoder=partial(encoder_at_hand, settings)
+        folder,
+        paths or [],
+        missing=missing,
+        roots=settings.roots,
+        encoder=partial(encoder_at_hand, settings),
+        erase_now=erase_now,
     )
     console().print(
         f"{counted(report.removed, 'video')} removed. {escape(str(folder))} now has "
-        f"{counted(report.clips_total, 'clip')} (generation {report.generation}).",
+        f"{counted(report.clips_total, 'clip')} (generation {report.generation}). {when_erased(erase_now)}",
         highlight=False,
     )
+
+
+def when_erased(now: bool) -> str:
+    """When what was removed has left the disk, as a sentence."""
+    return "No file holds them any more." if now else "They leave the disk with the next generation."
 
 
 def tag(
@@ -94,45 +111,6 @@ def tag(
         out.print(f"{escape(name)}: {counted(count, 'video')}", highlight=False)
     if not tags:
         out.print(f"No video of {escape(str(folder))} has a tag. Give some with: quartet tag PATHS --add NAME")
-
-
-def verify(
-    library: LibraryOption = None,
-    root: RootOption = None,
-    content: Annotated[bool, typer.Option("--content", help="Read the videos too, and compare their hashes.")] = False,
-) -> None:
-    """Check a library: every file's checksum, the index against the catalogue, the catalogue against the videos.
-
-    Exit code 1 if something is wrong. Videos are compared by size and time of change, with --content by hash.
-
-    [dim]quartet verify --library my-library[/]
-    """
-    settings = settings_of(library=library, roots=roots_of(root))
-    folder = library_of(settings)
-
-    from indexer.store.verification import verify_library
-
-    out = console()
-    with out.status("Checking"):
-        problems = verify_library(folder, settings.roots, content)
-    if not problems:
-        out.print(
-            f"{escape(str(folder))} is sound: all files are as they were written, the index holds what the catalogue "
-            "lists, and every video is in its place.",
-            highlight=False,
-        )
-        return
-    table = Table(title=counted(len(problems), "problem"), title_justify="left", title_style="red")
-    table.add_column("where", no_wrap=True)
-    table.add_column("what", overflow="fold")
-    # A folder that has gone is a problem of each of its videos: a terminal gets the first, a file gets all.
-    shown = problems[:_MOST_PROBLEMS] if out.is_terminal else problems
-    for problem in shown:
-        table.add_row(problem.where, escape(problem.detail))
-    for where, count in Counter(problem.where for problem in problems[len(shown) :]).items():
-        table.add_row(where, f"and {count} more; `quartet verify ... > FILE` lists them all.")
-    out.print(table, highlight=False)
-    raise typer.Exit(1)
 
 
 def relocate(

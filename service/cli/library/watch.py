@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import shlex
+import subprocess
 from contextlib import nullcontext
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,6 +19,7 @@ from service.cli.library.index import (
     OverlapOption,
     PathsArgument,
     SegmentOption,
+    TextsOption,
     WindowOption,
     WorkersOption,
     print_report,
@@ -26,11 +31,16 @@ from service.cli.options import (
     ModelOption,
     RootOption,
     console,
+    counted,
     library_of,
     roots_of,
     settings_of,
 )
 from service.cli.progress import json_lines, json_report
+
+if TYPE_CHECKING:
+    from model.encoder import Encoder
+    from service.settings import Settings
 
 
 def watch(
@@ -49,6 +59,16 @@ def watch(
     window: WindowOption = None,
     overlap: OverlapOption = None,
     cut: CutOption = None,
+    texts: TextsOption = True,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            "--notify",
+            metavar="COMMAND",
+            help="Run after each run for every saved search with new hits; it reads them as JSON.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: LinesOption = False,
 ) -> None:
     """Index folders, and again whenever they change, until Ctrl-C.
@@ -57,6 +77,12 @@ def watch(
     over to each new generation by itself.
 
     [dim]quartet watch ~/Videos --library my-library[/]
+
+    With --notify a command is told what is new for the searches that `quartet searches save` keeps. It gets one JSON
+    object on its standard input for each: the name of the search, and the answer as the API gives it. Where the
+    command fails, the same hits are told again after the next run.
+
+    [dim]quartet watch ~/Videos --library my-library --notify ./send-mail.sh[/]
     """
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     folder = library_of(settings)
@@ -83,16 +109,45 @@ def watch(
             keep_missing=keep_missing,
             roots=settings.roots,
             catalog=settings.catalog,
+            publish_every=settings.publish_every,
+            texts=texts,
             on_polling=_say_why,
         ):
             if isinstance(report, InputError):
                 console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
-            elif as_json:
+                continue
+            if as_json:
                 typer.echo(json_report(report))
             else:
                 print_report(report, folder)
-                if not report.interrupted:
-                    console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
+            if notify and not report.interrupted:
+                told = run_notify(settings, encoder, notify)
+                if not as_json:
+                    console().print(f"{counted(told, 'saved search')} with new hits told.", highlight=False)
+            if not as_json and not report.interrupted:
+                console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
+
+
+def run_notify(settings: Settings, encoder: Encoder, command: str) -> int:
+    """Tell a command of the new hits of every saved search; returns how many searches were told."""
+    from indexer.catalog.saved_searches import mark_seen
+    from service.search.engine import Engine
+    from service.search.new_hits import all_new_hits
+
+    told = 0
+    engine = Engine.open(settings, encoder)
+    try:
+        for saved, answer, newest in asyncio.run(all_new_hits(engine)):
+            message = json.dumps({"search": saved.name, "answer": answer.model_dump(mode="json")})
+            done = subprocess.run(shlex.split(command), input=message + "\n", text=True, check=False)
+            if done.returncode:
+                typer.echo(f"{command} failed with {done.returncode} for the search {saved.name!r}.", err=True)
+            else:
+                mark_seen(engine.library.catalog.engine, saved.name, newest)
+                told += 1
+    finally:
+        engine.close()
+    return told
 
 
 def _say_why(reason: str) -> None:

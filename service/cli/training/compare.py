@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from quartet.errors import InputError
+from quartet.installation import install_command
 from service.cli.options import let_threads_sleep, settings_of
 
 CaptionsArgument = Annotated[
@@ -60,7 +61,7 @@ def compare(
         from model.training.compare.comparison import Plan
         from model.training.compare.comparison import compare as run
     except ImportError as error:
-        raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
+        raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
     from model.training.data.caption_readers import read_captions
     from model.training.distributed import is_first_process
     from model.training.loop.run_lock import run_lock

@@ -21,7 +21,9 @@ from service.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from model.evaluation.assessment import Subject
     from model.evaluation.scores import LevelScores
+    from model.levels import Vectors
     from model.training.data.dataset import CaptionedVideo
     from service.settings import Settings
 
@@ -56,6 +58,16 @@ ReportOption = Annotated[
 FitOption = Annotated[
     bool, typer.Option("--fit-weights", help="Also print the weights of the levels that fit these captions best.")
 ]
+SaveOption = Annotated[
+    bool,
+    typer.Option(
+        "--save", help="With --fit-weights: the library uses them for every query. Undone by quartet tune --undo."
+    ),
+]
+ContrastOption = Annotated[
+    bool,
+    typer.Option("--contrast", help="Also print which level notices a noun, verb, role or attribute that is changed."),
+]
 ExamplesOption = Annotated[int, typer.Option(min=0, max=200, help="Queries that the report shows with pictures.")]
 
 
@@ -70,6 +82,8 @@ def evaluate(
     device: DeviceOption = None,
     weights: WeightsOption = None,
     fit_weights: FitOption = False,
+    save: SaveOption = False,
+    contrast: ContrastOption = False,
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
     report: ReportOption = None,
@@ -100,8 +114,7 @@ def evaluate(
     from model.levels import resolve_weights
     from model.training.data.caption_readers import read_captions
 
-    if videos is not None and not features:
-        raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
+    _check_options(features, videos, fit_weights, save, contrast)
     read = read_captions(captions, test_list)
     for note in read.notes:
         typer.echo(note, err=True)
@@ -128,13 +141,11 @@ def evaluate(
     with console().status("Ranking"):
         assessment = assess(scores, subject, examples)
     typer.echo(markdown(assessment))
+    if contrast and measured.encode is not None:
+        _show_contrast(scores, subject, measured.encode)
     if fit_weights:
-        from model.training.loop.level_weights import fit_level_weights
-
-        with console().status("Fitting weights"):
-            fitted = fit_level_weights(scores, subject.owner).exp().tolist()
-        given = ",".join(f"{name}={weight:.3g}" for name, weight in zip(scores.levels, fitted, strict=True))
-        typer.echo(f"\nFitted to these captions, to be measured on others: --weights {given}")
+        source = f"{len(subject.owner)} captions of {len(captioned)} videos ({captions[0].name})"
+        _fit_weights(scores, subject, source, library_of(settings) if save else None)
     if report is not None:
         files = ", ".join(path.name for path in captions)
         about = {**measured.about, "captions": files, "split": split or "all"}
@@ -144,13 +155,73 @@ def evaluate(
             typer.echo(f"Wrote {path}.", err=True)
 
 
+def _check_options(
+    features: list[Path] | None, videos: Path | None, fit_weights: bool, save: bool, contrast: bool
+) -> None:
+    if videos is not None and not features:
+        raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
+    if save and (not fit_weights or features):
+        raise typer.BadParameter(
+            "It keeps what --fit-weights finds, in the library that is measured.", param_hint="--save"
+        )
+    if contrast and features:
+        raise typer.BadParameter("It asks the model of a library: leave out --features.", param_hint="--contrast")
+
+
+def _show_contrast(scores: LevelScores, subject: Subject, encode: Callable[[Sequence[str]], Vectors]) -> None:
+    """Print who notices what is changed in captions."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from model.evaluation.contrast import changes, contrast_table, own_scores, share_noticed
+    from model.language.spacy_parser import SpacyParser
+
+    with console().status("Changing captions"):
+        changed = changes(SpacyParser().parse(list(subject.captions)))
+        if not changed:
+            typer.echo("\nNone of the captions has anything that could be changed.")
+            return
+        plain = replace(scores, ablations=False)
+        altered = replace(plain, text_queries=encode([change.text for change in changed]))
+        owner = np.asarray(subject.owner)
+        own = own_scores(plain, owner), own_scores(altered, owner[[change.caption for change in changed]])
+    table = contrast_table(share_noticed(changed, *own))
+    typer.echo(f"\nCaptions against themselves with one thing changed, on their own video:\n\n{table}")
+
+
+def _fit_weights(scores: LevelScores, subject: Subject, source: str, library: Path | None) -> None:
+    """Print the weights that fit best, and have `library` use them for every query."""
+    from dataclasses import replace
+
+    from indexer.store.search_settings import read_search_settings, write_search_settings
+    from model.training.loop.level_weights import fit_level_weights
+
+    with console().status("Fitting weights"):
+        fitted = fit_level_weights(scores, subject.owner).exp().tolist()
+    weights = {name: float(f"{weight:.3g}") for name, weight in zip(scores.levels, fitted, strict=True)}
+    given = ",".join(f"{name}={weight:g}" for name, weight in weights.items())
+    typer.echo(f"\nFitted to these captions, to be measured on others: --weights {given}")
+    if library is not None:
+        known = read_search_settings(library)
+        write_search_settings(library, replace(known, weights=weights, weights_from=f"fitted to {source}"))
+        typer.echo(
+            "Saved: searches use them from now on, a service that runs from its next start. Go back with: "
+            "quartet tune --undo"
+        )
+
+
 @dataclass(frozen=True)
 class _Measured:
-    """Scores of all captions against all videos, what they are of, and pictures of the videos by number."""
+    """Scores of all captions against all videos, what they are of, and pictures of the videos by number.
+
+    `encode` makes query vectors of other texts; None where that is not possible.
+    """
 
     scores: LevelScores
     about: dict[str, str]
     picture: Callable[[int], bytes | None]
+    encode: Callable[[Sequence[str]], Vectors] | None = None
 
 
 def _in_library(settings: Settings, captioned: list[CaptionedVideo], skip_missing: bool) -> list[CaptionedVideo]:
@@ -191,13 +262,14 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
     import numpy as np
 
     from indexer.ingest.captions import video_names
-    from indexer.store.library import Library, thumbnail_path
+    from indexer.store.layout import thumbnail_path
+    from indexer.store.library import Library
     from model.evaluation.scores import LevelScores
     from model.training.data.dataset_checks import list_names
-    from service.encoders.model_choice import open_encoder
+    from service.encoders.model_choice import query_encoder
 
     with console().status("Loading the model"):
-        encoder = open_encoder(settings)
+        encoder = query_encoder(settings)
     with Library.open(folder) as library:
         library.check_encoder(encoder.spec)
         by_name = video_names(library.catalog.list_videos(limit=None))
@@ -211,8 +283,12 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
             if clip.video_id in clips:
                 clips[clip.video_id].append(clip.id)
         gallery = library.current().clips.vectors([clip for video in ids for clip in clips[video]])
+
+    def encode(texts: Sequence[str]) -> Vectors:
+        return encoder.text_queries(encoder.encode_texts(list(texts)).vectors)
+
     with console().status("Encoding captions"):
-        queries = encoder.text_queries(encoder.encode_texts([c for v in captioned for c in v.captions]).vectors)
+        queries = encode([c for v in captioned for c in v.captions])
     counts = np.array([len(clips[video]) for video in ids])
     about = {"model": encoder.spec.name, "fingerprint": encoder.spec.fingerprint, "library": folder.name}
 
@@ -221,7 +297,8 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
         path = thumbnail_path(folder, own[len(own) // 2])
         return path.read_bytes() if path.is_file() else None
 
-    return _Measured(LevelScores(encoder.spec.levels, queries, gallery, counts, ablations=True), about, picture)
+    scores = LevelScores(encoder.spec.levels, queries, gallery, counts, ablations=True)
+    return _Measured(scores, about, picture, encode)
 
 
 def _on_features(

@@ -76,6 +76,7 @@ def load_network(name: str, weights: Path | None, two_tower: str | None, device:
     assert weights is not None
     network = Backbone(BackboneConfig(name)).eval()
     network.load_weights(weights)
+    network.freeze()
     return network.to(resolve_device(device))
 
 

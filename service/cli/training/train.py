@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from quartet.errors import InputError
+from quartet.installation import install_command
 from service.cli.options import console, let_threads_sleep, settings_of
 from service.cli.tables import settings_table
 from service.cli.training.features import TwoTowerOption, load_network, stage_bar
@@ -159,7 +160,7 @@ def train(
         import lightning  # noqa: F401
         import tensorboard  # noqa: F401
     except ImportError as error:
-        raise InputError("Training needs the extra `train`. Run: pip install 'quartet[train]'") from error
+        raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
     from model.training.loop.run_lock import run_lock
 
     began = time.monotonic()

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from service.http.api_description import reference
@@ -28,6 +29,12 @@ async def get_engine(request: Request) -> Engine:
 
 
 EngineDep = Annotated[Engine, Depends(get_engine)]
+
+
+def caller(request: Request) -> str:
+    """Who asks, for fairness between clients: the name of the key and the address."""
+    return str(request.state.caller)
+
 
 MAX_OFFSET = 2**31 - 1
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning.")]
@@ -58,6 +65,11 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
+def ready_json(answer: BaseModel) -> Any:
+    """An answer that is valid by its making: FastAPI would go through all of it once more."""
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers with these statuses by problem documents."""
     content = {"application/problem+json": {"schema": reference(Problem)}}
@@ -68,6 +80,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         408: "The request took too long to arrive",
         409: "Not possible in this state",
         413: "The body is too large",
+        415: "The body has another type than this route takes",
         416: "Range outside of the file",
         422: "The request or its input cannot be used",
         429: "Too many requests are waiting; see Retry-After",

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
 
+from quartet.errors import NotFoundError
 from quartet.schemas.jobs import Job, JobList, JobRequest
-from service.http.api_description import reference
+from service.http.addressing import is_head, location
+from service.http.content_types import JSON_BODY, require_form
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.stored_uploads import MAX_FILES, UploadStore
+from service.jobs import job as jobs_module
 from service.jobs.job_queue import Jobs
 from service.settings import Settings
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[JSON_BODY])
 
 _NAMES = 3
 """Files of an upload that its job is named by."""
@@ -36,15 +39,22 @@ _FILES: dict[str, Any] = {
         }
     },
 }
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": reference(JobRequest)},
-            "multipart/form-data": {"schema": _FILES},
-        },
-    }
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}
 }
+_LOOK = 0.3
+"""Seconds between looks at a job whose events somebody reads."""
+_BEAT = 15.0
+"""Seconds without an event after which a comment is sent: proxies close what is silent."""
+
+RepeatKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        description="Any text of the client's own. A request that is sent again with it makes no second job.",
+    ),
+]
 
 
 def get_jobs(request: Request, engine: EngineDep) -> Jobs:
@@ -57,32 +67,44 @@ JobsDep = Annotated[Jobs, Depends(get_jobs)]
 
 @router.post(
     "",
-    summary="Index videos",
+    summary="Index a folder",
     status_code=202,
-    responses={
-        202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}},
-        **problems(400, 408, 413, 422, 429, 503, 507),
-    },
-    openapi_extra=_BODY,
+    responses={**_ACCEPTED, **problems(400, 408, 409, 413, 415, 422, 429, 503)},
 )
-async def create(request: Request, response: Response, jobs: JobsDep) -> Job:
-    """Index a folder of the service's machine (JSON), or uploaded videos (multipart form), which are kept.
+async def create_job(
+    body: JobRequest, request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None
+) -> Job:
+    """Index a folder of the service's machine, or a part of it, in the background.
 
-    The work is done in the background. When it has ended, its clips are searched without anything else to do.
+    When the job has ended, its clips are searched without anything else to do.
     """
-    kept: UploadStore = request.app.state.kept
-    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        async with kept.received(request) as paths:
+    path, base = jobs.folder(body.folder, body.path)
+    source = f"{body.folder}/{path.relative_to(base)}".removesuffix("/.")
+    job = jobs.repeated(repeat_key, source) or jobs.add([path], base, source, base, repeat_key)
+    return _accepted(request, response, job)
+
+
+@router.post(
+    "/upload",
+    summary="Index uploaded videos",
+    status_code=202,
+    responses={**_ACCEPTED, **problems(400, 408, 413, 415, 422, 429, 503, 507)},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FILES}}}},
+)
+async def create_upload_job(request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None) -> Job:
+    """Keep uploaded videos and index them, in the background."""
+    require_form(request)
+    job = jobs.repeated(repeat_key)
+    if job is None:
+        store: UploadStore = request.app.state.kept
+        async with store.received(request) as paths:
             home = paths[0].parent
-            job = jobs.add([home], home, _file_summary(paths), root=home.parent)
-    else:
-        try:
-            wanted = JobRequest.model_validate_json(await request.body())
-        except ValidationError as error:
-            raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
-        path, base = jobs.folder(wanted.folder, wanted.path)
-        job = jobs.add([path], base, f"{wanted.folder}/{path.relative_to(base)}".removesuffix("/."), root=base)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+            job = jobs.add([home], home, _file_summary(paths), home.parent, repeat_key)
+    return _accepted(request, response, job)
+
+
+def _accepted(request: Request, response: Response, job: jobs_module.Job) -> Job:
+    response.headers["Location"] = location(request, f"/v1/jobs/{job.id}")
     return Job.model_validate(job)
 
 
@@ -111,6 +133,44 @@ async def get_job(job_id: str, jobs: JobsDep) -> Job:
 
 
 @router.post("/{job_id}/cancel", summary="Cancel a job", responses=problems(404, 409, 422, 503))
-async def cancel(job_id: str, jobs: JobsDep) -> Job:
+async def cancel_job(job_id: str, jobs: JobsDep) -> Job:
     """Stop a job. What it has indexed so far is published; running it again goes on from there."""
     return Job.model_validate(jobs.cancel(job_id))
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job",
+    response_class=Response,
+    responses={
+        200: {"description": "Events `job`, each with the job as JSON", "content": {"text/event-stream": {}}},
+        **problems(404, 422, 503),
+    },
+)
+async def follow_job(job_id: str, request: Request, jobs: JobsDep) -> Response:
+    """The job as server-sent events, one whenever it has changed, until it has ended."""
+    jobs.get(job_id)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    content = "" if is_head(request.scope) else _events(job_id, jobs)
+    if isinstance(content, str):
+        return Response(content, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(content, media_type="text/event-stream", headers=headers)
+
+
+async def _events(job_id: str, jobs: Jobs) -> AsyncIterator[str]:
+    told, silent = "", 0.0
+    while True:
+        try:
+            job = Job.model_validate(jobs.get(job_id))
+        except NotFoundError:
+            return
+        if (now := job.model_dump_json()) != told:
+            told, silent = now, 0.0
+            yield f"event: job\ndata: {now}\n\n"
+        elif silent >= _BEAT:
+            silent = 0.0
+            yield ": still there\n\n"
+        if job.finished is not None or jobs.closing:
+            return
+        await asyncio.sleep(_LOOK)
+        silent += _LOOK

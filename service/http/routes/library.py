@@ -18,7 +18,7 @@ FirstClips = Annotated[int, Query(ge=0, le=20, description="How many clips of ea
 
 
 @router.get("/videos", summary="All videos", responses=problems(422, 503))
-def videos(
+def list_videos(
     engine: EngineDep, offset: Offset = 0, limit: Limit = 100, q: Words = "", first_clips: FirstClips = 0
 ) -> schemas.Page[schemas.Video]:
     """The videos of the library, in order of their ids. All clips of one: `/v1/clips?video_id=`."""
@@ -29,7 +29,7 @@ def videos(
 
 
 @router.get("/videos/{video_id}", summary="A video", responses=problems(404, 422, 503))
-def video(video_id: VideoId, engine: EngineDep) -> schemas.Video:
+def get_video(video_id: VideoId, engine: EngineDep) -> schemas.Video:
     """A video."""
     catalog = engine.library.catalog
     (found,) = listed_videos(catalog, [catalog.video(video_id)])
@@ -37,7 +37,7 @@ def video(video_id: VideoId, engine: EngineDep) -> schemas.Video:
 
 
 @router.get("/tags", summary="All tags", responses=problems(422, 503))
-def tags(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Tag]:
+def list_tags(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Tag]:
     """The tags of the videos, in alphabetical order. `quartet tag` gives them."""
     found = engine.library.catalog.tags()
     items = [schemas.Tag(tag=tag, videos=count) for tag, count in found.items()]
@@ -45,7 +45,7 @@ def tags(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.P
 
 
 @router.get("/captions", summary="All captions", responses=problems(422, 503))
-def captions(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.ListedCaption]:
+def list_captions(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.ListedCaption]:
     """The captions of the library, in order of their ids."""
     catalog = engine.library.catalog
     items = [
@@ -56,7 +56,7 @@ def captions(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schem
 
 
 @router.get("/failures", summary="Refused files", responses=problems(422, 503))
-def failures(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Failure]:
+def list_failures(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Failure]:
     """The files that indexing refused, each with the reason, in order of their names."""
     catalog = engine.library.catalog
     items = [

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.http.access import COOKIE, authorized, same_key, token
+from service.http.access import COOKIE, caller_key, refuse_wrong_key, wait_for_next_attempt
+from service.http.content_types import JSON_BODY
+from service.http.keys import Attempts, Keys
 from service.http.routes.dependencies import problems
-from service.problems import UNAUTHORIZED, ProblemError
 
-router = APIRouter(prefix="/v1/session", tags=["session"])
+router = APIRouter(prefix="/v1/session", tags=["session"], dependencies=[JSON_BODY])
 
 
 class Login(BaseModel):
@@ -20,7 +21,7 @@ class Login(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    key: Annotated[str, Field(max_length=1000)]
+    key: Annotated[str, Field(max_length=1000, examples=["a-key-of-some-length"])]
 
 
 class Session(BaseModel):
@@ -28,36 +29,46 @@ class Session(BaseModel):
 
     required: bool
     authorized: bool
+    role: str | None = Field(default=None, description="What the key may do: read, write or admin.")
 
 
 @router.get("", summary="Is a key needed")
-def session(request: Request) -> Session:
+def get_session(request: Request) -> Session:
     """Whether the service asks for a key, and whether this request carries it."""
-    key = _key(request)
-    return Session(required=key is not None, authorized=key is None or authorized(request, key))
+    keys: Keys = request.app.state.keys
+    key = caller_key(request)
+    return Session(
+        required=keys.required, authorized=key is not None or not keys.required, role=key.role if key else None
+    )
 
 
-@router.post("", summary="Log in", status_code=204, responses=problems(400, 401, 413, 422))
+@router.post("", summary="Log in", status_code=204, responses=problems(400, 401, 413, 415, 422, 429))
 def log_in(given: Login, request: Request) -> Response:
-    """Set a cookie that stands for the key until the browser is closed. Scripts cannot read it."""
-    key = _key(request)
+    """Set a cookie that stands for the key until you log out. Scripts cannot read it.
+
+    Ten wrong keys in a minute are answered 429 until the minute is over.
+    """
+    keys: Keys = request.app.state.keys
     response = Response(status_code=204)
-    if key is not None:
-        if not same_key(given.key, key):
-            raise ProblemError(UNAUTHORIZED, "This is not the API key of the service.")
-        secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, token(key), httponly=True, samesite="strict", secure=secure)
+    if keys.required:
+        attempts: Attempts = request.app.state.attempts
+        address = request.client.host if request.client else ""
+        wait_for_next_attempt(attempts, address)
+        key = keys.find(given.key)
+        if key is None:
+            refuse_wrong_key(attempts, address, "This is not an API key of the service.")
+        else:
+            secure = request.url.scheme == "https"
+            path = request.state.base_path or "/"
+            response.set_cookie(COOKIE, keys.log_in(key), path=path, httponly=True, samesite="strict", secure=secure)
     return response
 
 
 @router.delete("", summary="Log out", status_code=204)
-def log_out() -> Response:
-    """Remove the cookie."""
+def log_out(request: Request) -> Response:
+    """End the session and remove the cookie."""
+    keys: Keys = request.app.state.keys
+    keys.log_out(request.cookies.get(COOKIE, ""))
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(COOKIE, path=request.state.base_path or "/", httponly=True, samesite="strict")
     return response
-
-
-def _key(request: Request) -> str | None:
-    key: str | None = request.app.state.key
-    return key

@@ -5,10 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from model.levels import LEVEL_MEANINGS, WORDS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
 from service.observe.metrics import CONTENT_TYPE
+from service.problems import NOT_READY, ProblemError
 from service.search.engine import Engine
+
+_MEANINGS = {**LEVEL_MEANINGS, WORDS: "what is told at its time"}
 
 router = APIRouter(tags=["status"])
 
@@ -16,20 +20,25 @@ _EXAMPLES = 6
 
 
 @router.get("/healthz", summary="The process answers")
-async def healthz() -> schemas.Health:
+async def get_health() -> schemas.Health:
     """The process answers. Says nothing about model and library: see /readyz."""
     return schemas.Health()
 
 
 @router.get("/readyz", summary="Ready to search", responses=problems(503))
-def readyz(engine: EngineDep) -> schemas.Ready:
-    """Model and library are loaded and belong together."""
+def get_readiness(engine: EngineDep) -> schemas.Ready:
+    """Model and library are loaded and belong together, and there is a live process with the model."""
+    if engine.encoders == 0:
+        raise ProblemError(NOT_READY, "No live encoder: no process with the model runs.", {"Retry-After": "2"})
+    trouble = engine.live.trouble
     return schemas.Ready(
         device=engine.device,
         model=_model(engine),
         generation=engine.generation().name,
         library_path=str(engine.library.path.resolve()),
         library=_counts(engine),
+        encoders=engine.encoders,
+        warnings=[f"Reload fails, the generation before goes on answering: {trouble}"] if trouble else [],
     )
 
 
@@ -39,19 +48,22 @@ def readyz(engine: EngineDep) -> schemas.Ready:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **problems(503)},
 )
-def metrics(engine: EngineDep) -> Response:
+def get_metrics(engine: EngineDep) -> Response:
     """Requests, latency by stage, batch sizes, queue, caches, index and generation, in the text format."""
     return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))
-def library(engine: EngineDep) -> schemas.LibraryInfo:
+def get_library(engine: EngineDep) -> schemas.LibraryInfo:
     """What a client needs to offer a search: the levels with their weights, counts, example queries."""
     return schemas.LibraryInfo(
         generation=engine.generation().name,
         model=_model(engine),
         counts=_counts(engine),
-        levels=[schemas.LevelInfo(name=level.name, weight=level.weight) for level in engine.spec.levels],
+        levels=[
+            schemas.LevelInfo(name=level.name, weight=level.weight, meaning=_MEANINGS.get(level.name, ""))
+            for level in engine.levels()
+        ],
         examples=_examples(engine),
     )
 

@@ -6,7 +6,8 @@
 //   &video=1,2&tag=a,b&from=3&to=9&min=0.2              filters
 //   &title=TEXT        only videos with this title, in the library
 
-import { LEVELS } from "./levels.js";
+import { HOME } from "./dom.js";
+import { isLevel } from "./levels.js";
 
 const id = (text) => (/^[1-9]\d{0,15}$/.test(text ?? "") ? Number(text) : null);
 const number = (text) => (text === null || text === "" || !Number.isFinite(Number(text)) ? null : Number(text));
@@ -43,7 +44,7 @@ function weightsOf(text) {
   const pairs = text.split(",").map((pair) => pair.split("="));
   return Object.fromEntries(
     pairs
-      .filter(([level, weight]) => LEVELS.includes(level) && atLeastNought(weight ?? null) !== null)
+      .filter(([level, weight]) => isLevel(level) && atLeastNought(weight ?? null) !== null)
       .map(([level, weight]) => [level, Number(weight)]),
   );
 }
@@ -66,7 +67,7 @@ export function href({ tab = "clips", q = null, like = null, clip = null, show =
   put("min", min);
   if (tab === "library") put("title", title);
   put("show", show);
-  return parts.size ? `/?${parts}` : "/";
+  return parts.size ? `${HOME}?${parts}` : HOME;
 }
 
 // What the hits are for, however they are weighed and filtered.
@@ -115,7 +116,7 @@ export function listen(callback) {
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
-    if (!link || !plain || event.defaultPrevented || link.origin !== location.origin || link.pathname !== "/") return;
+    if (!link || !plain || event.defaultPrevented || link.origin !== location.origin || link.pathname !== HOME) return;
     if (link.hash) return;
     event.preventDefault();
     const next = parse(link.search);

@@ -1,5 +1,6 @@
 // The service's API. Every failure is a Problem, whether the service answered or not.
 
+import { at } from "./dom.js";
 import { askForKey } from "./api_key.js";
 
 export class Problem extends Error {
@@ -14,7 +15,7 @@ const TRIES_WHILE_BUSY = 3;
 async function call(path, options = {}, tries = TRIES_WHILE_BUSY) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(at(path), options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ title: "The service cannot be reached", detail: "Check that it is running, then try again." });
@@ -80,7 +81,7 @@ export function captionsOfFile(file, { weights, ...wanted }, signal) {
   for (const [name, value] of Object.entries(wanted)) form.append(name, value);
   form.append("weights", JSON.stringify(weights));
   form.append("file", file);
-  return call("/v1/search/captions", { method: "POST", body: form, signal });
+  return call("/v1/search/captions/upload", { method: "POST", body: form, signal });
 }
 
 export const jobs = (signal) => call("/v1/jobs", { signal });
@@ -111,7 +112,7 @@ export function uploadVideos(files, told, signal) {
     });
     signal.addEventListener("abort", () => request.abort());
     request.addEventListener("abort", () => reject(signal.reason));
-    request.open("POST", "/v1/jobs");
+    request.open("POST", at("/v1/jobs/upload"));
     request.send(form);
   });
 }

@@ -1,7 +1,7 @@
 // Asks for the API key when the service wants one. The service keeps it in a cookie until the browser is closed,
 // because pictures and videos cannot carry a header; no script can read it.
 
-import { byId } from "./dom.js";
+import { at, byId } from "./dom.js";
 
 let asking = null;
 
@@ -43,7 +43,7 @@ function ask() {
 // What is wrong with the key, or null.
 async function logIn(key) {
   try {
-    const response = await fetch("/v1/session", {
+    const response = await fetch(at("/v1/session"), {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ key: key.trim() }),

@@ -11,6 +11,12 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
+// Where the service is: a proxy may show it below a path of its own, so no address begins at the root of the host.
+export const HOME = new URL(".", document.baseURI).pathname;
+
+// What a path of the service, such as "/v1/clips", is here.
+export const at = (path) => HOME + path.replace(/^\//, "");
+
 export const byId = (id) => document.getElementById(id);
 
 const SVG = "http://www.w3.org/2000/svg";

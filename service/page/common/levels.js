@@ -1,15 +1,34 @@
-// The four levels: their names, what they mean, and how a score is drawn as bars and words.
+// The levels of the model, as the service names them: what they mean, their colours, and how a score is drawn as bars
+// and words. Nothing else on the page knows how many there are.
 
 import { el, signed } from "./dom.js";
 
-export const LEVELS = ["global", "entity", "action", "relation"];
+// Colours of base.css: --level-1, --level-2, ...; past them they begin again.
+const COLOURS = 8;
 
-export const HINTS = {
-  global: "the clip as a whole",
-  entity: "the things in it",
-  action: "what happens",
-  relation: "who does what to whom",
-};
+const colours = new CSSStyleSheet();
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, colours];
+
+let levels = [];
+
+// `specs`: {name, weight, meaning} of every level, in the order in which they are shown.
+export function setLevels(specs) {
+  levels = specs;
+  const rule = ({ name }, i) => `[data-level="${CSS.escape(name)}"] { --level: var(--level-${(i % COLOURS) + 1}) }`;
+  colours.replaceSync(specs.map(rule).join("\n"));
+}
+
+// The names and weights of an answer do until the library is known.
+export function learnLevels(weights) {
+  if (!levels.length) setLevels(Object.entries(weights).map(([name, weight]) => ({ name, weight, meaning: "" })));
+}
+
+export const levelNames = () => levels.map(({ name }) => name);
+
+export const meaningOf = (name) => levels.find((level) => level.name === name)?.meaning ?? "";
+
+// Whether an address may give a level a weight: any may until the levels are known.
+export const isLevel = (name) => !levels.length || levelNames().includes(name);
 
 // The level that each kind of words belongs to.
 const WORDS = [
@@ -22,9 +41,9 @@ const WORDS = [
 export const longestBar = (hits) =>
   Math.max(1e-6, ...hits.flatMap((hit) => Object.values(hit.levels).map((level) => Math.abs(level.contribution))));
 
-// Four bars that `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
+// A bar for each level, which `update(levels, longest)` changes in place, so that they grow and shrink under the sliders.
 export function makeBars() {
-  const rows = LEVELS.map((name) => {
+  const rows = levelNames().map((name) => {
     const fill = el("span", { className: "fill" });
     const value = el("span", { className: "value" });
     const track = el("span", { className: "track" }, fill);
@@ -38,7 +57,8 @@ export function makeBars() {
       const level = levels[name];
       const silent = !level || level.weight === 0;
       row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
-      row.title = `${name}: ${HINTS[name]}. ${silent ? "Does not count here." : explained(level)}`;
+      const about = [name, meaningOf(name)].filter(Boolean).join(": ");
+      row.title = `${about}. ${silent ? "Does not count here." : explained(level)}`;
       const share = silent ? 0 : Math.abs(level.contribution) / longest;
       // Not its width: a bar that grows in steps of layout would lay out the whole page in each.
       fill.style.clipPath = `inset(0 ${100 * (1 - share)}% 0 0 round 4px)`;
@@ -51,22 +71,28 @@ export function makeBars() {
 export const explained = ({ raw, activation, weight }) =>
   `Score ${signed(activation)} (inner product ${signed(raw)}), weight ${Number(weight.toFixed(2))}.`;
 
-// Words by level: those that the hit shows, then those that were asked for and that it does not show.
-export function words(matched, asked = null) {
+// Words by level: those that the hit shows, then those that were asked for and that it does not show, and at last those
+// that the model cannot judge.
+export function words(matched, asked = null, unknown = null) {
   const chips = WORDS.flatMap(([level, field]) => {
-    const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word));
+    const beyond = unknown?.[field] ?? [];
+    const missing = (asked?.[field] ?? []).filter((word) => !matched[field].includes(word) && !beyond.includes(word));
     return [
-      ...matched[field].map((word) => chip(level, word, true)),
-      ...missing.map((word) => chip(level, word, false)),
+      ...matched[field].map((word) => chip(level, word, SEEN)),
+      ...missing.map((word) => chip(level, word, MISSING)),
+      ...beyond.map((word) => chip(level, word, UNKNOWN)),
     ];
   });
   return chips.length ? el("ul", { className: "chips", ariaLabel: "Words that matched" }, ...chips) : null;
 }
 
-function chip(level, word, shown) {
-  const title = shown ? `${level}: the model sees it here` : `${level}: asked for, not seen here`;
-  const hint = shown ? null : el("span", { className: "hidden" }, " (not seen)");
-  return el("li", { data: { level }, className: shown ? "" : "missing", title }, word, hint);
+const SEEN = { className: "", title: "the model sees it here" };
+const MISSING = { className: "missing", title: "asked for, not seen here", hint: " (not seen)" };
+const UNKNOWN = { className: "unknown", title: "asked for, but this model does not know the word", hint: " (unknown)" };
+
+function chip(level, word, { className, title, hint = null }) {
+  const said = hint && el("span", { className: "hidden" }, hint);
+  return el("li", { data: { level }, className, title: `${level}: ${title}` }, word, said);
 }
 
 // What the parser read off a sentence, as a line.

@@ -1,6 +1,6 @@
 // What stands in the place of results: the outline of what is to come, a message, a problem and what to do about it.
 
-import { byId, el } from "./dom.js";
+import { HOME, byId, el } from "./dom.js";
 
 export const show = (...nodes) => byId("results").replaceChildren(...nodes);
 
@@ -31,7 +31,7 @@ export function problem(error, again) {
     known ? error.title : "Something went wrong on this page",
     [known ? error.message : "Load it again. If that does not help, the browser's console has the cause."],
     button("Try again", again),
-    el("a", { className: "ghost", href: "/" }, "Start again"),
+    el("a", { className: "ghost", href: HOME }, "Start again"),
   );
   box.classList.add("bad");
   box.role = "alert";

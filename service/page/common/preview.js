@@ -1,7 +1,7 @@
 // A picture of a clip that plays, without sound, while it is pointed at or has the focus. Until its video has come, its
 // contact strip is leafed through. Nothing is fetched before it is wanted.
 
-import { el, play, seconds, still } from "./dom.js";
+import { at, el, play, seconds, still } from "./dom.js";
 
 // Frames in a contact strip (indexer/media/thumbnails.py).
 const LEAVES = 8;
@@ -10,7 +10,7 @@ const DWELL = 80;
 
 // A link to `address` that shows a clip: {title, start, end, thumbnail_url, strip_url, media_url}.
 export function preview(clip, address, label) {
-  const picture = el("img", { src: clip.thumbnail_url, alt: "", loading: "lazy", decoding: "async" });
+  const picture = el("img", { src: at(clip.thumbnail_url), alt: "", loading: "lazy", decoding: "async" });
   const length = el("span", { className: "time" }, seconds(clip.end - clip.start));
   const link = el("a", { className: "screen", href: address, ariaLabel: label }, picture, length);
   let timer = 0;
@@ -40,10 +40,10 @@ export function preview(clip, address, label) {
 }
 
 function motion({ start, end, media_url: mediaUrl, strip_url: stripUrl }) {
-  const strip = leafing(stripUrl);
+  const strip = leafing(at(stripUrl));
   const video = el("video", { muted: true, playsInline: true, preload: "auto", tabIndex: -1 });
   // The fragment lets the first request ask for the right part of the file.
-  video.src = `${mediaUrl}#t=${start}`;
+  video.src = `${at(mediaUrl)}#t=${start}`;
   // The clip may be a part of its file: it is repeated within its times.
   const again = () => {
     video.currentTime = start;

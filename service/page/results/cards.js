@@ -5,8 +5,9 @@ import { href } from "../common/address.js";
 import { clock, el, icon, still } from "../common/dom.js";
 import { longestBar, makeBars, words } from "../common/levels.js";
 import { preview } from "../common/preview.js";
+import { quotation } from "./line.js";
 
-const SCORE = "Score: the sum of the four bars";
+const SCORE = "Score: the sum of the bars";
 
 // `kind`: "grid" or "sentences"; `idOf(hit)`; `make(hit)` gives {node, update(hit, longest, context, rank)}.
 class Cards {
@@ -59,7 +60,8 @@ export const clipCards = () => new Cards("grid", (hit) => hit.clip_id, clipCard)
 
 export const captionCards = () => new Cards("sentences", (hit) => hit.caption_id, captionCard);
 
-// `context.state`: what was asked for; `context.read`: what was read off it.
+// `context.state`: what was asked for; `context.read`: what was read off it; `context.unknown`: what of that the model
+// cannot judge.
 function clipCard(hit) {
   const screen = preview(hit, "", `Open ${hit.title} at ${clock(hit.start)}`);
   const score = el("span", { className: "score", title: SCORE });
@@ -67,21 +69,23 @@ function clipCard(hit) {
   const head = el("div", { className: "head" }, el("h2", {}, hit.title, when && " ", when), score);
   const bars = makeBars();
   const matched = el("div", {});
-  const about = el("div", { className: "about" }, head, bars.node, matched, actions(hit));
+  const told = el("div", {});
+  const about = el("div", { className: "about" }, head, told, bars.node, matched, actions(hit));
   const node = el("li", { className: "card", data: { id: hit.clip_id } }, screen, about);
-  const update = (now, longest, { state, read }) => {
+  const update = (now, longest, { state, read, unknown }) => {
     screen.href = href({ ...state, show: hit.clip_id });
     score.textContent = now.score.toFixed(3);
     bars.update(now.levels, longest);
-    tell(matched, now.matched, read);
+    told.replaceChildren(...[quotation(now)].filter(Boolean));
+    tell(matched, now.matched, read, unknown);
   };
   return { node, update };
 }
 
 // The words of a hit, which no slider changes.
-function tell(place, matched, asked) {
-  const says = JSON.stringify([matched, asked]);
-  if (place.dataset.says !== says) place.replaceChildren(...[words(matched, asked)].filter(Boolean));
+function tell(place, matched, asked, unknown = null) {
+  const says = JSON.stringify([matched, asked, unknown]);
+  if (place.dataset.says !== says) place.replaceChildren(...[words(matched, asked, unknown)].filter(Boolean));
   place.dataset.says = says;
 }
 

@@ -2,7 +2,7 @@
 
 import { go } from "../common/address.js";
 import * as api from "../common/api.js";
-import { byId, el } from "../common/dom.js";
+import { HOME, byId, el } from "../common/dom.js";
 import { readAs } from "../common/levels.js";
 import { button, command, message } from "../common/messages.js";
 import { NONE, filtersIn, toRequest } from "../tuning/filters.js";
@@ -37,7 +37,7 @@ function nothing(state) {
     const clear = button("Clear filters", () => go({ ...state, ...NONE }));
     return message("No clip passes these filters", ["Widen them, or search among all clips."], clear);
   }
-  const library = el("a", { className: "ghost", href: "/?tab=library" }, "See the library");
+  const library = el("a", { className: "ghost", href: `${HOME}?tab=library` }, "See the library");
   if (state.like !== null) return message("There is no other clip", ["This library holds only this one."], library);
   const add = command("quartet index PATHS --library DIR");
   return message("This library has no clips yet", ["Add some with:", add], library);

@@ -2,6 +2,7 @@
 
 import { deepen, depth } from "../common/address.js";
 import { count, el } from "../common/dom.js";
+import { learnLevels } from "../common/levels.js";
 import { busy, button, problem, say, show, waiting } from "../common/messages.js";
 import { reranked } from "./fusion.js";
 
@@ -33,8 +34,9 @@ export class Ranking {
     }
     const wanted = Math.max(this.size, depth());
     const answer = await this.first(wanted, signal);
+    learnLevels(answer.weights);
     this.answer = answer;
-    this.context = { ...context, read: answer.query_attributes ?? null };
+    this.context = { ...context, read: answer.query_attributes ?? null, unknown: answer.unknown ?? null };
     this.complete = answer.hits.length < wanted;
     busy(false);
     if (!answer.hits.length) {
@@ -102,9 +104,9 @@ export class Ranking {
   }
 
   told() {
-    const { exact, took_ms: took, hits } = this.answer;
+    const { exact, took_ms: took, hits, notes = [] } = this.answer;
     const total = took.encode + took.search + took.hydrate;
     const time = `${total.toFixed(total < 10 ? 1 : 0)} ms`;
-    return `Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`;
+    return [`Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`, ...notes].join(". ");
   }
 }

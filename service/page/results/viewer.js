@@ -2,10 +2,11 @@
 
 import { asked, closeViewer, go } from "../common/address.js";
 import * as api from "../common/api.js";
-import { byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "../common/dom.js";
-import { HINTS, LEVELS, words } from "../common/levels.js";
+import { HOME, at, byId, bytes, clock, count, el, icon, play, seconds, signed, still } from "../common/dom.js";
+import { meaningOf, words } from "../common/levels.js";
 import { problem } from "../common/messages.js";
 import { action } from "./cards.js";
+import { cue, quotation } from "./line.js";
 
 const dialog = () => byId("viewer");
 
@@ -65,9 +66,9 @@ function closing() {
 }
 
 function draw(clip) {
-  const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: clip.thumbnail_url });
+  const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: at(clip.thumbnail_url) });
   video.ariaLabel = clip.title;
-  video.src = `${clip.media_url}#t=${clip.start}`;
+  video.src = `${at(clip.media_url)}#t=${cue(clip, shown.hit)}`;
   video.autoplay = !still.matches;
   // Sound that nobody asked for is rude, and browsers forbid it.
   video.muted = true;
@@ -94,6 +95,7 @@ function draw(clip) {
         rewind,
         action("like", "More like this", `More like ${clip.title}`, { like: clip.clip_id }),
         action("text", "Captions", `Captions for ${clip.title}`, { tab: "captions", clip: clip.clip_id }),
+        el("a", { className: "action", href: clip.media_url.replace(/media$/, "file"), download: "" }, icon("film"), "Save the clip"),
         only,
       ),
       el("div", { id: "viewer-why" }),
@@ -111,16 +113,16 @@ function onlyHere(clip) {
   const state = asked();
   const parts = new URLSearchParams(state.q !== null ? { q: state.q } : { like: clip.clip_id });
   parts.set("video", clip.video_id);
-  return `/?${parts}`;
+  return `${HOME}?${parts}`;
 }
 
 function why() {
   const { hit, ranking } = shown;
   if (!hit) return [];
-  const rows = LEVELS.filter((name) => name in hit.levels).map((name) => {
+  const rows = Object.keys(hit.levels).map((name) => {
     const { activation, weight, contribution } = hit.levels[name];
     const cell = (text) => el("td", {}, text);
-    const head = el("th", { scope: "row", data: { level: name } }, name, el("small", {}, HINTS[name]));
+    const head = el("th", { scope: "row", data: { level: name } }, name, el("small", {}, meaningOf(name)));
     if (weight === 0) return el("tr", { className: "silent" }, head, cell("–"), cell("0"), cell("–"));
     const counted = cell(`× ${Number(weight.toFixed(2))}`);
     return el("tr", {}, head, cell(signed(activation)), counted, cell(signed(contribution)));
@@ -135,8 +137,9 @@ function why() {
     el("tbody", {}, ...rows),
     el("tfoot", {}, total),
   );
-  const matched = words(hit.matched, ranking?.answer?.query_attributes ?? null);
-  return [el("h3", {}, "Why it was found"), table, matched].filter(Boolean);
+  const { query_attributes: asked = null, unknown = null } = ranking?.answer ?? {};
+  const matched = words(hit.matched, asked, unknown);
+  return [el("h3", {}, "Why it was found"), quotation(hit), table, matched].filter(Boolean);
 }
 
 function around() {

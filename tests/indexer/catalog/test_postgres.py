@@ -12,14 +12,17 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from indexer.catalog.writer import CatalogWriter
 from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
+from indexer.ingest.library_repair import repair_library
 from indexer.search.top_k import search
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
@@ -260,3 +263,60 @@ def test_vectors_are_read_back_bit_for_bit(
         ids = one.current().clips.ids
         ours, theirs = one.current().clips.vectors(ids), two.current().clips.vectors(ids)
         assert all(np.array_equal(ours[level], theirs[level]) for level in ours)
+
+
+def test_a_copy_of_the_folder_may_not_write_to_the_originals_database(
+    tmp_path: Path, videos: Path, encoder: FakeEncoder, database: Callable[[str], str]
+) -> None:
+    library, copy = tmp_path / "library", tmp_path / "copy"
+    index_videos(library, [videos], encoder, catalog=database("copied"))
+    shutil.copytree(library, copy)
+    (videos / "a.mp4").unlink()
+    with pytest.raises(LibraryError, match=f"is a copy: its catalogue on the server belongs to {library}"):
+        index_videos(copy, [videos], encoder)
+    index_videos(library, [videos], encoder)
+    with pytest.raises(LibraryError, match="belongs to generation 000003, but 000002 is live"):
+        Library.open(copy)
+    shutil.rmtree(copy)
+    library.rename(copy)
+    (videos / "b.mp4").unlink()
+    assert index_videos(copy, [videos], encoder).removed == 1, "a folder that has moved is no copy"
+
+
+def test_a_database_put_back_from_an_older_dump_is_refused_and_repaired(
+    tmp_path: Path, videos: Path, encoder: FakeEncoder, database: Callable[[str], str], server: str
+) -> None:
+    library = tmp_path / "library"
+    index_videos(library, [videos], encoder, catalog=database("live"))
+    admin = create_engine(server.format("postgres").replace("://", "+psycopg://"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text('CREATE DATABASE "older" TEMPLATE "live"'))
+    (videos / "a.mp4").unlink()
+    shutil.copy(videos / "b.mp4", videos / "c.mp4")
+    index_videos(library, [videos], encoder)
+    url = library / "catalog.url"
+    url.write_text(url.read_text().replace("/live", "/older"))
+    with pytest.raises(LibraryError, match="does not know generation 000003"):
+        Library.open(library)
+    repair_library(library, lambda: encoder)
+    index_videos(library, [videos], encoder)
+    assert verify_library(library) == []
+    url.write_text(url.read_text().replace("/older", "/live"))
+    with admin.connect() as connection:
+        connection.execute(text('DROP DATABASE "older" WITH (FORCE)'))
+    admin.dispose()
+
+
+def test_two_machines_do_not_write_at_once(
+    tmp_path: Path, videos: Path, encoder: FakeEncoder, database: Callable[[str], str]
+) -> None:
+    library = tmp_path / "library"
+    index_videos(library, [videos], encoder, catalog=database("locked"))
+    levels = encoder.spec.levels
+    # flock does not reach from one machine to another: that is what this stands for.
+    with (
+        closing(CatalogWriter(library / "catalog.sqlite", levels)),
+        pytest.raises(LibraryError, match="being written from another machine or folder"),
+    ):
+        CatalogWriter(library / "catalog.sqlite", levels)
+    CatalogWriter(library / "catalog.sqlite", levels).close()

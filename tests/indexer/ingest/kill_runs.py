@@ -2,8 +2,8 @@
 costs milliseconds. `python kill_runs.py FOLDER KILLS SEED` prints what test_kills.py asserts, as JSON.
 
 A moment is the n-th call or return of any Python or C function in any thread of the run, so that it is the same on
-every machine up to the order of its threads. Files hold the number of a colour and decoding is a stand-in:
-what is tried out here is what happens to what has been decoded.
+every machine up to the order of its threads. Decoding is a stand-in (`benchmarks.stand_in_videos`): what is
+tried out here is what happens to what has been decoded.
 """
 
 from __future__ import annotations
@@ -14,42 +14,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 
-from indexer.ingest import local_pipeline as pipeline
+from benchmarks.stand_in_videos import clips_in, decode_stand_ins, write_stand_in
 from indexer.ingest.index_run import index_videos
-from indexer.media.clip_reader import SampledClip
-from indexer.media.decode_pool import DecodedClip, DecodePool
-from indexer.media.segmentation import WHOLE, Segmentation, Span
-from indexer.media.video_info import VideoInfo
-from indexer.store.library import Library, exists
+from indexer.store.layout import exists
+from indexer.store.library import Library
 from indexer.store.verification import verify_library
 from model.fake_encoder import FakeEncoder
 
 FILES = 24
-
-
-class ReadingPool(DecodePool):
-    """Decodes in its thread: a file's number is its colour, and every third one is long."""
-
-    def clips(
-        self, path: Path, count: int, segmentation: Segmentation = WHOLE, skip: int = 0
-    ) -> Generator[DecodedClip, None, None]:
-        number = int(path.read_text())
-        length = clips_in(path)
-        info = VideoInfo(float(length), 4.0, 8, 8, count * length)
-        for i in range(skip, length):
-            colour = number * 40 % 256, number * 24 % 256, i * 20 % 256
-            frames = np.full((count, 8, 8, 3), colour, dtype=np.uint8)
-            times = i + np.arange(count) / 4.0
-            yield DecodedClip(SampledClip(frames, times, Span(i, i + 1.0), info), b"picture", b"strip")
-
-
-def clips_in(path: Path) -> int:
-    return 7 if int(path.read_text()) % 3 == 0 else 1
 
 
 class Media:
@@ -67,7 +43,7 @@ class Media:
         self._write(self.folder / f"{self._made:04d}.mp4")
 
     def _write(self, path: Path) -> None:
-        path.write_text(str(self._made).zfill(1 + self._made % 7))
+        write_stand_in(path, self._made)
         self._made += 1
 
     def change(self) -> None:
@@ -147,8 +123,7 @@ def unfinished(library: Path) -> int:
 
 
 def main(folder: Path, kills: int, seed: int) -> None:
-    pipeline.DecodePool = ReadingPool  # type: ignore[misc]
-    pipeline.PART = 2
+    decode_stand_ins()
     rng = np.random.default_rng(seed)
     media, library = Media(folder / "media", rng), folder / "library"
     moments = run(folder / "measured", media.folder, None)

@@ -262,11 +262,11 @@ def test_a_crash_while_publishing_loses_nothing(
     def crash(*_: object) -> None:
         raise MemoryError
 
+    index_videos(tmp_path / "lib", [videos / "a.mp4"], encoder)
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         if step == "publish":
             # After the generation's folder has its name, before CURRENT says so.
-            index_videos(tmp_path / "lib", [videos / "a.mp4"], encoder)
-            patch.setattr("indexer.store.library.replace_file", crash)
+            patch.setattr("indexer.store.going_live.replace_file", crash)
         else:
             patch.setattr("indexer.catalog.writer.CatalogWriter.finish_generation", crash)
         index_videos(tmp_path / "lib", [videos], encoder)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from indexer.ingest.index_run import index_videos
-from indexer.store.library import Library, exists
+from indexer.store.layout import exists
+from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 
 MakeVideo = Callable[..., Path]

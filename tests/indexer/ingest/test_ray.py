@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import secrets
+import subprocess
 import sys
+import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -23,7 +27,8 @@ from indexer.ingest.progress import Progress
 from indexer.ingest.ray_pipeline import RayPipeline, checked_outcome, shares
 from indexer.ingest.ray_worker import JOB, REPORT, Report, Worker
 from indexer.media.segmentation import WHOLE, Segmentation
-from indexer.store.library import Library, strip_path, thumbnail_path
+from indexer.store.layout import strip_path, thumbnail_path
+from indexer.store.library import Library
 from model.encoder import Encoder
 from model.fake_encoder import FakeEncoder
 from model.registry import load_encoder
@@ -49,9 +54,48 @@ def cluster() -> Iterator[None]:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
         patch.setenv("PYTHONPATH", str(ROOT))
         ray = pytest.importorskip("ray")
-        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        start_ray()
         yield
         ray.shutdown()
+
+
+def start_ray() -> None:
+    """Start Ray, or fail here and nowhere else.
+
+    A start that fails leaves processes with Python objects, which complain of each other when they are collected: in
+    the middle of some later test, unless that is done here.
+    """
+    import ray
+
+    failure = ""
+    try:
+        ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:
+        failure = f"Ray did not start: {error}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            ray.shutdown()
+            traceback.clear_frames(error.__traceback__)
+            gc.collect()
+    if failure:
+        pytest.fail(failure)
+
+
+def test_a_ray_that_does_not_start_fails_no_other_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    ended = []
+
+    def init(*args: object, **options: object) -> None:
+        process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        ended.append(process.pid)
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with pytest.raises(pytest.fail.Exception, match="Ray did not start: no memory"):
+        start_ray()
+    assert ended
+    gc.collect()  # a process that is left would complain now: a warning is an error
 
 
 def on_ray(library: Path, videos: Path, load: Load, encoder: Encoder, **options: object) -> IndexReport:
@@ -193,5 +237,5 @@ def test_an_address_without_a_cluster_is_refused_at_once(address: str, why: str)
 
 def test_without_ray_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(InputError, match=r"pip install 'quartet\[ray\]'"):
+    with pytest.raises(InputError, match=r"pip install .*\[ray\]"):
         RayPipeline("local", FakeEncoder, "x")

@@ -24,7 +24,8 @@ from indexer.search.filters import ClipFilter
 from indexer.search.top_k import search, search_batch
 from indexer.search.vectors.gallery import empty_rows
 from indexer.store.generation import KINDS
-from indexer.store.library import Library, publish
+from indexer.store.going_live import publish
+from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
@@ -239,7 +240,7 @@ def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypa
         with pytest.raises(LibraryError, match="another process has the file open"):
             export_library(library, f"milvus://{tmp_path}/used.db")
     monkeypatch.setitem(sys.modules, "pymilvus", None)
-    with pytest.raises(LibraryError, match=r"needs pymilvus: pip install 'quartet\[milvus\]'"):
+    with pytest.raises(LibraryError, match=r"needs pymilvus. Run: pip install .*\[milvus\]"):
         export_library(library, "milvus://127.0.0.1:1/a")
 
 

@@ -68,8 +68,8 @@ KINDS = ["compiled", "codes", "halves", *(["cuda"] if torch.cuda.is_available() 
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scan 8-bit rows in machine code, but in tests whose `kind` says otherwise."""
     kind = request.node.callspec.params.get("kind") if hasattr(request.node, "callspec") else None
-    kernel = None if kind == "codes" else fused.compiled(0, wait=True)
-    monkeypatch.setattr(exact, "compiled", lambda rows: kernel)
+    kernel = None if kind == "codes" else fused.compiled_kernel(0, wait=True)
+    monkeypatch.setattr(exact, "compiled_kernel", lambda rows: kernel)
 
 
 def in_memory(folder: Path, specs: tuple[LevelSpec, ...], vectors: Vectors, kind: str = "codes") -> Gallery:
@@ -182,7 +182,7 @@ def test_scores_lie_between_their_limits(tmp_path: Path, seed: int, compiled: bo
     queries = {spec.name: random_vectors(rng, (spec,), 6)[spec.name] + np.float32(1e-6) for spec in specs}
     question = make_question(specs, queries, {})
     if compiled:
-        limits = fused.scan_codes(fused.compiled(0, wait=True), gallery, question, 300, None)
+        limits = fused.scan_codes(fused.compiled_kernel(0, wait=True), gallery, question, 300, None)
     else:
         limits = ranking._limits(gallery, question, [np.arange(300)] * 6)
     for i, found in enumerate(limits):
@@ -243,17 +243,17 @@ def test_a_process_that_keeps_asking_compiles(
     monkeypatch.setattr(fused, "_searches", itertools.count(1))
     fused._compilation.cache_clear()
     try:
-        assert [fused.compiled(9_999) for _ in range(20)] == [None] * 20
-        assert [fused.compiled(10_000) for _ in range(fused._PATIENCE)] == [None] * fused._PATIENCE
-        fused.compiled(10_000)
+        assert [fused.compiled_kernel(9_999) for _ in range(20)] == [None] * 20
+        assert [fused.compiled_kernel(10_000) for _ in range(fused._PATIENCE)] == [None] * fused._PATIENCE
+        fused.compiled_kernel(10_000)
         assert fused._compilation().result().__name__ == "indexer.search.exact.kernel"
-        assert fused.compiled(1) is not None
+        assert fused.compiled_kernel(1) is not None
         fused._compilation.cache_clear()
         monkeypatch.setitem(sys.modules, "indexer.search.exact.kernel", None)
-        fused.compiled(10_000)
+        fused.compiled_kernel(10_000)
         with pytest.raises(ImportError):
             fused._compilation().result()
-        assert fused.compiled(10_000) is None
+        assert fused.compiled_kernel(10_000) is None
         assert "Exact searches go on without machine code" in caplog.text
     finally:
         fused._compilation.cache_clear()

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
 from benchmarks import gpu_check, gpu_encoding, gpu_search
 from benchmarks.made_models import minilm_tokens
 from benchmarks.rows import Row
 from indexer.search.survivors import Survivors
-from tests.model.language.test_bert import random_bert
 from tests.model.test_cuda_graphs import Rerun
 from tests.two_towers import write_clip, write_siglip
 
@@ -42,12 +42,17 @@ def test_a_lost_hit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table()["600 clips, true hits kept"] != "2,560 of 2,560"
 
 
+def small_bert() -> BertModel:
+    sizes = {"vocab_size": 90, "hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
+    return BertModel(BertConfig(**sizes, intermediate_size=64, max_position_embeddings=40)).eval()
+
+
 def test_texts_are_measured_with_and_without_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """With small networks, and recordings as `tests.model.test_cuda_graphs` makes them for a CPU."""
     monkeypatch.setattr(gpu_encoding, "BACKBONES", ("mobilenet_v3_small",))
     monkeypatch.setattr(gpu_encoding, "CLIPS", 2)
     monkeypatch.setattr(gpu_encoding.made_models, "TWO_TOWERS", {"CLIP": write_clip, "SigLIP": write_siglip})
-    monkeypatch.setattr(gpu_encoding.made_models, "minilm", random_bert)
+    monkeypatch.setattr(gpu_encoding.made_models, "minilm", small_bert)
     monkeypatch.setattr(
         gpu_encoding.made_models,
         "minilm_tokens",

@@ -174,7 +174,7 @@ def test_an_item_without_any_asked_level_is_no_hit(engine: Engine, tmp_path: Pat
         ({}, 0, {}, "k must be at least 1"),
         ({}, 1, {"colour": 1.0}, "Unknown level 'colour'"),
         ({}, 1, {"entity": -1.0}, "at least 0"),
-        ({}, 1, dict.fromkeys(LEVEL_NAMES, 0.0), "All four weights are 0"),
+        ({}, 1, dict.fromkeys(LEVEL_NAMES, 0.0), "All weights are 0"),
         ({"entity": np.zeros((2, DIM))}, 1, {}, r"shape \(1, 4\)"),
         ({"entity": np.full((1, DIM), np.nan)}, 1, {}, "not finite"),
         ({name: np.zeros((1, DIM)) for name in LEVEL_NAMES}, 1, {}, "nothing at the levels"),

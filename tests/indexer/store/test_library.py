@@ -16,8 +16,9 @@ import pytest
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Rows, empty_rows
-from indexer.store import library as library_module
-from indexer.store.library import Library, publish
+from indexer.store import going_live
+from indexer.store.going_live import publish
+from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from quartet.errors import FingerprintError, LibraryError, NotFoundError
 
@@ -77,7 +78,7 @@ def test_a_creation_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(library_module, "replace_file", cut)
+        patch.setattr(going_live, "replace_file", cut)
         Library.create(tmp_path / "lib", SPEC)
     with pytest.raises(LibraryError, match="There is no library"):
         Library.open(tmp_path / "lib")
@@ -123,9 +124,10 @@ def test_a_damaged_catalogue_or_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "lib" / "catalog.sqlite").unlink()
     with pytest.raises(LibraryError, match=r"catalog\.sqlite is missing"):
         Library.open(tmp_path / "lib")
-    (tmp_path / "lib" / "generations" / "000001" / "manifest.json").write_text("{")
+    Library.create(tmp_path / "other", SPEC).close()
+    (tmp_path / "other" / "generations" / "000001" / "manifest.json").write_text("{")
     with pytest.raises(LibraryError, match=r"manifest\.json cannot be read"):
-        Library.open(tmp_path / "lib")
+        Library.open(tmp_path / "other")
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.index_run import index_videos
 from indexer.store.disk_usage import disk_usage, media_usage
-from indexer.store.library import Library, thumbnail_path
+from indexer.store.layout import strip_path, thumbnail_path
+from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from indexer.store.verification import verify_library
 from model.fake_encoder import FakeEncoder
@@ -96,14 +97,21 @@ def lose_a_picture(library: Path, videos: Path) -> None:
 def lose_a_row(library: Path, videos: Path) -> None:
     with sqlite3.connect(library / "catalog.sqlite") as connection:
         connection.execute("delete from clips where id = 3")
+        connection.execute("pragma user_version = 0")
     connection.close()
+    thumbnail_path(library, 3).unlink()
+    strip_path(library, 3).unlink()
 
 
 def lose_vectors(library: Path, videos: Path) -> None:
     with sqlite3.connect(library / "catalog.sqlite") as connection:
-        connection.execute('insert into clips (id, video_id, start, "end") values (77, 1, 0.0, 1.0)')
+        connection.execute(
+            'insert into clips (id, video_id, start, "end", picture_crc, strip_crc) values (77, 1, 0, 1, 0, 0)'
+        )
+        connection.execute("pragma user_version = 0")
     connection.close()
     thumbnail_path(library, 77).write_bytes(b"")
+    strip_path(library, 77).write_bytes(b"")
 
 
 def delete_a_video(library: Path, videos: Path) -> None:

@@ -26,13 +26,13 @@ def encoder() -> sentence.SentenceEncoder:
 
 def test_agrees_with_sentence_transformers(encoder: sentence.SentenceEncoder) -> None:
     texts = ["a dog runs", "Two unbelievably multicoloured hippopotamuses dance.", "x"]
-    got = np.stack([e.sentence for e in sentence.encoded(encoder, [parsed(t) for t in texts])])
+    got = np.stack([e.sentence for e in sentence.encode_captions(encoder, [parsed(t) for t in texts])])
     np.testing.assert_allclose(got, encoder.model.encode(texts, normalize_embeddings=True), atol=1e-5)
 
 
 def test_a_word_is_the_mean_of_its_pieces(encoder: sentence.SentenceEncoder) -> None:
     caption = parsed("multicoloured hippopotamuses dance")
-    words = sentence.encoded(encoder, [caption])[0].words
+    words = sentence.encode_captions(encoder, [caption])[0].words
     pieces = encoder.model.encode([caption.text], output_value="token_embeddings")[0].cpu().numpy()[1:-1]
     tokens = encoder.tokenizer.tokenize(caption.text)
     first = 1 + next(i for i, t in enumerate(tokens[1:]) if not t.startswith("##"))
@@ -48,7 +48,7 @@ def test_batches_and_odd_texts(encoder: sentence.SentenceEncoder) -> None:
     )
     assert long.words.shape == (400, 384) and empty.words.shape == (0, 384)
     assert all(np.isfinite(e.words).all() and np.isfinite(e.sentence).all() for e in (long, empty, short, unseen))
-    np.testing.assert_allclose(short.sentence, sentence.encoded(encoder, captions[2:3])[0].sentence, atol=1e-5)
+    np.testing.assert_allclose(short.sentence, sentence.encode_captions(encoder, captions[2:3])[0].sentence, atol=1e-5)
 
 
 def test_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,10 +61,10 @@ def test_words_are_the_states_of_their_tokens(
     for caption, one in zip(captions, vectors, strict=True):
         assert one.words.shape == (len(caption.words), tower.feature_dim) and np.isfinite(one.words).all()
     text = captions[1].text  # "a man is riding a horse"
-    ids = tower.tokenizer(
-        [text], **({"padding": "max_length", "max_length": 24, "truncation": True} if tower.pads_fully else {})
+    ids = tower.network.tokenizer(
+        [text], **({"padding": "max_length", "max_length": 24, "truncation": True} if tower.network.pads_fully else {})
     )
-    pieces = tower.tokenizer.convert_ids_to_tokens(ids["input_ids"][0])
+    pieces = tower.network.tokenizer.convert_ids_to_tokens(ids["input_ids"][0])
     with torch.inference_mode():
         states = tower.net.get_text_features(**tower.tokens([text])).last_hidden_state
         states = sentences._project(states)[0]

@@ -14,7 +14,8 @@ from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES
 from model.two_tower.encoder import SHARPNESS, ClipEncoder, level_specs, windows
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
-from model.two_tower.phrases import Prompts, participle, phrases
+from model.two_tower.phrases import Prompts, checked_templates, participle, phrases
+from quartet.errors import InputError
 from tests.two_towers import write_clip, write_siglip
 
 
@@ -191,3 +192,48 @@ def test_siglip_takes_the_same_way(tmp_path: Path, parser: SpacyParser) -> None:
     batch = encoder.encode_texts(["a dog chases a red ball over the grass"])
     assert {rows.shape for rows in batch.vectors.values()} == {(1, encoder.tower.feature_dim)}
     assert encoder.spec.level("global").bias == pytest.approx(-SHARPNESS * encoder.tower.centre)
+
+
+def test_a_query_in_another_language_has_the_global_level_alone(encoder: ClipEncoder) -> None:
+    batch = encoder.encode_texts(["ein Hund jagt eine Katze", "a dog chases a cat"])
+    assert [level for level, rows in batch.vectors.items() if rows[0].any()] == ["global"]
+    assert all(rows[1].any() for rows in batch.vectors.values())
+    assert batch.attributes[0] == Attributes() == encoder.attributes(["ein Hund jagt eine Katze"])[0]
+    assert "looks like 'de'" in batch.notes[0] and batch.notes[1] == ""
+
+
+def test_templates_of_a_library_are_averaged_and_leave_clips_alone(folder: Path, parser: SpacyParser) -> None:
+    plain = ClipEncoder(folder, "tiny", parser=parser)
+    templates = {"global": ("a video: {}",), "entity": ("a photo of {}", "{}, {weird}")}
+    asked = ClipEncoder(folder, "tiny", parser=parser, templates=templates)
+    assert asked.spec.fingerprint == plain.spec.fingerprint
+    clip = np.random.default_rng(0).integers(0, 256, (3, 40, 60, 3), dtype=np.uint8)
+    for level, rows in plain.encode_clips([clip]).items():
+        np.testing.assert_array_equal(rows, asked.encode_clips([clip])[level])
+    text, tower = "a red dog chases a cat", plain.tower
+    vectors, before = asked.encode_texts([text]).vectors, plain.encode_texts([text]).vectors
+    np.testing.assert_allclose(vectors["global"][0], tower.texts([f"a video: {text}"])[0], atol=1e-5)
+    phrases_ = [
+        fn.normalize(tower.texts([f"a photo of {phrase}", f"{phrase}, {{weird}}"]).mean(0), dim=-1)
+        for phrase in ("a red dog", "a cat")
+    ]
+    np.testing.assert_allclose(vectors["entity"][0], fn.normalize(sum(phrases_), dim=-1), atol=1e-5)
+    for level in ("action", "relation"):
+        np.testing.assert_array_equal(vectors[level], before[level])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "JSON object of levels"),
+        ({}, "JSON object of levels"),
+        ({"entities": ["{}"]}, "Unknown level 'entities'"),
+        ({"entity": "a photo of {}"}, "must be a list of texts"),
+        ({"entity": []}, "must be a list of texts"),
+        ({"entity": ["a photo"]}, "'a photo' of level 'entity' must have {} once"),
+    ],
+)
+def test_prompts_that_cannot_be_used_are_named(given: object, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        checked_templates(given)
+    assert said in str(caught.value)

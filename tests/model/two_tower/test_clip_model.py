@@ -17,7 +17,8 @@ from transformers import AutoModel, AutoProcessor
 from model.device import FittingBatches, in_half_precision, in_one_batch_or_apart
 from model.encoder import Frames
 from model.levels import Vectors
-from model.two_tower.towers import CLIP_CENTRE, TwoTower
+from model.two_tower.loaded_network import CLIP_CENTRE
+from model.two_tower.towers import TwoTower
 from quartet.errors import ModelError
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
@@ -82,6 +83,10 @@ def _no_vision(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
+def _another_folder(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"format": 1}))
+
+
 def _lost_weight(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     del weights["visual_projection.weight"]
@@ -96,8 +101,9 @@ def _no_tokenizer(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (_no_vision, "holds no two-tower model"),
-        (_lost_weight, "lack 1 entries, the first is 'visual_projection.weight'"),
+        (_another_folder, "holds no two-tower model"),
+        (_no_vision, "its weights have other sizes than its config.json says"),
+        (_lost_weight, "lack 1 entries of CLIPModel, the first is 'visual_projection.weight'"),
         (_no_tokenizer, "cannot be loaded"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "cannot be loaded"),
     ],

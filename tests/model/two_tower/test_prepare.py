@@ -16,6 +16,7 @@ from model.registry import load_encoder, name_of_builder
 from model.two_tower.download import prepare_model, wanted_files
 from model.two_tower.prepared_models import KNOWN, find_prepared, prepared_names, read_record
 from quartet.errors import InputError, ModelError
+from tests.open_clip_models import write_open_clip
 from tests.two_towers import write_clip, write_sentence_transformer
 
 COMMITS = {"main": "a" * 40, "old": "b" * 40}
@@ -149,7 +150,7 @@ def test_a_model_of_one_tower_is_not_kept(hub: Hub, tmp_path: Path) -> None:
     source.mkdir()
     (source / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     (source / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match="no two-tower model"):
+    with pytest.raises(ModelError, match="holds a BertModel, which has no tower for texts"):
         prepare_model("some/bert", tmp_path / "models", endpoint=hub.url)
     assert list((tmp_path / "models").iterdir()) == []
 
@@ -170,7 +171,10 @@ def test_a_file_that_changed_is_named_with_the_way_back(hub: Hub, tmp_path: Path
     ("name", "said"),
     [
         ("clip-ViT-B-32", "not on this machine. Run: quartet prepare clip-ViT-B-32$"),
-        ("google/siglip-base", "There is no model 'google/siglip-base'.*run: quartet prepare google/siglip-base$"),
+        (
+            "google/siglip-base",
+            "There is no model 'google/siglip-base'.*run: quartet prepare google/siglip-base\\.",
+        ),
     ],
 )
 def test_a_model_that_is_not_prepared_names_the_command(tmp_path: Path, name: str, said: str) -> None:
@@ -186,5 +190,39 @@ def test_which_files_are_fetched() -> None:
     ]  # fmt: skip
     assert set(wanted_files(published)) == {*published[1:8]}
     assert wanted_files(["config.json", "pytorch_model.bin"]) == ["config.json", "pytorch_model.bin"]
-    with pytest.raises(ModelError, match=r"no model\.safetensors"):
+    with pytest.raises(ModelError, match="no weights in a layout that is known"):
         wanted_files(["config.json", "model.gguf"])
+
+
+def test_which_files_are_fetched_of_open_clip_and_of_one_stream() -> None:
+    both = ["open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "tokenizer.json"]
+    assert set(wanted_files(both)) == {*both} - {"open_clip_pytorch_model.bin"}
+    twice = [*both, "config.json", "model.safetensors"]
+    assert [name for name in wanted_files(twice) if name.endswith("safetensors")] == ["model.safetensors"]
+    one_stream = [
+        "modules.json",
+        "model.safetensors",
+        "1_Pooling/config.json",
+        "chat_template.jinja",
+        "onnx/config.json",
+    ]
+    assert set(wanted_files(one_stream)) == {*one_stream[:4]}
+
+
+def test_gigabytes_are_not_fetched_of_a_model_that_cannot_be_used(hub: Hub, tmp_path: Path) -> None:
+    source = hub.repositories["some/bert"] = tmp_path / "source"
+    source.mkdir()
+    (source / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    (source / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ModelError, match="BertModel, which has no tower for texts"):
+        prepare_model("some/bert", tmp_path / "models", endpoint=hub.url)
+    assert not any("safetensors" in path and path.startswith("GET") for path in hub.asked)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:timm", "ignore::DeprecationWarning")
+def test_a_model_of_open_clip_is_prepared_and_used(hub: Hub, tmp_path: Path) -> None:
+    pytest.importorskip("open_clip")
+    hub.repositories["timm/tiny"] = write_open_clip(tmp_path / "source")
+    record = prepare_model("timm/tiny", tmp_path / "models", endpoint=hub.url)
+    assert set(record.files) == {"open_clip_config.json", "open_clip_model.safetensors"}
+    assert load_encoder("timm/tiny", "cpu", tmp_path / "models").spec.name == "timm/tiny"

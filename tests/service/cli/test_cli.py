@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from uvicorn import Server
 
 from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
+from quartet import __version__
 from quartet.errors import ModelError
 from service.__main__ import main as entry
 from service.cli import app
@@ -69,7 +69,7 @@ def words(text: str) -> str:
 
 def test_version() -> None:
     result = run("--version")
-    assert (result.exit_code, result.stdout) == (0, f"quartet {version('quartet')}\n")
+    assert (result.exit_code, result.stdout) == (0, f"quartet {__version__}\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -260,7 +260,9 @@ def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
 
 def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
     Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
-    result = run("serve", "--library", tmp_path / "other")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    result = run("serve", "--library", tmp_path / "other", "--port", port)
     assert result.exit_code == 1
     assert "fake-1-16" in result.stderr and "fake-0-16" in result.stderr
 

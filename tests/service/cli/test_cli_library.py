@@ -16,8 +16,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from indexer.disk.writer_lock import writer_lock
+from indexer.ingest.index_run import index_videos
 from indexer.search.approximate.inverted_lists import Tuning
+from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
+from model.registry import BUNDLED, checkpoint_fingerprint
 from service.cli import app
 
 if TYPE_CHECKING:
@@ -183,6 +186,27 @@ def test_progress_for_machines(built_world: World, tmp_path: Path) -> None:
     assert set(last["busy"]) == {"decode", "encode", "write"}
     assert (report["indexed"], report["interrupted"]) == (5, False)
     assert {entry["reason"] for entry in report["refused"]} == {"empty-file", "not-a-video"}
+
+
+def test_a_run_that_finds_nothing_new_loads_no_model(built_world: World, tmp_path: Path) -> None:
+    """The library is one of the bundled model: its specification is known without loading it."""
+    encoder = FakeEncoder()
+    fingerprint = checkpoint_fingerprint("demo")
+    assert fingerprint is not None
+    encoder.spec = replace(encoder.spec, name="quartet-demo", fingerprint=fingerprint)
+    index_videos(tmp_path / "l", [built_world.videos], encoder)
+    code = (
+        "import sys; from service.cli import app;"
+        "app(sys.argv[1:], standalone_mode=False); print('torch loaded:', 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "index", str(built_world.videos), "--library", str(tmp_path / "l"), "--json"]
+    for model in ("demo", str(BUNDLED / "demo")):
+        ran = subprocess.run([*command, "--model", model], capture_output=True, text=True, check=True, cwd=ROOT)
+        *_, report, torch_loaded = ran.stdout.splitlines()
+        assert (json.loads(report)["indexed"], json.loads(report)["unchanged"]) == (0, 5)
+        assert torch_loaded == "torch loaded: False"
+    refused = run("index", built_world.videos, "--library", tmp_path / "l", "--model", "fake")
+    assert refused.exit_code == 1 and fingerprint in words(refused.stderr)
 
 
 def test_watching_reports_each_run(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

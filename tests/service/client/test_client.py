@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from model.fake_encoder import FakeEncoder
-from quartet.client import Client
+from quartet.client import AsyncClient, Client
 from quartet.errors import BusyError, InputError, ModelError, NotFoundError, QuartetError, VideoError
 from quartet.schemas.search import Filter
 from service.cli import app
@@ -98,12 +100,70 @@ def test_a_busy_service_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPat
     assert caught.value.retry_after == 2 and len(waited) == 5
 
 
+def test_a_service_behind_a_proxy_that_names_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("quartet.client.time.sleep", waited.append)
+    dated = problem(429, "busy", **{"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"})
+    with pytest.raises(BusyError):
+        scripted(*[dated] * 4).jobs()
+    assert waited == [1, 1, 1]
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    methods = {name for name in vars(Client) if not name.startswith("_")}
+    assert methods == {name for name in vars(AsyncClient) if not name.startswith("_")}
+    assert {"search", "search_many", "describe", "clips", "cancel"} <= methods
+    signature = inspect.signature(AsyncClient("http://quartet").search)
+    assert signature == inspect.signature(Client("http://quartet").search)
+    assert list(signature.parameters)[:2] == ["query", "k"]
+    assert (Client("http://quartet").search.__doc__ or "").startswith("Clips for a ")
+
+
+def test_the_client_for_asyncio(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quartet.client._PAGE", 2)
+
+    async def use(url: str) -> None:
+        async with AsyncClient(url) as quartet:
+            one, two = await asyncio.gather(quartet.search("a red square sliding", 3), quartet.similar(1))
+            assert len(one.hits) == 3 and 1 not in [hit.clip_id for hit in two.hits]
+            many = await quartet.search_many(["a wall", "a red square"], 2)
+            assert [answer.query for answer in many] == ["a wall", "a red square"]
+            assert [clip.clip_id async for clip in quartet.clips()] == [1, 2, 3, 4, 5]
+            assert len((await quartet.describe(built_world.videos / "red.mp4", 2)).hits) == 2
+            with pytest.raises(NotFoundError, match="no clip 99"):
+                await quartet.clip(99)
+            with pytest.raises(InputError, match="cannot be read"):
+                await quartet.describe(tmp_path / "gone.mp4")
+
+    with running(Settings(library=built_world.library), FakeEncoder()) as service:
+        asyncio.run(use(service.url))
+
+
+def test_the_client_for_asyncio_waits_without_blocking(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("quartet.client.asyncio.sleep", sleep)
+    jobs = httpx2.Response(200, json={"folders": [], "uploads": False, "jobs": []})
+    answers = iter([problem(429, "busy", **{"retry-after": "2"}), jobs])
+    transport = httpx2.MockTransport(lambda request: next(answers))
+
+    async def use() -> None:
+        async with AsyncClient("http://quartet", http=httpx2.AsyncClient(transport=transport)) as quartet:
+            assert (await quartet.jobs()).folders == []
+
+    asyncio.run(use())
+    assert waited == [2]
+
+
 def test_what_is_no_answer_of_quartet() -> None:
     with pytest.raises(QuartetError, match="cannot be reached"):
         scripted(httpx2.ConnectError("refused")).ready()
-    with pytest.raises(QuartetError, match="no problem document"):
+    with pytest.raises(QuartetError, match="without a problem document"):
         scripted(httpx2.Response(502, text="<html>")).ready()
-    with pytest.raises(QuartetError, match="is not what Quartet answers"):
+    with pytest.raises(QuartetError, match="is not one of Quartet's"):
         scripted(httpx2.Response(200, json={"hello": "world"})).ready()
     with pytest.raises(QuartetError, match=r"It says so\. \(request abc\)"):
         scripted(problem(500, "internal")).ready()

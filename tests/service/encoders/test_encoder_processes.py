@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -177,3 +178,69 @@ def test_after_closing_calls_are_refused() -> None:
     for _ in range(2):
         with pytest.raises(ModelError, match=r"stopping|ended"):
             own.encode_queries(["a dog"])
+
+
+class Stopping(FakeEncoder):
+    """Stops its process, as `kill -STOP` does."""
+
+    def encode_texts(self, texts: Sequence[str]) -> TextBatch:
+        if "stop" in texts:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return super().encode_texts(texts)
+
+
+def test_a_process_that_does_not_answer_in_time_is_replaced() -> None:
+    own, back = EncoderProcesses(Stopping, 1, timeout=3), threading.Event()
+    own.restarted = back.set
+    try:
+        with pytest.raises(ModelError, match="did not answer in time"):
+            own.encode_queries(["stop"])
+        # One that is stopped takes no message either, and this one is larger than a pipe.
+        assert back.wait(SECONDS) and own.alive == 1
+        os.kill(own.pids[0], signal.SIGSTOP)
+        back.clear()
+        with pytest.raises(ModelError, match="did not answer in time"):
+            own.encode_clips([np.zeros((64, 64, 64, 3), np.uint8)])
+        assert back.wait(SECONDS)
+        assert own.encode_queries(["a dog"]).attributes == FakeEncoder().attributes(["a dog"])
+    finally:
+        own.close()
+
+
+def test_a_process_that_ends_with_nothing_to_do_costs_no_call() -> None:
+    own, back = EncoderProcesses(FakeEncoder, 1), threading.Event()
+    own.restarted = back.set
+    try:
+        (before,) = own.pids
+        os.kill(before, signal.SIGKILL)
+        while own.alive:
+            pass
+        assert own.encode_queries(["a dog"]).attributes == FakeEncoder().attributes(["a dog"])
+        assert back.wait(SECONDS) and own.pids != [before]
+    finally:
+        own.close()
+
+
+def once(flag: str) -> FakeEncoder:
+    """Loads as long as the file is there."""
+    if not Path(flag).exists():
+        raise ModelError("The model is gone.")
+    return FakeEncoder()
+
+
+def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: Path) -> None:
+    flag = tmp_path / "model"
+    flag.touch()
+    own, back = EncoderProcesses(partial(once, str(flag)), 1), threading.Event()
+    own.restarted = back.set
+    try:
+        flag.unlink()
+        os.kill(own.pids[0], signal.SIGKILL)
+        with pytest.raises(ModelError, match=r"No process for the encoder is alive.*The model is gone"):
+            own.encode_queries(["a dog"])
+        assert own.alive == 0
+        flag.touch()
+        assert back.wait(SECONDS)
+        assert own.encode_queries(["a dog"]).vectors
+    finally:
+        own.close()

@@ -20,7 +20,7 @@ from service.http.app import create_app
 from service.http.openapi_file import document
 from service.problems import KINDS
 from service.search.engine import Engine
-from service.search.requests import SearchOptions, SentenceQueries
+from service.search.requests import Question, Questions, SearchOptions
 from service.settings import Settings
 from tests.service.made_encoders import DyingEncoder, HeldEncoder
 
@@ -56,7 +56,7 @@ def test_before_the_start_only_the_process_is_healthy(built_world: World) -> Non
 
 def test_what_there_is_to_search(client: TestClient, built_world: World) -> None:
     library = client.get("/v1/library").json()
-    assert [level["name"] for level in library["levels"]] == ["global", "entity", "action", "relation"]
+    assert [level["name"] for level in library["levels"]] == ["global", "entity", "action", "relation", "words"]
     assert sorted(library["examples"]) == sorted(built_world.texts.values())
 
 
@@ -77,7 +77,7 @@ def test_an_empty_library_has_no_hits(built_world: World, tmp_path: Path) -> Non
     video = (built_world.videos / "red.mp4").read_bytes()
     with TestClient(create_app(Settings(library=tmp_path / "empty"), FakeEncoder())) as client:
         clips = client.post("/v1/search/clips", json={"query": "a"})
-        captions = client.post("/v1/search/captions", files={"file": ("red.mp4", video)})
+        captions = client.post("/v1/search/captions/upload", files={"file": ("red.mp4", video)})
         assert client.get("/v1/library").json()["examples"] == []
     for answer in (clips, captions):
         assert answer.status_code == 200
@@ -92,7 +92,7 @@ def test_a_full_queue_answers_429(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "a"})
         assert encoder.entered.wait(SECONDS)
-        engine._pool.submit("sentences", SentenceQueries(("b",), SearchOptions()))
+        engine._pool.submit("questions", Questions((Question.of("b"),), SearchOptions()), client="@testclient")
         refused = client.post("/v1/search/clips", json={"query": "c"})
         encoder.released.set()
         assert held.result(SECONDS).status_code == 200

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from indexer.ingest.index_run import index_videos
+from indexer.media.clip_reader import read_clips
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
 from service.http.file_responses import video_type
@@ -115,3 +116,37 @@ def test_a_file_that_is_gone(make_video: Callable[..., None], tmp_path: Path) ->
 )
 def test_content_types_by_suffix(name: str, expected: str) -> None:
     assert video_type(Path(name)) == expected
+
+
+def test_a_clip_as_a_file(films: World, tmp_path: Path) -> None:
+    with TestClient(create_app(Settings(library=films.library), FakeEncoder())) as client:
+        clip = next(
+            one for one in client.get("/v1/clips").json()["items"] if one["title"] == "film" and one["start"] > 0
+        )
+        answer = client.get(f"/v1/clips/{clip['clip_id']}/file")
+        assert answer.status_code == 200
+        assert "attachment" in answer.headers["content-disposition"]
+        file = tmp_path / "clip.mp4"
+        file.write_bytes(answer.content)
+        (read,) = read_clips(file, 1)
+        assert read.info.duration == pytest.approx(clip["end"] - clip["start"], abs=1 / 16)
+        padded = client.get(f"/v1/clips/{clip['clip_id']}/file", params={"padding": 0.5})
+        file.write_bytes(padded.content)
+        (read,) = read_clips(file, 1)
+        assert read.info.duration == pytest.approx(clip["end"] - clip["start"] + 1, abs=1 / 16)
+        assert client.get("/v1/clips/99999/file").status_code == 404
+
+
+def test_a_selection_as_a_list(films: World) -> None:
+    with TestClient(create_app(Settings(library=films.library), FakeEncoder())) as client:
+        body = {"clip_ids": [2, 1], "format": "csv", "padding": 0.25}
+        lines = client.post("/v1/clips/list", json=body).text.splitlines()
+        assert lines[0] == "clip_id,title,media,start,end"
+        assert [line.split(",")[0] for line in lines[1:]] == ["2", "1"]
+        assert lines[1].split(",")[2] == "http://testserver/v1/clips/2/media"
+        for format in ("m3u8", "otio", "edl", "fcpxml"):
+            answer = client.post("/v1/clips/list", json={**body, "format": format})
+            assert answer.status_code == 200, answer.text
+            assert "clips/2/media" in answer.text or format == "edl"
+        assert client.post("/v1/clips/list", json={"clip_ids": [99999], "format": "csv"}).status_code == 404
+        assert client.post("/v1/clips/list", json={"clip_ids": [], "format": "csv"}).status_code == 422

@@ -130,7 +130,7 @@ def test_media_comes_only_from_the_roots(world: World, tmp_path: Path) -> None:
 def test_uploads_of_random_bytes(client: TestClient) -> None:
     """Every one is refused with its reason. `python -m benchmarks.fuzz` sends ten thousand."""
     for content in random_uploads(SEED, 60):
-        answer = client.post("/v1/search/captions", files={"file": ("a.mp4", content)})
+        answer = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", content)})
         assert answer.status_code == 422, (content, answer.text)
         assert answer.json()["type"] == "/problems#unusable-video"
 
@@ -188,7 +188,7 @@ def test_bodies_that_are_no_search(client: TestClient, body: bytes) -> None:
     ],
 )
 def test_forms_that_are_none(client: TestClient, content_type: str, body: bytes) -> None:
-    for path in ("/v1/search/captions", "/v1/jobs"):
+    for path in ("/v1/search/captions/upload", "/v1/jobs/upload"):
         answer = client.post(path, content=body, headers={"Content-Type": content_type})
         assert answer.status_code in (400, 422), answer.text
         assert answer.headers["content-type"] == PROBLEM
@@ -203,8 +203,8 @@ def test_bodies_over_the_limit(built_world: World) -> None:
             for answer in (declared, streamed):
                 assert answer.status_code == 413, path
                 assert answer.json()["type"] == "/problems#too-large" and "1,000 bytes" in answer.json()["detail"]
-        assert client.post("/v1/search/captions", files={"file": ("a", b"x" * 3000)}).status_code == 422
-        assert client.post("/v1/search/captions", files={"file": ("a", b"x" * 5000)}).status_code == 413
+        assert client.post("/v1/search/captions/upload", files={"file": ("a", b"x" * 3000)}).status_code == 422
+        assert client.post("/v1/search/captions/upload", files={"file": ("a", b"x" * 5000)}).status_code == 413
 
 
 def raw(connection: socket.socket, request: bytes) -> bytes:

@@ -9,17 +9,17 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
 from starlette.datastructures import UploadFile
 
-from model.levels import LEVEL_NAMES
+from model.levels import LEVEL_NAMES, WORDS
 from quartet.errors import InputError
 from service.http.app import create_app
 from service.search.engine import Engine
-from service.search.requests import SearchOptions, SentenceQueries
+from service.search.requests import Question, Questions, SearchOptions
 from service.settings import Settings
 from tests.service.made_encoders import HeldEncoder
 
@@ -40,7 +40,7 @@ def test_clips_for_a_sentence(client: TestClient) -> None:
     scores = [hit["score"] for hit in answer["hits"]]
     assert scores == sorted(scores, reverse=True)
     for hit in answer["hits"]:
-        assert tuple(hit["levels"]) == LEVEL_NAMES
+        assert tuple(hit["levels"]) == (*LEVEL_NAMES, WORDS)
         assert sum(level["contribution"] for level in hit["levels"].values()) == pytest.approx(hit["score"])
         assert hit["matched"] == {
             "entities": ["a"],
@@ -60,9 +60,9 @@ def test_a_level_that_the_query_lacks_counts_for_nothing(client: TestClient) -> 
 
 
 def test_weights_of_a_request(client: TestClient) -> None:
-    body = {"query": "a red square sliding", "weights": {"global": 0, "action": 3}}
+    body = {"query": "a red square sliding", "weights": {"global": 0, "action": 3, "words": 0}}
     answer = client.post("/v1/search/clips", json=body).json()
-    assert answer["weights"] == {"global": 0, "entity": 1, "action": 3, "relation": 1}
+    assert answer["weights"] == {"global": 0, "entity": 1, "action": 3, "relation": 1, "words": 0}
     for hit in answer["hits"]:
         levels = hit["levels"]
         assert levels["global"]["contribution"] == 0
@@ -84,7 +84,7 @@ def test_an_uploaded_clip_is_described_as_the_stored_one(client: TestClient, bui
     expected = client.post("/v1/search/captions", json={"clip_id": stored["clip_id"]}).json()
     with (built_world.videos / "blue.mp4").open("rb") as file:
         form = {"k": "10", "weights": json.dumps({"action": 1})}
-        answer = client.post("/v1/search/captions", files={"file": ("blue.mp4", file)}, data=form)
+        answer = client.post("/v1/search/captions/upload", files={"file": ("blue.mp4", file)}, data=form)
     assert answer.status_code == 200
     assert answer.json()["hits"] == expected["hits"]
 
@@ -95,7 +95,7 @@ def test_an_upload_leaves_nothing_behind(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     good = (built_world.videos / "red.mp4").read_bytes()
     for content, status in ((good, 200), (b"no video", 422)):
-        answer = client.post("/v1/search/captions", files={"file": ("x.mp4", content)})
+        answer = client.post("/v1/search/captions/upload", files={"file": ("x.mp4", content)})
         assert answer.status_code == status
         assert list(tmp_path.iterdir()) == []
 
@@ -106,13 +106,11 @@ def test_an_upload_leaves_nothing_behind(
         ({"query": ""}, "body.query"),
         ({"query": "   "}, "body.query"),
         ({"query": "x" * 1001}, "body.query"),
-        ({}, "body.query"),
-        ({"query": []}, "body.query"),
-        ({"query": ["a"] * 65}, "body.query"),
-        ({"query": ["a", " "]}, "body.query"),
+        ({}, "body"),
+        ({"query": ["a"]}, "body.query"),
         ({"query": "a", "k": 0}, "body.k"),
         ({"query": "a", "offset": -1}, "body.offset"),
-        ({"query": "a", "offset": 1001}, "body.offset"),
+        ({"query": "a", "offset": 10_001}, "body.offset"),
         ({"query": "a", "filter": {"video_ids": [0]}}, "body.filter.video_ids.0"),
         ({"query": "a", "filter": {"colour": "red"}}, "body.filter.colour"),
         ({"query": "a", "k": 101}, "body.k"),
@@ -135,8 +133,7 @@ def test_an_invalid_request_names_its_field(client: TestClient, body: dict[str, 
 @pytest.mark.parametrize(
     ("content", "kind", "said"),
     [
-        ("{query: 1}", "application/json", "The body is no JSON: .*, at character 1"),
-        ('{"query": "a"}', "application/x-www-form-urlencoded", "header Content-Type: application/json"),
+        ("{query: 1}", "application/json", "The body is not valid JSON: .*, at character 1"),
         ('["a"]', "application/json", "must be a JSON object"),
         ("", "application/json", "must be a JSON object"),
     ],
@@ -150,7 +147,7 @@ def test_a_body_that_is_no_json_object_is_told_so(client: TestClient, content: s
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All four weights are 0")],
+    [({"colour": 1}, "Unknown level 'colour'"), (dict.fromkeys(LEVEL_NAMES, 0), "All weights are 0")],
 )
 def test_weights_that_make_no_score(client: TestClient, weights: dict[str, float], said: str) -> None:
     answer = client.post("/v1/search/clips", json={"query": "a", "weights": weights})
@@ -184,7 +181,7 @@ def test_a_body_that_is_no_json(client: TestClient) -> None:
     ],
 )
 def test_invalid_fields_beside_an_upload(client: TestClient, form: dict[str, str], field: str) -> None:
-    answer = client.post("/v1/search/captions", files={"file": ("a.mp4", b"a")}, data=form)
+    answer = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", b"a")}, data=form)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
@@ -198,20 +195,20 @@ def test_a_disk_that_does_not_take_an_upload(
 
     monkeypatch.setattr(UploadFile, "write", fails)
     careful = TestClient(client.app, raise_server_exceptions=False)
-    answer = careful.post("/v1/search/captions", files={"file": ("a.mp4", b"a")})
+    answer = careful.post("/v1/search/captions/upload", files={"file": ("a.mp4", b"a")})
     assert answer.status_code == status and answer.headers["content-type"] == "application/problem+json"
     assert ("No space left" in answer.json()["detail"]) == (status == 507)
 
 
 def test_a_form_without_a_file(client: TestClient) -> None:
-    answer = client.post("/v1/search/captions", files={"other": ("a.mp4", b"a")})
+    answer = client.post("/v1/search/captions/upload", files={"other": ("a.mp4", b"a")})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "body.file"
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"", "empty-file"), (b"these are words\n" * 9, "not-a-video")])
 def test_an_upload_that_is_no_video(client: TestClient, content: bytes, reason: str) -> None:
-    answer = client.post("/v1/search/captions", files={"file": ("a.mp4", content)})
+    answer = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", content)})
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["type"] == "/problems#unusable-video"
@@ -220,14 +217,14 @@ def test_an_upload_that_is_no_video(client: TestClient, content: bytes, reason: 
 
 
 def test_an_upload_over_the_limit(client: TestClient) -> None:
-    declared = client.post("/v1/search/captions", files={"file": ("a.mp4", bytes(300_000))})
+    declared = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", bytes(300_000))})
     pieces = (
         b"--b\r\n",
         b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n',
         *[bytes(9999)] * 40,
     )
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    streamed = client.post("/v1/search/captions", content=iter(pieces), headers=headers)
+    streamed = client.post("/v1/search/captions/upload", content=iter(pieces), headers=headers)
     assert "content-length" not in streamed.request.headers
     for answer in (declared, streamed):
         assert answer.status_code == 413
@@ -243,7 +240,7 @@ def test_an_unknown_clip(client: TestClient) -> None:
 
 def test_several_sentences_get_an_answer_each(client: TestClient, built_world: World) -> None:
     texts = [*built_world.texts.values(), "a red square sliding", "a red square sliding"]
-    together = client.post("/v1/search/clips", json={"query": texts, "k": 3}).json()["answers"]
+    together = client.post("/v1/search/clips/batch", json={"queries": texts, "k": 3}).json()["answers"]
     alone = [client.post("/v1/search/clips", json={"query": text, "k": 3}).json() for text in texts]
     assert [answer["query"] for answer in together] == texts
     assert [answer["hits"] for answer in together] == [answer["hits"] for answer in alone]
@@ -312,11 +309,70 @@ def test_one_bad_request_of_a_batch_fails_alone(built_world: World) -> None:
     with TestClient(create_app(settings, engine=engine)) as client, ThreadPoolExecutor() as pool:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "first"})
         assert encoder.entered.wait(10)
-        good = engine._pool.submit("sentences", SentenceQueries(("a cat sliding",), SearchOptions(weights=weights)))
-        bad = engine._pool.submit("sentences", SentenceQueries(("cat",), SearchOptions(weights=weights)))
+        options = SearchOptions(weights=weights)
+        good = engine._pool.submit("questions", Questions((Question.of("a cat sliding"),), options))
+        bad = engine._pool.submit("questions", Questions((Question.of("cat"),), options))
         encoder.released.set()
         assert held.result(10).status_code == 200
         assert good.result(10)[0].hits
         with pytest.raises(InputError, match="action"):
             bad.result(10)
     engine.close()
+
+
+@pytest.mark.parametrize(
+    ("queries", "said"),
+    [
+        ([], "Give 1 to 64"),
+        (["a"] * 65, "Give 1 to 64"),
+        (["a", " "], "The query is empty"),
+        (["x" * 1000] * 17, "17,000 characters together. Give at most 16,000"),
+        ("a", "queries must be a list"),
+    ],
+)
+def test_a_list_that_cannot_be_asked_is_told_so(client: TestClient, queries: object, said: str) -> None:
+    answer = client.post("/v1/search/clips/batch", json={"queries": queries})
+    assert answer.status_code == 422 and said in answer.json()["detail"]
+    assert answer.json()["errors"][0]["field"] == "body.queries"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "said"),
+    [
+        ("/v1/search/clips", {"data": {"query": "a"}}, "Send a JSON object"),
+        ("/v1/search/captions", {"files": {"file": ("a.mp4", b"a")}}, "Send files to /v1/search/captions/upload"),
+        ("/v1/jobs", {"files": {"file": ("a.mp4", b"a")}}, "Send files to /v1/jobs/upload"),
+        ("/v1/search/captions/upload", {"json": {"clip_id": 1}}, "Send files as a form"),
+        ("/v1/jobs/upload", {"content": b"x"}, "Send files as a form"),
+    ],
+)
+def test_a_body_of_another_type_is_told_so(client: TestClient, path: str, sent: dict[str, Any], said: str) -> None:
+    answer = client.post(path, **sent)
+    assert answer.status_code == 415 and answer.json()["type"] == "/problems#unsupported-media-type"
+    assert said in answer.json()["detail"]
+
+
+def test_a_search_is_an_address_too(client: TestClient) -> None:
+    body = {"query": "a red square sliding", "k": 2, "weights": {"action": 2}}
+    posted = client.post("/v1/search/clips", json=body).json()
+    got = client.get("/v1/search/clips", params={"q": "a red square sliding", "k": 2, "weights": "action=2"}).json()
+    assert got["hits"] == posted["hits"] and got["weights"] == posted["weights"]
+    assert client.get("/v1/search/clips", params={"q": "a", "tag": "none"}).json()["hits"] == []
+    for params, said in (
+        ({}, "q is missing"),
+        ({"q": " "}, "more than blanks"),
+        ({"q": "a", "weights": "b"}, "LEVEL=NUMBER"),
+    ):
+        answer = client.get("/v1/search/clips", params=params)
+        assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
+
+
+def test_messages_say_what_to_send(client: TestClient) -> None:
+    for body, said in (
+        ({"query": "a", "k": 101}, "k must be at most 100."),
+        ({"query": "a", "k": "many"}, "k must be a whole number."),
+        ({"query": "a", "colour": 1}, "colour is not a field of this request."),
+        ({"query": "a", "filter": {"video_ids": ["x"]}}, "filter.video_ids.0 must be a whole number."),
+        ({"query": ["a", "b"]}, "Send several as `queries` to /v1/search/clips/batch."),
+    ):
+        assert said in client.post("/v1/search/clips", json=body).json()["detail"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import threading
@@ -20,6 +21,7 @@ from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
 from service.http.stored_uploads import file_name
+from service.observe.logs import REQUEST_ID
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +88,29 @@ def test_a_folder_is_indexed_and_searched(client: TestClient) -> None:
     assert client.get("/v1/jobs").json()["jobs"] == [job]
 
 
+def test_every_job_logs_under_the_request_that_made_it(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    ids: list[tuple[str, str | None]] = []
+
+    class Noted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().endswith((" is done.", "new.")):
+                ids.append((record.getMessage().split()[1], REQUEST_ID.get()))
+
+    log, handler = logging.getLogger("service.jobs.job_queue"), Noted()
+    caplog.set_level(logging.INFO, log.name)
+    log.addHandler(handler)
+    try:
+        made = {}
+        for request_id in ("one", "two"):
+            answer = client.post(
+                "/v1/jobs", json={"folder": "films", "path": "new"}, headers={"X-Request-ID": request_id}
+            )
+            made[ended(client, answer.headers["location"])["id"]] = request_id
+    finally:
+        log.removeHandler(handler)
+    assert ids == [(job, request_id) for job, request_id in made.items() for _ in range(2)]
+
+
 def test_a_job_knows_where_the_roots_lie(tmp_path: Path, films: Path) -> None:
     before = films.rename(tmp_path / "before")
     index_videos(tmp_path / "library", [before], FakeEncoder())
@@ -100,7 +125,7 @@ def test_a_job_knows_where_the_roots_lie(tmp_path: Path, films: Path) -> None:
 def test_uploaded_videos_are_kept_and_indexed(client: TestClient, films: Path, tmp_path: Path) -> None:
     video = (films / "new" / "one.mp4").read_bytes()
     files = [("file", ("../../a b.mp4", video)), ("file", (".hidden", video + b"x")), ("file", ("", b"x"))]
-    made = client.post("/v1/jobs", files=files[:2])
+    made = client.post("/v1/jobs/upload", files=files[:2])
     assert made.status_code == 202
     job = ended(client, made.headers["location"])
     assert job["state"] == "done" and job["report"]["indexed"] >= 1
@@ -110,7 +135,9 @@ def test_uploaded_videos_are_kept_and_indexed(client: TestClient, films: Path, t
     clip = client.get("/v1/clips").json()["items"][0]
     assert clip["title"] == "a b" and client.get(clip["media_url"]).content == video
     # The next one gets a folder of its own, and both are of one root.
-    other = ended(client, client.post("/v1/jobs", files=[("file", ("a b.mp4", video + b"y"))]).headers["location"])
+    other = ended(
+        client, client.post("/v1/jobs/upload", files=[("file", ("a b.mp4", video + b"y"))]).headers["location"]
+    )
     assert other["report"]["indexed"] == 1 and other["progress"]["total"] == 1
     videos = client.get("/v1/videos").json()["items"]
     assert {video["root"] for video in videos} == {"uploads"}
@@ -123,7 +150,7 @@ def test_an_upload_past_the_quota_is_refused(built_world: World, tmp_path: Path)
     (uploads / "old" / "one.mp4").write_bytes(bytes(600))
     settings = Settings(library=built_world.library, upload_folder=uploads, upload_quota_bytes=1000)
     with TestClient(create_app(settings, FakeEncoder())) as client:
-        full = client.post("/v1/jobs", files=[("file", ("a.mp4", bytes(200))), ("file", ("b.mp4", bytes(201)))])
+        full = client.post("/v1/jobs/upload", files=[("file", ("a.mp4", bytes(200))), ("file", ("b.mp4", bytes(201)))])
         assert client.get("/v1/jobs").json()["jobs"] == []
     assert full.status_code == 507 and full.json()["type"] == "/problems#no-room"
     assert "600 are taken" in full.json()["detail"]
@@ -140,7 +167,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     monkeypatch.setattr("service.http.stored_uploads.write", full)
     settings = Settings(library=built_world.library, upload_folder=tmp_path / "uploads")
     with TestClient(create_app(settings, FakeEncoder())) as client:
-        answer = client.post("/v1/jobs", files={"file": ("a.mp4", b"a")})
+        answer = client.post("/v1/jobs/upload", files={"file": ("a.mp4", b"a")})
     assert answer.status_code == 507 and "No space left" in answer.json()["detail"]
     assert list((tmp_path / "uploads").iterdir()) == []
 
@@ -180,7 +207,7 @@ def test_what_is_no_job_is_refused(client: TestClient) -> None:
     unknown = client.post("/v1/jobs", json={"folder": "music"})
     assert unknown.status_code == 422 and "The folders are: films" in unknown.json()["detail"]
     assert client.post("/v1/jobs", json={"path": "new"}).status_code == 422
-    assert client.post("/v1/jobs", files={"other": ("a.mp4", b"a")}).json()["errors"][0]["field"] == "body.file"
+    assert client.post("/v1/jobs/upload", files={"other": ("a.mp4", b"a")}).json()["errors"][0]["field"] == "body.file"
     assert client.get("/v1/jobs/none").status_code == 404
     assert client.post("/v1/jobs/none/cancel").status_code == 404
 
@@ -212,5 +239,5 @@ def test_without_folders_there_are_no_jobs(built_world: World) -> None:
     with TestClient(create_app(Settings(library=built_world.library), FakeEncoder())) as client:
         assert client.get("/v1/jobs").json() == {"folders": [], "uploads": False, "jobs": []}
         assert "QUARTET_JOB_FOLDERS" in client.post("/v1/jobs", json={"folder": "films"}).json()["detail"]
-        upload = client.post("/v1/jobs", files={"file": ("a.mp4", b"a")})
+        upload = client.post("/v1/jobs/upload", files={"file": ("a.mp4", b"a")})
         assert upload.status_code == 422 and "QUARTET_UPLOAD_FOLDER" in upload.json()["detail"]

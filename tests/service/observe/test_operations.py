@@ -33,7 +33,7 @@ def test_every_setting_is_documented_as_it_is() -> None:
     for name, field in Settings.model_fields.items():
         default, described = rows[name.upper()].split(" | ", 1)
         value = field.default
-        shown = "none" if value is None or value in ({}, ()) else f"`{value}`"
+        shown = "none" if value is None or value in ({}, (), "") else f"`{value}`"
         assert (default, described) == (shown, field.description), name
 
 

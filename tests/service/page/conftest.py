@@ -44,10 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[str]:
+def running(settings: Settings, encoder: FakeEncoder | None = None) -> Iterator[str]:
     """A service, at the address that is given. The system picks the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings, FakeEncoder()), log_level="warning", ws="none"))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings, encoder or FakeEncoder()), log_level="warning", ws="none")
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     # Connections wait in the listener's queue until the server takes them, so nothing polls for its start.

@@ -76,8 +76,8 @@ def test_weights_go_back_to_those_of_the_model(page: Page) -> None:
 def test_no_weight_at_all_is_told(page: Page) -> None:
     page.goto(f"/?q={QUERY}&w=global%3D0%2Centity%3D0%2Caction%3D0%2Crelation%3D0")
     message = page.locator("#results .message")
-    expect(message).to_contain_text("All four weights are 0")
-    expect(page.get_by_role("status")).to_contain_text("All four weights are 0")
+    expect(message).to_contain_text("All weights are 0")
+    expect(page.get_by_role("status")).to_contain_text("All weights are 0")
     slide(page, "entity", 1)
     expect(cards(page)).to_have_count(8)
     slide(page, "entity", 0)

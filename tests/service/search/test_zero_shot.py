@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
 from fastapi.testclient import TestClient
 from safetensors.torch import load_file
+from transformers import XCLIPModel
 from typer.testing import CliRunner
 
 from model.mcsan import presets
@@ -20,6 +21,8 @@ from service.cli import app
 from service.encoders.model_choice import open_encoder
 from service.http.app import create_app
 from service.settings import Settings
+from tests.every_two_tower import write_tiny
+from tests.open_clip_models import write_open_clip
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
 if TYPE_CHECKING:
@@ -53,7 +56,20 @@ def put(models: Path, write: Callable[[Path], Path], name: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("write", "name"), [(write_sentence_transformer, NAME), (write_siglip, "google/siglip")])
+def write_x_clip(folder: Path) -> Path:
+    return write_tiny(XCLIPModel, folder)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (write_sentence_transformer, NAME),
+        (write_siglip, "google/siglip"),
+        (write_x_clip, "some/x-clip"),
+        (write_open_clip, "timm/tiny"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning:timm", "ignore::DeprecationWarning")
 def test_index_search_describe_and_page(
     built_world: World, tmp_path: Path, models: Path, write: Callable[[Path], Path], name: str
 ) -> None:
@@ -76,20 +92,84 @@ def test_index_search_describe_and_page(
     assert len(json.loads(described.stdout)["hits"]) == 5
     with TestClient(create_app(Settings(library=library, models=models))) as client:
         assert client.get("/").status_code == 200
-        served = client.post("/v1/search/clips", json={"query": "a red square slides past a wall", "k": 5})
+        asked = {"query": "a red square slides past a wall", "k": 5, "explain": True}
+        served = client.post("/v1/search/clips", json=asked)
         assert served.status_code == 200, served.text
+        assert set(served.json()["explanation"]["levels"]) == set(answer["weights"])
+        (note,) = served.json()["notes"]
+        assert "relation level compares the same vector of a clip as its global level" in note
+        assert ("no motion" in note) == (name != "some/x-clip") and answer["notes"] == []
+        german = client.post("/v1/search/clips", json={"query": "ein Hund jagt eine Katze"}).json()
+        assert "looks like 'de'" in german["notes"][0]
+        counted = {name for hit in german["hits"] for name, level in hit["levels"].items() if level["weight"]}
+        assert counted == {"global"} and german["hits"][0]["levels"]["global"]["weight"] > 0
         assert [hit["clip_id"] for hit in served.json()["hits"]] == [hit["clip_id"] for hit in answer["hits"]]
         assert name in client.get("/readyz").text
 
 
-def test_a_folder_can_be_named(built_world: World, tmp_path: Path) -> None:
+def test_a_folder_is_remembered(built_world: World, tmp_path: Path) -> None:
     folder = write_clip(tmp_path / "mine")
     library = tmp_path / "library"
     assert run("index", built_world.videos / "red.mp4", "--library", library, "--model", folder).exit_code == 0
-    assert run("search", "red", "--library", library, "--model", folder).exit_code == 0
+    assert run("search", "red", "--library", library).exit_code == 0
+    moved = folder.rename(tmp_path / "moved")
     refused = run("search", "red", "--library", library)
     assert refused.exit_code == 1
-    assert "The model 'mine'" in refused.stderr and "--model" in refused.stderr
+    assert f"The model 'mine', which built the library {library}, is no longer at {folder}" in words(refused.stderr)
+    assert "--model" in refused.stderr
+    assert run("search", "red", "--library", library, "--model", moved).exit_code == 0
+
+
+def test_prompts_and_weights_are_set_said_and_undone(built_world: World, tmp_path: Path) -> None:
+    folder, library = write_clip(tmp_path / "mine"), tmp_path / "library"
+    assert run("index", built_world.videos, "--library", library, "--model", folder).exit_code == 0
+
+    def answer() -> dict[str, Any]:
+        found = run("search", "a red square slides past a wall", "--library", library, "--json")
+        assert found.exit_code == 0, found.output
+        return json.loads(found.stdout)
+
+    plain = answer()
+    prompts = tmp_path / "prompts.json"
+    prompts.write_text(json.dumps({"entity": ["{}", "a drawing of {}"]}))
+    told = run("tune", "--library", library, "--prompts", prompts)
+    assert told.exit_code == 0 and "Prompts set: entity 2" in told.stdout
+    asked = answer()
+    assert asked["notes"] == ["Prompts: prompts.json, set by quartet tune."]
+    raws = [{hit["clip_id"]: hit["levels"]["entity"]["raw"] for hit in one["hits"]} for one in (plain, asked)]
+    assert raws[0] != raws[1] and asked["model_fingerprint"] == plain["model_fingerprint"]
+    captions = tmp_path / "captions.jsonl"
+    lines = [{"video": name, "captions": [text]} for name, text in built_world.texts.items()]
+    captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    fitted = run("evaluate", captions, "--library", library, "--fit-weights", "--save", "--contrast")
+    assert fitted.exit_code == 0, fitted.output
+    assert "| relation |" in fitted.stdout and "with one thing changed" in fitted.stdout
+    weighed = answer()
+    assert weighed["weights"] != plain["weights"] and "fitted to 5 captions of 5 videos" in weighed["notes"][1]
+    assert run("tune", "--library", library, "--undo").exit_code == 0
+    assert answer()["weights"] == plain["weights"] and answer()["notes"] == asked["notes"]
+    told = run("tune", "--library", library, "--undo")
+    assert "The prompts and weights of the model." in told.stdout
+    assert [hit["score"] for hit in answer()["hits"]] == [hit["score"] for hit in plain["hits"]]
+    refused = run("tune", "--library", library, "--undo")
+    assert refused.exit_code == 1 and "Nothing was set" in refused.stderr
+    prompts.write_text("{")
+    assert "is not valid JSON" in run("tune", "--library", library, "--prompts", prompts).stderr
+
+
+def test_models_are_listed_and_tried(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(models, write_clip, NAME)
+    put(models, write_clip, "some/other")
+    listed = json.loads(run("models", "--json").stdout)
+    assert {model["name"]: model["prepared"] for model in listed["models"]}[NAME]
+    assert listed["others_prepared"] == ["some/other"] and listed["available_memory"] > 0
+    assert all(bool(model["source"]) == (model["recall"] is not None) for model in listed["models"])
+    table = run("models")
+    assert table.exit_code == 0 and "timm/PE-Core-B-16" in table.stdout and "quartet prepare MODEL" in table.stdout
+    monkeypatch.setattr("service.cli.training.models.TRIAL_SECONDS", 0.01)
+    tried = json.loads(run("models", "--try", NAME, "--device", "cpu", "--json").stdout)
+    assert tried["frames_per_second"] > 0 and tried["texts_per_second"] > 0
+    assert "quartet prepare" in run("models", "--try", "clip-ViT-L-14").stderr
 
 
 def test_a_new_library_asks_which_model(built_world: World, tmp_path: Path, models: Path) -> None:

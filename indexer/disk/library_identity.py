@@ -12,11 +12,18 @@ IDENTITY_FILE = "identity"
 
 
 def identity_of(library: Path) -> str | None:
-    """The identity of a library; None if it has none yet: it gets one when something is made of it elsewhere."""
+    """The identity of a library; None if it has none yet, as one that an earlier version made."""
     try:
-        return (library / IDENTITY_FILE).read_text(encoding="ascii").strip()
+        return (library / IDENTITY_FILE).read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         return None
+
+
+def set_identity(library: Path, identity: str | None = None) -> str:
+    """Write the identity of a library, by default a new one, and return it. The caller holds the writer's lock."""
+    identity = identity or uuid.uuid4().hex
+    replace_file(library / IDENTITY_FILE, f"{identity}\n".encode())
+    return identity
 
 
 def ensure_identity(library: Path) -> str:
@@ -24,8 +31,5 @@ def ensure_identity(library: Path) -> str:
     known = identity_of(library)
     if known is None:
         with writer_lock(library, wait=True):
-            known = identity_of(library)
-            if known is None:
-                known = uuid.uuid4().hex
-                replace_file(library / IDENTITY_FILE, f"{known}\n".encode())
+            known = identity_of(library) or set_identity(library)
     return known

@@ -1,0 +1,118 @@
+"""What publishing a generation reads from the catalogue, and writes to it. Every method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from sqlalchemy import Connection, Engine, delete, insert, select, text, update
+
+from indexer.catalog.schema import captions, clips, generations, staged, videos
+from indexer.catalog.word_index import scrub_word_index
+from indexer.catalog.writing_session import fact, set_fact
+from indexer.search.vectors.gallery import Rows, empty_rows
+from model.encoder import EncoderSpec
+from model.levels import LevelSpec
+
+ERASE = "erase"
+"""The fact that something was removed on purpose: its vectors must be in no file of the next generation."""
+
+ITEMS = {"clips": clips, "captions": captions}
+"""The table that lists the items of a gallery."""
+
+
+class PublicationWriter:
+    """See the module. `indexer.catalog.writer.CatalogWriter` is one."""
+
+    engine: Engine
+    levels: tuple[LevelSpec, ...]
+
+    def live_ids(self, kind: str) -> list[int]:
+        """Ids, ascending, of everything that the next generation must hold."""
+        table = ITEMS[kind]
+        query = select(table.c.id).where(table.c.removed.is_(None)).order_by(table.c.id)
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def staged_rows(self, kind: str, spec: EncoderSpec) -> Rows:
+        """Ids and vectors that no generation holds yet."""
+        query = select(staged.c.item_id, staged.c.vectors).where(staged.c.kind == kind).order_by(staged.c.item_id)
+        with self.engine.connect() as connection:
+            found = connection.execute(query).all()
+        if not found:
+            return empty_rows(spec.levels)
+        ids = np.array([row.item_id for row in found], dtype=np.int64)
+        packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
+        ends = np.cumsum([level.dim for level in self.levels])
+        parts = np.split(packed, ends[:-1], axis=1)
+        return ids, {level.name: part for level, part in zip(self.levels, parts, strict=True)}
+
+    @property
+    def erases(self) -> bool:
+        """Whether the next generation must be without a trace of what was removed."""
+        with self.engine.connect() as connection:
+            return fact(connection, ERASE) is not None
+
+    def announce(self, number: int, stamp: str, manifest: str) -> None:
+        """Note a generation that is complete on disk, before it goes live."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(generations).where(generations.c.number == number))
+            values = {"number": number, "stamp": stamp, "manifest": manifest, "settled": False}
+            connection.execute(insert(generations).values(values))
+
+    def leaving(self, kind: str, before: int) -> list[int]:
+        """Ids of removed items that neither generation `before` nor a later one has."""
+        table = ITEMS[kind]
+        with self.engine.connect() as connection:
+            return list(connection.scalars(select(table.c.id).where(table.c.removed <= before)))
+
+    def finish_generation(self, number: int, before: int, held: Mapping[str, Collection[int]] | None = None) -> None:
+        """After generation `number` has gone live: drop staged vectors, and items that the one before lacked too.
+
+        before  the number of the generation that was live until then
+        held    the ids that it holds, if more may have been staged and removed since. None: it has all that is staged
+        """
+        with self.engine.begin() as connection:
+            if held is None:
+                connection.execute(delete(staged))
+            for kind, ids in (held or {}).items():
+                waiting = set(connection.scalars(select(staged.c.item_id).where(staged.c.kind == kind)))
+                for item in waiting & set(ids):
+                    connection.execute(delete(staged).where(staged.c.kind == kind, staged.c.item_id == item))
+            for table in ITEMS.values():
+                connection.execute(delete(table).where(table.c.removed <= before))
+            connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
+            connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
+            connection.execute(delete(generations).where(generations.c.number.not_in({number, before})))
+            if fact(connection, ERASE) is not None:
+                scrub_word_index(connection)
+                if held is None:
+                    set_fact(connection, ERASE, None)
+
+    def skip_ids(self, used: Mapping[str, int]) -> None:
+        """Never give ids up to these, per gallery: an index that the catalogue does not know has used them."""
+        with self.engine.begin() as connection:
+            for kind, largest in used.items():
+                if self.engine.dialect.name == "sqlite":
+                    name = {"name": kind, "largest": largest}
+                    connection.execute(
+                        text(
+                            "INSERT INTO sqlite_sequence SELECT :name, 0 WHERE NOT EXISTS "
+                            "(SELECT 1 FROM sqlite_sequence WHERE name = :name)"
+                        ),
+                        name,
+                    )
+                    connection.execute(
+                        text("UPDATE sqlite_sequence SET seq = max(seq, :largest) WHERE name = :name"), name
+                    )
+                else:
+                    sequence = f"pg_get_serial_sequence('{kind}', 'id')"
+                    connection.execute(
+                        text(f"SELECT setval({sequence}, greatest(nextval({sequence}), :largest))"),
+                        {"largest": largest},
+                    )
+
+
+def mark_erased(connection: Connection) -> None:
+    """Have the next generation be without a trace of what is removed in this transaction."""
+    set_fact(connection, ERASE, "1")

@@ -1,0 +1,77 @@
+"""Searches that are kept under a name, and up to which clip each has been looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
+from sqlalchemy import Engine, Row, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from indexer.catalog.schema import clips, saved_searches
+from quartet.errors import InputError, NotFoundError
+
+LONGEST_NAME = 64
+"""Characters."""
+
+
+@dataclass(frozen=True)
+class SavedSearch:
+    """request: JSON as `POST /v1/search/clips` takes it; seen: the newest clip when it was last looked at."""
+
+    name: str
+    request: str
+    seen: int
+
+
+def saved_search_list(engine: Engine) -> list[SavedSearch]:
+    """All of them, in order of their names."""
+    with engine.connect() as connection:
+        return [_saved(row) for row in connection.execute(select(saved_searches).order_by(saved_searches.c.name))]
+
+
+def saved_search(engine: Engine, name: str) -> SavedSearch:
+    """The one of that name. Raises NotFoundError."""
+    with engine.connect() as connection:
+        row = connection.execute(select(saved_searches).where(saved_searches.c.name == name)).first()
+    if row is None:
+        raise NotFoundError(f"There is no saved search {name!r}. `quartet searches list` shows those that there are.")
+    return _saved(row)
+
+
+def save_search(engine: Engine, name: str, request: str) -> SavedSearch:
+    """Keep a search, in place of one of the same name. Clips that there are now are not new to it."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise InputError(f"{name!r} is no name for a search: give 1 to {LONGEST_NAME} characters.")
+    with engine.begin() as connection:
+        row = {"name": name, "request": request, "seen": connection.scalar(_NEWEST)}
+        statement = upsert(saved_searches).values(row)
+        connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
+    return saved_search(engine, name)
+
+
+def newest_clip(engine: Engine) -> int:
+    """The id of the newest clip; 0 where there is none."""
+    with engine.connect() as connection:
+        return int(connection.scalar(_NEWEST) or 0)
+
+
+def mark_seen(engine: Engine, name: str, clip_id: int) -> None:
+    """Record that a search has been looked at when `clip_id` was the newest clip."""
+    with engine.begin() as connection:
+        connection.execute(update(saved_searches).where(saved_searches.c.name == name).values(seen=clip_id))
+
+
+def remove_search(engine: Engine, name: str) -> None:
+    """Raises NotFoundError if there is no search of that name."""
+    saved_search(engine, name)
+    with engine.begin() as connection:
+        connection.execute(delete(saved_searches).where(saved_searches.c.name == name))
+
+
+def _saved(row: Row) -> SavedSearch:
+    return SavedSearch(row.name, row.request, row.seen)
+
+
+_NEWEST = select(func.coalesce(func.max(clips.c.id), 0))

@@ -1,0 +1,172 @@
+"""How likely a hit is a match: what it scores, beside what unrelated questions and unrelated clips score.
+
+Every library has a best hit for any question. Whether that is a match shows in how far it stands out, by two measures
+of the same score: among what the question gives to clips of the library at large, and among what questions at large
+give to this clip. Where captions tell which clip a question is about, a logistic regression learns from them what
+both look like for the right clip, and for the best of the others. Without captions the best hits of sentences that
+are about nothing in particular say what chance gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.search.question import Floats
+from indexer.search.survivors import Positions
+from indexer.search.top_k import search_batch
+from indexer.search.vectors.gallery import Gallery
+from model.levels import LevelSpec, Vectors, resolve_weights
+
+TOLD = 0.03
+"""Of the questions that have a match so many may be told that nothing fits. At 0.05 it was 6% of the demo world's."""
+
+_CLIPS = 512
+"""Clips that stand for the library at large."""
+
+_FEWEST = 24
+"""So many captions teach what a match looks like."""
+
+_RIDGE = 1e-3
+
+_NINE_IN_TEN = 1.2816
+"""Standard deviations of a normal distribution below which nine tenths of it lie."""
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """What `fit` has learned of a gallery.
+
+    basis         whether captions taught what a match looks like, or only sentences what chance looks like
+    questions     query vectors of questions at large, {level: (B, d_l)}; clips: stored vectors of clips at large
+    slopes, base  of the logistic regression over the measures
+    weak          a hit that is less likely than this is weak; if all are, nothing fits
+    """
+
+    specs: tuple[LevelSpec, ...]
+    basis: Literal["captions", "sentences"]
+    questions: Vectors
+    clips: Vectors
+    slopes: Floats
+    base: float
+    weak: float
+
+    def of(self, query: Vectors, weights: Mapping[str, float], hits: Vectors) -> Floats:
+        """For one query and the stored vectors of H hits how likely each is a match: (H,), 0 to 1."""
+        return logistic(self.measures(query, weights, hits) @ self.slopes + self.base)
+
+    def measures(self, query: Vectors, weights: Mapping[str, float], hits: Vectors) -> Floats:
+        """(H, 3): what a hit scores, and by how many standard deviations it stands out for its question, and the
+        question for the hit."""
+        score = fused(self.specs, weights, query, hits)[0]
+        return np.stack(
+            [
+                score,
+                _stands_out(score, fused(self.specs, weights, query, self.clips)),
+                _stands_out(score, fused(self.specs, weights, self.questions, hits).T),
+            ],
+            axis=1,
+        )
+
+
+def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, targets: Positions | None) -> Likelihood:
+    """Learn from B questions, {level: (B, d_l)} query vectors.
+
+    targets  (B,) the clip that each is about; None for sentences that are about nothing in particular
+    The gallery has at least one clip.
+    """
+    rng = np.random.default_rng(0)
+    weights = resolve_weights(specs, {})
+    chosen = np.sort(rng.choice(gallery.ids, min(_CLIPS, len(gallery)), replace=False))
+    clips = gallery.vectors(chosen)
+    basis: Literal["captions", "sentences"] = "sentences" if targets is None else "captions"
+    plain = Likelihood(tuple(specs), basis, questions, clips, np.zeros(3), 0.0, 0.5)
+    found = search_batch(gallery, specs, questions, 2, weights, exact=True)
+    others, own, best = [], [], []
+    for i, result in enumerate(found):
+        query = {name: rows[i : i + 1] for name, rows in questions.items()}
+        if not result.hits:
+            continue
+        ids = [hit.id for hit in result.hits]
+        measured = plain.measures(query, weights, gallery.vectors([*ids, *([] if targets is None else [targets[i]])]))
+        best.append(measured[0])
+        if targets is not None:
+            own.append(measured[-1])
+        others += [row for item, row in zip(ids, measured, strict=False) if targets is None or item != targets[i]][:1]
+    if not best:
+        return plain
+    chance = np.array(others).reshape(-1, 3)
+    if targets is None:
+        return _by_chance(plain, chance)
+    slopes, base = regression(np.concatenate([own, chance]), np.arange(len(own) + len(chance)) < len(own))
+    likely = logistic(np.array(best) @ slopes + base)
+    # Of so few questions a share is known roughly: less is aimed at, so that nine times in ten it is not more.
+    share = max(0.0, TOLD - _NINE_IN_TEN * np.sqrt(TOLD * (1 - TOLD) / len(likely)))
+    return Likelihood(tuple(specs), basis, questions, clips, slopes, base, float(np.quantile(likely, share)))
+
+
+def teaches(captions: int) -> bool:
+    """Whether so many captions are enough to learn from."""
+    return captions >= _FEWEST
+
+
+def fused(specs: Sequence[LevelSpec], weights: Mapping[str, float], queries: Vectors, clips: Vectors) -> Floats:
+    """What each of B queries gives to each of N clips: (B, N); 0 for pairs that share no level."""
+    total = norm = np.zeros((1, 1))
+    for spec in specs:
+        asked, there = queries[spec.name].any(axis=1), clips[spec.name].any(axis=1)
+        share = weights[spec.name] * np.outer(asked, there)
+        total = total + share * spec.activate((queries[spec.name] @ clips[spec.name].T).astype(np.float64))
+        norm = norm + share
+    return total / np.where(norm > 0, norm, 1)
+
+
+def regression(measures: Floats, matches: npt.NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Slopes and base of a logistic regression in which both kinds weigh the same, by Newton's method."""
+    mean, deviation = measures.mean(axis=0), measures.std(axis=0)
+    # A measure that never differs tells nothing.
+    deviation = np.where(deviation > 1e-9, deviation, np.inf)
+    rows = np.concatenate([(measures - mean) / deviation, np.ones((len(measures), 1))], axis=1)
+    balance = np.where(matches, 0.5 / max(matches.sum(), 1), 0.5 / max((~matches).sum(), 1))
+    signs = np.where(matches, 1.0, -1.0)
+
+    def loss(slopes: Floats) -> float:
+        return float(balance @ np.logaddexp(0, -signs * (rows @ slopes)) + _RIDGE / 2 * slopes[:-1] @ slopes[:-1])
+
+    found = np.zeros(rows.shape[1])
+    ridge = np.diag([_RIDGE] * measures.shape[1] + [1e-9])
+    for _ in range(100):
+        likely = logistic(rows @ found)
+        slope = rows.T @ (balance * (likely - matches)) + ridge @ found
+        bend = (rows * (balance * likely * (1 - likely))[:, None]).T @ rows + ridge
+        step = np.linalg.solve(bend, slope)
+        # Where the loss is far from a parabola a whole step may lead uphill.
+        while loss(found - step) > loss(found) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        found = found - step
+        if np.abs(step).max() < 1e-9:
+            break
+    slopes = found[:-1] / deviation
+    return slopes, float(found[-1] - slopes @ mean)
+
+
+def logistic(values: Floats) -> Floats:
+    return np.exp(-np.logaddexp(0, -values))
+
+
+def _by_chance(plain: Likelihood, chance: Floats) -> Likelihood:
+    """A hit is as likely as not where it stands out as all but one in twenty of the best hits of chance do."""
+    together = chance[:, 1:].sum(axis=1)
+    slope = 2 / max(float(together.std()), 1e-6)
+    base = -slope * float(np.quantile(together, 1 - TOLD))
+    slopes = np.array([0.0, slope, slope])
+    return Likelihood(plain.specs, plain.basis, plain.questions, plain.clips, slopes, base, 0.5)
+
+
+def _stands_out(score: Floats, others: Floats) -> Floats:
+    """(score - mean) / standard deviation of others (1 or H, N)."""
+    return (score - others.mean(axis=1)) / np.maximum(others.std(axis=1), 1e-9)

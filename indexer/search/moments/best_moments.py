@@ -1,0 +1,171 @@
+"""The best clips, films or chains of clips, exactly: whatever the compact rows leave within reach is scored in float64.
+
+A chain has one clip for each moment of a question, and scores their mean. There is one for each clip that can be the
+last: its best. A question of one moment has chains of one clip. Films are ranked by their best chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.search.filters import ClipFilter
+from indexer.search.moments.chains import chain_ending_with, prefixes, suffixes
+from indexer.search.moments.score_limits import ScoreLimits, score_limits
+from indexer.search.moments.timeline import Timeline
+from indexer.search.question import Floats, Question
+from indexer.search.ranking import Scored, score_items
+from indexer.search.remote_gallery import AnyGallery
+from indexer.search.result import Hit
+from indexer.search.survivors import Positions, kth_largest
+from quartet.errors import InputError
+
+_BLOCK = 1 << 13
+"""Clips that are held in float64 at a time."""
+
+_SLACK = 1e-9
+"""Relative: covers the roundings of sums in float64."""
+
+TIMELINE = 48
+"""Of a film that is found, so many of its best clips are scored."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A clip for each moment, in order; score: the mean of theirs. others: more of the best clips of its film."""
+
+    score: float
+    hits: tuple[Hit, ...]
+    others: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True)
+class BestMoments:
+    """Chains, best first.
+
+    exact       no chain that is not among them has a higher score than the last; of films the same
+    candidates  how many clips were scored in float64
+    took_ms     by stage
+    """
+
+    chains: list[Chain]
+    exact: bool
+    candidates: int
+    took_ms: dict[str, float]
+
+
+def best_moments(
+    gallery: AnyGallery,
+    timeline: Timeline,
+    question: Question,
+    within: Sequence[float],
+    k: int,
+    filter: Positions | ClipFilter | None = None,
+    films: bool = False,
+) -> BestMoments:
+    """The k best chains for a question with a query per moment; with `films` the k best films, each by its best chain.
+
+    within  (M,): seconds at most from the end of the clip before to the beginning of the next; the first is not used
+    filter  as of `top_k.search`: which clips may be part of a chain
+    Ties go to the chain whose last clip has the lower id, those of films to the lower id of the video. Raises
+    InputError for k < 1.
+    """
+    if k < 1:
+        raise InputError(f"k must be at least 1, not {k}.")
+    began = perf_counter()
+    limits = score_limits(gallery, timeline, question, filter)
+    scanned = perf_counter()
+    needed = _within_reach(limits, within, k, films)
+    some = np.asarray(needed.any(axis=0))
+    timeline, needed = limits.timeline.keep(some), needed[:, some]
+    scored = [_scored(gallery, query, timeline.ids[own]) for query, own in zip(question, needed, strict=True)]
+    scores = np.full(needed.shape, -np.inf)
+    for moment, own in enumerate(scored):
+        scores[moment, needed[moment]] = own.scores
+    found = _best(timeline, scores, within, k, films)
+    windows = [timeline.before(seconds) for seconds in within]
+    places = np.cumsum(needed, axis=1) - 1
+    chains = []
+    for score, last in found.ends:
+        clips = chain_ending_with(timeline, found.sums, windows, last)
+        hits = [
+            own.hits(places[moment, clip : clip + 1])[0]
+            for moment, (own, clip) in enumerate(zip(scored, clips, strict=True))
+        ]
+        chains.append(Chain(score / len(scores), tuple(hits)))
+    if films and len(question) == 1:
+        chains = _with_others(gallery, limits, question, chains)
+    laps = {"scan": (scanned - began) * 1e3, "rank": (perf_counter() - scanned) * 1e3}
+    return BestMoments(chains, limits.exact, int(needed.sum()), laps)
+
+
+def _within_reach(limits: ScoreLimits, within: Sequence[float], k: int, films: bool) -> npt.NDArray[np.bool_]:
+    """Which clips may, at each moment, be part of a chain that is among the first k: (M, n)."""
+    timeline = limits.timeline
+    if not len(timeline):
+        return np.zeros(limits.low.shape, np.bool_)
+    low, high = prefixes(timeline, limits.low, within), prefixes(timeline, limits.high, within)
+    least = low[-1]
+    if films:
+        best = np.maximum.reduceat(least, timeline.first_of_video)
+        # Of a film that is among the first k only its best chain is wanted.
+        reach = np.maximum(best, kth_largest(best, k))[timeline.video_numbers]
+    else:
+        reach = np.full(len(timeline), kth_largest(least, k))
+    reach = np.where(np.isfinite(reach), reach - _SLACK * (1 + np.abs(reach)), reach)
+    if len(high) == 1:
+        return (high >= reach) & (high > -np.inf)
+    # Few videos have a chain within reach: of their clips the most that a chain scores that each is part of.
+    near = np.maximum.reduceat((high[-1] >= reach) & (high[-1] > -np.inf), timeline.first_of_video)
+    mine = near[timeline.video_numbers]
+    most = limits.high[:, mine]
+    with np.errstate(invalid="ignore"):  # of clips that cannot be a moment, for which no comparison holds
+        through = high[:, mine] + suffixes(timeline.keep(mine), most, within) - most
+    needed = np.zeros(high.shape, np.bool_)
+    needed[:, mine] = (through >= reach[mine]) & (through > -np.inf)
+    return needed
+
+
+@dataclass(frozen=True)
+class _Ends:
+    sums: Floats
+    ends: list[tuple[float, int]]
+
+
+def _best(timeline: Timeline, scores: Floats, within: Sequence[float], k: int, films: bool) -> _Ends:
+    """The sums of all chains, and of the best k the sum and the last clip."""
+    sums = prefixes(timeline, scores, within)
+    ends = np.flatnonzero(sums[-1] > -np.inf)
+    order = ends[np.lexsort((timeline.ids[ends], -sums[-1][ends]))]
+    if films:
+        # The first of each film in this order, then films that tie by their ids.
+        _, first = np.unique(timeline.videos[order], return_index=True)
+        order = order[np.sort(first)]
+        order = order[np.lexsort((timeline.videos[order], -sums[-1][order]))]
+    return _Ends(sums, [(float(sums[-1][end]), int(end)) for end in order[:k]])
+
+
+def _with_others(gallery: AnyGallery, limits: ScoreLimits, question: Question, chains: Sequence[Chain]) -> list[Chain]:
+    """Each film with its best clips beside the best, in the order of their scores."""
+    timeline, low, high = limits.timeline, limits.low[0], limits.high[0]
+    film_of = dict(zip(timeline.ids.tolist(), timeline.video_numbers.tolist(), strict=True)) if chains else {}
+    bounds = np.append(timeline.first_of_video, len(timeline))
+    found = []
+    for chain in chains:
+        film = film_of[chain.hits[0].id]
+        mine = np.arange(int(bounds[film]), int(bounds[film + 1]))
+        mine = mine[(high[mine] >= kth_largest(low[mine], TIMELINE)) & (high[mine] > -np.inf)]
+        ids = np.sort(timeline.ids[mine])
+        best = _scored(gallery, question, ids).best(TIMELINE)[0]
+        found.append(Chain(chain.score, chain.hits, tuple(hit for hit in best if hit.id != chain.hits[0].id)))
+    return found
+
+
+def _scored(gallery: AnyGallery, question: Question, ids: Positions) -> Scored:
+    """Clips, scored in float64 for one query."""
+    parts = [ids[start : start + _BLOCK] for start in range(0, len(ids), _BLOCK)] or [ids]
+    return Scored.over([score_items(question, part, gallery.vectors(part)) for part in parts])

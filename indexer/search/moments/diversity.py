@@ -1,0 +1,120 @@
+"""What is nearly the same told once: clips that overlap or touch, that look alike, or are too many of one video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from indexer.search.moments.best_moments import Chain
+from indexer.search.moments.timeline import Timeline
+from indexer.search.question import Floats
+from model.levels import LevelSpec, Vectors
+
+ALIKE = 0.98
+"""Two clips look alike if the mean of the cosines of their levels is at least this."""
+
+_NEAR = 500_000
+"""Microseconds between two moments that are told as one."""
+
+
+@dataclass
+class Told:
+    """A chain that is shown, and what it stands for: the first clips of chains that rank behind it."""
+
+    chain: Chain
+    alike: list[int] = field(default_factory=list)
+
+
+def told_once(
+    ranked: Callable[[int], Sequence[Chain]],
+    count: int,
+    timeline: Timeline,
+    vectors: Callable[[Sequence[int]], Vectors],
+    specs: Sequence[LevelSpec],
+    per_video: int | None,
+) -> list[Told]:
+    """The first `count` chains that no better one stands for, in their order.
+
+    ranked   gives the best chains, so many, or all there are
+    vectors  the stored vectors of clips
+    A chain stands for those behind it in the same video that overlap or touch it, for those that look like it, and,
+    from `per_video` of a video on, the first of them for the others of that video. What is shown does not depend on
+    `count`: a longer answer goes on where a shorter one ends.
+    """
+    depth = 4 * count
+    while True:
+        chains = ranked(depth)
+        told = _folded(chains, timeline, vectors, specs, per_video)
+        if len(told) >= count or len(chains) < depth:
+            return told[:count]
+        depth *= 4
+
+
+def _folded(
+    chains: Sequence[Chain],
+    timeline: Timeline,
+    vectors: Callable[[Sequence[int]], Vectors],
+    specs: Sequence[LevelSpec],
+    per_video: int | None,
+) -> list[Told]:
+    # The catalogue is live and the generation is not: a clip may have gone since.
+    chains = [chain for chain in chains if np.isin([hit.id for hit in chain.hits], timeline.ids).all()]
+    if not chains:
+        return []
+    firsts = [chain.hits[0].id for chain in chains]
+    looks = _looks(vectors(firsts), specs)
+    order = np.argsort(timeline.ids)
+
+    def place(clip: int) -> int:
+        return int(order[np.searchsorted(timeline.ids, clip, sorter=order)])
+
+    told: list[Told] = []
+    shown: list[int] = []
+    times: list[tuple[int, int, int]] = []
+    for number, chain in enumerate(chains):
+        first, last = place(firsts[number]), place(chain.hits[-1].id)
+        video, start, end = int(timeline.videos[first]), int(timeline.starts[first]), int(timeline.ends[last])
+        same = [i for i, (other, _, _) in enumerate(times) if other == video]
+        near = next((i for i in same if times[i][1] <= end + _NEAR and start <= times[i][2] + _NEAR), None)
+        if near is None and shown:
+            likeness = looks[shown] @ looks[number]
+            best = int(np.argmax(likeness))
+            # Whether chains look alike is asked of their first clips, which only one moment makes sure of.
+            near = best if len(chain.hits) == 1 and likeness[best] >= ALIKE else None
+        if near is None and per_video is not None and len(same) >= per_video:
+            near = same[0]
+        if near is None:
+            told.append(Told(chain))
+            shown.append(number)
+            times.append((video, start, end))
+        else:
+            told[near].alike.append(firsts[number])
+    return told
+
+
+def _looks(vectors: Vectors, specs: Sequence[LevelSpec]) -> Floats:
+    """Rows whose inner products are the mean cosines of the levels that clips have: (n, sum of d_l)."""
+    rows = []
+    for spec in specs:
+        row = vectors[spec.name].astype(np.float64)
+        length = np.linalg.norm(row, axis=1, keepdims=True)
+        rows.append(np.where(length > 0, row / np.where(length > 0, length, 1), 0))
+    together = np.concatenate(rows, axis=1)
+    return together / np.maximum(np.linalg.norm(together, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def apart(chain: Chain, timeline: Timeline, most: int) -> list[int]:
+    """Of a film's best clips, by their places in (best, *others), the first `most` that are apart, in order of time."""
+    hits = (chain.hits[0], *chain.others)
+    order = np.argsort(timeline.ids)
+    places = order[np.searchsorted(timeline.ids, [hit.id for hit in hits], sorter=order)]
+    chosen: list[int] = []
+    for i, place in enumerate(places.tolist()):
+        start, end = timeline.starts[place], timeline.ends[place]
+        if len(chosen) == most:
+            break
+        if all(start > timeline.ends[places[j]] + _NEAR or end + _NEAR < timeline.starts[places[j]] for j in chosen):
+            chosen.append(i)
+    return sorted(chosen, key=lambda i: int(timeline.starts[places[i]]))

@@ -1,0 +1,216 @@
+"""The level `words`: what is said or written at the time of a clip, as evidence that it is what was asked for.
+
+    e(clip) = act(max over the texts t of the clip of <t, q>)    act = sigmoid(scale x + bias)
+    score   = max(b, (W b + w e) / (W + w))      b: the fused score of the pictures, W: the sum of its weights
+
+A text raises a clip and never lowers it: most of what is said in a video is not about what the question is about, and
+says nothing against the pictures. Where the level does not raise a clip its weight is 0 there.
+
+The search is exact (threshold algorithm; Fagin, Lotem and Naor 2003): the best clips by their pictures and the best
+texts are taken, more and more of both, until no clip that was not seen can reach the k-th hit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.search.remote_gallery import AnyGallery
+from indexer.search.result import Hit, LevelScore, SearchResult
+from indexer.search.top_k import search_batch
+from indexer.search.vectors.gallery import Gallery
+from model.levels import WORDS, FloatArray, LevelSpec, Vectors
+
+Ids = npt.NDArray[np.int64]
+
+_TEXTS = 64
+"""So many texts are looked at first."""
+
+_SOME = 1 << 14
+"""Texts of candidates whose vectors are in memory at the same time."""
+
+
+@dataclass(frozen=True)
+class TextLinks:
+    """Which texts belong to which clips: M pairs."""
+
+    texts: Ids
+    clips: Ids
+
+    @cached_property
+    def distinct(self) -> Ids:
+        """The texts, ascending, each once."""
+        return np.unique(self.texts)
+
+    @cached_property
+    def _by_text(self) -> tuple[Ids, Ids]:
+        """The order of the pairs by their texts, and the texts in it: a few are found without looking at all pairs."""
+        order = np.argsort(self.texts, kind="stable")
+        return order, self.texts[order]
+
+    @cached_property
+    def _by_clip(self) -> tuple[Ids, Ids]:
+        order = np.argsort(self.clips, kind="stable")
+        return order, self.clips[order]
+
+    def clips_of(self, texts: Ids) -> Ids:
+        """The clips of these texts, ascending, each once."""
+        return np.unique(self.clips[_places(*self._by_text, texts)])
+
+    def within(self, clips: Ids) -> TextLinks:
+        """The pairs of these clips alone."""
+        mine = _places(*self._by_clip, clips)
+        return TextLinks(self.texts[mine], self.clips[mine])
+
+
+def _places(order: Ids, values: Ids, wanted: Ids) -> Ids:
+    """Where the wanted ones lie among values, which are ascending in `order`."""
+    wanted = np.unique(wanted)
+    first, last = np.searchsorted(values, wanted), np.searchsorted(values, wanted, side="right")
+    counts = last - first
+    starts = np.repeat(first - np.cumsum(counts) + counts, counts)
+    return order[starts + np.arange(int(counts.sum()))]
+
+
+@dataclass(frozen=True)
+class BestText:
+    """The text of a clip that is nearest to the question, and its inner product with it."""
+
+    text: int
+    raw: float
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How clips are searched by their pictures.
+
+    best    the first k of them
+    among   those of the given ids, all of them
+    weight  the sum of the weights of the levels that the question has; 0: the pictures do not count
+    """
+
+    best: Callable[[int], SearchResult]
+    among: Callable[[Ids], Sequence[Hit]]
+    weight: float
+
+
+class TextEvidence:
+    """The texts of a library, behind the level `words`. Safe to use from many threads.
+
+    captions  the gallery of the texts
+    levels    those of the model; a text and a question are compared by the first of them
+    links     pairs whose texts are in the gallery
+    spec      activation and default weight of the level
+    """
+
+    def __init__(self, captions: AnyGallery, levels: Sequence[LevelSpec], links: TextLinks, spec: LevelSpec) -> None:
+        self._captions = captions
+        # Texts with texts: no head was trained to score them, so they are compared by their cosine.
+        self._levels = [replace(level, activation="identity", scale=1.0, bias=0.0) for level in levels]
+        self._only = {level.name: float(i == 0) for i, level in enumerate(levels)}
+        self._links = links
+        self.spec = spec
+
+    def __len__(self) -> int:
+        return len(self._links.texts)
+
+    def raise_hits(
+        self,
+        query: FloatArray,
+        weight: float,
+        k: int,
+        pictures: Pictures,
+        found: SearchResult | None = None,
+        allowed: Ids | None = None,
+    ) -> SearchResult:
+        """The first k clips by pictures and texts together, ties by lower id.
+
+        query    (1, d): the question as a text
+        weight   of this level, above 0
+        found    what `pictures.best(k)` has given, if that is known
+        allowed  ids of the clips that may be hits; None: all
+        """
+        links = self._links if allowed is None else self._links.within(allowed)
+        texts, depth = _TEXTS, k
+        every = links.distinct
+        while True:
+            near = self._nearest(query, texts, every, filtered=allowed is not None)
+            unseen = near.hits[-1].score if len(near.hits) < len(every) else -math.inf
+            if pictures.weight:
+                found = pictures.best(depth) if found is None else found
+                hits = {hit.id: hit for hit in found.hits}
+            else:
+                hits = {}
+            told = links.clips_of(np.array([hit.id for hit in near.hits], np.int64))
+            rest = told[~np.isin(told, np.fromiter(hits, np.int64, len(hits)))]
+            if len(rest):
+                hits |= {hit.id: hit for hit in pictures.among(rest)}
+            best = self.best_texts(query, np.fromiter(hits, np.int64, len(hits)), links)
+            raised = sorted(
+                (self._raised(hit, best.get(hit.id), weight, pictures.weight) for hit in hits.values()),
+                key=lambda hit: (-hit.score, hit.id),
+            )
+            raised = [hit for hit in raised if hit.score > -math.inf][:k]
+            lacking = found is not None and len(found.hits) >= depth
+            floor = found.hits[-1].score if lacking and found is not None else -math.inf
+            # What a clip that was seen in neither list scores at most, raised by its text.
+            bound = self._mixed(floor, unseen, weight, pictures.weight)
+            kth = raised[k - 1].score if len(raised) >= k else -math.inf
+            if unseen == -math.inf or (pictures.weight and not lacking) or bound < kth:
+                base = found or near
+                return replace(base, hits=raised, exact=base.exact and near.exact)
+            texts, depth, found = 4 * texts, 2 * depth, None
+
+    def best_texts(self, query: FloatArray, clips: Ids, links: TextLinks | None = None) -> dict[int, BestText]:
+        """For each of these clips that has a text, the nearest one, in float64; ties by lower id."""
+        links = (links or self._links).within(clips)
+        texts, place = np.unique(links.texts, return_inverse=True)
+        raw = np.empty(len(texts))
+        for start in range(0, len(texts), _SOME):
+            part = slice(start, start + _SOME)
+            raw[part] = self._vectors(texts[part]).astype(np.float64) @ query[0].astype(np.float64)
+        found: dict[int, BestText] = {}
+        products = raw[place]
+        for i in np.lexsort((links.texts, -products)).tolist():
+            found.setdefault(int(links.clips[i]), BestText(int(links.texts[i]), float(products[i])))
+        return found
+
+    def _vectors(self, texts: Ids) -> FloatArray:
+        level = self._levels[0].name
+        if isinstance(self._captions, Gallery):
+            return self._captions.rows(level, self._captions.positions(texts))
+        return self._captions.vectors(texts)[level]
+
+    def _nearest(self, query: FloatArray, count: int, texts: Ids, filtered: bool) -> SearchResult:
+        rows: Vectors = {level.name: np.zeros((1, level.dim), np.float32) for level in self._levels}
+        rows[self._levels[0].name] = query
+        # A few texts of no clip do not matter, but a search that meets many of them would look at too few others.
+        chosen = texts if filtered or len(texts) < len(self._captions) else None
+        return search_batch(self._captions, self._levels, rows, count, self._only, chosen, exact=True)[0]
+
+    def _mixed(self, pictures: float, raw: float, weight: float, others: float) -> float:
+        if raw == -math.inf:
+            return -math.inf
+        told = float(self.spec.activate(np.array(raw)))
+        return told if not others else (others * pictures + weight * told) / (others + weight)
+
+    def _raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:
+        """A hit with this level, which counts where it raises the score."""
+        if text is None:
+            score = hit.score if others else -math.inf
+            return Hit(hit.id, score, {**hit.levels, WORDS: LevelScore(0.0, 0.0, 0.0, 0.0)})
+        told = float(self.spec.activate(np.array(text.raw)))
+        if others and told <= hit.score:
+            return hit._replace(levels={**hit.levels, WORDS: LevelScore(text.raw, told, 0.0, 0.0)})
+        part = others / (others + weight)
+        levels = {
+            name: level._replace(contribution=part * level.contribution, weight=level.weight if others else 0.0)
+            for name, level in hit.levels.items()
+        }
+        levels[WORDS] = LevelScore(text.raw, told, weight, (1 - part) * told)
+        return Hit(hit.id, part * hit.score + (1 - part) * told if others else told, levels)

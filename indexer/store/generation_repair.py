@@ -1,0 +1,258 @@
+"""Making files of a generation again, byte for byte, out of what is left of it.
+
+A file is copied from another generation that has the same; or written anew from the ids and the vectors of its segment,
+some of which the caller may make again. Its checksum says whether it is the one that was lost. Inverted lists depend
+on more than that: they are not made here, but with a new generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.disk.durable_files import file_sha256, replace_file
+from indexer.search.vectors.codes import encode
+from indexer.search.vectors.gallery import Rows, empty_rows, segment_name
+from indexer.search.vectors.segment import write_segment
+from indexer.store.generation import KINDS, damaged_files
+from indexer.store.manifest import Manifest
+from model.levels import FloatArray, LevelSpec
+from quartet.errors import LibraryError
+
+Ids = npt.NDArray[np.int64]
+
+Remake = Callable[[str, Ids], Rows]
+"""remake(kind, ids) makes the vectors of items again: of as many of them as it can, with their ids, ascending."""
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """A generation's folder and what its files should be."""
+
+    folder: Path
+    manifest: Manifest
+
+
+@dataclass
+class Healing:
+    """Work on one generation.
+
+    others  other generations of the same model
+    known   per gallery, ids that the catalogue lists, ascending; `live` those of them that are not removed
+    """
+
+    of: OnDisk
+    others: Sequence[OnDisk]
+    known: Mapping[str, Ids]
+    live: Mapping[str, Ids]
+    remake: Remake
+    healed: list[str] = field(default_factory=list)
+
+    def run(self) -> list[str]:
+        """Heal what can be healed; returns the names of the files that are still damaged."""
+        self.copy_files()
+        for kind in KINDS:
+            for number in range(len(self.of.manifest.bounds[kind])):
+                damaged = self.damaged()
+                if any(name.startswith(f"{kind}/{segment_name(number)}/") for name in damaged):
+                    self._segment(kind, number, damaged)
+            self._removed(kind)
+        return self.damaged()
+
+    def rows(self, kind: str) -> Rows:
+        """The vectors of live items that are in sound files, here or in another generation."""
+        found: dict[int, dict[str, FloatArray]] = {}
+        for generation in (*self.others, self.of):
+            bad = set(damaged_files(generation.folder, generation.manifest))
+            for number in range(len(generation.manifest.bounds[kind])):
+                base = f"{kind}/{segment_name(number)}"
+                names = [f"{base}/ids.npy", *(f"{base}/{level.name}.faiss" for level in generation.manifest.levels)]
+                if bad.isdisjoint(names):
+                    ids = np.load(generation.folder / base / "ids.npy")
+                    vectors = {
+                        level.name: stored_rows(generation.folder / base, level, len(ids))
+                        for level in generation.manifest.levels
+                    }
+                    for row in np.flatnonzero(np.isin(ids, self.live[kind])):
+                        found[int(ids[row])] = {name: rows[row] for name, rows in vectors.items()}
+        ids = np.array(sorted(found), dtype=np.int64)
+        if not len(ids):
+            return empty_rows(self.of.manifest.levels)
+        return ids, {level.name: np.stack([found[int(i)][level.name] for i in ids]) for level in self._levels}
+
+    @property
+    def _levels(self) -> tuple[LevelSpec, ...]:
+        return self.of.manifest.levels
+
+    def damaged(self) -> list[str]:
+        """The files that are still not what they should be."""
+        return [name for name in damaged_files(self.of.folder, self.of.manifest) if name not in self.healed]
+
+    def _put(self, name: str, content: bytes) -> None:
+        path = self.of.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+        self.healed.append(name)
+
+    def copy_files(self) -> None:
+        """Take what is damaged from generations that have the same file."""
+        for name in self.damaged():
+            expected = self.of.manifest.checksums[name]
+            for other in self.others:
+                copy = other.folder / name
+                if other.manifest.checksums.get(name) == expected and copy.is_file() and file_sha256(copy) == expected:
+                    self._put(name, copy.read_bytes())
+                    break
+
+    def _removed(self, kind: str) -> None:
+        name = f"{kind}/removed.npy"
+        if name not in self.damaged():
+            return
+        try:
+            rows = [np.load(path) for path in sorted((self.of.folder / kind).glob("*/ids.npy"))]
+        except (OSError, ValueError):
+            return
+        every = np.concatenate([np.zeros(0, np.int64), *rows])
+        self._try(name, np.setdiff1d(every, self.live[kind]))
+
+    def _try(self, name: str, array: np.ndarray) -> None:
+        content = io.BytesIO()
+        np.save(content, array)
+        if hashlib.sha256(content.getvalue()).hexdigest() == self.of.manifest.checksums[name]:
+            self._put(name, content.getvalue())
+
+    def _segment(self, kind: str, number: int, damaged: Sequence[str]) -> None:
+        base = f"{kind}/{segment_name(number)}"
+        folder = self.of.folder / base
+        bad = {name for name in damaged if name.startswith(f"{base}/") and not name.endswith(".lists.faiss")}
+        if not bad:
+            return
+        ids = self._ids(kind, number, f"{base}/ids.npy" in bad)
+        if ids is None:
+            return
+        lost = [level for level in self._levels if f"{base}/{level.name}.faiss" in bad]
+        vectors, missing = {}, np.zeros(len(ids), dtype=np.bool_)
+        for level in self._levels:
+            rows, suspect = self._rows(folder, level, len(ids), level in lost)
+            vectors[level.name] = rows
+            missing |= suspect
+        self._borrow(kind, ids, vectors, lost, missing)
+        for wanted in (missing, np.full(len(ids), bool(lost))):
+            complete = self._fill(kind, ids, vectors, lost, wanted)
+            if complete and self._write(base, ids, vectors, bad):
+                return
+
+    def _ids(self, kind: str, number: int, lost: bool) -> Ids | None:
+        """The ids of a segment: its file, or what the catalogue lists between the segments beside it."""
+        folder = self.of.folder / kind
+        if not lost:
+            return np.asarray(np.load(folder / segment_name(number) / "ids.npy"))
+        beside = {}
+        for other in (number - 1, number + 1):
+            try:
+                beside[other] = np.load(folder / segment_name(other) / "ids.npy")
+            except (OSError, ValueError):
+                beside[other] = np.zeros(0, np.int64)
+        first = beside[number - 1][-1] if len(beside[number - 1]) else -1
+        last = beside[number + 1][0] if len(beside[number + 1]) else np.iinfo(np.int64).max
+        known = self.known[kind]
+        for candidates in (self.live[kind], known):
+            chosen = candidates[(candidates > first) & (candidates < last)]
+            if self._is(f"{kind}/{segment_name(number)}/ids.npy", chosen):
+                return chosen
+        return None
+
+    def _is(self, name: str, array: np.ndarray) -> bool:
+        self._try(name, array)
+        return name in self.healed
+
+    def _rows(self, folder: Path, level: LevelSpec, count: int, lost: bool) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """The vectors of one level as far as they can be read, and which of them are surely not as they were."""
+        try:
+            rows = stored_rows(folder, level, count)
+        except (OSError, ValueError):
+            return np.zeros((count, level.dim), np.float32), np.ones(count, dtype=np.bool_)
+        if not lost:
+            return rows, np.zeros(count, dtype=np.bool_)
+        try:
+            # The codes of a row that has changed are, but for the smallest changes, others.
+            with np.errstate(all="ignore"):
+                codes, scales = encode(rows)
+            stored = np.load(folder / f"{level.name}.codes.npy"), np.load(folder / f"{level.name}.scales.npy")
+            return rows, (codes != stored[0]).any(axis=1) | (scales != stored[1])
+        except (OSError, ValueError):
+            return rows, np.ones(count, dtype=np.bool_)
+
+    def _borrow(
+        self,
+        kind: str,
+        ids: Ids,
+        vectors: dict[str, FloatArray],
+        lost: Sequence[LevelSpec],
+        missing: npt.NDArray[np.bool_],
+    ) -> None:
+        """Take rows of lost files from other generations, where these are sound."""
+        for other in self.others if lost else ():
+            theirs, rows = Healing(other, (), self.known, self.known, self.remake).rows(kind)
+            here, there = np.intersect1d(ids, theirs, return_indices=True)[1:]
+            for level in lost:
+                vectors[level.name][here] = rows[level.name][there]
+            missing[here] = False
+
+    def _fill(
+        self,
+        kind: str,
+        ids: Ids,
+        vectors: dict[str, FloatArray],
+        lost: Sequence[LevelSpec],
+        wanted: npt.NDArray[np.bool_],
+    ) -> bool:
+        """Make the wanted rows of lost files again; returns whether all could be made."""
+        if not wanted.any():
+            return True
+        made, rows = self.remake(kind, ids[wanted])
+        if len(made) != wanted.sum():
+            return False
+        for level in lost:
+            vectors[level.name][wanted] = rows[level.name]
+        return True
+
+    def _write(self, base: str, ids: Ids, vectors: Mapping[str, FloatArray], bad: set[str]) -> bool:
+        """Write the segment aside and take the files that have come out as they were; whether all have."""
+        aside = self.of.folder.parent / ".repair.tmp"
+        shutil.rmtree(aside, ignore_errors=True)
+        try:
+            write_segment(aside, self._levels, ids, vectors)
+            for name in sorted(bad):
+                made = aside / Path(name).name
+                if file_sha256(made) == self.of.manifest.checksums[name]:
+                    self._put(name, made.read_bytes())
+        except LibraryError:
+            return False  # a vector that is not finite: what was read of it is damaged
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return bad <= set(self.healed)
+
+
+def heal_by_copies(of: OnDisk, others: Sequence[OnDisk]) -> tuple[list[str], list[str]]:
+    """Take damaged files of a generation from others that have the same; returns those healed and those left."""
+    nothing: dict[str, Ids] = {}
+    work = Healing(of, others, nothing, nothing, lambda kind, ids: empty_rows(of.manifest.levels))
+    work.copy_files()
+    return work.healed, work.damaged()
+
+
+def stored_rows(folder: Path, level: LevelSpec, count: int) -> FloatArray:
+    """The vectors of a level: the last bytes of a segment's file, whatever is before. Raises OSError, ValueError."""
+    content = (folder / f"{level.name}.faiss").read_bytes()
+    size = 4 * count * level.dim
+    if len(content) < size:
+        raise ValueError(f"{folder / level.name}.faiss is too short")
+    return np.frombuffer(content[len(content) - size :], dtype="<f4").reshape(count, level.dim).copy()

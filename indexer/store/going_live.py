@@ -1,0 +1,89 @@
+"""Making a generation live: written, noted in the catalogue, named in CURRENT, settled; and what is then removed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from indexer.catalog.publication_writer import PublicationWriter
+from indexer.catalog.writer import CatalogWriter
+from indexer.disk.durable_files import replace_file
+from indexer.search.approximate.list_training import ListSettings
+from indexer.search.vectors.gallery import Change, Rows
+from indexer.store.generation import KINDS, Generation, LoadEncoder, write_generation
+from indexer.store.layout import (
+    exists,
+    generation_folder,
+    generation_numbers,
+    live_name,
+    next_number,
+    strip_path,
+    thumbnail_path,
+)
+from model.encoder import EncoderSpec
+
+
+def publish(
+    path: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, Change | Rows],
+    live: Generation | None = None,
+    settings: ListSettings | None = None,
+    encoder: LoadEncoder | None = None,
+    writer: PublicationWriter | None = None,
+) -> str:
+    """Write the next generation, make it live and remove those that nobody can be about to open.
+
+    changes            per gallery all of its rows, or what changes against `live`
+    settings, encoder  see `write_generation`
+    writer             the catalogue's; None: one for this alone
+    The caller holds the writer's lock (or is making the library). Returns the new generation's name.
+    """
+    if writer is None:
+        with closing(CatalogWriter(path / "catalog.sqlite", spec.levels)) as own:
+            return publish(path, spec, changes, live, settings, encoder, own)
+    number = next_number(path)
+    complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
+    manifest = write_generation(generation_folder(path, number), spec, complete, live, settings, encoder)
+    before = int(live_name(path)) if exists(path) else 0
+    writer.announce(number, manifest.stamp, manifest.text())
+    replace_file(path / "CURRENT", f"{number:06d}\n".encode())
+    settle(path, writer, number, before)
+    return f"{number:06d}"
+
+
+def settle(
+    path: Path,
+    writer: PublicationWriter,
+    number: int,
+    before: int,
+    held: Mapping[str, Collection[int]] | None = None,
+) -> None:
+    """Finish what begins when generation `number` goes live in the place of `before`. It can be repeated.
+
+    The one before is kept, for readers between reading CURRENT and opening its folder. For `held` see
+    `PublicationWriter.finish_generation`.
+    """
+    for other in generation_numbers(path):
+        if other not in (number, before):
+            # Readers that have it open keep it: unlinked files live on until they are unmapped.
+            shutil.rmtree(generation_folder(path, other))
+    # Before their rows go, so that a picture without a row is never left behind.
+    for clip_id in writer.leaving("clips", before):
+        for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
+            picture.unlink(missing_ok=True)
+    writer.finish_generation(number, before, held)
+
+
+def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:
+    """Settle the live generation, where its publishing was cut short just after it went live."""
+    number = int(live.name)
+    older = [other for other in generation_numbers(path) if other < number]
+    settle(path, writer, number, max(older, default=0), {kind: live.gallery(kind).ids.tolist() for kind in KINDS})
+
+
+def erase_before(path: Path, writer: PublicationWriter, number: int) -> None:
+    """Remove every generation but the live one `number`, and whatever only they needed."""
+    settle(path, writer, number, number)

@@ -1,0 +1,117 @@
+"""`quartet verify` and `quartet repair`: finding what is wrong with a library, and making it whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from service.cli.options import (
+    DeviceOption,
+    LibraryOption,
+    ModelOption,
+    RootOption,
+    console,
+    counted,
+    library_of,
+    roots_of,
+    settings_of,
+)
+
+_MOST = 40
+"""Lines that are shown on a terminal."""
+
+
+def verify(
+    library: LibraryOption = None,
+    root: RootOption = None,
+    content: Annotated[bool, typer.Option("--content", help="Read the videos too, and compare their hashes.")] = False,
+) -> None:
+    """Check a library: every byte of its files, the index against the catalogue, the catalogue against the videos.
+
+    Exit code 1 if something is wrong; `quartet repair` then makes again what it can. Videos are compared by size and
+    time of change, with --content by hash.
+
+    [dim]quartet verify --library my-library[/]
+    """
+    settings = settings_of(library=library, roots=roots_of(root))
+    folder = library_of(settings)
+
+    from indexer.store.verification import verify_library
+
+    out = console()
+    with out.status("Checking"):
+        problems = verify_library(folder, settings.roots, content)
+    if not problems:
+        out.print(
+            f"{escape(str(folder))} is sound: all files are as they were written, the index holds what the catalogue "
+            "lists, and every video is in its place.",
+            highlight=False,
+        )
+        return
+    table = Table(title=counted(len(problems), "problem"), title_justify="left", title_style="red")
+    table.add_column("where", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    # A folder that has gone is a problem of each of its videos: a terminal gets the first, a file gets all.
+    shown = problems[:_MOST] if out.is_terminal else problems
+    for problem in shown:
+        table.add_row(problem.where, escape(problem.detail))
+    for where, count in Counter(problem.where for problem in problems[len(shown) :]).items():
+        table.add_row(where, f"and {count} more; `quartet verify ... > FILE` lists them all.")
+    out.print(table, highlight=False)
+    if any(problem.where != "videos" for problem in problems):
+        out.print("`quartet repair` makes again what it can.", highlight=False)
+    raise typer.Exit(1)
+
+
+def repair(
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    root: RootOption = None,
+    accept_catalogue: Annotated[
+        bool,
+        typer.Option(
+            "--accept-catalogue",
+            help="Take a catalogue that was changed by something else than Quartet as it is now.",
+        ),
+    ] = False,
+) -> None:
+    """Make again what is damaged or missing in a library, and say what cannot be made.
+
+    Pictures, codes, indices and manifests are made from the catalogue, the vectors and the videos. Vectors that are
+    lost are encoded again, and nothing else is. A catalogue cannot be made again: put a copy of it back first, and this
+    command brings the two together. Exit code 1 if something is lost.
+
+    [dim]quartet repair --library my-library[/]
+    """
+    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    folder = library_of(settings)
+
+    from indexer.ingest.library_repair import repair_library
+    from service.encoders.model_choice import encoder_at_hand
+
+    out = console()
+    with out.status("Repairing"):
+        report = repair_library(folder, partial(encoder_at_hand, settings), settings.roots, accept_catalogue)
+    for title, lines in (("", report.healed), ("[red]Lost:[/] ", report.lost)):
+        shown = lines[:_MOST] if out.is_terminal else lines
+        for line in shown:
+            out.print(title + escape(line), highlight=False)
+        if len(lines) > len(shown):
+            out.print(f"{title}and {len(lines) - len(shown)} more.", highlight=False)
+    if not report.healed and not report.lost:
+        out.print(f"{escape(str(folder))} is sound: there was nothing to repair.", highlight=False)
+        return
+    encoded = f", {counted(report.encoded, 'item')} encoded again" if report.encoded else ""
+    out.print(
+        f"{counted(len(report.healed), 'repair')}{encoded}, {len(report.lost)} lost. {escape(str(folder))} has "
+        f"generation {report.generation}.",
+        highlight=False,
+    )
+    if report.lost:
+        raise typer.Exit(1)

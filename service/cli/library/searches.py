@@ -1,0 +1,163 @@
+"""`quartet searches`: searches that are kept under a name, and what is new for them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from service.cli.filter_options import (
+    AfterOption,
+    BeforeOption,
+    HasTextOption,
+    LanguageOption,
+    LongestOption,
+    MinimumOption,
+    PathOption,
+    ShortestOption,
+    TagOption,
+    WordsOption,
+    filter_of,
+)
+from service.cli.help_format import ReadableCommand, ReadableGroup
+from service.cli.options import (
+    CountOption,
+    DeviceOption,
+    JsonOption,
+    LibraryOption,
+    ModelOption,
+    WeightsOption,
+    console,
+    existing_library,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from indexer.store.library import Library
+
+app = typer.Typer(cls=ReadableGroup, no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", show_default=False)]
+
+
+@app.callback()
+def searches() -> None:
+    """Searches that a library keeps, and which clips are new for them."""
+
+
+@app.command(cls=ReadableCommand)
+def save(
+    name: NameArgument,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A sentence.", show_default=False)],
+    library: LibraryOption = None,
+    k: CountOption = 10,
+    weights: WeightsOption = None,
+    minimum: MinimumOption = None,
+    tag: TagOption = None,
+    path: PathOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
+    shortest: ShortestOption = None,
+    longest: LongestOption = None,
+    words: WordsOption = None,
+    language: LanguageOption = None,
+    has_text: HasTextOption = None,
+) -> None:
+    """Keep a search under a name, in place of one of that name.
+
+    Clips that the library has now are not new to it. Give --min-score, so that only what fits is told.
+
+    [dim]quartet searches save dogs "a dog runs on a beach" --min-score 0.5 --library my-library[/]
+    """
+    from pydantic import ValidationError
+
+    from indexer.catalog.saved_searches import save_search
+    from quartet.schemas.search import ClipSearch
+
+    wanted = filter_of(tag, path, after, before, shortest, longest, words, language, has_text)
+    given = {"query": query, "k": k, "weights": weights or {}, "min_score": minimum, "filter": wanted}
+    try:
+        request = ClipSearch.model_validate({key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    from service.search.requests import search_options
+
+    search_options(request)
+    with _open(library) as opened:
+        saved = save_search(opened.catalog.engine, name, request.model_dump_json(exclude_defaults=True))
+    console().print(f"Saved as {escape(saved.name)}.", highlight=False)
+
+
+@app.command("list", cls=ReadableCommand)
+def list_(library: LibraryOption = None) -> None:
+    """List the saved searches."""
+    from indexer.catalog.saved_searches import saved_search_list
+
+    with _open(library) as opened:
+        found = saved_search_list(opened.catalog.engine)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "search"):
+        table.add_column(column, overflow="fold")
+    for saved in found:
+        table.add_row(escape(saved.name), escape(saved.request))
+    if found:
+        console().print(table)
+    else:
+        typer.echo('There are no saved searches. Keep one with: quartet searches save NAME "A SENTENCE"')
+
+
+@app.command(cls=ReadableCommand)
+def remove(name: NameArgument, library: LibraryOption = None) -> None:
+    """Forget a saved search."""
+    from indexer.catalog.saved_searches import remove_search
+
+    with _open(library) as opened:
+        remove_search(opened.catalog.engine, name)
+
+
+@app.command(cls=ReadableCommand)
+def new(
+    name: NameArgument,
+    library: LibraryOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Show the same clips again the next time.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the hits that have come since the search was saved or last looked at.
+
+    [dim]quartet searches new dogs --library my-library[/]
+    """
+    from indexer.catalog.saved_searches import mark_seen, newest_clip, saved_search
+    from service.cli.search import open_engine
+    from service.cli.tables import clips_table, provenance
+    from service.search.new_hits import new_hits
+
+    settings = settings_of(library=library, model=model, device=device)
+    with _open(library) as opened:
+        saved_search(opened.catalog.engine, name)  # told before a model is loaded
+    engine = open_engine(settings)
+    try:
+        catalog = engine.library.catalog.engine
+        newest = newest_clip(catalog)
+        answer = asyncio.run(new_hits(engine, saved_search(catalog, name)))
+        if as_json:
+            typer.echo(answer.model_dump_json(indent=2))
+        elif answer.hits:
+            console().print(clips_table(answer), provenance(answer), sep="\n")
+        else:
+            typer.echo("Nothing new.")
+        if not keep:
+            mark_seen(catalog, name, newest)
+    finally:
+        engine.close()
+
+
+def _open(library: Path | None) -> Library:
+    from indexer.store.library import Library
+
+    return Library.open(existing_library(settings_of(library=library)))

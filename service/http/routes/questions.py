@@ -1,0 +1,136 @@
+"""`/v1/search/clips/upload`, questions with files, and uploads that later questions name."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from indexer.media.decode_pool import Part
+from quartet.schemas.question import MAX_PARTS, Seconds
+from quartet.schemas.search import ClipAnswer, ClipSearch, Upload
+from service.http.content_types import JSON_BODY, require_form
+from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
+from service.http.uploads import invalid, received_files
+from service.search.engine import Engine
+from service.search.requests import question, search_options
+
+MAX_FILES = 4
+"""Files beside a question."""
+
+
+router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[JSON_BODY])
+
+QUESTION_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["question"],
+    "properties": {"question": {"type": "string", "description": "The question as JSON, as a body of JSON would be."}},
+    "additionalProperties": {
+        "type": "string",
+        "format": "binary",
+        "description": f"A video or a picture that parts of the question name; at most {MAX_FILES}.",
+    },
+}
+_UPLOAD_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file"],
+    "additionalProperties": False,
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "A video or a picture."},
+        "start": {"type": "number", "minimum": 0, "description": "Seconds: where the part that counts begins."},
+        "end": {"type": "number", "minimum": 0, "description": "Seconds: where it ends."},
+    },
+}
+
+
+class _Stretch(BaseModel):
+    """The fields beside an uploaded file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Seconds = 0.0
+    end: Seconds | None = Field(default=None)
+
+
+@router.post(
+    "/clips/upload",
+    summary="Clips for a question with files",
+    responses=problems(400, 404, 408, 413, 415, 422, 429, 503, 507),
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": QUESTION_FORM}}}},
+)
+async def search_clips_upload(request: Request, engine: EngineDep) -> ClipAnswer:
+    """Find the clips that a question describes, some of whose parts are files of the same form."""
+    require_form(request)
+    engine.decodings.check()
+    async with received_files(request, MAX_FILES, MAX_PARTS) as (paths, fields):
+        if set(fields) != {"question"}:
+            raise invalid(
+                "question", "Send the question as JSON in the part 'question', and files in parts of their own."
+            )
+        body = _valid(fields["question"])
+        return ready_json(await until_disconnect(request, _search(engine, body, caller(request), paths)))
+
+
+@router.post(
+    "/uploads",
+    summary="A file to search with",
+    responses=problems(400, 408, 413, 415, 422, 429, 503, 507),
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD_FORM}}}},
+)
+async def upload_example(request: Request, engine: EngineDep) -> Upload:
+    """Encode a video, a stretch of it or a picture. Parts of questions name it by the id that this answers.
+
+    The file is not kept. A service keeps the latest uploads, and none when it starts again.
+    """
+    require_form(request)
+    engine.decodings.check()
+    async with received_files(request, 1, 2) as (paths, fields):
+        if set(paths) != {"file"}:
+            raise invalid("file", "Send a video or a picture in the part 'file'.")
+        try:
+            stretch = _Stretch.model_validate(fields)
+        except ValidationError as error:
+            raise _invalid(error) from None
+        if stretch.end is not None and stretch.end <= stretch.start:
+            raise invalid("end", f"The part from {stretch.start:g} s to {stretch.end:g} s is empty. Let it end later.")
+        vectors, clip = await until_disconnect(
+            request, engine.encode_upload(paths["file"], Part(stretch.start, stretch.end), caller(request))
+        )
+    kind: Literal["video", "picture"] = "video" if clip.span.end > clip.span.start else "picture"
+    return Upload(upload=engine.uploads.keep(vectors), kind=kind, start=clip.span.start, end=clip.span.end)
+
+
+async def _search(engine: Engine, body: ClipSearch, client: str, paths: dict[str, Any]) -> ClipAnswer:
+    named = named_uploads(body)
+    unused = sorted(set(paths) - named)
+    if unused:
+        raise invalid(unused[0], f"No part of the question names the file {unused[0]!r}.")
+    given = {name: (await engine.encode_upload(path, client=client))[0] for name, path in paths.items()}
+    return await clip_answer(engine, body, client, given)
+
+
+async def clip_answer(engine: Engine, body: ClipSearch, client: str, files: dict[str, Any] | None = None) -> ClipAnswer:
+    """The answer to a question. files: gallery vectors of the files that came with it, by name."""
+    uploads = {**engine.uploads.known(named_uploads(body)), **(files or {})}
+    (answer,) = await engine.search_clips([question(body, uploads)], search_options(body), client)
+    engine.metrics.answered(answer.took_ms)
+    return answer
+
+
+def named_uploads(body: ClipSearch) -> set[str]:
+    """The uploads that a question names."""
+    parts = [*body.parts, *(part for then in body.then for part in then.parts)]
+    return {part.upload for part in parts if part.upload is not None}
+
+
+def _valid(text: str) -> ClipSearch:
+    try:
+        return ClipSearch.model_validate_json(text)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: ValidationError) -> RequestValidationError:
+    return RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()])

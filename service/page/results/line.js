@@ -1,0 +1,31 @@
+// What is told at the time of a hit, with the words that were asked for marked.
+
+import { clock, el } from "../common/dom.js";
+
+// A quotation of a hit's line; null where it has none.
+export function quotation({ line }) {
+  if (!line) return null;
+  const when = line.start === null ? null : el("time", {}, clock(line.start));
+  const about = `${line.source}${line.language ? ` (${line.language})` : ""}`;
+  return el("blockquote", { className: "line", title: about }, when, when && " ", ...marked(line));
+}
+
+// Marks count in characters, of which JavaScript may need two units for one.
+function marked({ text, marks }) {
+  const characters = [...text];
+  const part = (from, to) => characters.slice(from, to).join("");
+  const pieces = [];
+  let at = 0;
+  for (const [from, to] of marks) {
+    if (from < at) continue;
+    pieces.push(part(at, from), el("mark", {}, part(from, to)));
+    at = to;
+  }
+  return [...pieces, part(at)];
+}
+
+// The second at which a hit is to be played: where its line begins, or where it does.
+export function cue(clip, hit) {
+  const told = hit?.line?.start ?? null;
+  return told !== null && told > clip.start && told < clip.end ? told : clip.start;
+}

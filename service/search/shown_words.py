@@ -1,0 +1,45 @@
+"""Which words each hit shows, by the concept heads of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from indexer.search.remote_gallery import AnyGallery
+from model.language.parsed_caption import Attributes
+from quartet.errors import QuartetError
+from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.shared_encoder import SharedEncoder
+from service.search.batch_ranking import RankedItems, clips_of, vectors_of
+
+
+def shown_words(
+    encoder: SharedEncoder | EncoderProcesses, gallery: AnyGallery, asked: Sequence[tuple[int, Attributes]]
+) -> list[Attributes]:
+    """For clips of the gallery and words: which of its words each clip shows."""
+    return encoder.concepts(vectors_of(gallery, [clip for clip, _ in asked]), [words for _, words in asked])
+
+
+def shown_by_hits(
+    encoder: SharedEncoder | EncoderProcesses,
+    gallery: AnyGallery,
+    ranked: Sequence[RankedItems | QuartetError],
+    words: Sequence[Sequence[Attributes]],
+) -> list[list[Attributes]]:
+    """For every question, whose words are given for each of its moments: which of them each of its hits shows."""
+    asked = [
+        [[(clip.id, said) for clip, said in zip(clips, own_words, strict=True)] for clips in clips_of(own)]
+        for own, own_words in zip(ranked, words, strict=True)
+    ]
+    found = iter(shown_words(encoder, gallery, [pair for own in asked for hit in own for pair in hit]))
+    return [[together([next(found) for _ in hit]) for hit in own] for own in asked]
+
+
+def together(said: Sequence[Attributes]) -> Attributes:
+    """The words of several texts or clips, each once."""
+    if len(said) == 1:
+        return said[0]
+    levels = {
+        level: list(dict.fromkeys(word for one in said for word in one.of(level)))
+        for level in ("entity", "action", "relation")
+    }
+    return Attributes(**levels)

@@ -1,0 +1,151 @@
+"""Every file of a library, damaged in turn: `verify` names it, and `repair` makes it again or says what is lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.ingest.captions import add_captions
+from indexer.ingest.index_run import index_videos
+from indexer.ingest.library_repair import repair_library
+from indexer.store.layout import thumbnail_path
+from indexer.store.library import Library
+from indexer.store.verification import verify_library
+from model.fake_encoder import FakeEncoder
+from quartet.errors import LibraryError
+
+
+@pytest.fixture
+def library(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder) -> Path:
+    """Clips and captions; the generation before the live one lacks the captions."""
+    index_videos(tmp_path / "lib", [stand_ins], encoder)
+    (tmp_path / "texts.jsonl").write_text('{"video": "1.mp4", "captions": ["a dog running", "a cat"]}\n')
+    add_captions(tmp_path / "lib", tmp_path / "texts.jsonl", encoder)
+    return tmp_path / "lib"
+
+
+def flip_first(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(content)
+
+
+def flip_last(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def zero_middle(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    place = next(i for i in [*range(len(content) // 2, len(content)), *range(len(content))] if content[i])
+    content[place] = 0
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def files_of(library: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(library)): path.read_bytes()
+        for path in sorted(library.rglob("*"))
+        if path.is_file() and path.name not in (".lock", "catalog.sqlite-shm")
+    }
+
+
+DAMAGES: tuple[Callable[[Path], None], ...] = (flip_first, flip_last, zero_middle, empty, Path.unlink)
+
+
+def test_every_file_in_turn(library: Path, encoder: FakeEncoder) -> None:
+    """Each file in one of five ways; `benchmarks.damaged_files` tries every file in every way."""
+    sound = files_of(library)
+    assert verify_library(library) == []
+    for number, (name, content) in enumerate(sound.items()):
+        DAMAGES[number % len(DAMAGES)](library / name)
+        problems = verify_library(library)
+        assert problems, f"the damage to {name} was not found"
+        said = " ".join(problem.detail for problem in problems)
+        assert name in said or Path(name).name in said, f"{name} is not named: {said}"
+        if name == "catalog.sqlite":
+            # It cannot be made again: that is said, and nothing is changed.
+            with pytest.raises(LibraryError, match="backup"):
+                repair_library(library, lambda: encoder)
+            (library / name).write_bytes(content)
+            for beside in library.glob("catalog.sqlite-*"):
+                beside.unlink()
+            continue
+        report = repair_library(library, lambda: encoder)
+        assert report.healed and not report.lost, name
+        assert verify_library(library) == [], name
+        if (library / name).exists():
+            healed = files_of(library)
+            assert {n for n in sound if n != "catalog.sqlite" and healed.get(n) != sound[n]} == set(), name
+        else:
+            assert "000002" in name, "only what is not live may go"
+            shutil.rmtree(library)
+            for other, other_content in sound.items():
+                (library / other).parent.mkdir(parents=True, exist_ok=True)
+                (library / other).write_bytes(other_content)
+
+
+def test_lost_vectors_are_encoded_again_and_nothing_else(library: Path, encoder: FakeEncoder) -> None:
+    (file,) = library.glob("generations/000003/clips/0000/entity.faiss")
+    shutil.rmtree(library / "generations" / "000002")
+    content = file.read_bytes()
+    rows = bytearray(content)
+    rows[-4 * encoder.dim :] = np.full(encoder.dim, 0.25, "<f4").tobytes()
+    file.write_bytes(rows)
+    report = repair_library(library, lambda: encoder)
+    assert report.encoded == 1, "the codes say which row is lost"
+    assert file.read_bytes() == content
+    assert verify_library(library) == []
+
+
+def test_what_cannot_be_made_again_is_said(library: Path, stand_ins: Path, encoder: FakeEncoder) -> None:
+    shutil.rmtree(library / "generations" / "000002")
+    (library / "generations" / "000003" / "clips" / "0000" / "entity.faiss").unlink()
+    (stand_ins / "1.mp4").rename(stand_ins.parent / "1.mp4")
+    with pytest.raises(LibraryError, match=r"cannot be repaired yet: The model 'fake-0' is not at hand"):
+        repair_library(library, lambda: None)
+    report = repair_library(library, lambda: encoder)
+    assert any("1.mp4 has left the library" in line for line in report.lost)
+    (stand_ins.parent / "1.mp4").rename(stand_ins / "1.mp4")
+    assert verify_library(library) == []
+    assert index_videos(library, [stand_ins], encoder).indexed == 1
+
+
+def test_a_picture_of_no_clip_is_found_and_removed(library: Path, encoder: FakeEncoder) -> None:
+    stray = thumbnail_path(library, 999)
+    stray.write_bytes(b"picture")
+    assert [problem.detail for problem in verify_library(library)] == [f"{stray} belongs to no clip."]
+    repair_library(library, lambda: encoder)
+    assert not stray.exists()
+
+
+def test_a_catalogue_can_be_taken_as_it_is(library: Path, encoder: FakeEncoder) -> None:
+    catalog = library / "catalog.sqlite"
+    content = bytearray(catalog.read_bytes())
+    place = content.index(b"a dog running")
+    content[place : place + 5] = b"a fox"
+    catalog.write_bytes(content)
+    with pytest.raises(LibraryError, match="--accept-catalogue"):
+        repair_library(library, lambda: encoder)
+    repair_library(library, lambda: encoder, accept_catalogue=True)
+    assert not [p for p in verify_library(library) if "not as Quartet wrote it" in p.detail]
+
+
+def test_repairing_a_sound_library_changes_nothing(library: Path, encoder: FakeEncoder) -> None:
+    before = files_of(library)
+    report = repair_library(library, lambda: encoder)
+    assert (report.healed, report.lost, report.encoded) == ([], [], 0)
+    after = files_of(library)
+    del before["catalog.sqlite"], after["catalog.sqlite"]
+    assert before == after
+    with Library.open(library) as opened:
+        assert opened.current().name == report.generation

@@ -1,0 +1,36 @@
+"""A word is seen, not seen, or unknown to the model; a relation is judged by its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model.language.parsed_caption import Attributes, unknown_words, with_relations
+from model.mcsan.concept_heads import ConceptHead, ConceptReader
+
+SAID = Attributes(["bird", "city"], ["shrink"], ["bird shrink", "bird shrink in city"])
+
+
+def test_a_relation_is_seen_where_its_nouns_and_verbs_are() -> None:
+    assert with_relations(SAID, ["bird"], ["shrink"]).relation == ["bird shrink"]
+    assert with_relations(SAID, ["bird", "city"], ["shrink"]).relation == SAID.relation
+    assert with_relations(SAID, ["bird", "city"], []).relation == []
+    # A preposition alone is no part that can be seen.
+    assert with_relations(Attributes([], [], ["on"]), ["bird"], []).relation == []
+
+
+def test_a_relation_with_an_unknown_word_is_unknown() -> None:
+    known = {"entity": {"bird", "city"}, "action": {"fly"}}
+    assert unknown_words(SAID, known) == Attributes([], ["shrink"], ["bird shrink", "bird shrink in city"])
+    assert unknown_words(SAID, {**known, "action": {"shrink"}}) == Attributes()
+
+
+def test_heads_judge_relations_that_no_vocabulary_has() -> None:
+    def head(*words: str) -> ConceptHead:
+        return ConceptHead({word: i for i, word in enumerate(words)}, np.eye(2, dtype=np.float32), np.zeros(2, "f"))
+
+    reader = ConceptReader({"entity": head("bird", "city"), "action": head("shrink", "fly")}, 0.5)
+    vectors = {"entity": np.array([[4, 4], [4, -4]], "f"), "action": np.array([[4, 0], [-4, 0]], "f")}
+    assert reader(vectors, [SAID, SAID]) == [SAID, Attributes(["bird"], [], [])]
+    assert reader.unknown([Attributes(["zebra", "bird"], ["fly"], ["zebra fly"])]) == [
+        Attributes(["zebra"], [], ["zebra fly"])
+    ]

@@ -1,0 +1,113 @@
+"""Frozen networks on the CPU: what PyTorch gives, whatever OpenVINO does."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from model import cpu_backend
+from model.cpu_backend import CpuNetwork
+
+openvino = pytest.importorskip("openvino")
+
+
+class Network(nn.Module):
+    """Rows (B, L, 8) and which are real, to a mean over them (B, 4) and to the rows (B, L, 4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(8, 4)
+
+    def forward(self, rows: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        found = torch.tanh(self.layer(rows)) * real.unsqueeze(-1)
+        return found.sum(1) / real.sum(1, keepdim=True), found
+
+
+def inputs(b: int, length: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(b)
+    return torch.randn(b, length, 8, generator=generator), torch.ones(b, length, dtype=torch.int64)
+
+
+SIZES = [(1, 3), (4, 3), (2, 7), (5, 1), (1, 3)]
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(cpu_backend, "networks_folder", lambda: tmp_path / "networks")
+    return tmp_path / "networks"
+
+
+REFERENCE = Network()
+
+
+def check(network: CpuNetwork) -> None:
+    for size in SIZES:
+        for found, right in zip(network(*inputs(*size)), REFERENCE(*inputs(*size)), strict=True):
+            torch.testing.assert_close(found, right, atol=1e-5, rtol=1e-5)
+
+
+def refuse() -> nn.Module:
+    raise AssertionError("PyTorch's network was loaded")
+
+
+def test_it_gives_what_pytorch_gives_and_is_kept_for_the_next_process(kept: Path) -> None:
+    check(CpuNetwork(Network, "A network", "these weights"))
+    assert len(list(kept.iterdir())) == 1
+    check(CpuNetwork(refuse, "A network", "these weights"))
+    with pytest.raises(AssertionError, match="was loaded"):
+        CpuNetwork(refuse, "A network", "other weights")._reference(inputs(1, 3))
+
+
+def test_without_a_key_nothing_is_kept(kept: Path) -> None:
+    check(CpuNetwork(Network, "A network"))
+    assert not kept.exists()
+
+
+def test_several_threads_may_use_it() -> None:
+    network = CpuNetwork(Network, "A network")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: check(network), range(8)))
+
+
+def test_a_result_that_differs_is_replaced_by_pytorchs(
+    kept: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(CpuNetwork, "_infer", lambda self, given: tuple(1.01 * one for one in Network()(*given)))
+    with caplog.at_level(logging.WARNING):
+        check(CpuNetwork(Network, "A network", "these weights"))
+    assert len(caplog.records) == 1 and "A network runs by PyTorch" in caplog.text and "off by 1.0e-02" in caplog.text
+    assert not list(kept.iterdir())
+
+
+@pytest.mark.parametrize("step", ["convert_model", "Core"])
+def test_an_openvino_that_fails_is_one_warning(
+    step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise RuntimeError("this processor is unknown")
+
+    monkeypatch.setattr(openvino, step, fail)
+    with caplog.at_level(logging.WARNING):
+        check(CpuNetwork(Network, "A network", "these weights"))
+    assert len(caplog.records) == 1 and "this processor is unknown" in caplog.text
+
+
+def test_a_kept_network_that_is_damaged_is_made_anew(kept: Path) -> None:
+    check(CpuNetwork(Network, "A network", "these weights"))
+    (place,) = kept.iterdir()
+    (place / "network.xml").write_text("<net", encoding="utf-8")
+    check(CpuNetwork(Network, "A network", "these weights"))
+
+
+def test_pytorch_answers_without_openvino(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with caplog.at_level(logging.WARNING):
+        check(CpuNetwork(Network, "A network", "these weights"))
+    assert not caplog.records
