@@ -133,7 +133,7 @@ def join(parts: Sequence[Part], stamps: array[int], keys: array[int]) -> tuple[S
     firsts = [Part(0, 0, 0, np.iinfo(np.int64).min // 2, 0), *parts]
     shifts = [0]
     for before, part, after in zip(firsts, parts, [*parts[1:], None], strict=False):
-        own = slice(part.stamp, after and after.stamp)
+        own = slice(part.stamp, None if after is None else after.stamp)
         earlier = np.unique(shown[before.stamp : part.stamp])
         if len(earlier) and len(shown[own]):
             step = int(np.median(np.diff(earlier))) if len(earlier) > 1 else 1
@@ -141,7 +141,7 @@ def join(parts: Sequence[Part], stamps: array[int], keys: array[int]) -> tuple[S
         else:
             shifts.append(shifts[-1])
         shown[own] += shifts[-1]
-        pairs[part.key : after and after.key] += shifts[-1]
+        pairs[part.key : None if after is None else after.key] += shifts[-1]
     numbers = np.array([part.packet for part in firsts], dtype=np.int64)
     due = np.array([part.due for part in firsts], dtype=np.int64)
     return shown, pairs, Joints(numbers, due, np.array(shifts, dtype=np.int64))

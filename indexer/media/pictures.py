@@ -96,7 +96,8 @@ def _animated_webp(path: Path) -> PictureSequence | None:
         with Image.open(path) as image:
             if getattr(image, "n_frames", 1) < 2:
                 return None
-            frames, durations = [], []
+            frames: list[Image.Image] = []
+            durations: list[float] = []
             for frame in ImageSequence.Iterator(image):
                 frames.append(frame.convert("RGB"))
                 durations.append(frame.info.get("duration") or _NO_DELAY)

@@ -89,6 +89,8 @@ def test_folders_that_the_system_cannot_watch_are_listed_instead(
     polled: list[object] = []
 
     def events(*paths: Path, force_polling: bool | None, **options: object) -> Iterator[set[str]]:
+        # Folders that this user may not look into end nothing.
+        assert options["ignore_permission_denied"] is True
         polled.append(force_polling)
         if not force_polling:
             raise error
