@@ -7,7 +7,7 @@ export function quotation({ line }) {
   if (!line) return null;
   const when = line.start === null ? null : el("time", {}, clock(line.start));
   const about = `${line.source}${line.language ? ` (${line.language})` : ""}`;
-  return el("blockquote", { className: "line", title: about }, when, when && " ", ...marked(line));
+  return el("blockquote", { className: "told", title: about }, when, when && " ", ...marked(line));
 }
 
 // Marks count in characters, of which JavaScript may need two units for one.
