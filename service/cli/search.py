@@ -80,7 +80,7 @@ ServerOption = Annotated[
 
 
 def search(
-    query: Annotated[str | None, typer.Argument(metavar="[QUERY]", help="A sentence.", show_default=False)] = None,
+    query: Annotated[str | None, typer.Argument(metavar="QUERY", help="A sentence.", show_default=False)] = None,
     library: LibraryOption = None,
     k: CountOption = 10,
     weights: WeightsOption = None,

@@ -138,7 +138,7 @@ def test_from_videos_to_answers(built_world: World, tmp_path: Path) -> None:
 def test_json_is_what_the_api_answers(built_world: World) -> None:
     result = run("search", "square", "--library", built_world.library, "--json", "--weights", "entity=2, relation=0")
     answer = json.loads(result.stdout)
-    assert answer["weights"] == {"global": 1, "entity": 2, "action": 1, "relation": 0}
+    assert answer["weights"] == {"global": 1, "entity": 2, "action": 1, "relation": 0, "words": 16}
     assert answer["hits"][0]["levels"]["action"]["weight"] == 0
     described = run("describe", built_world.videos / "red.mp4", "--library", built_world.library, "--json", "-k", "1")
     assert len(json.loads(described.stdout)["hits"]) == 1
@@ -188,7 +188,7 @@ def test_describing_without_captions_says_what_to_do(built_world: World, tmp_pat
 
 def test_nothing_to_find_is_said(built_world: World, tmp_path: Path) -> None:
     nowhere = run("search", "a", "--library", built_world.library, "--tag", "nowhere")
-    assert (nowhere.exit_code, nowhere.stdout) == (0, "No clips were found: none has all of these tags.\n")
+    assert (nowhere.exit_code, nowhere.stdout) == (0, "No clips were found: none fits these filters.\n")
     (tmp_path / "empty").mkdir()
     indexed = run("index", tmp_path / "empty", "--library", tmp_path / "l", "--model", "fake")
     assert indexed.exit_code == 0 and "No files were found." in indexed.stdout
@@ -217,7 +217,7 @@ def test_slips_are_told_before_a_model_is_loaded(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("search", "", "--library", "l"), "The query is empty"),
+        (("search", "", "--library", "l"), "The question is empty"),
         (("search", "x" * 1001, "--library", "l"), "1001 characters"),
         (("search", "a"), "QUARTET_LIBRARY"),
         (("search", "a", "--library", "l", "-k", "0"), "greater than or equal to 1"),
