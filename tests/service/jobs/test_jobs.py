@@ -160,11 +160,11 @@ def test_an_upload_past_the_quota_is_refused(built_world: World, tmp_path: Path)
 def test_a_full_disk_is_told_and_leaves_nothing(
     built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(upload: UploadFile, path: Path) -> None:
-        path.write_bytes(b"half of it")
+    async def full(upload: UploadFile, data: bytes) -> None:
+        upload.file.write(data[:1])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("service.http.stored_uploads.write", full)
+    monkeypatch.setattr(UploadFile, "write", full)
     settings = Settings(library=built_world.library, upload_folder=tmp_path / "uploads")
     with TestClient(create_app(settings, FakeEncoder())) as client:
         answer = client.post("/v1/jobs/upload", files={"file": ("a.mp4", b"a")})
