@@ -12,7 +12,7 @@ from service.observe.metrics import CONTENT_TYPE
 from service.problems import NOT_READY, ProblemError
 from service.search.engine import Engine
 
-_MEANINGS = {**LEVEL_MEANINGS, WORDS: "what is told at its time"}
+_MEANINGS = {**LEVEL_MEANINGS, WORDS: "what its captions and subtitles say"}
 
 router = APIRouter(tags=["status"])
 

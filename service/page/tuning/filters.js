@@ -50,7 +50,7 @@ export class Filters {
     this.tag.node.hidden = true;
     this.from = this.numeric("Only from this second on", "from", { min: 0 });
     this.to = this.numeric("Only before this second", "to", { min: 0 });
-    this.min = this.numeric("Least score", "min", { min: -1, max: 1, step: 0.05 });
+    this.min = this.numeric("Minimum score", "min", { min: -1, max: 1, step: 0.05 });
     this.clear = el("button", { type: "button", className: "plain", ariaLabel: "Clear filters" }, "Clear");
     this.clear.addEventListener("click", () => changed(NONE));
     const second = (input, text) => el("label", {}, el("span", {}, text), input);
@@ -61,7 +61,7 @@ export class Filters {
       this.tag.node,
       el("div", { className: "pair" }, second(this.from, "From second"), second(this.to, "To second")),
     );
-    byId("filters").append(this.places, el("label", {}, el("span", {}, "Least score"), this.min), this.clear);
+    byId("filters").append(this.places, el("label", {}, el("span", {}, "Minimum score"), this.min), this.clear);
   }
 
   numeric(label, field, limits) {

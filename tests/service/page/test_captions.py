@@ -67,11 +67,11 @@ def test_describes_a_dropped_video(page: Page, films: World) -> None:
     expect(page.locator("#subject")).to_contain_text("blue.mp4")
     expect(cards(page)).to_have_count(5)
     page.wait_for_function("() => document.querySelector('#subject video').readyState >= 2")
-    # The sliders and the least score work here too; videos and times do not.
+    # The sliders and the minimum score work here too; videos and times do not.
     page.get_by_role("slider", name="Weight of global").fill("0")
     expect(cards(page).first.locator(".bars [data-level=global]")).to_have_class("silent")
     expect(page.get_by_label("Only in this video")).to_be_hidden()
-    page.get_by_label("Least score").fill("0.999")
+    page.get_by_label("Minimum score").fill("0.999")
     expect(page.locator("#results .message")).to_contain_text("No caption reaches this score")
 
 

@@ -151,7 +151,7 @@ def test_a_shared_address_shows_the_same(page: Page) -> None:
     page.get_by_role("button", name="Close").click()
     expect(page).to_have_url(re.compile(r"/\?q=a\+red\+square\+sliding&w=global%3D0%2Caction%3D3&min=-1$"))
     expect(page.get_by_role("slider", name="Weight of action")).to_have_value("3")
-    expect(page.get_by_label("Least score")).to_have_value("-1")
+    expect(page.get_by_label("Minimum score")).to_have_value("-1")
     expect(cards(page).first.locator(".bars [data-level=global]")).to_have_class("silent")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy link").click()
