@@ -3,6 +3,7 @@
 
 import { byId, el } from "../common/dom.js";
 
+const TEXTS = "words";
 const MOST = 3;
 const STEP = 0.1;
 
@@ -73,7 +74,9 @@ export class Weights {
 
   // Whether any level counts, as far as they are known.
   any() {
-    return !Object.keys(this.inputs).length || Object.values(this.all()).some((weight) => weight > 0);
+    // Texts only raise what a level of the model has scored: alone they rank nothing.
+    const ranking = Object.entries(this.all()).filter(([name]) => name !== TEXTS);
+    return !Object.keys(this.inputs).length || ranking.some(([, weight]) => weight > 0);
   }
 
   all() {

@@ -44,19 +44,24 @@ Load = Callable[[], Encoder]
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """A Ray with four cores to count on: two workers, each with one core to decode and one to encode."""
+@pytest.fixture(scope="module", autouse=True)
+def token() -> Iterator[None]:
+    """A token of its own, or Ray puts one into the home folder. It looks for it when it is imported."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        # A token of its own, or Ray puts one into the home folder. It looks for it when it is imported.
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
         patch.setenv("PYTHONPATH", str(ROOT))
-        ray = pytest.importorskip("ray")
-        start_ray()
         yield
-        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cluster(token: None) -> Iterator[None]:
+    """A Ray with four cores to count on: two workers, each with one core to decode and one to encode."""
+    ray = pytest.importorskip("ray")
+    start_ray()
+    yield
+    ray.shutdown()
 
 
 def start_ray() -> None:

@@ -132,7 +132,9 @@ def test_request_ids(client: TestClient) -> None:
     assert problem.json()["request_id"] == problem.headers["x-request-id"]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/v1/search/clips", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/v1/search/clips/batch", 405)]
+)
 def test_errors_of_the_framework_are_problems_too(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)
     assert answer.status_code == answer.json()["status"] == status

@@ -83,7 +83,7 @@ def test_index_search_describe_and_page(
     assert found.exit_code == 0, found.output
     answer = json.loads(found.stdout)
     assert len(answer["hits"]) == 5 and answer["exact"]
-    assert answer["weights"] == {"global": 2.0, "entity": 0.5, "action": 0.5, "relation": 1.0}
+    assert answer["weights"] == {"global": 2.0, "entity": 0.5, "action": 0.5, "relation": 1.0, "words": 16.0}
     for hit in answer["hits"]:
         total = sum(level["contribution"] for level in hit["levels"].values())
         assert hit["score"] == pytest.approx(total)
