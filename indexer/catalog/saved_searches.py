@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
-from sqlalchemy import Engine, Row, delete, func, select, update
+from sqlalchemy import Connection, Engine, Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from indexer.catalog.schema import clips, saved_searches
+from indexer.catalog.seal import unseal
 from quartet.errors import InputError, NotFoundError
 
 LONGEST_NAME = 64
@@ -44,7 +47,7 @@ def save_search(engine: Engine, name: str, request: str) -> SavedSearch:
     name = " ".join(name.split())
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
         raise InputError(f"{name!r} is no name for a search: give 1 to {LONGEST_NAME} characters.")
-    with engine.begin() as connection:
+    with _writing(engine) as connection:
         row = {"name": name, "request": request, "seen": connection.scalar(_NEWEST)}
         statement = upsert(saved_searches).values(row)
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
@@ -59,15 +62,25 @@ def newest_clip(engine: Engine) -> int:
 
 def mark_seen(engine: Engine, name: str, clip_id: int) -> None:
     """Record that a search has been looked at when `clip_id` was the newest clip."""
-    with engine.begin() as connection:
+    with _writing(engine) as connection:
         connection.execute(update(saved_searches).where(saved_searches.c.name == name).values(seen=clip_id))
 
 
 def remove_search(engine: Engine, name: str) -> None:
     """Raises NotFoundError if there is no search of that name."""
     saved_search(engine, name)
-    with engine.begin() as connection:
+    with _writing(engine) as connection:
         connection.execute(delete(saved_searches).where(saved_searches.c.name == name))
+
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction beside the writer of the library, which may be at work: it takes the checksum off an SQLite file,
+    or the file would be told damaged. The next writer gives it a new one."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            unseal(connection.connection.driver_connection)  # type: ignore[arg-type]
+        yield connection
 
 
 def _saved(row: Row) -> SavedSearch:
