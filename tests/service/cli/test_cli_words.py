@@ -36,6 +36,7 @@ def test_a_saved_search_tells_what_is_new(
     monkeypatch.setenv("QUARTET_LIBRARY", str(world.library))
     monkeypatch.setenv("QUARTET_MODEL", "fake")
     run("searches", "save", "squares", "a violet square", "--longest", "100")
+    assert "is sound" in run("verify")  # not called damaged
     assert "squares" in run("searches", "list")
     assert "Nothing new" in run("searches", "new", "squares")
     (tmp_path / "more").mkdir()
