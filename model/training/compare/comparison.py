@@ -124,10 +124,6 @@ def compare(
     if not test:
         raise InputError('The captions name no test split. Mark its videos "test", or give a list with --test-list.')
     training, validation = captions.split("train") or captions.split(""), captions.split("val")
-    with FeatureSet(features) as file:
-        training, validation, test = (
-            file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
-        )
     if not validation:
         training, validation = hold_out(training, SPLIT_SEED)
         tell(f"The captions name no validation split: {len(validation)} training videos validate every run.")
@@ -138,6 +134,10 @@ def compare(
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
     if ready := sum(result is not None for result in finished.values()):
         tell(f"{ready} of {len(finished)} runs are finished already.")
+    with FeatureSet(features) as file:
+        training, validation, test = (
+            file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
+        )
     splits = None
     done: list[FinishedRun] = []
     for model, seed in plan.runs():
@@ -231,6 +231,8 @@ def _read(path: Path, settings: dict[str, Any]) -> FinishedRun | None:
 def _digest(captions: CaptionSet, features: Sequence[Path]) -> str:
     """Tells captions and features files apart, without reading gigabytes of features."""
     rows = [[video.video, video.split, *video.captions] for video in captions.videos]
+    if absent := [path for path in features if not path.is_file()]:
+        raise InputError(f"There is no features file {absent[0]}.")
     sizes = [path.stat().st_size for path in features]
     text = json.dumps([rows, sizes[0] if len(sizes) == 1 else sizes])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -56,6 +56,7 @@ export function makeBars() {
     for (const { name, row, fill, value } of rows) {
       const level = levels[name];
       const silent = !level || level.weight === 0;
+      row.hidden = !level; // a level that this kind of answer does not have
       row.className = silent ? "silent" : level.contribution < 0 ? "against" : "";
       const about = [name, meaningOf(name)].filter(Boolean).join(": ");
       row.title = `${about}. ${silent ? "Does not count here." : explained(level)}`;

@@ -122,7 +122,7 @@ def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> Non
     alone = CaptionSet((video("train0", ""), video("test0", "test")))
     with pytest.raises(InputError, match="at least 2 videos to train on, found 0"):
         next(compare(Plan(("vse",)), alone, [features], tmp_path, print))
-    with pytest.raises(InputError, match=r"gone\.h5 cannot be opened"):
+    with pytest.raises(InputError, match="no features file"):
         next(compare(Plan(("vse",)), CAPTIONS, [tmp_path / "gone.h5"], tmp_path, print))
 
 

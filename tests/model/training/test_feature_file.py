@@ -96,7 +96,7 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     )
     said: list[str] = []
     read = read_captions([captions])
-    arguments = (small, read, tmp_path / "f.h5", tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
+    arguments = (small, read, [tmp_path / "f.h5"], tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
     assert len(train_on_features(*arguments, progress=False)) == 4
     assert any("2 training videos, drawn by the seed, validate" in sentence for sentence in said)
     scores, checkpoint = scores_on_features(tmp_path / "mine", read.split("test"), [tmp_path / "f.h5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ import pytest
 from model.encoder import TextBatch
 from model.fake_encoder import FakeEncoder
 from model.language.parsed_caption import Attributes
+from model.levels import WORDS
 from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.registry import load_encoder
 from quartet.errors import InputError, ModelError
@@ -101,7 +103,7 @@ def test_answers_as_the_encoder_does(processes: EncoderProcesses) -> None:
         (processes.encode_clips(clips), seen),
         (processes.clip_queries(seen), encoder.clip_queries(seen)),
     ):
-        assert own.keys() == other.keys()
+        assert own.keys() - {WORDS} == other.keys()  # what a sentence asks texts is for its encoder to say
         assert all(np.array_equal(own[level], other[level]) for level in other)
     assert processes.concepts(seen, expected.attributes) == encoder.concepts(seen, expected.attributes)
     assert processes.attributes([]) == processes.concepts(seen, []) == []
@@ -138,7 +140,9 @@ def test_a_process_with_nothing_to_do_parses_for_another() -> None:
     try:
         expected = FakeEncoder().text_queries(FakeEncoder().encode_texts(["a dog"]).vectors)
         found = own.encode_queries(["a dog"])
-        assert all(np.array_equal(found.vectors[level], expected[level]) for level in expected)
+        # What was parsed relates nothing to anything, so the question has no relation level.
+        assert not found.vectors["relation"].any()
+        assert all(np.array_equal(found.vectors[level], expected[level]) for level in expected if level != "relation")
         assert found.attributes == own.encode_queries(["two cats"]).attributes == [Attributes(["elsewhere"])]
         # The parses of a text that the networks refuse are not taken for those of the next.
         with pytest.raises(InputError, match="That text is refused"):
@@ -149,7 +153,7 @@ def test_a_process_with_nothing_to_do_parses_for_another() -> None:
         assert own.encode_queries(["a dog"]).attributes == [Attributes(["elsewhere"])]
         with pytest.raises(ModelError, match="SIGSEGV"):
             own.encode_queries(["die parsing"])
-        assert own.encode_queries(["a dog"]).vectors.keys() == expected.keys() and back.wait(SECONDS)
+        assert own.encode_queries(["a dog"]).vectors.keys() >= expected.keys() and back.wait(SECONDS)
     finally:
         own.close()
 
@@ -236,8 +240,13 @@ def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: 
     try:
         flag.unlink()
         os.kill(own.pids[0], signal.SIGKILL)
-        with pytest.raises(ModelError, match=r"No process for the encoder is alive.*The model is gone"):
-            own.encode_queries(["a dog"])
+        # A call that went to the process before its end was seen is told of that end.
+        told = ""
+        while "Another takes its place" in told or not told:
+            with pytest.raises(ModelError) as refused:
+                own.encode_queries(["a dog"])
+            told = str(refused.value)
+        assert re.search(r"No process for the encoder is alive.*The model is gone", told)
         assert own.alive == 0
         flag.touch()
         assert back.wait(SECONDS)

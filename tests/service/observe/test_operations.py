@@ -62,7 +62,7 @@ def test_the_counts_follow_the_requests(built_world: World) -> None:
         'quartet_requests_total{method="GET",route="/v1/clips/{clip_id}",status="404"} 1.0',
         'quartet_requests_total{method="GET",route="other",status="404"} 1.0',
         'quartet_stage_seconds_count{stage="search"} 2.0',
-        'quartet_batch_size_sum{kind="sentences"} 2.0',
+        'quartet_batch_size_sum{kind="questions"} 2.0',
         "quartet_query_cache_hits_total 1.0",
         "quartet_query_cache_misses_total 1.0",
         "quartet_queue_depth 0.0",

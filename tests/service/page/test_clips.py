@@ -89,7 +89,7 @@ def test_a_hit_opens_at_its_second(any_page: Page) -> None:
     expect(viewer.locator("#viewer-file")).to_contain_text("film.mp4 \N{MIDDLE DOT} 6.0 s")
     page.wait_for_function(f"() => document.querySelector('#viewer video')?.currentTime >= {2 * PART}")
     rows = viewer.get_by_role("row")
-    assert len(rows.all()) == 1 + 4 + 1
+    assert len(rows.all()) == 1 + 5 + 1
     expect(rows.last).to_contain_text(film.locator(".score").inner_text())
     assert re.search(r"&show=\d+$", page.url)
     page.keyboard.press("Escape")
