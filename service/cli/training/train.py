@@ -197,7 +197,7 @@ def train(
                 stage=stage_bar,
                 fresh=fresh,
                 skip_missing=skip_missing or videos is not None,
-                made_with={} if videos is None else {"backbone": model or backbone, "frames": chosen.model.frames},
+                made_with={} if videos is None else {"backbone": model or backbone},
                 models=settings_of().models,
             )
         if not is_first_process():

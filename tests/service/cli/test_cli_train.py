@@ -108,7 +108,7 @@ def test_from_raw_videos_to_a_checkpoint_in_one_step(
     assert (out / "model.safetensors").stat().st_mtime_ns == made
     other = run(*given, "--seed", 1, "--frames", 4)
     assert other.exit_code == 1
-    assert "was begun with other arguments: seed was 0, not 1; frames was 3, not 4." in other.stderr
+    assert "was begun with other arguments: model.frames was 3, not 4; seed was 0, not 1." in other.stderr
 
 
 def test_each_bad_input_is_one_sentence(weights: Path, tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_bars_and_words_say_why(any_page: Page) -> None:
         bars = card.locator(".bars li")
         names = [bar.get_attribute("data-level") for bar in bars.all()]
         assert names == ["global", "entity", "action", "relation", "words"]
-        given = [float(value.replace("\N{MINUS SIGN}", "-")) for value in bars.locator(".value").all_text_contents()]
+        told = bars.locator(".value").all_text_contents()
+        given = [float(value.replace("\N{MINUS SIGN}", "-")) for value in told if value != "\N{EN DASH}"]
         assert sum(given) == pytest.approx(float(card.locator(".score").text_content()), abs=0.003)
         # The fake encoder sees the first word of each level; the others were asked for and are not there.
         assert card.locator(".chips li:not(.missing)").all_text_contents() == ["a", "sliding", "a red square sliding"]
@@ -197,4 +198,4 @@ def test_keys_lead_through_the_hits(page: Page) -> None:
 def test_the_api_reference_works_offline(visit) -> None:
     page = visit()
     page.goto("/docs")
-    expect(page.get_by_text("/v1/search/clips", exact=True)).to_be_visible()
+    expect(page.get_by_text("/v1/search/clips", exact=True).first).to_be_visible()
