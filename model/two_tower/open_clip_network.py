@@ -89,7 +89,7 @@ def require_open_clip(folder: Path) -> dict[str, Any]:
     except ImportError as error:
         raise ModelError(
             f"The model in {folder} has the layout of open_clip, and the package is not installed: {error}. "
-            "Install it with: pip install open_clip_torch"
+            "Install it with: pip install 'quartet-video[open-clip]'"
         ) from error
     config = read_json(folder / OPEN_CLIP_CONFIG)
     model = config.get("model_cfg") if isinstance(config, dict) else None

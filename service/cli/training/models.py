@@ -98,7 +98,7 @@ def models(
     out = console()
     out.print(table)
     out.print(
-        "\nFetch one with: quartet prepare MODEL. Those of open_clip need: pip install open_clip_torch\n"
+        "\nFetch one with: quartet prepare MODEL. Those of open_clip need the extra open-clip.\n"
         "Measure one that is here with: quartet models --try MODEL",
         highlight=False,
     )
