@@ -101,5 +101,5 @@ def test_a_folder_that_cannot_be_used_is_named(damage: str, tmp_path: Path) -> N
 def test_without_the_package_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_open_clip(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(ModelError, match="Install it with: pip install open_clip_torch"):
+    with pytest.raises(ModelError, match=r"Install it with: pip install 'quartet-video\[open-clip\]'"):
         TwoTower(folder)
