@@ -35,7 +35,7 @@ demo: $(STAMP)
 
 ## The whole test suite, a file at a time on each core. One thread each: more would wait for one another.
 test: $(DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
 
 ## Lint, format, types, import direction.
 check: $(DEV)

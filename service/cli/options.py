@@ -122,6 +122,10 @@ def existing_library(settings: Settings) -> Path:
     return folder
 
 
+# Columns that no row of a table needs.
+UNBROKEN = 10_000
+
+
 def let_threads_sleep() -> None:
     """Let PyTorch's threads sleep while they wait for each other, unless OMP_WAIT_POLICY says otherwise.
 
@@ -137,6 +141,6 @@ def counted(number: int, thing: str) -> str:
 
 
 def console() -> Console:
-    """Where tables go. As wide as the terminal; 120 columns when the output is not one."""
+    """Where tables go: as wide as the terminal. A file or a pipe gets a line per row, so that paths can be searched."""
     out = Console()
-    return out if out.is_terminal else Console(width=120)
+    return out if out.is_terminal else Console(width=UNBROKEN)

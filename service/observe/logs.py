@@ -7,7 +7,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from service.settings import Settings
 
@@ -44,9 +44,21 @@ class Lines(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is the standard error at that moment: a caller may have replaced the one of the start."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """`StreamHandler` sets one; it is not kept."""
+
+
 def configure(settings: Settings) -> None:
     """Send the log of this process to its standard error, as the settings say."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StandardError()
     handler.setFormatter(JsonLines() if settings.log_format == "json" else Lines())
     root = logging.getLogger()
     root.handlers[:] = [handler]

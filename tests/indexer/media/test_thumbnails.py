@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from indexer.media.thumbnails import (
     MAX_STRIP_BYTES,
     STRIP_FRAMES,
     STRIP_SIDE,
-    save_thumbnail,
     sharpest,
     strip,
     thumbnail,
@@ -59,9 +57,3 @@ def test_a_strip_leafs_through_the_clip(count: int) -> None:
     cells = np.asarray(image.convert("L")).reshape(90, STRIP_FRAMES, 160).mean(axis=(0, 2))
     expected = [10 + 12 * int((i + 0.5) * count / STRIP_FRAMES) for i in range(STRIP_FRAMES)]
     assert cells == pytest.approx(expected, abs=3)
-
-
-def test_is_written_in_one_piece(tmp_path: Path) -> None:
-    save_thumbnail(tmp_path / "000000" / "7.webp", b"old")
-    save_thumbnail(tmp_path / "000000" / "7.webp", b"new")
-    assert [path.read_bytes() for path in (tmp_path / "000000").iterdir()] == [b"new"]

@@ -77,8 +77,8 @@ def test_texts_and_pictures_together_find_what_either_finds(client: TestClient) 
     shown = {captions(specs[i], 6)[2]: f"{i:02d}" for i in range(len(TOLD), COUNT)}
 
     def recall(targets: Mapping[str, str], weights: Mapping[str, float]) -> float:
-        body = {"query": list(targets), "k": 1, "weights": dict(weights)}
-        answers = client.post("/v1/search/clips", json=body).json()["answers"]
+        body = {"queries": list(targets), "k": 1, "weights": dict(weights)}
+        answers = client.post("/v1/search/clips/batch", json=body).json()["answers"]
         return float(
             np.mean([a["hits"][0]["title"] == right for a, right in zip(answers, targets.values(), strict=True)])
         )
