@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import sys
 import tempfile
 import threading
 import warnings
@@ -35,6 +36,14 @@ _FILE = "network.xml"
 def networks_folder() -> Path:
     """Where converted networks are kept."""
     return Path.home() / ".cache" / "quartet" / "networks"
+
+
+def _openvino() -> Any:
+    """OpenVINO without its telemetry, which would send a report of each import to its maker without asking."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 class CpuNetwork:
@@ -78,7 +87,7 @@ class CpuNetwork:
 
     def _prepare(self, inputs: tuple[Tensor, ...]) -> None:
         try:
-            import openvino
+            openvino = _openvino()
         except Exception as error:  # not installed, or a library that it needs is missing
             LOG.info("%s runs by PyTorch: OpenVINO cannot be imported: %s", self._name, error)
             return
@@ -161,9 +170,7 @@ class CpuNetwork:
 
 
 def _version() -> str:
-    import openvino
-
-    return str(openvino.__version__)
+    return str(_openvino().__version__)
 
 
 def _save(openvino: Any, model: Any, place: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,3 +113,16 @@ def test_pytorch_answers_without_openvino(monkeypatch: pytest.MonkeyPatch, caplo
     with caplog.at_level(logging.WARNING):
         check(CpuNetwork(Network, "A network", "these weights"))
     assert not caplog.records
+
+
+def test_nothing_is_reported_to_the_maker_of_openvino(tmp_path: Path) -> None:
+    code = (
+        "import socket, sys, torch\n"
+        "def refuse(*_): raise SystemExit('asked the network')\n"
+        "socket.getaddrinfo = socket.socket.connect = refuse\n"
+        "from model.cpu_backend import CpuNetwork\n"
+        "CpuNetwork(lambda: torch.nn.Linear(2, 2).eval(), 'a network')(torch.ones(1, 2))\n"
+        "assert 'openvino' in sys.modules and sys.modules['openvino_telemetry'] is None\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "HOME": str(tmp_path)})
+    assert not (tmp_path / "intel").exists(), "OpenVINO's telemetry keeps an identity of the user there"
