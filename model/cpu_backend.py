@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -103,8 +104,7 @@ class CpuNetwork:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # tracing warns of sizes taken for constants: results are compared
                     model = openvino.convert_model(self._loaded(), example_input=inputs)
-                if kept is not None:
-                    _save(openvino, model, kept)
+                model = _written(openvino, core, model, kept)
             settings = {
                 "INFERENCE_PRECISION_HINT": "f32",
                 "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -173,13 +173,24 @@ def _version() -> str:
     return str(_openvino().__version__)
 
 
-def _save(openvino: Any, model: Any, place: Path) -> None:
-    """Keep a converted network, whole or not at all. A place that cannot be written is no fault."""
-    with suppress(OSError, RuntimeError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-            openvino.save_model(model, f"{folder}/made/{_FILE}", compress_to_fp16=False)
-            Path(folder, "made").rename(place)
+def _written(openvino: Any, core: Any, model: Any, place: Path | None) -> Any:
+    """A converted network as it is read from its files, which stay at `place` where that can be written.
+
+    Read, it is fused otherwise than just converted, and its results differ in their last bits. So every process has
+    it from files: the first as well, and those that can keep none.
+    """
+    if place is not None:
+        with suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+    parent = place.parent if place is not None and os.access(place.parent, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        made = Path(folder, "made")
+        openvino.save_model(model, made / _FILE, compress_to_fp16=False)
+        if place is not None and parent is not None:
+            with suppress(OSError):  # another process was first
+                made.rename(place)
+                made = place
+        return core.read_model(made / _FILE)
 
 
 def _line(error: Exception) -> str:

@@ -126,3 +126,25 @@ def test_nothing_is_reported_to_the_maker_of_openvino(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "HOME": str(tmp_path)})
     assert not (tmp_path / "intel").exists(), "OpenVINO's telemetry keeps an identity of the user there"
+
+
+class Pictures(nn.Module):
+    """Pictures of bytes, scaled and convolved, as a backbone does it: its scaling is folded when it is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = nn.Conv2d(3, 8, 3)
+        self.mean = torch.tensor([0.4, 0.5, 0.6]).view(3, 1, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        result: Tensor = self.convolution((pictures / 255 - self.mean) / 0.22)
+        return result
+
+
+def test_every_process_gives_the_same_bits_also_the_first(kept: Path) -> None:
+    pictures = torch.rand(2, 3, 64, 64) * 255
+    first, later, unkept = (CpuNetwork(Pictures, "A network", key)(pictures)[0] for key in ("a", "a", None))
+    assert len(list(kept.iterdir())) == 1
+    assert torch.equal(first, later)
+    assert torch.equal(first, unkept)
