@@ -32,8 +32,8 @@ from indexer.store.library import Library
 from model.levels import LevelSpec, Vectors, resolve_weights
 from model.registry import load_encoder
 from service.encoders.shared_encoder import SharedEncoder
-from service.search.fits import SENTENCES
-from service.search.part_vectors import CLIP_SHARE, length_of
+from service.search.explanation.likelihoods import SENTENCES
+from service.search.ranking.part_vectors import CLIP_SHARE, length_of
 from service.search.requests import reactions
 from tests.indexer.engines import make_gallery
 

@@ -6,7 +6,7 @@ walk the graph of nodes and edges) and the explanations (which show the attribut
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -107,3 +107,14 @@ class CaptionParser(Protocol):
     name: str
 
     def parse(self, texts: list[str]) -> list[ParsedCaption]: ...
+
+
+def merge_attributes(said: Sequence[Attributes]) -> Attributes:
+    """The words of several texts or clips, each once."""
+    if len(said) == 1:
+        return said[0]
+    levels = {
+        level: list(dict.fromkeys(word for one in said for word in one.of(level)))
+        for level in ("entity", "action", "relation")
+    }
+    return Attributes(**levels)

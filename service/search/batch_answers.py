@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from indexer.store.library import Library
-from model.language.parsed_caption import Attributes
+from model.language.parsed_caption import Attributes, merge_attributes
 from model.levels import Vectors
 from quartet.errors import QuartetError
 from quartet.schemas.search import CaptionAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
-from service.search.answer_json import Batch, Stopwatch, caption_hits, clip_hits
-from service.search.batch_ranking import (
+from service.search.explanation.answer_json import Batch, Stopwatch, caption_hits, clip_hits
+from service.search.explanation.shown_words import shown_by_hits
+from service.search.live_generation import LiveGeneration
+from service.search.ranking.batch_ranking import (
     RankQuery,
     as_cosines,
     contains,
@@ -27,10 +29,8 @@ from service.search.batch_ranking import (
     row,
     vectors_of,
 )
-from service.search.live_generation import LiveGeneration
 from service.search.requests import ClipQuery, FramesQuery
 from service.search.result_cache import ResultCache
-from service.search.shown_words import shown_by_hits, together
 
 
 class BatchAnswerer:
@@ -121,4 +121,4 @@ class BatchAnswerer:
         """The attributes of all captions of a clip."""
         texts = [caption.text for caption in self._library.catalog.captions_of(clip_id)]
         said = self.read.get(texts, self._encoder.attributes)
-        return together(said)
+        return merge_attributes(said)

@@ -13,22 +13,23 @@ from indexer.search.result import Hit
 from indexer.store.library import Library
 from indexer.store.search_settings import read_search_settings
 from model.encoder import Frames
+from model.language.parsed_caption import merge_attributes
 from model.levels import WORDS, Vectors
 from quartet.errors import QuartetError
 from quartet.schemas import search as schemas
 from quartet.schemas.search import ClipAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
-from service.search.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits
-from service.search.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
-from service.search.fits import Fits
+from service.search.explanation.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits
+from service.search.explanation.likelihoods import Fits
+from service.search.explanation.shown_words import shown_by_hits
+from service.search.explanation.told_lines import told_lines
 from service.search.live_generation import LiveGeneration
-from service.search.part_vectors import PartVectors, Resolved
-from service.search.question_ranking import left_out, rank_questions
+from service.search.ranking.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
+from service.search.ranking.part_vectors import PartVectors, Resolved
+from service.search.ranking.question_ranking import left_out, rank_questions
+from service.search.ranking.text_level import TextLevel
 from service.search.requests import Questions, Sentence
-from service.search.shown_words import shown_by_hits, together
-from service.search.text_level import TextLevel
-from service.search.told_lines import told_lines
 
 
 class ClipAnswerer:
@@ -59,7 +60,7 @@ class ClipAnswerer:
         clips = self._library.catalog.clips(ids_of(ranked))
         words = [own.wanted_words if isinstance(own, Resolved) else [] for own in resolved]
         shown = shown_by_hits(self._encoder, generation.clips, ranked, words)
-        said = [together(own) for own in words]
+        said = [merge_attributes(own) for own in words]
         unknown = self._encoder.unknown(said)
         # The time for making JSON of them is not yet known: it is small.
         watch.lap("hydrate")

@@ -34,6 +34,7 @@ from service.search.clip_answers import ClipAnswerer
 from service.search.decodings import Decodings
 from service.search.kept_uploads import UploadedVectors
 from service.search.live_generation import LiveGeneration
+from service.search.ranking.text_level import checked_weights
 from service.search.requests import (
     ClipQuery,
     FramesQuery,
@@ -44,7 +45,6 @@ from service.search.requests import (
     cost_of_text,
     cut_by_cost,
 )
-from service.search.text_level import checked_weights
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)

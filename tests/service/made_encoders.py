@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from model.encoder import TextBatch
 from model.fake_encoder import FakeEncoder
-from service.search.fits import SENTENCES
-from service.search.text_level import UNRELATED
+from service.search.explanation.likelihoods import SENTENCES
+from service.search.ranking.text_level import UNRELATED
 
 SECONDS = 10  # a bound on what would otherwise hang, never reached
 

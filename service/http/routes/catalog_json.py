@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from indexer.catalog import records
 from indexer.catalog.reader import Catalog
 from quartet.schemas import library as schemas
-from service.search.answer_json import media_url, strip_url, thumbnail_url
+from service.search.explanation.answer_json import media_url, strip_url, thumbnail_url
 
 
 def listed_clip(clip: records.Clip) -> schemas.ListedClip:

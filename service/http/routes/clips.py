@@ -20,7 +20,7 @@ from quartet.schemas import library as schemas
 from service.http.file_responses import file_response, inside_roots, video_type
 from service.http.routes.catalog_json import listed_clip
 from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
-from service.search.answer_json import media_url
+from service.search.explanation.answer_json import media_url
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
 

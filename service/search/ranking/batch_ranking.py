@@ -14,8 +14,8 @@ from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
 from model.levels import LevelSpec, Vectors
 from quartet.errors import NotFoundError, QuartetError
+from service.search.ranking.text_level import all_weights, searched
 from service.search.requests import SearchOptions
-from service.search.text_level import all_weights, searched
 
 
 @dataclass(frozen=True)

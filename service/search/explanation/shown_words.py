@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from indexer.search.remote_gallery import AnyGallery
-from model.language.parsed_caption import Attributes
+from model.language.parsed_caption import Attributes, merge_attributes
 from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
-from service.search.batch_ranking import RankedItems, clips_of, vectors_of
+from service.search.ranking.batch_ranking import RankedItems, clips_of, vectors_of
 
 
 def shown_words(
@@ -31,15 +31,4 @@ def shown_by_hits(
         for own, own_words in zip(ranked, words, strict=True)
     ]
     found = iter(shown_words(encoder, gallery, [pair for own in asked for hit in own for pair in hit]))
-    return [[together([next(found) for _ in hit]) for hit in own] for own in asked]
-
-
-def together(said: Sequence[Attributes]) -> Attributes:
-    """The words of several texts or clips, each once."""
-    if len(said) == 1:
-        return said[0]
-    levels = {
-        level: list(dict.fromkeys(word for one in said for word in one.of(level)))
-        for level in ("entity", "action", "relation")
-    }
-    return Attributes(**levels)
+    return [[merge_attributes([next(found) for _ in hit]) for hit in own] for own in asked]

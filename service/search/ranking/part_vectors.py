@@ -9,15 +9,14 @@ import numpy as np
 
 from indexer.search import parts as search_parts
 from indexer.search.remote_gallery import AnyGallery
-from model.language.parsed_caption import Attributes
+from model.language.parsed_caption import Attributes, merge_attributes
 from model.levels import WORDS, FloatArray, LevelSpec, Vectors
 from quartet.errors import QuartetError
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
-from service.search.batch_ranking import as_cosines, contains, no_clip, row, vectors_of
+from service.search.ranking.batch_ranking import as_cosines, contains, no_clip, row, vectors_of
 from service.search.requests import Moment, Part, Question, Sentence, Stored
 from service.search.result_cache import ResultCache
-from service.search.shown_words import together
 
 CLIP_SHARE = 0.4
 """What a clip weighs beside a sentence of the same weight: its inner products with other clips differ by more than a
@@ -60,7 +59,7 @@ class Resolved:
         """Of every moment the words of the sentences that are wanted, each once."""
         said = iter(self.attributes)
         own = [[(part.weight, next(said)) for part in moment.parts] for moment in self.question.moments]
-        return [together([words for weight, words in moment if weight > 0]) for moment in own]
+        return [merge_attributes([words for weight, words in moment if weight > 0]) for moment in own]
 
 
 class PartVectors:

@@ -17,11 +17,11 @@ from indexer.search.text_evidence import Ids, TextEvidence
 from indexer.store.library import Library
 from model.levels import WORDS
 from quartet.errors import QuartetError
-from service.search.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
-from service.search.film_ranking import best_films
-from service.search.part_vectors import Resolved
+from service.search.ranking.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
+from service.search.ranking.film_ranking import best_films
+from service.search.ranking.part_vectors import Resolved
+from service.search.ranking.text_level import all_weights, searched
 from service.search.requests import SearchOptions, Stored
-from service.search.text_level import all_weights, searched
 
 _OF_A_FILM = 5
 """Moments that are told of a film."""

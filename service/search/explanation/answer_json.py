@@ -13,7 +13,7 @@ from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from model.language.parsed_caption import Attributes
 from quartet.schemas import search as schemas
-from service.search.batch_ranking import RankedItems
+from service.search.ranking.batch_ranking import RankedItems
 from service.search.requests import Question, SearchOptions, Sentence, Stored, Uploaded
 
 
