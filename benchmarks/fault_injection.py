@@ -27,15 +27,15 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.stand_in_videos import decode_stand_ins, write_stand_in
-from indexer.ingest.captions import add_captions, remove_captions
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.library_repair import repair_library
+from indexer.repair.library_repair import repair_library
 from indexer.search.approximate.list_training import ListSettings
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from indexer.store.publishing import retrain
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
 
 FAULTS = ("kill", "ENOSPC", "EIO")

@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.search import _machine
 from indexer.ingest.index_run import IndexReport, index_videos
-from indexer.ingest.local_pipeline import BATCH
 from indexer.media.decode_pool import DecodePool
+from indexer.pipeline.local_pipeline import BATCH
 from model.encoder import Encoder
 from model.fake_encoder import FakeEncoder
 from model.levels import Vectors

@@ -26,16 +26,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.stand_in_videos import clips_in, decode_stand_ins, write_stand_in
-from indexer.ingest.captions import add_captions, remove_captions
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.library_repair import repair_library
-from indexer.ingest.progress import Progress
+from indexer.pipeline.progress import Progress
+from indexer.repair.library_repair import repair_library
 from indexer.search.approximate.list_training import ListSettings
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from indexer.store.publishing import retrain
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import LibraryError
 

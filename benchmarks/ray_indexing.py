@@ -17,10 +17,10 @@ from pathlib import Path
 from benchmarks.search import _machine
 from demo.video import write_videos
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.local_pipeline import LocalPipeline
-from indexer.ingest.pipeline import Pipeline
-from indexer.ingest.progress import Progress
-from indexer.ingest.ray_pipeline import RayPipeline
+from indexer.pipeline.contract import Pipeline
+from indexer.pipeline.local_pipeline import LocalPipeline
+from indexer.pipeline.progress import Progress
+from indexer.pipeline.ray_pipeline import RayPipeline
 from model.encoder import Encoder
 from model.registry import load_encoder
 

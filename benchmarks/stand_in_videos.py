@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.ingest import local_pipeline
 from indexer.media.clip_reader import SampledClip
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation, Span
 from indexer.media.video_info import VideoInfo
+from indexer.pipeline import local_pipeline
 
 
 class StandInPool(DecodePool):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-import numpy as np
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 
 from indexer.catalog.schema import captions, clips, generations, staged, videos
+from indexer.catalog.staged_vectors import staged_rows
 from indexer.catalog.word_index import scrub_word_index
 from indexer.catalog.writing_session import fact, set_fact
-from indexer.search.vectors.gallery import Rows, empty_rows
-from model.encoder import EncoderSpec
+from indexer.search.vectors.gallery import Rows
 from model.levels import LevelSpec
 
 ERASE = "erase"
@@ -34,18 +33,10 @@ class PublicationWriter:
         with self.engine.connect() as connection:
             return list(connection.scalars(query))
 
-    def staged_rows(self, kind: str, spec: EncoderSpec) -> Rows:
+    def staged_rows(self, kind: str) -> Rows:
         """Ids and vectors that no generation holds yet."""
-        query = select(staged.c.item_id, staged.c.vectors).where(staged.c.kind == kind).order_by(staged.c.item_id)
         with self.engine.connect() as connection:
-            found = connection.execute(query).all()
-        if not found:
-            return empty_rows(spec.levels)
-        ids = np.array([row.item_id for row in found], dtype=np.int64)
-        packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
-        ends = np.cumsum([level.dim for level in self.levels])
-        parts = np.split(packed, ends[:-1], axis=1)
-        return ids, {level.name: part for level, part in zip(self.levels, parts, strict=True)}
+            return staged_rows(connection, kind, self.levels)
 
     @property
     def erases(self) -> bool:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import numpy as np
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from indexer.catalog.caption_writer import CaptionWriter
 from indexer.catalog.publication_writer import PublicationWriter, mark_erased
 from indexer.catalog.records import FileState, NewClip
 from indexer.catalog.schema import (
-    caption_sources,
     captions,
     clips,
     failures,
@@ -28,16 +27,17 @@ from indexer.catalog.schema import (
     video_tags,
     videos,
 )
+from indexer.catalog.staged_vectors import pack, stage
 from indexer.catalog.writing_session import WritingSession
 from indexer.media.video_info import VideoInfo
-from model.levels import FloatArray, LevelSpec, Vectors
+from model.levels import LevelSpec
 from quartet.errors import InputError
 
 _REPLACED = ".replaced"
 """Prefix of the relpath of a video whose place another video has taken. Hidden, so that no walk meets it."""
 
 
-class CatalogWriter(PublicationWriter):
+class CatalogWriter(PublicationWriter, CaptionWriter):
     """The writing side of catalog.sqlite. Its caller holds the library's writer lock."""
 
     def __init__(
@@ -139,7 +139,7 @@ class CatalogWriter(PublicationWriter):
                 }
                 clip_id = connection.scalars(insert(clips).values(values).returning(clips.c.id)).one()
                 pictures[clip_id] = clip["picture"], clip["strip"]
-                _stage(connection, "clips", [(clip_id, clip["vectors"])])
+                stage(connection, "clips", [(clip_id, clip["vectors"])])
             save_pictures(pictures)
             connection.execute(delete(unfinished).where(*_at(unfinished, place)))
             _forget_failure(connection, place)
@@ -246,19 +246,6 @@ class CatalogWriter(PublicationWriter):
         found = [FileState(places[row.root_id] / row.relpath, row.size, row.mtime) for row in rows]
         return {file.path: file for file in found}
 
-    def add_captions(self, texts: Sequence[str], vectors: Vectors) -> list[int]:
-        """Add new distinct texts with their vectors, row i for text i; returns their ids."""
-        with self.engine.begin() as connection:
-            # A text that was removed and is added again before it has gone keeps its row.
-            known = select(captions.c.text, captions.c.id).where(captions.c.text.in_(texts))
-            leaving = {row.text: row.id for row in connection.execute(known)}
-            ids = [leaving.get(text) or _insert_caption(connection, text) for text in texts]
-            connection.execute(update(captions).where(captions.c.id.in_(leaving.values())).values(removed=None))
-            connection.execute(delete(caption_sources).where(caption_sources.c.caption_id.in_(leaving.values())))
-            packed = [self._pack({name: rows[i] for name, rows in vectors.items()}) for i in range(len(ids))]
-            _stage(connection, "captions", list(zip(ids, packed, strict=True)))
-        return ids
-
     def refuse_items(self, kind: str, ids: Sequence[int], generation: int) -> None:
         """Take out items with vectors that are not finite: captions, or the videos of clips, listed as refused."""
         with self.engine.begin() as connection:
@@ -273,55 +260,6 @@ class CatalogWriter(PublicationWriter):
                 refused = {"size": row.size, "mtime": row.mtime, "reason": "model-fault", "detail": detail}
                 connection.execute(insert(failures).values(**place, **refused))
                 _remove_clips(connection, [row.id], generation)
-
-    def caption_ids(self) -> dict[str, int]:
-        with self.engine.connect() as connection:
-            return {
-                row.text: row.id for row in connection.execute(select(captions).where(captions.c.removed.is_(None)))
-            }
-
-    def remove_captions(self, caption_ids: Sequence[int], sources: Collection[str], generation: int) -> None:
-        """Mark captions as gone from generation `generation` on, without a trace in its files.
-
-        Other captions that came from the files `sources` came from others too, and forget these.
-        """
-        with self.engine.begin() as connection:
-            chosen = [int(caption_id) for caption_id in caption_ids]
-            gone = captions.c.id.in_(chosen) & captions.c.removed.is_(None)
-            theirs = caption_sources.c.source.in_(sources) & caption_sources.c.caption_id.not_in(chosen)
-            connection.execute(delete(caption_sources).where(theirs))
-            connection.execute(delete(staged).where(staged.c.kind == "captions", staged.c.item_id.in_(chosen)))
-            connection.execute(update(captions).where(gone).values(removed=generation))
-            mark_erased(connection)
-
-    def leaving_captions(self, settled: int) -> set[str]:
-        """Texts that were removed after generation `settled`: their removal was cut short."""
-        with self.engine.connect() as connection:
-            return set(connection.scalars(select(captions.c.text).where(captions.c.removed > settled)))
-
-    def caption_sources(self) -> set[str]:
-        """The names of the files that captions came from."""
-        query = select(caption_sources.c.source).join(captions).where(captions.c.removed.is_(None))
-        with self.engine.connect() as connection:
-            return set(connection.scalars(query.distinct()))
-
-    def captions_only_from(self, sources: Collection[str]) -> list[int]:
-        """Ids of the captions that came from these files and from no other."""
-        source = caption_sources.c
-        others = select(source.caption_id).where(source.source.not_in(sources))
-        theirs = select(source.caption_id).where(source.source.in_(sources), source.caption_id.not_in(others))
-        query = select(captions.c.id).where(captions.c.id.in_(theirs), captions.c.removed.is_(None))
-        with self.engine.connect() as connection:
-            return list(connection.scalars(query))
-
-    def add_caption_sources(self, rows: Iterable[tuple[int, str, int | None, float | None, float | None]]) -> None:
-        """Record (caption id, source, video id or None, its part: start and end in seconds or None), each once."""
-        keys = ("caption_id", "source", "video_id", "start", "end")
-        with self.engine.begin() as connection:
-            known = {tuple(row) for row in connection.execute(select(*(caption_sources.c[key] for key in keys)))}
-            new = [dict(zip(keys, row, strict=True)) for row in dict.fromkeys(rows) if row not in known]
-            if new:
-                connection.execute(insert(caption_sources), new)
 
     def _roots(self, connection: Connection) -> list[tuple[int, Path]]:
         return [(r.id, self._elsewhere.get(r.name, Path(r.path))) for r in connection.execute(select(roots))]
@@ -342,15 +280,7 @@ class CatalogWriter(PublicationWriter):
     def _row(self, clip: NewClip) -> dict[str, Any]:
         """A clip as a row of `unfinished`, less the file."""
         values = {"start": clip.start, "end": clip.end, "picture": clip.picture, "strip": clip.strip}
-        return {**values, "vectors": self._pack(clip.vectors)}
-
-    def _pack(self, vectors: Mapping[str, FloatArray]) -> bytes:
-        """The levels of one item, one after the other, as little-endian float32."""
-        return np.concatenate([vectors[level.name] for level in self.levels]).astype("<f4").tobytes()
-
-
-def _insert_caption(connection: Connection, text: str) -> int:
-    return connection.scalars(insert(captions).values(text=text).returning(captions.c.id)).one()
+        return {**values, "vectors": pack(self.levels, clip.vectors)}
 
 
 def _insert_root(connection: Connection, name: str, folder: Path) -> None:
@@ -374,12 +304,6 @@ def _remove_clips(connection: Connection, video_ids: Sequence[int], generation: 
         ids = select(clips.c.id).where(gone)
         connection.execute(delete(staged).where(staged.c.kind == "clips", staged.c.item_id.in_(ids)))
         connection.execute(update(clips).where(gone).values(removed=generation))
-
-
-def _stage(connection: Connection, kind: str, rows: Sequence[tuple[int, bytes]]) -> None:
-    if rows:
-        values = [{"kind": kind, "item_id": item, "vectors": vectors} for item, vectors in rows]
-        connection.execute(insert(staged), values)
 
 
 def _forget_failure(connection: Connection, place: dict[str, int | str]) -> None:

@@ -1,1 +1,1 @@
-"""Runs that put files and captions into a library: walk, decode, encode, catalogue, publish."""
+"""Runs that bring a library up to date with folders: walk, plan, catalogue, publish, watch."""

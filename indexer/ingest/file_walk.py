@@ -119,7 +119,7 @@ def make_plan(
 def _files(inputs: Sequence[Path], library: Path, closed: dict[Path, str]) -> Iterator[Path]:
     """Every file that is not hidden, in a stable order, each once; the library itself is left out.
 
-    Subtitle files are left out too: they belong to the videos beside them (`indexer.ingest.video_texts`).
+    Subtitle files are left out too: they belong to the videos beside them (`indexer.texts.video_texts`).
     """
     seen: set[Path] = set()
     for entry in inputs:

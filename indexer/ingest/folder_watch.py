@@ -9,9 +9,9 @@ from pathlib import Path
 
 from indexer.ingest.file_walk import resolve_inputs
 from indexer.ingest.index_run import IndexReport, index_videos
-from indexer.ingest.progress import Progress
 from indexer.ingest.publish_timer import PUBLISH_EVERY
 from indexer.media.segmentation import Segmentation
+from indexer.pipeline.progress import Progress
 from model.encoder import Encoder
 from quartet.errors import InputError
 

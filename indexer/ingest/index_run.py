@@ -1,6 +1,6 @@
 """Indexing: from files to a published generation.
 
-    walk -> plan -> hash, decode, encode (`indexer.ingest.local_pipeline`) -> catalogue, a video at a time -> publish
+    walk -> plan -> hash, decode, encode (`indexer.pipeline.local_pipeline`) -> catalogue, a video at a time -> publish
 
 Vectors are staged in the catalogue in the transaction that adds their clip, so a run that is killed at any
 instant loses at most the clips in flight, and the next run goes on where it ended. Of a long file the first clips
@@ -20,19 +20,19 @@ from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import replace_files, writing
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.content_matching import ContentFinder
-from indexer.ingest.file_outcomes import Encoded, Known, Part, Refused
 from indexer.ingest.file_walk import Plan, make_plan, require_mounted, require_outside, resolve_inputs
-from indexer.ingest.local_pipeline import LocalPipeline
-from indexer.ingest.pipeline import Job, Pipeline
-from indexer.ingest.progress import Meter, Progress
 from indexer.ingest.publish_timer import PUBLISH_EVERY, PublishTimer
 from indexer.ingest.segmentation_plan import SegmentationPlan
-from indexer.ingest.text_makers import TextMaker
-from indexer.ingest.video_texts import TextReport, VideoTexts
 from indexer.media.segmentation import Segmentation
+from indexer.pipeline.contract import Job, Pipeline
+from indexer.pipeline.file_outcomes import Encoded, Known, Part, Refused
+from indexer.pipeline.local_pipeline import LocalPipeline
+from indexer.pipeline.progress import Meter, Progress
 from indexer.store.layout import exists, next_number, strip_path, thumbnail_path
 from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
+from indexer.texts.text_makers import TextMaker
+from indexer.texts.video_texts import TextReport, VideoTexts
 from model.encoder import Encoder
 from quartet.errors import InputError
 
@@ -99,7 +99,7 @@ def index_videos(
                   only at the end
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
     texts         also read subtitles beside the videos and inside of them
-    makers        make texts of the videos besides, such as `indexer.ingest.text_makers.ScreenText`
+    makers        make texts of the videos besides, such as `indexer.texts.text_makers.ScreenText`
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
     FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or

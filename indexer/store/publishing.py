@@ -55,7 +55,7 @@ def publish_changes(
     note = library.catalog.generations().get(int(live.name))
     if note is not None and not note.settled:
         finish_settling(library.path, writer, live)
-    staged = {kind: _finite_rows(writer, kind, spec, next_number(library.path)) for kind in KINDS}
+    staged = {kind: _finite_rows(writer, kind, next_number(library.path)) for kind in KINDS}
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
     if settings is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         return live.name
@@ -67,13 +67,13 @@ def publish_changes(
     return publish(library.path, spec, changes, live, settings, encoder, writer)
 
 
-def _finite_rows(writer: CatalogWriter, kind: str, spec: EncoderSpec, number: int) -> Rows:
+def _finite_rows(writer: CatalogWriter, kind: str, number: int) -> Rows:
     """The staged rows of a gallery. An earlier version staged some that are not finite: those are refused now."""
-    ids, vectors = writer.staged_rows(kind, spec)
+    ids, vectors = writer.staged_rows(kind)
     finite = finite_rows(vectors)
     if not finite.all():
         writer.refuse_items(kind, ids[~finite].tolist(), number)
-        ids, vectors = writer.staged_rows(kind, spec)
+        ids, vectors = writer.staged_rows(kind)
     return ids, vectors
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from indexer.ingest.local_pipeline import LocalPipeline
-from indexer.ingest.pipeline import Pipeline
+from indexer.pipeline.contract import Pipeline
+from indexer.pipeline.local_pipeline import LocalPipeline
 from model.encoder import Encoder
 from quartet.errors import InputError
 from service.encoders.model_choice import chosen_model, indexing_encoder, open_encoder
@@ -18,7 +18,7 @@ _DEVICES = ("auto", "cpu", "cuda")
 def open_pipeline(settings: Settings, workers: int, ray: str | None) -> tuple[Encoder, Pipeline]:
     """The encoder of `settings`, and what encodes videos with it; close the pipeline.
 
-    ray      address of a Ray cluster (`indexer.ingest.ray_pipeline`); None for this process
+    ray      address of a Ray cluster (`indexer.pipeline.ray_pipeline`); None for this process
     workers  files that are decoded at the same time, with Ray by each of its workers
 
     Raises InputError for a cluster that cannot be used, and what `open_encoder` raises.
@@ -27,7 +27,7 @@ def open_pipeline(settings: Settings, workers: int, ray: str | None) -> tuple[En
         encoder = indexing_encoder(settings)
         return encoder, LocalPipeline(encoder, workers)
 
-    from indexer.ingest.ray_pipeline import RayPipeline
+    from indexer.pipeline.ray_pipeline import RayPipeline
     from model.registry import load_encoder, name_elsewhere
 
     if settings.device not in _DEVICES:

@@ -19,7 +19,7 @@ from service.cli.options import console
 
 if TYPE_CHECKING:
     from indexer.ingest.index_run import IndexReport
-    from indexer.ingest.progress import Progress
+    from indexer.pipeline.progress import Progress
 
 Show = Callable[["Progress"], None]
 

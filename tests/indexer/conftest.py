@@ -94,13 +94,13 @@ class PoolWithoutProcesses(DecodePool):
 @pytest.fixture
 def decoding_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spares the start of a process where decoding is not what is tested."""
-    monkeypatch.setattr("indexer.ingest.local_pipeline.DecodePool", PoolWithoutProcesses)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.DecodePool", PoolWithoutProcesses)
 
 
 @pytest.fixture
 def stand_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of files that stand in for videos: 1, 2, 4 and 5 are one clip each, 3 is seven. Nothing is decoded."""
-    monkeypatch.setattr("indexer.ingest.local_pipeline.DecodePool", StandInPool)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.DecodePool", StandInPool)
     for number in range(1, 6):
         write_stand_in(tmp_path / "media" / f"{number}.mp4", number)
     return tmp_path / "media"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
 from indexer.media.segmentation import Segmentation
 from indexer.store.management import tag_videos
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
 from service.settings import Settings

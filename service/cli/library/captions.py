@@ -24,7 +24,7 @@ from service.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from indexer.ingest.captions import CaptionReport
+    from indexer.texts.captions import CaptionReport
     from service.settings import Settings
 
 app = typer.Typer(cls=ReadableGroup, no_args_is_help=True)
@@ -95,7 +95,7 @@ def remove(
     settings = settings_of(library=library)
     folder = existing_library(settings)
 
-    from indexer.ingest.captions import remove_captions
+    from indexer.texts.captions import remove_captions
     from service.encoders.model_choice import encoder_at_hand
 
     names = [Path(name).name for name in source or []]
@@ -110,7 +110,7 @@ def remove(
 def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
     from indexer.catalog.caption_files import read_captions
-    from indexer.ingest.captions import add_captions
+    from indexer.texts.captions import add_captions
     from service.encoders.model_choice import open_encoder
 
     folder = existing_library(settings)

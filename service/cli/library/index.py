@@ -218,7 +218,7 @@ def run_index(
     let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
-    from indexer.ingest.text_makers import ScreenText
+    from indexer.texts.text_makers import ScreenText
     from service.cli.pipeline_choice import open_pipeline
     from service.encoders.model_choice import remember_folder
 

@@ -92,7 +92,7 @@ def repair(
     settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
     folder = library_of(settings)
 
-    from indexer.ingest.library_repair import repair_library
+    from indexer.repair.library_repair import repair_library
     from service.encoders.model_choice import encoder_at_hand
 
     out = console()

@@ -226,8 +226,8 @@ class _Measured:
 
 def _in_library(settings: Settings, captioned: list[CaptionedVideo], skip_missing: bool) -> list[CaptionedVideo]:
     """The captioned videos that the library has; the others are told of, or refused."""
-    from indexer.ingest.captions import video_names
     from indexer.store.library import Library
+    from indexer.texts.captions import video_names
     from model.training.data.dataset_checks import list_names
 
     folder = library_of(settings)
@@ -261,9 +261,9 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
 
     import numpy as np
 
-    from indexer.ingest.captions import video_names
     from indexer.store.layout import thumbnail_path
     from indexer.store.library import Library
+    from indexer.texts.captions import video_names
     from model.evaluation.scores import LevelScores
     from model.training.data.dataset_checks import list_names
     from service.encoders.model_choice import query_encoder

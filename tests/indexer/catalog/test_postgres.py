@@ -20,13 +20,13 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from indexer.catalog.writer import CatalogWriter
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.library_repair import repair_library
+from indexer.repair.library_repair import repair_library
 from indexer.search.top_k import search
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import InputError, LibraryError
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from indexer.catalog.records import Clip
-from indexer.ingest import local_pipeline as pipeline
 from indexer.ingest.index_run import IndexReport, index_videos
-from indexer.ingest.progress import Progress
 from indexer.media.clip_reader import sample_frames
+from indexer.pipeline import local_pipeline as pipeline
+from indexer.pipeline.progress import Progress
 from indexer.search.top_k import search
 from indexer.store.library import Library
 from model.encoder import Frames

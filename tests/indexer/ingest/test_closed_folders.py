@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from indexer.ingest import local_pipeline
+from indexer.pipeline import local_pipeline
 from indexer.ingest.index_run import index_videos
 from indexer.media.segmentation import Segmentation
 from indexer.store.disk_usage import media_usage

@@ -17,8 +17,8 @@ SEED = 20220914
 
 @pytest.mark.usefixtures("tracing")
 def test_a_hundred_power_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.ingest.local_pipeline.DecodePool", StandInPool)
-    monkeypatch.setattr("indexer.ingest.local_pipeline.PART", 2)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.DecodePool", StandInPool)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.PART", 2)
     report = power_cuts.run(tmp_path, 100, SEED)
     assert report["failed"] == []
     assert report["states"] == 100

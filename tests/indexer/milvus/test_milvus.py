@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
 from indexer.media.segmentation import Segmentation
 from indexer.milvus.address import connect, parse_address
@@ -27,6 +26,7 @@ from indexer.store.generation import KINDS
 from indexer.store.going_live import publish
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
 from indexer.media.clip_reader import sample_frames
 from indexer.media.segmentation import Segmentation
 from indexer.search.top_k import search
 from indexer.store.library import Library
+from indexer.texts.captions import add_captions
 from model.encoder import Frames
 from model.fake_encoder import FakeEncoder
 from model.levels import Vectors
@@ -123,8 +123,8 @@ def test_a_stop_in_a_long_file_costs_its_last_clips(
 ) -> None:
     film = make_video(tmp_path / "videos" / "film.mp4", [colour for i in range(6) for colour in [colours[3 * i]] * 10])
     library = tmp_path / "lib"
-    monkeypatch.setattr("indexer.ingest.local_pipeline.BATCH", 1)
-    monkeypatch.setattr("indexer.ingest.local_pipeline.PART", 2)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.BATCH", 1)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.PART", 2)
     with pytest.raises(RuntimeError, match="out of luck"):
         index_videos(library, [film], StoppingEncoder(5), segmentation=segmentation)
     with Library.open(library) as opened:
@@ -150,8 +150,8 @@ def test_what_is_kept_of_a_file_goes_when_it_changes_or_goes(
     tmp_path: Path, make_video: MakeVideo, colours: Colours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library, windows = tmp_path / "lib", Segmentation("window", 0.5, 0.0)
-    monkeypatch.setattr("indexer.ingest.local_pipeline.BATCH", 1)
-    monkeypatch.setattr("indexer.ingest.local_pipeline.PART", 2)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.BATCH", 1)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.PART", 2)
 
     def unfinished() -> int:
         with Library.open(library) as opened:

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from benchmarks.stand_in_videos import write_stand_in
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.library_repair import repair_library
 from indexer.ingest.publish_timer import PublishTimer
+from indexer.repair.library_repair import repair_library
 from indexer.store import going_live
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions
 from model.encoder import Frames, TextBatch
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES, Vectors
@@ -144,7 +144,7 @@ def test_a_file_whose_vectors_are_not_finite_is_refused_alone(tmp_path: Path, st
 def test_a_long_file_with_one_bad_clip_is_refused_whole(
     tmp_path: Path, stand_ins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.ingest.local_pipeline.PART", 2)
+    monkeypatch.setattr("indexer.pipeline.local_pipeline.PART", 2)
 
     class FaultyAtFive(FakeEncoder):
         def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
@@ -165,7 +165,7 @@ def test_what_an_earlier_version_staged_is_refused_when_it_is_published(
     tmp_path: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("indexer.ingest.local_pipeline.finite_rows", lambda vectors: np.ones(1, np.bool_))
+        patch.setattr("indexer.pipeline.local_pipeline.finite_rows", lambda vectors: np.ones(1, np.bool_))
         report = index_videos(tmp_path / "lib", [stand_ins], Faulty())
     assert [failure.path.name for failure in report.refused] == ["2.mp4"]
     assert report.clips_total == 10

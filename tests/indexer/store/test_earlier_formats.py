@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.ingest.captions import add_captions
-from indexer.ingest.library_repair import repair_library
+from indexer.repair.library_repair import repair_library
 from indexer.search.top_k import search
 from indexer.store.library import Library
 from indexer.store.manifest import FORMAT_VERSION
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import LibraryError
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmarks.stand_in_videos import write_stand_in
-from indexer.ingest.captions import add_captions, remove_captions
 from indexer.ingest.index_run import index_videos
 from indexer.search.vectors.gallery import Gallery
 from indexer.store import publishing
@@ -16,6 +15,7 @@ from indexer.store.layout import thumbnail_path
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import InputError
 

@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from playwright.sync_api import Browser
 
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
 from indexer.media.segmentation import Segmentation
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
 from service.settings import Settings

@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner, Result
 
-from indexer.ingest.captions import add_captions
 from indexer.milvus.export import export_library
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.client import Client
 from service.cli import app

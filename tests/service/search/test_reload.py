@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from fastapi.testclient import TestClient
 
-from indexer.ingest.captions import add_captions
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.client import Client
 from service.http.app import create_app

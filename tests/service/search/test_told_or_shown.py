@@ -16,7 +16,7 @@ from demo.captions import captions
 from demo.render import HEIGHT, WIDTH, render_frames
 from demo.world import sample_split
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.local_pipeline import LocalPipeline
+from indexer.pipeline.local_pipeline import LocalPipeline
 from model.encoder import Encoder
 from model.registry import load_encoder
 from service.http.app import create_app

@@ -12,10 +12,10 @@ import pytest
 
 from indexer.catalog.text_reader import clips_by_text, lines_with, text_links
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.video_texts import language_of, subtitles_beside
 from indexer.media.segmentation import Segmentation
 from indexer.search.filters import ClipFilter
 from indexer.store.library import Library
+from indexer.texts.video_texts import language_of, subtitles_beside
 from model.fake_encoder import FakeEncoder
 
 pytestmark = pytest.mark.usefixtures("decoding_here")

@@ -10,10 +10,10 @@ from sqlalchemy import insert, select, update
 
 from indexer.catalog.caption_files import CaptionEntry, read_captions
 from indexer.catalog.schema import caption_sources, clips
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
 from indexer.search.top_k import search
 from indexer.store.library import Library
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import InputError, LibraryError
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.ingest.captions import add_captions
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.library_repair import repair_library
+from indexer.repair.library_repair import repair_library
 from indexer.store.layout import thumbnail_path
 from indexer.store.library import Library
 from indexer.store.verification import verify_library
+from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import LibraryError
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from indexer.ingest.file_outcomes import Outcome, Refused
-from indexer.ingest.local_pipeline import LocalPipeline
-from indexer.ingest.pipeline import Job
-from indexer.ingest.progress import Meter
+from indexer.pipeline.contract import Job
+from indexer.pipeline.file_outcomes import Outcome, Refused
+from indexer.pipeline.local_pipeline import LocalPipeline
+from indexer.pipeline.progress import Meter
 from model.encoder import Encoder
 from quartet.errors import ModelError, QuartetError
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from indexer.catalog.records import FileState
-from indexer.ingest.file_outcomes import Cut, Outcome
-from indexer.ingest.progress import Meter
 from indexer.media.segmentation import Segmentation
+from indexer.pipeline.file_outcomes import Cut, Outcome
+from indexer.pipeline.progress import Meter
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Job:
 
 
 class Pipeline(Protocol):
-    """Decodes and encodes files: here (`ingest.local_pipeline`) or on a cluster (`ingest.ray_pipeline`)."""
+    """Decodes and encodes files: here (`local_pipeline.py`) or on a cluster (`ray_pipeline.py`)."""
 
     @property
     def lanes(self) -> Mapping[str, int]:

@@ -13,9 +13,9 @@ import pytest
 from indexer.catalog.records import Video
 from indexer.catalog.text_reader import lines_with
 from indexer.ingest.index_run import index_videos
-from indexer.ingest.text_makers import ScreenText
 from indexer.media.subtitle_streams import StreamText
 from indexer.store.library import Library
+from indexer.texts.text_makers import ScreenText
 from model.fake_encoder import FakeEncoder
 
 pytestmark = pytest.mark.usefixtures("decoding_here")

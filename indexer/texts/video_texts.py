@@ -16,10 +16,10 @@ from indexer.catalog.caption_files import SUBTITLES, read_captions
 from indexer.catalog.records import FileState, Video
 from indexer.catalog.text_writer import TextState, TimedText, drop_texts, known_texts, put_texts
 from indexer.catalog.writer import CatalogWriter
-from indexer.ingest.captions import add_texts
-from indexer.ingest.text_makers import TextMaker
 from indexer.media.subtitle_streams import StreamText, read_subtitle_streams
 from indexer.search.filters import clean_language
+from indexer.texts.captions import add_texts
+from indexer.texts.text_makers import TextMaker
 from model.encoder import Encoder
 from quartet.errors import InputError, VideoError
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from indexer.catalog.records import FileState, NewClip
-from indexer.ingest.file_outcomes import Cut, Encoded, Known, Part
-from indexer.ingest.outcome_ledger import Ledger
 from indexer.media.segmentation import WHOLE
 from indexer.media.video_info import VideoInfo
+from indexer.pipeline.file_outcomes import Cut, Encoded, Known, Part
+from indexer.pipeline.outcome_ledger import Ledger
 
 INFO = VideoInfo(4.0, 10.0, 8, 8, 40)
 CLIPS = [NewClip(0.0, 1.0, {"global": np.zeros(2, np.float32)}, b"", b"")] * 2

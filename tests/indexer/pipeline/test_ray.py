@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 
 from demo.video import write_videos
 from indexer.catalog.records import FileState
-from indexer.ingest.file_outcomes import Refused
 from indexer.ingest.index_run import IndexReport, index_videos
-from indexer.ingest.pipeline import Job
-from indexer.ingest.progress import Progress
-from indexer.ingest.ray_pipeline import RayPipeline, checked_outcome, shares
-from indexer.ingest.ray_worker import JOB, REPORT, Report, Worker
 from indexer.media.segmentation import WHOLE, Segmentation
+from indexer.pipeline.contract import Job
+from indexer.pipeline.file_outcomes import Refused
+from indexer.pipeline.progress import Progress
+from indexer.pipeline.ray_pipeline import RayPipeline, checked_outcome, shares
+from indexer.pipeline.ray_worker import JOB, REPORT, Report, Worker
 from indexer.store.layout import strip_path, thumbnail_path
 from indexer.store.library import Library
 from model.encoder import Encoder
@@ -34,7 +34,7 @@ from model.fake_encoder import FakeEncoder
 from model.registry import load_encoder
 from quartet.errors import InputError, ModelError
 from service.cli import app
-from tests.indexer.ingest.ray_encoders import killed_in_a_long_file, killed_once
+from tests.indexer.pipeline.ray_encoders import killed_in_a_long_file, killed_once
 
 # What Ray says of its own settings when it makes them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_in_a_long_file_and_files_that_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Each report is sent by itself, so that parts have arrived when the worker dies.
-    monkeypatch.setattr("indexer.ingest.ray_pipeline._TOGETHER", 1)
+    monkeypatch.setattr("indexer.pipeline.ray_pipeline._TOGETHER", 1)
     make_video(videos / "b-long.mp4", [colour for colour in colours[:12] for _ in range(2)])
     (videos / "c-bad.mp4").write_bytes(b"")
     (videos / "d-cut.mp4").write_bytes((videos / "a.mp4").read_bytes()[:300])

@@ -1,7 +1,7 @@
 """Making a library whole again: whatever can be made out of its catalogue, its vectors and its videos.
 
 In this order, since each step needs the ones before: the name of the live generation and its manifest, out of the
-catalogue; files of generations, out of each other (`indexer.store.generation_repair`); what is left, in a new
+catalogue; files of generations, out of each other (`indexer.repair.generation_repair`); what is left, in a new
 generation; pictures. What was encoded and is lost is encoded again, and nothing else.
 """
 
@@ -25,12 +25,12 @@ from indexer.catalog.writing_session import require_undamaged
 from indexer.disk.durable_files import replace_file, replace_files, writing
 from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
-from indexer.ingest.remaking import Remaker
+from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
+from indexer.repair.remaking import Remaker
 from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Change, Rows
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, LoadEncoder
-from indexer.store.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.store.going_live import publish
 from indexer.store.layout import (
     exists,
@@ -224,7 +224,7 @@ class _Repair:
         changes = {}
         for kind in KINDS:
             wanted = np.array(writer.live_ids(kind), dtype=np.int64)
-            rows = _united(work.rows(kind), writer.staged_rows(kind, spec))
+            rows = _united(work.rows(kind), writer.staged_rows(kind))
             rows = _united(rows, self.remaker.rows(kind, np.setdiff1d(wanted, rows[0])))
             gone = np.setdiff1d(wanted, rows[0])
             if len(gone):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from indexer.ingest import local_pipeline as pipeline
+from indexer.pipeline import local_pipeline as pipeline
 from model.encoder import Encoder, Frames
 from model.fake_encoder import FakeEncoder
 from model.levels import Vectors

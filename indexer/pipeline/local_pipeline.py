@@ -23,10 +23,10 @@ from typing import Any
 
 from indexer.catalog.records import FileState, NewClip
 from indexer.disk.durable_files import file_sha256
-from indexer.ingest.file_outcomes import ClipCollector, Cut, Known, Outcome, Refused
-from indexer.ingest.pipeline import Job
-from indexer.ingest.progress import Meter
 from indexer.media.decode_pool import DecodedClip, DecodePool
+from indexer.pipeline.contract import Job
+from indexer.pipeline.file_outcomes import ClipCollector, Cut, Known, Outcome, Refused
+from indexer.pipeline.progress import Meter
 from model.encoder import Encoder
 from model.levels import finite_rows
 from quartet.errors import VideoError

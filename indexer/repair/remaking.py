@@ -13,9 +13,9 @@ import numpy.typing as npt
 from indexer.catalog.reader import Catalog
 from indexer.catalog.records import Clip, Video
 from indexer.disk.durable_files import file_sha256
-from indexer.ingest.local_pipeline import BATCH, open_pool
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation
+from indexer.pipeline.local_pipeline import BATCH, open_pool
 from indexer.search.vectors.gallery import Rows, empty_rows
 from indexer.store.generation import LoadEncoder
 from model.encoder import Encoder, EncoderSpec

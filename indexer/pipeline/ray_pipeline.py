@@ -17,11 +17,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from indexer.ingest.file_outcomes import Outcome
-from indexer.ingest.outcome_ledger import Ledger
-from indexer.ingest.pipeline import Job
-from indexer.ingest.progress import Meter
-from indexer.ingest.ray_worker import JOB, REPORT, Report, Worker
+from indexer.pipeline.contract import Job
+from indexer.pipeline.file_outcomes import Outcome
+from indexer.pipeline.outcome_ledger import Ledger
+from indexer.pipeline.progress import Meter
+from indexer.pipeline.ray_worker import JOB, REPORT, Report, Worker
 from model.encoder import Encoder
 from quartet.errors import InputError, ModelError, QuartetError
 from quartet.installation import install_command

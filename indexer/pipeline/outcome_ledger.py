@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer.ingest.file_outcomes import Encoded, Outcome, Part
+from indexer.pipeline.file_outcomes import Encoded, Outcome, Part
 
 
 class Ledger:

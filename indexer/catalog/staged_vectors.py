@@ -1,0 +1,37 @@
+"""Vectors that wait in the catalogue for the next generation: the levels of an item, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sqlalchemy import Connection, insert, select
+
+from indexer.catalog.schema import staged
+from indexer.search.vectors.gallery import Rows, empty_rows
+from model.levels import FloatArray, LevelSpec
+
+
+def pack(levels: Sequence[LevelSpec], vectors: Mapping[str, FloatArray]) -> bytes:
+    """The vectors of one item as little-endian float32, in the order of `levels`."""
+    return np.concatenate([vectors[level.name] for level in levels]).astype("<f4").tobytes()
+
+
+def stage(connection: Connection, kind: str, rows: Sequence[tuple[int, bytes]]) -> None:
+    """Have packed vectors of items, by their ids, wait in the gallery `kind`."""
+    if rows:
+        values = [{"kind": kind, "item_id": item, "vectors": vectors} for item, vectors in rows]
+        connection.execute(insert(staged), values)
+
+
+def staged_rows(connection: Connection, kind: str, levels: Sequence[LevelSpec]) -> Rows:
+    """Ids, ascending, and vectors of all that waits in a gallery."""
+    query = select(staged.c.item_id, staged.c.vectors).where(staged.c.kind == kind).order_by(staged.c.item_id)
+    found = connection.execute(query).all()
+    if not found:
+        return empty_rows(levels)
+    ids = np.array([row.item_id for row in found], dtype=np.int64)
+    packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
+    ends = np.cumsum([level.dim for level in levels])
+    parts = np.split(packed, ends[:-1], axis=1)
+    return ids, {level.name: part for level, part in zip(levels, parts, strict=True)}

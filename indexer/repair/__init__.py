@@ -1,0 +1,1 @@
+"""Healing a damaged library: its files out of each other, and lost items out of the videos."""

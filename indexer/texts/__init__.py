@@ -1,0 +1,1 @@
+"""Texts of a library: captions that are added, subtitles beside and inside of videos, writing on screen."""
