@@ -27,7 +27,6 @@ from indexer.catalog.writing_session import IDENTITY, fact
 from indexer.search.filters import ClipFilter, ClipTable
 from quartet.errors import InputError, NotFoundError
 
-
 VIDEO_ORDERS: Mapping[str, tuple[ColumnElement[object], ...]] = {
     "added": (),
     "title": (func.lower(videos.c.title),),

@@ -184,3 +184,4 @@ class LibraryInfo(BaseModel):
     counts: Counts
     levels: list[LevelInfo]
     examples: list[str] = Field(description="A few captions of the library, as example queries.")
+    example_clips: list[int] = Field(default_factory=list, description="The clip of each example.")

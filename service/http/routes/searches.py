@@ -13,7 +13,6 @@ from quartet.schemas.search import ClipSearch
 from service.http.content_types import JSON_BODY
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.questions import named_uploads
-from service.search.engine import Engine
 from service.search.requests import search_options
 
 router = APIRouter(prefix="/v1/searches", tags=["search"], dependencies=[JSON_BODY])
