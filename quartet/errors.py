@@ -6,7 +6,8 @@
     +-- NotFoundError     a clip, caption or video that does not exist in this library
     +-- ModelError        a checkpoint, its weights or its vocabulary is missing, damaged or not ours
     |   +-- FingerprintError   a library and a model that do not belong together
-    +-- LibraryError      an on-disk library is missing, damaged, locked or of another format
+    +-- LibraryError      an on-disk library is missing, damaged or of another format
+    |   +-- LibraryInUseError  another process is writing to it: try again when it has finished
     +-- BusyError         the work queue is full: try again after `retry_after` seconds
 
 Messages are complete sentences for people. The CLI prints them and exits with 1; the service turns
@@ -66,6 +67,10 @@ class FingerprintError(ModelError):
 
 class LibraryError(QuartetError):
     """An on-disk library cannot be opened or written."""
+
+
+class LibraryInUseError(LibraryError):
+    """Another process is writing to the library, and it has one writer at a time."""
 
 
 class BusyError(QuartetError):

@@ -105,6 +105,7 @@ _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
     errors.BusyError: BUSY,
     errors.FingerprintError: WRONG_MODEL,
     errors.ModelError: NOT_READY,
+    errors.LibraryInUseError: CONFLICT,
     errors.LibraryError: NOT_READY,
     errors.QuartetError: INTERNAL,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -25,6 +26,15 @@ from indexer.catalog.schema import (
 from indexer.catalog.writing_session import IDENTITY, fact
 from indexer.search.filters import ClipFilter, ClipTable
 from quartet.errors import InputError, NotFoundError
+
+VIDEO_ORDERS: Mapping[str, tuple[ColumnElement[object], ...]] = {
+    "added": (),
+    "title": (func.lower(videos.c.title),),
+    "date": (videos.c.mtime.desc(),),
+    "duration": (videos.c.duration.desc(),),
+    "size": (videos.c.size.desc(),),
+}
+"""Orders of lists of videos: in the order of indexing, alphabetical, the newest, longest and largest first."""
 
 
 class Catalog:
@@ -122,14 +132,31 @@ class Catalog:
             found.setdefault(row.video_id, []).append(self._clip(row))
         return found
 
-    def list_videos(self, offset: int = 0, limit: int | None = 100, words: Sequence[str] = ()) -> list[Video]:
-        """Videos in order of id, those with all of `words` in their titles; a limit of None lists all."""
-        query = _videos().where(*_titled(words)).order_by(videos.c.id).offset(offset).limit(limit)
-        return [self._video(row) for row in self._rows(query)]
+    def list_videos(
+        self,
+        offset: int = 0,
+        limit: int | None = 100,
+        words: Sequence[str] = (),
+        wanted: ClipFilter | None = None,
+        sort: str = "added",
+    ) -> list[Video]:
+        """Videos with all of `words` in their titles; a limit of None lists all.
 
-    def count_videos(self, words: Sequence[str] = ()) -> int:
-        """How many videos `list_videos` has of these words."""
-        return int(self._rows(select(func.count()).select_from(videos).where(*_titled(words)))[0][0])
+        wanted  only those that its tags, path, dates, lengths and ids of videos keep
+        sort    a key of `VIDEO_ORDERS`
+        """
+        query = _videos().where(*_titled(words), *_kept(wanted)).order_by(*VIDEO_ORDERS[sort], videos.c.id)
+        return [self._video(row) for row in self._rows(query.offset(offset).limit(limit))]
+
+    def count_videos(self, words: Sequence[str] = (), wanted: ClipFilter | None = None) -> int:
+        """How many videos `list_videos` has of these."""
+        query = select(func.count()).select_from(videos).where(*_titled(words), *_kept(wanted))
+        return int(self._rows(query)[0][0])
+
+    def folders(self) -> list[str]:
+        """The folders that hold videos, below their roots, in alphabetical order. A root itself is not named."""
+        query = select(videos.c.relpath).where(videos.c.id.in_(select(clips.c.video_id).where(_live())))
+        return sorted({parent for row in self._rows(query) if (parent := row[0].rpartition("/")[0])})
 
     def tags(self) -> dict[str, int]:
         """How many videos have each tag, in order of the tags."""
@@ -147,21 +174,7 @@ class Catalog:
 
     def chosen_videos(self, wanted: ClipFilter) -> set[int]:
         """Ids of the videos that a filter keeps by their tags, paths, dates and lengths."""
-        query = select(videos.c.id)
-        if wanted.tags:
-            own = video_tags.c
-            tagged = select(own.video_id).where(own.tag.in_(list(wanted.tags))).group_by(own.video_id)
-            query = query.where(videos.c.id.in_(tagged.having(func.count() == len(wanted.tags))))
-        if wanted.path is not None:
-            query = query.where(_at_path(wanted.path))
-        limits = (
-            (wanted.after, videos.c.mtime.__ge__),
-            (wanted.before, videos.c.mtime.__lt__),
-            (wanted.shortest, videos.c.duration.__ge__),
-            (wanted.longest, videos.c.duration.__le__),
-        )
-        query = query.where(*(compare(value) for value, compare in limits if value is not None))
-        return {row[0] for row in self._rows(query)}
+        return {row[0] for row in self._rows(select(videos.c.id).where(*_kept(replace(wanted, video_ids=None))))}
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -273,6 +286,28 @@ def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
     live = videos.c.id.in_(select(clips.c.video_id).where(_live()))
     forms = [{normalize("NFC", word), normalize("NFD", word)} for word in words]
     return [live, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
+
+
+def _kept(wanted: ClipFilter | None) -> list[ColumnElement[bool]]:
+    """What a filter asks of videos: ids, tags, paths, dates and lengths."""
+    if wanted is None:
+        return []
+    found: list[ColumnElement[bool]] = []
+    if wanted.video_ids is not None:
+        found.append(videos.c.id.in_(sorted(wanted.video_ids)))
+    if wanted.tags:
+        own = video_tags.c
+        tagged = select(own.video_id).where(own.tag.in_(list(wanted.tags))).group_by(own.video_id)
+        found.append(videos.c.id.in_(tagged.having(func.count() == len(wanted.tags))))
+    if wanted.path is not None:
+        found.append(_at_path(wanted.path))
+    limits = (
+        (wanted.after, videos.c.mtime.__ge__),
+        (wanted.before, videos.c.mtime.__lt__),
+        (wanted.shortest, videos.c.duration.__ge__),
+        (wanted.longest, videos.c.duration.__le__),
+    )
+    return [*found, *(compare(value) for value, compare in limits if value is not None)]
 
 
 def _at_path(path: str) -> ColumnElement[bool]:

@@ -123,3 +123,14 @@ def lines_with(catalog: Catalog, clip_ids: Collection[int], words: str) -> dict[
     for (clip, _), line in sorted(lines.items(), key=lambda item: (item[1].start or 0.0, item[1].caption_id)):
         first.setdefault(clip, line)
     return first
+
+
+def lines_of_video(catalog: Catalog, video_id: int) -> list[TextLine]:
+    """What belongs to a video: texts without a time first, then in the order of time. Raises NotFoundError."""
+    catalog.video(video_id)
+    columns = (captions.c.id, captions.c.text, _SOURCE.source, _SOURCE.start, _SOURCE.end, _SOURCE.language)
+    told = select(*columns).join(captions, captions.c.id == _SOURCE.caption_id)
+    told = told.where(_SOURCE.video_id == video_id, captions.c.removed.is_(None))
+    with catalog.engine.connect() as connection:
+        rows = connection.execute(told.order_by(func.coalesce(_SOURCE.start, -1.0), _SOURCE.id)).all()
+    return [TextLine(*row) for row in rows]

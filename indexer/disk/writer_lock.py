@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from quartet.errors import LibraryError
+from quartet.errors import LibraryError, LibraryInUseError
 
 
 @contextmanager
 def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
     """Hold the right to write to `library`, `wait` for it if another process does.
 
-    Raises LibraryError naming the process that holds it, or if the folder cannot be written.
+    Raises LibraryInUseError naming the process that holds it, LibraryError if the folder cannot be written.
     """
     path = library / ".lock"
     if library.is_dir() and not os.access(library, os.W_OK | os.X_OK):
@@ -33,7 +33,7 @@ def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-            raise LibraryError(
+            raise LibraryInUseError(
                 f"The library {library} is being written by process {holder}. "
                 "Wait until it has finished, or stop it, and try again."
             ) from None

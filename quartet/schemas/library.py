@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,6 +20,22 @@ class Selection(BaseModel):
     padding: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
         default=0.0, description="Seconds before and after each clip."
     )
+
+
+class VideoTags(BaseModel):
+    """Tags to give to videos and to take from them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    video_ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(min_length=1, max_length=1000)
+    add: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=16)
+    remove: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=16)
+
+
+class Changed(BaseModel):
+    """How many videos a request has changed or removed."""
+
+    videos: int
 
 
 class Caption(BaseModel):
@@ -48,6 +65,17 @@ class ListedClip(BaseModel):
     media_url: str
 
 
+class TimedText(BaseModel):
+    """A caption or a subtitle of a video."""
+
+    caption_id: int
+    text: str
+    source: str = Field(description="The file that it came from.")
+    start: float | None = Field(description="Seconds from the start of the video; null for a text about all of it.")
+    end: float | None
+    language: str | None
+
+
 class Clip(ListedClip):
     """A clip and its captions."""
 
@@ -69,6 +97,7 @@ class Video(BaseModel):
     root: str = Field(description="Name of the folder that it was found in.")
     path: str = Field(description="Where in that folder.")
     bytes: int
+    modified: datetime = Field(description="When the file was last changed.")
     duration: float = Field(description="Seconds.")
     fps: float
     width: int
@@ -83,6 +112,7 @@ class Failure(BaseModel):
     """A file that was refused."""
 
     file: str = Field(description="Its name.")
+    folder: str = Field(description="The folder that it is in: the name of the root, and the path in it.")
     reason: str = Field(description="A stable word for the cause.")
     detail: str
 
@@ -154,3 +184,4 @@ class LibraryInfo(BaseModel):
     counts: Counts
     levels: list[LevelInfo]
     examples: list[str] = Field(description="A few captions of the library, as example queries.")
+    example_clips: list[int] = Field(default_factory=list, description="The clip of each example.")

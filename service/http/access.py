@@ -26,7 +26,7 @@ _HARMLESS = ("GET", "HEAD", "OPTIONS")
 _QUESTIONS = ("/v1/search/", "/v1/embeddings", "/v1/session")
 """Sent with POST, though they change nothing."""
 
-_FOR_ADMINS = (("DELETE", "/v1/videos/"), ("POST", "/v1/library/"))
+_FOR_ADMINS = (("DELETE", "/v1/videos"), ("POST", "/v1/library/"))
 
 
 def needed_role(method: str, path: str) -> Role:

@@ -20,7 +20,18 @@ from service.http.api_description import DescribedAPI, operation_id
 from service.http.keys import Attempts, Keys
 from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.representations import Compressed, TaggedJSON
-from service.http.routes import clips, embeddings, jobs, questions, quick_search, search, session, status
+from service.http.routes import (
+    clips,
+    embeddings,
+    jobs,
+    questions,
+    quick_search,
+    search,
+    searches,
+    session,
+    status,
+    video_changes,
+)
 from service.http.routes import library as browse
 from service.http.stored_uploads import UploadStore
 from service.http.web_pages import router as pages
@@ -129,7 +140,9 @@ def create_app(
         questions.router,
         quick_search.router,
         clips.router,
+        video_changes.router,
         browse.router,
+        searches.router,
         jobs.router,
         status.router,
         session.router,

@@ -1,8 +1,9 @@
 """What people see: the page at `/`, the API reference at `/docs`, the kinds of problems at `/problems`.
 
 Everything is served from here; nothing is fetched from another host. The page names its files below a path with a
-digest of all of them (`/page/DIGEST/app.js`), and its modules name each other relative to their own: browsers keep them
-for a year, and ask for others as soon as one has changed. Without the digest they are asked for each time.
+digest of all of them (`/page/DIGEST/app.js`): browsers keep them for a year, and ask for others as soon as one has
+changed. Without the digest they are asked for each time. The modules and the sheets of the page come as one file each
+(`page_bundle`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -19,6 +21,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from service.http.page_bundle import script, style
 from service.http.representations import has_tag
 from service.problems import KINDS
 
@@ -31,37 +34,37 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class Bundle:
-    """The files of a folder, read and compressed once."""
+    """Files by name, read and compressed once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._files = {
-            path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
-        }
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = {name: (content, gzip.compress(content, mtime=0)) for name, content in files.items()}
         digest = hashlib.sha256()
-        for name, path in self._files.items():
-            digest.update(name.encode() + b"\0" + path.read_bytes())
+        for name, content in files.items():
+            digest.update(name.encode() + b"\0" + content)
         self.digest = digest.hexdigest()[:16]
 
     def response(self, request: Request, name: str) -> Response:
         """The file `name`, with or without the digest before it. Raises HTTPException (404)."""
         first, _, rest = name.partition("/")
         dated = first == self.digest
-        path = self._files.get(rest if dated else name)
-        if path is None:
+        asked = rest if dated else name
+        if asked not in self._files:
             raise HTTPException(404)
-        return _answer(request, *_read(path), _FOREVER if dated else _REVALIDATE)
+        return _answer(request, *self._files[asked], _type_of(asked), _FOREVER if dated else _REVALIDATE)
 
 
 @cache
 def page_bundle() -> Bundle:
-    """Our page."""
-    return Bundle(_PAGE)
+    """Our page: what index.html, docs.html and problems.html name."""
+    alone = {name: (_PAGE / name).read_bytes() for name in ("theme.js", "docs.js", "mark.svg")}
+    return Bundle(alone | {"app.js": script(_PAGE).encode(), "app.css": style(_PAGE).encode()})
 
 
 @cache
 def swagger_bundle() -> Bundle:
     """Swagger UI, as the package `fastapi-offline` carries it."""
-    return Bundle(Path(str(files("fastapi_offline"))) / "static")
+    folder = Path(str(files("fastapi_offline"))) / "static"
+    return Bundle({path.name: path.read_bytes() for path in sorted(folder.glob("swagger-ui*"))})
 
 
 @router.get("/")
@@ -114,13 +117,8 @@ def _document(name: str, *replaced: tuple[str, str]) -> tuple[bytes, bytes, str]
     return content, gzip.compress(content, mtime=0), "text/html"
 
 
-@cache
-def _read(path: Path) -> tuple[bytes, bytes, str]:
-    """Content, compressed content, content type."""
-    content = path.read_bytes()
-    suffix = PurePosixPath(path.name).suffix
-    kind = _TYPES.get(suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return content, gzip.compress(content, mtime=0), kind
+def _type_of(name: str) -> str:
+    return _TYPES.get(PurePosixPath(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _answer(request: Request, content: bytes, compressed: bytes, kind: str, cache_control: str) -> Response:

@@ -1,33 +1,47 @@
-// The page: puts the parts together. Its state is the address (address.js).
+// The page: puts the parts together. Its state is the address (common/state.js).
 
-import { asked, go, href, listen as listenToAddress, settle } from "./common/address.js";
+import { asked, go, listen as listenToAddress, settle } from "./common/address.js";
 import * as api from "./common/api.js";
-import { byId, count, el } from "./common/dom.js";
+import { byId, el } from "./common/dom.js";
 import { listen as listenToKeys } from "./common/keyboard.js";
 import { levelNames, setLevels } from "./common/levels.js";
 import { busy, button, message, problem, say, show } from "./common/messages.js";
+import { NO_FILTERS, filtersIn, href } from "./common/state.js";
+import { t, translate } from "./common/words.js";
 import * as library from "./library/library.js";
+import { addFiles, listen as listenToFiles } from "./question/files.js";
+import { listenToMenu } from "./question/add_menu.js";
+import { Parts } from "./question/parts.js";
+import { hasFile } from "./question/request.js";
+import { listen as listenToSaved } from "./question/saved.js";
+import { welcome } from "./question/welcome.js";
 import * as captions from "./results/captions.js";
 import * as clips from "./results/clips.js";
 import * as subject from "./results/subject.js";
-import * as viewer from "./results/viewer.js";
-import { Filters, filtersIn } from "./tuning/filters.js";
+import { tools } from "./results/tools.js";
+import { listen as listenToSettings } from "./settings_menu.js";
+import { Filters } from "./tuning/filters.js";
 import { Weights } from "./tuning/weights.js";
+import * as viewer from "./viewer/viewer.js";
 
 // Milliseconds without another letter, or another step of a slider, after which the service is asked.
-const TYPING = 220;
+const TYPING = 60;
 const SLIDING = 60;
 
 const views = { clips, captions, library };
+const view = (state) => views[state.tab];
 
 const weights = new Weights({
   moved: (moved) => {
-    views[asked().tab].ranking?.preview(weights.all());
+    view(asked()).rankingOf?.(asked()).preview(weights.all());
     go({ ...asked(), weights: moved }, { live: true, delay: SLIDING });
   },
   rested: settle,
 });
-const filters = new Filters((patch) => go({ ...asked(), ...patch }, { live: true, delay: TYPING }));
+const filters = new Filters((changed) => go({ ...asked(), filters: changed }, { live: true, delay: TYPING }));
+const parts = new Parts((patch, { live }) => {
+  go({ ...asked(), tab: "clips", show: null, ...patch }, { live, delay: live ? TYPING : 0 });
+});
 
 let running = new AbortController();
 let timer = 0;
@@ -35,10 +49,9 @@ let answered = null;
 let started = null;
 
 function render(state, { delay }) {
-  const view = views[state.tab];
-  const asks = view.asks(state);
+  const asks = view(state).asks(state);
   frame(state, asks);
-  const key = href({ ...state, show: null, title: null });
+  const key = href({ ...state, show: null, ...(state.tab === "library" && { title: null, order: null, filters: NO_FILTERS }) });
   if (key !== answered) {
     running.abort();
     running = new AbortController();
@@ -46,17 +59,17 @@ function render(state, { delay }) {
     answered = key;
     const { signal } = running;
     if (!asks) clear();
-    else if (delay) timer = setTimeout(() => answer(view, state, signal), delay);
-    else answer(view, state, signal);
+    else if (delay) timer = setTimeout(() => answer(state, signal), delay);
+    else answer(state, signal);
   }
   look(state);
-  view.find?.(state, { delay });
+  view(state).find?.(state, { delay });
 }
 
 // The viewer, as the address says.
-function look({ show, tab }) {
-  if (show === null) viewer.hide();
-  else viewer.show(show, tab === "clips" ? clips.ranking : null);
+function look(state) {
+  if (state.show === null) viewer.hide();
+  else viewer.show(state.show, state.tab === "clips" ? clips.rankingOf(state) : null);
 }
 
 // All but the results.
@@ -68,22 +81,19 @@ function frame(state, asks) {
   }
   for (const tab of ["clips", "captions"]) byId(`ask-${tab}`).hidden = tab !== state.tab;
   byId("tune").hidden = !asks || state.tab === "library";
-  const tuned = Object.keys(state.weights).length + filtersIn(state);
+  const tuned = Object.keys(state.weights).length + filtersIn(state.filters);
   byId("tuned").hidden = tuned === 0;
   byId("tuned").textContent = tuned;
-  byId("copy").hidden = !asks || state.tab === "library" || view(state).shareable?.(state) === false;
+  tools(state, { asks, shareable: view(state).shareable?.(state) ?? true });
   document.title = asks ? `${view(state).titleOf(state)} · Quartet` : "Quartet";
   // The blanks of what is being typed are left alone.
-  if (state.tab === "clips" && byId("query").value.trim() !== (state.q ?? "")) byId("query").value = state.q ?? "";
-  // Filters that are on stay on.
-  for (const link of byId("examples").querySelectorAll("a")) link.href = example(link.textContent, state);
+  if (state.tab === "clips") {
+    if (byId("query").value.trim() !== (state.q ?? "")) byId("query").value = state.q ?? "";
+    parts.set(state);
+  }
   weights.set(state.weights);
   filters.set(state, { places: state.tab === "clips" });
 }
-
-const view = (state) => views[state.tab];
-
-const example = (text, state) => href({ ...state, q: text, like: null, show: null });
 
 function clear() {
   show();
@@ -93,7 +103,7 @@ function clear() {
   subject.clear();
 }
 
-async function answer(view, given, signal) {
+async function answer(given, signal) {
   let state = given;
   // Which levels an address may weigh, the library says.
   if (Object.keys(state.weights).length && !levelNames().length) {
@@ -101,39 +111,57 @@ async function answer(view, given, signal) {
     if (signal.aborted) return;
     state = asked();
   }
-  if (state.q !== null || state.tab === "library") subject.clear();
-  if (state.q === null) byId("read").replaceChildren();
+  if (state.tab !== "captions") subject.clear();
+  if (state.tab !== "clips") byId("read").replaceChildren();
   const held = document.activeElement;
-  if (view.ranking && !weights.any()) {
-    view.ranking.forget();
+  const ranking = view(state).rankingOf?.(state);
+  if (ranking && !weights.any()) {
+    ranking.forget();
     busy(false);
-    say("All weights are 0");
-    const reset = button("Reset weights", () => go({ ...asked(), weights: {} }));
-    show(message("All weights are 0", ["Move one up: it is by them that hits are ranked."], reset));
+    say(t("weights.none"));
+    const reset = button(t("weights.reset"), () => go({ ...asked(), weights: {} }), "primary");
+    show(message(t("weights.none"), [t("weights.none.detail")], reset));
     return;
   }
   try {
-    await view.answer(state, signal);
+    await view(state).answer(state, signal);
     if (signal.aborted) return;
     look(asked());
     // A link that led here may have gone with the results before: the keyboard goes on from the new ones.
     if (held !== document.body && !held.isConnected) byId("results").focus({ preventScroll: true });
   } catch (error) {
-    if (signal.aborted) return;
-    busy(false);
-    say("");
-    byId("read").replaceChildren();
-    byId("copy").hidden = true;
-    view.ranking?.forget();
-    // The same question may be asked again.
-    answered = null;
-    show(problem(error, () => render(asked(), { delay: 0 })));
+    if (!signal.aborted) failed(error, state, ranking);
   }
+}
+
+function failed(error, state, ranking) {
+  busy(false);
+  say("");
+  byId("read").replaceChildren();
+  tools(state, { asks: false, shareable: false });
+  ranking?.forget();
+  // The same question may be asked again.
+  answered = null;
+  show(problem(error, () => render(asked(), { delay: 0 }), ...remedies(error, state)));
+}
+
+// Buttons that do what a refused question asks for.
+function remedies({ status }, state) {
+  if (state.tab !== "clips" || ![404, 422].includes(status)) return [];
+  const without = (text, patch) => button(text, () => go({ ...asked(), ...patch }), "primary");
+  const found = [];
+  if (status === 404 && hasFile(state)) {
+    found.push(without(t("remedy.file"), { parts: state.parts.filter(({ role }) => role !== "file") }));
+  }
+  if (Object.keys(state.weights).length) found.push(without(t("weights.reset"), { weights: {} }));
+  if (filtersIn(state.filters)) found.push(without(t("filters.clear"), { filters: NO_FILTERS }));
+  if (state.parts.length && !found.length) found.push(without(t("remedy.parts"), { parts: [] }));
+  return found;
 }
 
 function listen() {
   const query = byId("query");
-  const typed = () => ({ ...asked(), tab: "clips", q: query.value.trim() || null, like: null, show: null });
+  const typed = () => ({ ...asked(), tab: "clips", q: query.value.trim() || null, show: null });
   const type = () => go(typed(), { live: true, delay: TYPING });
   query.addEventListener("input", (event) => event.isComposing || type());
   query.addEventListener("compositionend", type);
@@ -148,53 +176,47 @@ function listen() {
   });
   byId("tune-form").addEventListener("submit", (event) => event.preventDefault());
   byId("tune-form").addEventListener("change", settle);
-  byId("copy").addEventListener("click", copy);
   const wide = matchMedia("(min-width: 60rem)");
   const open = () => (byId("tuning").open = wide.matches);
   wide.addEventListener("change", open);
   open();
+  const asParts = (files) =>
+    addFiles(files, (added) => go({ ...asked(), tab: "clips", show: null, parts: [...asked().parts, ...added] }));
+  listenToMenu({ sentence: (role) => parts.add(role), files: asParts });
+  listenToFiles((files) => {
+    if (asked().tab === "captions") captions.describe(files[0]);
+    else if (asked().tab !== "library" || !library.take(files)) asParts(files);
+  });
+  listenToSaved();
+  listenToSettings(() => clips.rankingOf(asked()).list.redraw());
   captions.listen(() => (answered = null));
   viewer.listen();
   listenToKeys();
   listenToAddress(render);
 }
 
-async function copy() {
-  const label = byId("copy").querySelector("span");
-  // Without HTTPS, browsers keep the clipboard to themselves.
-  const done = await (navigator.clipboard?.writeText(location.href) ?? Promise.reject()).then(
-    () => "Copied",
-    () => "Copy it from the address bar",
-  );
-  label.textContent = done;
-  setTimeout(() => (label.textContent = "Copy link"), 2000);
-}
-
 async function showLibrary() {
   byId("note").replaceChildren();
-  const { counts, model, levels, examples } = await api.library();
-  const held = `${count(counts.clips, "clip")} of ${count(counts.videos, "video")}`;
-  byId("library").textContent = `${held} · ${count(counts.captions, "caption")}`;
-  byId("note").replaceChildren(el("p", {}, `Model: ${model.name}. ${model.note}`));
+  const found = await api.library();
+  const { counts, model, levels } = found;
+  const held = [t("count.clips", { n: counts.clips }), t("count.videos", { n: counts.videos }), t("count.captions", { n: counts.captions })];
+  byId("library").textContent = held.join(" · ");
+  byId("note").replaceChildren(el("p", {}, t("model.note", { name: model.name, note: model.note })));
   setLevels(levels);
   weights.use(levels);
-  byId("legend").replaceChildren(
-    ...levels.map(({ name, meaning }) => el("div", { data: { level: name } }, el("dt", {}, name), el("dd", {}, meaning))),
-  );
-  byId("examples").replaceChildren(
-    ...examples.map((text) => el("li", {}, el("a", { href: example(text, asked()) }, text))),
-  );
+  await welcome(found, asked().filters);
 }
 
 // Without a search there is nowhere else to say that the service does not answer.
 function start() {
   const failed = (error) => {
-    const told = el("p", { role: "alert" }, `${error.title ?? "Something went wrong"}. ${error.message}`);
-    byId("note").replaceChildren(told, button("Try again", start));
+    const told = el("p", { role: "alert" }, `${error.title ?? t("error.page")}. ${error.message}`);
+    byId("note").replaceChildren(told, button(t("action.tryAgain"), start));
   };
   started = showLibrary().catch(failed);
 }
 
+translate();
 listen();
 start();
 // What was typed before this script came is a question too.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
 from indexer.catalog import records
 from indexer.catalog.reader import Catalog
@@ -34,6 +36,25 @@ def listed_videos(source: Catalog, videos: Sequence[records.Video], first_clips:
     ]
 
 
+def listed_failure(failure: records.Failure, roots: Sequence[records.Root]) -> schemas.Failure:
+    """A refused file. `roots`: the folders of the library, one of which it is in."""
+    return schemas.Failure(
+        file=failure.path.name,
+        folder=_folder(failure.path.parent, roots),
+        reason=failure.reason,
+        detail=failure.detail,
+    )
+
+
+def _folder(folder: Path, roots: Sequence[records.Root]) -> str:
+    """A folder as the page shows it: the name of its root and the path in it, not where the root is on the disk."""
+    inside = [root for root in roots if folder.is_relative_to(root.path)]
+    if not inside:
+        return folder.name
+    root = max(inside, key=lambda root: len(root.path.parts))
+    return (Path(root.name) / folder.relative_to(root.path)).as_posix()
+
+
 def _listed_video(
     video: records.Video, count: int, tags: list[str], clips: list[records.Clip], first_clips: int
 ) -> schemas.Video:
@@ -43,6 +64,7 @@ def _listed_video(
         root=video.root,
         path=video.relpath,
         bytes=video.size,
+        modified=datetime.fromtimestamp(video.mtime, UTC),
         duration=video.duration,
         fps=video.fps,
         width=video.width,

@@ -22,7 +22,8 @@ async def get_engine(request: Request) -> Engine:
     """
     engine: Engine | None = getattr(request.app.state, "engine", None)
     if engine is None:
-        raise ProblemError(NOT_READY, "The model and the library are not loaded yet. Try again in a moment.")
+        detail = "The model and the library are not loaded yet. Try again in a moment."
+        raise ProblemError(NOT_READY, detail, {"Retry-After": "1"})
     if not engine.alive:
         raise ProblemError(NOT_READY, "The service is stopping.")
     return engine

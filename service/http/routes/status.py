@@ -56,6 +56,7 @@ def get_metrics(engine: EngineDep) -> Response:
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))
 def get_library(engine: EngineDep) -> schemas.LibraryInfo:
     """What a client needs to offer a search: the levels with their weights, counts, example queries."""
+    examples = _examples(engine)
     return schemas.LibraryInfo(
         generation=engine.generation().name,
         model=_model(engine),
@@ -64,7 +65,8 @@ def get_library(engine: EngineDep) -> schemas.LibraryInfo:
             schemas.LevelInfo(name=level.name, weight=level.weight, meaning=_MEANINGS.get(level.name, ""))
             for level in engine.levels()
         ],
-        examples=_examples(engine),
+        examples=list(examples),
+        example_clips=list(examples.values()),
     )
 
 
@@ -77,11 +79,10 @@ def _counts(engine: Engine) -> schemas.Counts:
     return schemas.Counts(videos=counts.videos, clips=counts.clips, captions=counts.captions, failures=counts.failures)
 
 
-def _examples(engine: Engine) -> list[str]:
-    """One caption each of a few clips, evenly spread over the library."""
+def _examples(engine: Engine) -> dict[str, int]:
+    """One caption each of a few clips, evenly spread over the library, and the clip of each."""
     catalog = engine.library.catalog
     total = catalog.counts().clips
     offsets = sorted({i * total // _EXAMPLES for i in range(_EXAMPLES)}) if total else []
     clips = [clip for offset in offsets for clip in catalog.list_clips(offset, 1)]
-    captions = [captions[0].text for clip in clips if (captions := catalog.captions_of(clip.id))]
-    return list(dict.fromkeys(captions))
+    return {captions[0].text: clip.id for clip in reversed(clips) if (captions := catalog.captions_of(clip.id))}

@@ -1,7 +1,8 @@
 // The service's API. Every failure is a Problem, whether the service answered or not.
 
-import { at } from "./dom.js";
 import { askForKey } from "./api_key.js";
+import { at, byId } from "./dom.js";
+import { t } from "./words.js";
 
 export class Problem extends Error {
   constructor({ title, detail, request_id: requestId = "", status = 0, reason = null, type = "" }) {
@@ -11,30 +12,40 @@ export class Problem extends Error {
 }
 
 const TRIES_WHILE_BUSY = 3;
+// A service that starts loads its model and its library: that may take minutes.
+const TRIES_WHILE_STARTING = 180;
 
-async function call(path, options = {}, tries = TRIES_WHILE_BUSY) {
+async function call(path, options = {}, tries = { busy: TRIES_WHILE_BUSY, starting: TRIES_WHILE_STARTING }) {
   let response;
   try {
     response = await fetch(at(path), options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem({ title: "The service cannot be reached", detail: "Check that it is running, then try again." });
+    throw unreachable();
   }
   if (response.status === 401 && path !== "/v1/session" && (await askForKey())) return call(path, options, tries);
-  if (response.status === 429 && tries > 1) {
-    await pause(Number(response.headers.get("Retry-After")) || 1, options.signal);
-    return call(path, options, tries - 1);
+  const wait = Number(response.headers.get("Retry-After"));
+  if (response.status === 429 && tries.busy > 1) {
+    await pause(wait || 1, options.signal);
+    return call(path, options, { ...tries, busy: tries.busy - 1 });
   }
-  if (response.status === 204) return null;
-  const body = await response.json().catch(() => null);
-  if (response.ok && body) return body;
+  const body = response.status === 204 ? null : await response.json().catch(() => null);
+  if (response.status === 503 && wait && body?.type?.endsWith("#not-ready") && tries.starting > 1) {
+    byId("starting").hidden = false;
+    await pause(wait, options.signal);
+    return call(path, options, { ...tries, starting: tries.starting - 1 });
+  }
+  byId("starting").hidden = true;
+  if (response.ok) return body;
   throw new Problem({
-    title: `The service answered ${response.status}`,
-    detail: response.statusText || "There is no more to say about it.",
+    title: t("error.status", { status: String(response.status) }),
+    detail: response.statusText || t("error.status.detail"),
     ...body,
     status: response.status,
   });
 }
+
+const unreachable = () => new Problem({ title: t("error.unreachable"), detail: t("error.unreachable.detail") });
 
 function pause(duration, signal) {
   return new Promise((resolve, reject) => {
@@ -46,49 +57,94 @@ function pause(duration, signal) {
   });
 }
 
-const post = (path, body, signal) =>
-  call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+const send = (method, path, body, signal) =>
+  call(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal });
+
+const post = (path, body, signal) => send("POST", path, body, signal);
 
 export const library = (signal) => call("/v1/library", { signal });
 
-export const clip = (clipId, signal) => call(`/v1/clips/${clipId}`, { signal });
+const clips = new Map();
+
+// A clip never changes; another file makes other clips.
+export async function clip(clipId, signal) {
+  if (!clips.has(clipId)) clips.set(clipId, await call(`/v1/clips/${clipId}`, { signal }));
+  return clips.get(clipId);
+}
 
 export const clipsOf = (videoId, limit, signal) => call(`/v1/clips?video_id=${videoId}&limit=${limit}`, { signal });
 
+export const someClips = (limit, signal) => call(`/v1/clips?limit=${limit}`, { signal });
+
 export const video = (videoId, signal) => call(`/v1/videos/${videoId}`, { signal });
 
-// `title`: words that their titles have; `clips`: how many clips of each are wanted with it.
-export function videos({ title = "", offset = 0, limit, clips = 0 }, signal) {
-  const wanted = new URLSearchParams({ q: title.slice(0, 200), offset, limit, first_clips: clips });
+export const textsOf = (videoId, limit, signal) => call(`/v1/videos/${videoId}/texts?limit=${limit}`, { signal });
+
+// `wanted`: title (words that their titles have), offset, limit, clips (how many of each are wanted with it), sort, tag,
+// path, ids.
+export function videos({ title = "", offset = 0, limit, clips = 0, sort = "added", tag = [], path, ids = [] }, signal) {
+  const wanted = new URLSearchParams({ q: title.slice(0, 200), offset, limit, first_clips: clips, sort });
+  for (const one of tag) wanted.append("tag", one);
+  for (const one of ids) wanted.append("video_id", one);
+  if (path) wanted.set("path", path);
   return call(`/v1/videos?${wanted}`, { signal });
 }
 
+export const tagVideos = (ids, add, remove) => post("/v1/videos/tags", { video_ids: ids, add, remove });
+
+export const deleteVideos = (ids) => call(`/v1/videos?${ids.map((id) => `video_id=${id}`).join("&")}`, { method: "DELETE" });
+
 export const tags = (limit, signal) => call(`/v1/tags?limit=${limit}`, { signal });
+
+export const folders = (limit, signal) => call(`/v1/folders?limit=${limit}`, { signal });
 
 export const failures = (offset, limit, signal) => call(`/v1/failures?offset=${offset}&limit=${limit}`, { signal });
 
-// `wanted`: k, offset, weights, filter, min_score.
-export const searchClips = (query, wanted, signal) => post("/v1/search/clips", { query, ...wanted }, signal);
-
-export const similarClips = (clipId, wanted, signal) =>
-  post("/v1/search/similar", { clip_id: clipId, ...wanted }, signal);
+// `wanted`: question, k, offset, weights, filter, min_score (question/request.js).
+export const searchClips = (wanted, signal) => post("/v1/search/clips", wanted, signal);
 
 export const captionsOfClip = (clipId, wanted, signal) =>
   post("/v1/search/captions", { clip_id: clipId, ...wanted }, signal);
 
 export function captionsOfFile(file, { weights, ...wanted }, signal) {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(wanted)) form.append(name, value);
-  form.append("weights", JSON.stringify(weights));
-  form.append("file", file);
+  const form = formOf({ ...wanted, weights: JSON.stringify(weights), file });
   return call("/v1/search/captions/upload", { method: "POST", body: form, signal });
+}
+
+export const uploadExample = (file, signal) =>
+  call("/v1/search/uploads", { method: "POST", body: formOf({ file }), signal });
+
+export const savedSearches = (signal) => call("/v1/searches", { signal });
+
+export const saveSearch = (name, request) => send("PUT", `/v1/searches/${encodeURIComponent(name)}`, request);
+
+export const markSeen = (name) => call(`/v1/searches/${encodeURIComponent(name)}/seen`, { method: "POST" });
+
+export const forgetSearch = (name) => call(`/v1/searches/${encodeURIComponent(name)}`, { method: "DELETE" });
+
+// Clips as a file to keep: csv, m3u8, otio, edl or fcpxml.
+export async function listFile(clipIds, format) {
+  const body = JSON.stringify({ clip_ids: clipIds, format });
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
+  const answer = await fetch(at("/v1/clips/list"), options).catch(() => Promise.reject(unreachable()));
+  if (answer.ok) return answer.blob();
+  throw new Problem({ title: t("error.status", { status: String(answer.status) }), ...(await answer.json()), status: answer.status });
 }
 
 export const jobs = (signal) => call("/v1/jobs", { signal });
 
+// Events `job`, one whenever it has changed.
+export const jobEvents = (jobId) => new EventSource(at(`/v1/jobs/${jobId}/events`));
+
 export const indexFolder = (folder, path, signal) => post("/v1/jobs", { folder, path }, signal);
 
 export const cancelJob = (jobId, signal) => call(`/v1/jobs/${jobId}/cancel`, { method: "POST", signal });
+
+function formOf(fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  return form;
+}
 
 // `told(share)` hears which part has been sent, which `fetch` does not say.
 export function uploadVideos(files, told, signal) {
@@ -102,13 +158,12 @@ export function uploadVideos(files, told, signal) {
       const { status, response } = request;
       if (status < 400 && response) resolve(response);
       else {
-        const title = `The service answered ${status}`;
+        const title = t("error.status", { status: String(status) });
         reject(new Problem({ title, detail: request.statusText, ...response, status }));
       }
     });
     request.addEventListener("error", () => {
-      const detail = "Check that the service is running, then try again.";
-      reject(new Problem({ title: "The upload has ended early", detail }));
+      reject(new Problem({ title: t("error.upload"), detail: t("error.unreachable.detail") }));
     });
     signal.addEventListener("abort", () => request.abort());
     request.addEventListener("abort", () => reject(signal.reason));

@@ -2,6 +2,7 @@
 // because pictures and videos cannot carry a header; no script can read it.
 
 import { at, byId } from "./dom.js";
+import { t } from "./words.js";
 
 let asking = null;
 
@@ -48,8 +49,8 @@ async function logIn(key) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ key: key.trim() }),
     });
-    return response.ok ? null : ((await response.json()).detail ?? "The service refused the key.");
+    return response.ok ? null : ((await response.json()).detail ?? t("key.refused"));
   } catch {
-    return "The service cannot be reached. Try again.";
+    return `${t("error.unreachable")}. ${t("error.unreachable.detail")}`;
   }
 }

@@ -51,8 +51,6 @@ export function bytes(value) {
   return `${scaled.toFixed(power && scaled < 10 ? 1 : 0)} ${units[power]}`;
 }
 
-export const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
-
 // A minus sign is as wide as a plus; a hyphen is not.
 export const signed = (value, digits = 3) => value.toFixed(digits).replace("-", "\u2212");
 

@@ -23,13 +23,12 @@ export function listen() {
 }
 
 function move(event, screen) {
-  const screens = [...screen.closest(".grid").querySelectorAll(".screen[href]")];
-  const at = screens.indexOf(screen);
-  // As many as stand in the first row.
-  const top = screens[0].getBoundingClientRect().top;
-  const columns = Math.max(1, screens.filter((one) => Math.abs(one.getBoundingClientRect().top - top) < 2).length);
+  const grid = screen.closest(".grid");
+  const columns = Number(grid.dataset.columns);
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
   if (step === undefined) return;
   event.preventDefault();
-  screens[at + step]?.focus();
+  // The grid draws only what is in sight: it is asked for the card.
+  const place = Number(screen.closest(".card").ariaPosInSet) - 1 + step;
+  grid.dispatchEvent(new CustomEvent("reach", { detail: place }));
 }

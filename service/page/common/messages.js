@@ -1,6 +1,7 @@
 // What stands in the place of results: the outline of what is to come, a message, a problem and what to do about it.
 
 import { HOME, byId, el } from "./dom.js";
+import { known, t } from "./words.js";
 
 export const show = (...nodes) => byId("results").replaceChildren(...nodes);
 
@@ -23,31 +24,36 @@ export function button(text, act, className = "ghost") {
   return node;
 }
 
-export function problem(error, again) {
-  const known = error.title !== undefined;
-  if (!known) console.error(error);
-  const id = error.requestId ? el("p", {}, el("code", {}, `request ${error.requestId}`)) : null;
+// `remedies`: more buttons, which do what the error asks for. The request id is there for who runs the service.
+export function problem(error, again, ...remedies) {
+  const expected = error.title !== undefined;
+  if (!expected) console.error(error);
   const box = message(
-    known ? error.title : "Something went wrong on this page",
-    [known ? error.message : "Load it again. If that does not help, the browser's console has the cause."],
-    button("Try again", again),
-    el("a", { className: "ghost", href: HOME }, "Start again"),
+    expected ? titleOf(error) : t("error.page"),
+    [expected ? error.message : t("error.page.detail")],
+    ...remedies,
+    button(t("action.tryAgain"), again, remedies.length ? "ghost" : "primary"),
+    el("a", { className: "ghost", href: HOME }, t("action.startAgain")),
   );
   box.classList.add("bad");
   box.role = "alert";
-  if (id) box.append(id);
+  if (error.requestId) {
+    const id = el("code", {}, error.requestId);
+    box.append(el("details", {}, el("summary", {}, t("error.details")), el("p", {}, `${t("error.request")} `, id)));
+  }
   return box;
+}
+
+// Kinds of problems (/problems) have a title in the reader's language.
+function titleOf(error) {
+  const key = `problem.${error.type.split("#")[1]}`;
+  return known(key) ? t(key) : error.title;
 }
 
 // Outlines, where nothing is shown that could stay until the answer comes.
 export function waiting(kind) {
   const line = () => el("div", { className: "line" });
-  const card = () =>
-    el(
-      "li",
-      { className: "card waiting" },
-      kind === "grid" ? el("div", { className: "screen" }) : null,
-      el("div", { className: "about" }, line(), line(), line()),
-    );
-  return el("ol", { className: kind, ariaHidden: "true" }, ...Array.from({ length: kind === "grid" ? 6 : 4 }, card));
+  const card = () => el("li", { className: "card waiting" }, el("div", { className: "screen" }), line(), line());
+  const count = kind === "grid" ? 12 : 4;
+  return el("ol", { className: `${kind} outline`, ariaHidden: "true" }, ...Array.from({ length: count }, card));
 }

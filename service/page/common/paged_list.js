@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { button, problem } from "./messages.js";
+import { t } from "./words.js";
 
 // `load(offset)` gives {total, items}; `draw(item)` a node. Returns the place of the list, filled with its first page.
 export async function paged({ load, draw, className, label }) {
@@ -13,8 +14,8 @@ export async function paged({ load, draw, className, label }) {
     const { total, items } = await load(at);
     list.append(...items.map(draw));
     const left = total - list.children.length;
-    foot.replaceChildren(...(left > 0 && items.length ? [button(`${left.toLocaleString("en")} more`, next)] : []));
-    if (at) list.children[at]?.querySelector("a, button")?.focus({ preventScroll: true });
+    foot.replaceChildren(...(left > 0 && items.length ? [button(t("action.more", { count: left }), next)] : []));
+    if (at) list.children[at]?.querySelector("a, button, input")?.focus({ preventScroll: true });
   };
   const failed = (error) => error.name !== "AbortError" && foot.replaceChildren(problem(error, next));
   const next = () => extend().catch(failed);

@@ -8,11 +8,12 @@ const LEAVES = 8;
 // Who only passes over a card on the way elsewhere has not asked to see it.
 const DWELL = 80;
 
-// A link to `address` that shows a clip: {title, start, end, thumbnail_url, strip_url, media_url}.
-export function preview(clip, address, label) {
+// A link to `address` that shows a clip: {title, start, end, thumbnail_url, strip_url, media_url}; `corner`: what stands
+// in its corner, if it is not the length of the clip.
+export function preview(clip, address, label, corner = seconds(clip.end - clip.start)) {
   const picture = el("img", { src: at(clip.thumbnail_url), alt: "", loading: "lazy", decoding: "async" });
-  const length = el("span", { className: "time" }, seconds(clip.end - clip.start));
-  const link = el("a", { className: "screen", href: address, ariaLabel: label }, picture, length);
+  const time = el("span", { className: "time" }, corner);
+  const link = el("a", { className: "screen", href: address, ariaLabel: label }, picture, time);
   let timer = 0;
   let moving = null;
 

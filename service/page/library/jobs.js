@@ -1,136 +1,93 @@
-// Adding videos: uploads and folders of the service's machine, and how far their indexing is.
+// Indexing jobs, each followed by the events of the service until it has ended.
 
 import * as api from "../common/api.js";
-import { count, el, icon, seconds } from "../common/dom.js";
-import { button, say } from "../common/messages.js";
+import { el, seconds } from "../common/dom.js";
+import { button } from "../common/messages.js";
+import { t } from "../common/words.js";
 import { failureItem } from "./failure.js";
 
-// Milliseconds between two looks at a job.
-const PACE = 700;
 const SHOWN = 5;
-
 const ENDED = ["done", "failed", "cancelled"];
-const WORDS = { queued: "Waiting", running: "Indexing", done: "Done", failed: "Failed", cancelled: "Cancelled" };
-
-// The panel, or null where nothing can be added from here. `changed()` is called when a job has ended.
-export async function showJobs(changed, signal) {
-  const { folders, uploads, jobs } = await api.jobs(signal);
-  if (!folders.length && !uploads && !jobs.length) return null;
-  const list = el("ul", { className: "jobs", ariaLabel: "Indexing" });
-  const wrong = el("p", { className: "wrong", role: "alert" });
-  const cancel = (job) => begin(() => api.cancelJob(job.id, signal));
-  const show = (jobs) => draw(list, jobs, cancel);
-  const watch = watching(show, changed, signal);
-  const begin = async (start) => {
-    wrong.textContent = "";
-    try {
-      await watch(await start());
-    } catch (error) {
-      if (error.name !== "AbortError") wrong.textContent = error.message;
-    }
-  };
-  const ways = [
-    uploads ? uploadWay(begin, signal) : null,
-    folders.length ? folderWay(folders, begin, signal) : null,
-  ];
-  show(jobs);
-  if (jobs.some(isOpen)) watch().catch((error) => (wrong.textContent = error.message));
-  const title = el("h2", {}, "Add videos");
-  return el("section", { className: "adding", ariaLabel: "Add videos" }, title, ...ways, wrong, list);
-}
+// Milliseconds after which a stream that has broken is begun again.
+const AGAIN = 2000;
 
 const isOpen = (job) => !ENDED.includes(job.state);
 
-// Looks at the jobs until none is left that may change.
-function watching(show, changed, signal) {
-  let timer = 0;
-  let open = new Set();
-  return async function look(begun = null) {
-    clearTimeout(timer);
-    // It may have ended before it is looked at for the first time.
-    if (begun) open.add(begun.id);
-    if (signal.aborted) return;
-    const { jobs } = await api.jobs(signal);
-    show(jobs);
-    const now = new Set(jobs.filter(isOpen).map((job) => job.id));
-    const ended = jobs.filter((job) => open.has(job.id) && !now.has(job.id));
-    open = now;
-    if (ended.length) {
-      say(`Indexing ${ended[0].source}: ${WORDS[ended[0].state].toLowerCase()}`);
-      changed();
-    }
-    // A look that fails is repeated: the job goes on without being looked at.
-    if (now.size) timer = setTimeout(() => look().catch(() => (timer = setTimeout(look, 5 * PACE))), PACE);
-  };
-}
+export class JobList {
+  // `ended(job)`: one that was followed has ended; `failed(error)`: it could not be cancelled.
+  constructor({ ended, failed, signal }) {
+    Object.assign(this, { ended, failed, signal });
+    this.node = el("ul", { className: "jobs", ariaLabel: t("job.list") });
+    this.jobs = [];
+    this.streams = new Map();
+    signal.addEventListener("abort", () => this.streams.forEach((stream) => stream.close()));
+  }
 
-function uploadWay(begin, signal) {
-  const input = el("input", { type: "file", id: "add", accept: "video/*,.mkv,.avi,.ts,.flv", multiple: true });
-  const sent = el("progress", { max: 1, value: 0, hidden: true, ariaLabel: "Sent" });
-  const label = el("label", { className: "drop takes-files" }, input, icon("drop"));
-  const invitation = el("span", {}, el("b", {}, "Choose videos"), " or drop them here");
-  label.append(invitation, el("small", {}, "They are kept and indexed."), sent);
-  const send = (files) => {
-    if (!files.length) return;
-    sent.hidden = false;
-    const told = (share) => (sent.value = share);
-    begin(() => api.uploadVideos(files, told, signal).finally(() => (sent.hidden = true)));
-  };
-  input.addEventListener("change", () => {
-    send([...input.files]);
-    input.value = "";
-  });
-  for (const type of ["dragover", "dragleave", "drop"]) {
-    label.addEventListener(type, (event) => {
-      event.preventDefault();
-      label.classList.toggle("over", type === "dragover");
-      if (type === "drop") send([...event.dataTransfer.files]);
+  show(jobs) {
+    this.jobs = jobs;
+    this.draw();
+    jobs.filter(isOpen).forEach((job) => this.follow(job));
+  }
+
+  add(job) {
+    this.jobs = [job, ...this.jobs.filter(({ id }) => id !== job.id)];
+    this.draw();
+    // It may have ended already; its events say so too.
+    this.follow(job);
+  }
+
+  follow({ id }) {
+    if (this.streams.has(id) || this.signal.aborted) return;
+    const stream = api.jobEvents(id);
+    this.streams.set(id, stream);
+    stream.addEventListener("job", ({ data }) => this.heard(JSON.parse(data)));
+    // The browser begins again by itself, except where the service answers with an error.
+    stream.addEventListener("error", () => {
+      if (stream.readyState !== EventSource.CLOSED) return;
+      this.streams.delete(id);
+      setTimeout(() => this.jobs.some((job) => job.id === id && isOpen(job)) && this.follow({ id }), AGAIN);
     });
   }
-  return label;
-}
 
-function folderWay(folders, begin, signal) {
-  const folder = el("select", { ariaLabel: "Folder" }, ...folders.map((name) => el("option", { value: name }, name)));
-  const path = el("input", { type: "text", ariaLabel: "Path in the folder" });
-  path.placeholder = "all of it, or a path in it";
-  const start = el("button", { type: "submit", className: "primary" }, "Index");
-  const form = el("form", { className: "folder" }, el("span", {}, "Folder"), folder, path, start);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    begin(() => api.indexFolder(folder.value, path.value.trim() || ".", signal));
-  });
-  return form;
-}
+  heard(job) {
+    this.jobs = this.jobs.map((other) => (other.id === job.id ? job : other));
+    this.draw();
+    if (isOpen(job)) return;
+    this.streams.get(job.id)?.close();
+    this.streams.delete(job.id);
+    this.ended(job);
+  }
 
-function draw(list, jobs, cancel) {
-  const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
-  const shown = jobs.slice(0, SHOWN).map((job) => {
-    const row = rows.get(job.id) ?? el("li", { data: { id: job.id } });
-    // A row that says the same keeps its place for who is reading it, and its button the focus.
-    const says = JSON.stringify(job);
-    if (row.said !== says) row.replaceChildren(...parts(job, cancel, row));
-    row.said = says;
-    return row;
-  });
-  const others = shown.length !== list.children.length || shown.some((row, i) => list.children[i] !== row);
-  if (others) list.replaceChildren(...shown);
-}
+  draw() {
+    const rows = new Map([...this.node.children].map((row) => [row.dataset.id, row]));
+    const shown = this.jobs.slice(0, SHOWN).map((job) => {
+      const row = rows.get(job.id) ?? el("li", { data: { id: job.id } });
+      // A row that says the same keeps its place for who is reading it, and its button the focus.
+      const says = JSON.stringify(job);
+      if (row.said !== says) row.replaceChildren(...this.parts(job, row));
+      row.said = says;
+      return row;
+    });
+    const others = shown.length !== this.node.children.length || shown.some((row, i) => this.node.children[i] !== row);
+    if (others) this.node.replaceChildren(...shown);
+  }
 
-function parts(job, cancel, row) {
-  const { progress, report, error } = job;
-  const state = el("span", { className: `state ${job.state}` }, WORDS[job.state]);
-  const head = el("div", { className: "head" }, el("b", {}, job.source), state);
-  const bar = isOpen(job) ? el("progress", { ariaLabel: `Indexing ${job.source}` }) : null;
-  if (bar && progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
-  const stop = isOpen(job) ? button("Cancel", () => cancel(job)) : null;
-  const refused = report?.refused.length ? refusedOf(report, row.querySelector("details")?.open ?? false) : null;
-  return [head, bar, el("p", {}, error ?? told(job)), refused, stop].filter(Boolean);
+  parts(job, row) {
+    const { progress, report, error } = job;
+    const state = el("span", { className: `state ${job.state}` }, t(`job.${job.state}`));
+    const head = el("div", { className: "head" }, el("b", {}, job.source), state);
+    const bar = isOpen(job) ? el("progress", { ariaLabel: t("job.progress", { source: job.source }) }) : null;
+    if (bar && progress?.total) Object.assign(bar, { max: progress.total, value: progress.done });
+    const cancel = () => api.cancelJob(job.id).then((now) => this.heard(now), this.failed);
+    const stop = isOpen(job) ? button(t("action.cancel"), cancel) : null;
+    const refused = report?.refused.length ? refusedOf(report, row.querySelector("details")?.open ?? false) : null;
+    return [head, bar, el("p", {}, error ?? told(job)), refused, stop].filter(Boolean);
+  }
 }
 
 function refusedOf({ refused }, open) {
   const items = refused.map(failureItem);
-  const summary = el("summary", {}, `${count(items.length, "file")} refused`);
+  const summary = el("summary", {}, t("count.refused", { n: items.length }));
   return el("details", { open }, summary, el("ul", { className: "failures" }, ...items));
 }
 
@@ -138,17 +95,17 @@ function told({ state, progress, report }) {
   if (report) {
     const { indexed, unchanged, moved, removed } = report;
     const others = Object.entries({ unchanged, moved, removed }).filter(([, n]) => n > 0);
-    const rest = others.map(([what, n]) => `${n} ${what}`);
-    return [`${count(indexed, "video")} indexed`, ...rest, `in ${seconds(report.seconds)}`].join(", ");
+    const rest = others.map(([what, n]) => t(`job.report.${what}`, { n }));
+    return [t("job.report.indexed", { n: indexed, time: seconds(report.seconds) }), ...rest].join(", ");
   }
-  if (state === "queued") return "Begins when the one before has ended.";
-  if (state === "cancelled") return "Stopped before it began.";
-  if (!progress) return "The model is being loaded.";
+  if (state === "queued") return t("job.waiting");
+  if (state === "cancelled") return t("job.neverBegan");
+  if (!progress) return t("job.loading");
   const { done, total, file, clips_per_second: pace, seconds_left: left } = progress;
   const facts = [
-    `${done} of ${count(total, "file")}`,
-    pace ? `${pace.toFixed(1)} clips/s` : null,
-    left === null ? null : `${seconds(left)} left`,
+    t("job.files", { done, n: total }),
+    pace ? t("job.pace", { pace: pace.toFixed(1) }) : null,
+    left === null ? null : t("job.left", { time: seconds(left) }),
     file,
   ];
   return facts.filter(Boolean).join(" · ");

@@ -1,44 +1,53 @@
-// Clips for a sentence, and clips like a clip.
+// Clips for a question, or films with their best moments.
 
 import { go } from "../common/address.js";
 import * as api from "../common/api.js";
 import { HOME, byId, el } from "../common/dom.js";
 import { readAs } from "../common/levels.js";
 import { button, command, message } from "../common/messages.js";
-import { NONE, filtersIn, toRequest } from "../tuning/filters.js";
-import { clipCards } from "./cards.js";
+import { NO_FILTERS, asksForClips, filtersIn } from "../common/state.js";
+import { t } from "../common/words.js";
+import { remember } from "../question/recent.js";
+import { isSequence, requestOf } from "../question/request.js";
+import { FilmList } from "./film_list.js";
+import { ClipList } from "./hit_list.js";
 import { Ranking } from "./ranking.js";
-import { showStored } from "./subject.js";
 
-const SIZE = 24;
+const CLIPS = 48;
+const FILMS = 24;
+// Seconds between moments that are offered where nothing follows within fewer.
+const LONG_WAIT = 600;
 
-export const ranking = new Ranking(clipCards, "clip", SIZE);
+const rankings = {
+  clips: new Ranking((reached) => new ClipList(reached), "clips", CLIPS),
+  films: new Ranking(() => new FilmList(), "films", FILMS),
+};
 
-export const asks = (state) => state.q !== null || state.like !== null;
+export const rankingOf = ({ view }) => rankings[view ?? "clips"];
 
-export const titleOf = (state) => (state.q === null ? "Clips like a clip" : state.q);
+export const asks = asksForClips;
+
+export const titleOf = ({ q, parts }) => q ?? parts.find(({ value }) => typeof value === "string")?.value ?? t("title.parts");
 
 export async function answer(state, signal) {
-  const tuned = { weights: state.weights, ...toRequest(state) };
-  const context = { state };
-  const empty = () => nothing(state);
-  if (state.q !== null) {
-    const page = (wanted, until) => api.searchClips(state.q, { ...wanted, ...tuned }, until);
-    const found = await ranking.ask({ page, context, empty }, signal);
-    byId("read").replaceChildren(...readAs(found.query_attributes));
-    return;
-  }
-  const page = (wanted, until) => api.similarClips(state.like, { ...wanted, ...tuned }, until);
-  await Promise.all([showStored(state.like, "More like", signal), ranking.ask({ page, context, empty }, signal)]);
+  const request = requestOf(state);
+  const page = (wanted, until) => api.searchClips({ ...request, ...wanted }, until);
+  const found = await rankingOf(state).ask({ page, state, empty: () => nothing(state) }, signal);
+  byId("read").replaceChildren(...readAs(found.query_attributes));
+  remember(state);
 }
 
 function nothing(state) {
-  if (filtersIn(state)) {
-    const clear = button("Clear filters", () => go({ ...state, ...NONE }));
-    return message("No clip passes these filters", ["Widen them, or search among all clips."], clear);
+  if (isSequence(state) && (state.within ?? 0) < LONG_WAIT) {
+    const longer = button(t("results.noSequence.longer"), () => go({ ...state, within: LONG_WAIT }), "primary");
+    return message(t("results.noSequence"), [t("results.noSequence.detail")], longer);
   }
-  const library = el("a", { className: "ghost", href: `${HOME}?tab=library` }, "See the library");
-  if (state.like !== null) return message("There is no other clip", ["This library holds only this one."], library);
+  if (filtersIn(state.filters)) {
+    const clear = button(t("filters.clear"), () => go({ ...state, filters: NO_FILTERS }), "primary");
+    return message(t("results.filtered"), [t("results.filtered.detail")], clear);
+  }
+  const library = el("a", { className: "ghost", href: `${HOME}?tab=library` }, t("library.see"));
+  if (state.q === null) return message(t("results.noOther"), [t("results.noOther.detail")], library);
   const add = command("quartet index PATHS --library DIR");
-  return message("This library has no clips yet", ["Add some with:", add], library);
+  return message(t("results.empty"), [t("results.empty.detail"), add], library);
 }

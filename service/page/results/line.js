@@ -6,7 +6,7 @@ import { clock, el } from "../common/dom.js";
 export function quotation({ line }) {
   if (!line) return null;
   const when = line.start === null ? null : el("time", {}, clock(line.start));
-  const about = `${line.source}${line.language ? ` (${line.language})` : ""}`;
+  const about = line.language ? `${line.source} (${line.language})` : line.source;
   return el("blockquote", { className: "told", title: about }, when, when && " ", ...marked(line));
 }
 

@@ -1,9 +1,10 @@
 // A ranked list on the page: asks for it, shows it, asks for more of it, and reorders it while weights move.
 
 import { deepen, depth } from "../common/address.js";
-import { count, el } from "../common/dom.js";
+import { el } from "../common/dom.js";
 import { learnLevels } from "../common/levels.js";
 import { busy, button, problem, say, show, waiting } from "../common/messages.js";
+import { number, t } from "../common/words.js";
 import { reranked } from "./fusion.js";
 
 // The service counts no further, and gives no more at a time (quartet/schemas/search.py).
@@ -11,38 +12,38 @@ const DEEPEST = 1000;
 const MOST = 100;
 
 export class Ranking {
-  // `makeCards()`: an empty list of cards; `word`: what a hit is called; `size`: how many to ask for at a time.
-  constructor(makeCards, word, size) {
-    Object.assign(this, { makeCards, word, size });
+  // `makeList(reached)`: an empty list that calls `reached()` when its end comes into sight; `kind`: clips, films or
+  // captions; `size`: how many to ask for at a time.
+  constructor(makeList, kind, size) {
+    Object.assign(this, { makeList, kind, size });
     this.forget();
   }
 
   forget() {
+    this.list?.close();
     this.answer = null;
-    this.cards = this.makeCards();
+    this.list = this.makeList(() => this.reached());
   }
 
-  // `page(wanted, signal)` asks the service; `context` is handed to the cards; `empty()` is what to say of no hits.
-  async ask({ page, context, empty }, signal) {
-    this.page = page;
-    this.signal = signal;
+  // `page(wanted, signal)` asks the service; `empty()` is what to say of no hits.
+  async ask({ page, state, empty }, signal) {
+    Object.assign(this, { page, signal, state });
     busy(true);
-    if (!this.cards.node.isConnected) {
+    if (!this.list.node.isConnected) {
       this.forget();
-      show(waiting(this.cards.node.className));
-      say("Searching…");
+      show(waiting(this.list.node.classList.contains("sentences") ? "sentences" : "grid"));
+      say(t("results.searching"));
     }
     const wanted = Math.max(this.size, depth());
     const answer = await this.first(wanted, signal);
     learnLevels(answer.weights);
     this.answer = answer;
-    this.context = { ...context, read: answer.query_attributes ?? null, unknown: answer.unknown ?? null };
     this.complete = answer.hits.length < wanted;
     busy(false);
     if (!answer.hits.length) {
-      this.cards = this.makeCards();
+      this.forget();
       show(empty());
-      say(`No ${this.word} found`);
+      say(t(`results.none.${this.kind}`));
       return answer;
     }
     this.draw(answer.hits);
@@ -59,54 +60,70 @@ export class Ranking {
 
   joined(answer, next) {
     // A new generation between the two answers can bring a hit again.
-    const known = new Set(answer.hits.map(this.cards.idOf));
-    const fresh = next.hits.filter((hit) => !known.has(this.cards.idOf(hit)));
+    const known = new Set(answer.hits.map(this.list.idOf));
+    const fresh = next.hits.filter((hit) => !known.has(this.list.idOf(hit)));
     return { ...answer, hits: [...answer.hits, ...fresh], exact: answer.exact && next.exact };
   }
 
   draw(hits) {
-    this.cards.show(hits, this.context);
-    if (!this.cards.node.isConnected || !this.foot?.isConnected) {
+    if (!this.list.node.isConnected || !this.foot?.isConnected) {
       this.foot = el("div", { className: "row more" });
-      show(this.cards.node, this.foot);
+      show(this.list.node, this.foot);
     }
-    const more = button(`More ${this.word}s`, () => this.more(), "ghost more");
-    this.foot.replaceChildren(...(this.complete || this.answer.hits.length + this.size > DEEPEST ? [] : [more]));
+    const more = button(t(`results.more.${this.kind}`), () => this.more(true), "ghost more");
+    this.foot.replaceChildren(...(this.ends() ? [] : [more]));
+    this.list.show(hits, this.answer, this.state);
   }
 
-  async more() {
-    const [button] = this.foot.children;
-    button.disabled = true;
+  ends() {
+    return this.complete || this.answer.hits.length + this.size > DEEPEST;
+  }
+
+  // Who scrolls to the end gets more of the list.
+  reached() {
+    if (this.answer && !this.growing && !this.ends() && !this.foot.querySelector(".bad")) this.more(false);
+  }
+
+  // `focus`: whether the keyboard goes on from the first new one.
+  async more(focus) {
+    if (this.growing) return;
+    this.growing = true;
     const { answer, signal } = this;
+    const before = answer.hits.length;
     try {
-      const next = await this.page({ k: this.size, offset: answer.hits.length }, signal);
+      const next = await this.page({ k: this.size, offset: before }, signal);
       if (answer !== this.answer) return;
       this.complete = next.hits.length < this.size;
       this.answer = this.joined(answer, next);
+      deepen(before + this.size);
+      this.growing = false;
       this.draw(this.answer.hits);
-      deepen(answer.hits.length + this.size);
       say(this.told());
-      this.cards.node.children[answer.hits.length]?.querySelector("a")?.focus({ preventScroll: true });
+      if (focus) this.list.focus(before);
     } catch (error) {
-      if (error.name === "AbortError") return;
-      this.foot.replaceChildren(problem(error, () => this.more()));
+      if (error.name !== "AbortError") this.foot.replaceChildren(problem(error, () => this.more(focus)));
+    } finally {
+      this.growing = false;
     }
   }
 
   // The hits that are here, in the order that `weights` give them; the answer of the service follows.
   preview(weights) {
-    const hits = this.answer?.hits.length && this.cards.node.isConnected ? reranked(this.answer, weights) : null;
-    if (hits) this.cards.show(hits, this.context);
+    const here = this.answer?.hits.length && this.list.node.isConnected && this.kind !== "films";
+    const hits = here ? reranked(this.answer, weights) : null;
+    if (hits) this.list.show(hits, this.answer, this.state);
   }
 
-  hit(id) {
-    return this.answer?.hits.find((hit) => this.cards.idOf(hit) === id) ?? null;
+  // What the viewer steps through: [{clipId, hit}, ...].
+  steps() {
+    return this.answer ? this.list.steps() : [];
   }
 
   told() {
     const { exact, took_ms: took, hits, notes = [] } = this.answer;
     const total = took.encode + took.search + took.hydrate;
-    const time = `${total.toFixed(total < 10 ? 1 : 0)} ms`;
-    return [`Best ${count(hits.length, this.word)} in ${time}, ${exact ? "exact" : "approximate"}`, ...notes].join(". ");
+    const time = t("results.time", { ms: number(Number(total.toFixed(total < 10 ? 1 : 0))) });
+    const top = t(`results.top.${this.kind}`, { n: hits.length, time });
+    return [exact ? top : `${top}, ${t("results.approximate")}`, ...notes].join(". ");
   }
 }

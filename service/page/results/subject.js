@@ -1,44 +1,43 @@
-// The clip that is asked about, above the results: one of the library, or a video that was dropped.
+// The clip whose captions are shown: one of the library, or a video that was dropped.
 
-import { href } from "../common/address.js";
 import * as api from "../common/api.js";
 import { byId, bytes, clock, el } from "../common/dom.js";
 import { preview } from "../common/preview.js";
-import { action } from "./cards.js";
+import { href } from "../common/state.js";
+import { t } from "../common/words.js";
+import { action } from "./clip_card.js";
 
 let url = null;
 
 export function clear() {
   byId("subject").hidden = true;
   byId("subject").replaceChildren();
+  delete byId("subject").dataset.shown;
   if (url) URL.revokeObjectURL(url);
   url = null;
 }
 
-function show(picture, ...about) {
+function show(shown, picture, ...about) {
   byId("subject").replaceChildren(picture, el("div", {}, ...about));
   byId("subject").hidden = false;
+  byId("subject").dataset.shown = shown;
 }
 
-export async function showStored(clipId, what, signal) {
-  if (byId("subject").dataset.shown === `${what} ${clipId}` && !byId("subject").hidden) return;
+export async function showStored(clipId, signal) {
+  if (byId("subject").dataset.shown === String(clipId)) return;
   const clip = await api.clip(clipId, signal);
-  document.title = `${what} ${clip.title} · Quartet`;
+  document.title = `${t("subject.captions")}: ${clip.title} · Quartet`;
   const [own] = clip.captions;
-  const line = own ? `“${own.text}”` : "It came without a caption.";
-  const both = el(
-    "div",
-    { className: "actions" },
-    what === "More like" ? null : action("like", "More like this", `More like ${clip.title}`, { like: clipId }),
-    what === "Captions for"
-      ? null
-      : action("text", "Captions", `Captions for ${clip.title}`, { tab: "captions", clip: clipId }),
-  );
-  const here = what === "More like" ? { like: clipId } : { tab: "captions", clip: clipId };
-  const picture = preview(clip, href({ ...here, show: clipId }), `Open ${clip.title} at ${clock(clip.start)}`);
-  show(picture, el("p", {}, what), el("h2", {}, clip.title), el("p", {}, line), both);
-  byId("subject").dataset.shown = `${what} ${clipId}`;
+  const line = own ? t("subject.caption", { text: own.text }) : t("subject.noCaption");
+  const similar = action("like", t("hit.similar"), t("hit.similarTo", { title: clip.title }), likeState(clipId));
+  const address = href({ tab: "captions", clip: clipId, show: clipId });
+  const picture = preview(clip, address, t("hit.open", { title: clip.title, time: clock(clip.start) }));
+  const actions = el("div", { className: "actions" }, similar);
+  show(clipId, picture, el("p", {}, t("subject.captions")), el("h2", {}, clip.title), el("p", {}, line), actions);
 }
+
+// The question that a clip alone is.
+export const likeState = (clip) => ({ parts: [{ role: "like", value: clip }] });
 
 export function showFile(file) {
   if (byId("subject").dataset.shown === file.name && url) return;
@@ -49,6 +48,5 @@ export function showFile(file) {
     ? el("video", { src: url, controls: true, muted: true, playsInline: true, ariaLabel: file.name })
     : null;
   const picture = el("div", { className: "screen" }, video);
-  show(picture, el("p", {}, "Captions for"), el("h2", {}, file.name), el("p", {}, bytes(file.size)));
-  byId("subject").dataset.shown = file.name;
+  show(file.name, picture, el("p", {}, t("subject.captions")), el("h2", {}, file.name), el("p", {}, bytes(file.size)));
 }

@@ -1,20 +1,21 @@
 // A field where things of the library are chosen by name, one after the other, and the list of those that are.
 
 import { el, icon } from "../common/dom.js";
+import { t } from "../common/words.js";
 
 // `load(text)` gives {complete, items: [[name, value], ...]}; `changed(values)` is called with all that are chosen;
 // `nameOf(value)`; `without(name)` is what the button that takes one away does.
 export class Chooser {
-  constructor({ id, label, hint, load, changed, nameOf, without }) {
+  constructor({ id, label, load, changed, nameOf, without }) {
     Object.assign(this, { load, changed, nameOf, without });
     this.values = [];
     this.offered = new Map();
     this.options = el("datalist", { id });
-    this.input = el("input", { type: "text", placeholder: "Any", ariaLabel: hint, autocomplete: "off" });
+    this.input = el("input", { type: "text", placeholder: t("filter.any"), autocomplete: "off" });
     this.input.setAttribute("list", id);
     this.input.addEventListener("focus", () => this.offer());
     this.input.addEventListener("input", () => this.choose() || this.complete || this.offer());
-    this.chosen = el("ul", { className: "chosen", ariaLabel: `Chosen ${id}` });
+    this.chosen = el("ul", { className: "chosen", ariaLabel: t(`filter.chosen.${id}`) });
     this.node = el("div", {}, el("label", {}, el("span", {}, label), this.input), this.options, this.chosen);
     this.node.className = "chooser";
   }

@@ -1,71 +1,100 @@
-// Which clips may be hits: of some videos, of videos with some tags, of a stretch of time, from a score on.
-// `changed(patch)` is called with the part of the state that was changed.
+// Which clips may be hits. `changed(patch)` is called with the filters that were changed.
 
 import * as api from "../common/api.js";
 import { byId, el } from "../common/dom.js";
+import { NO_FILTERS, filtersIn } from "../common/state.js";
+import { t } from "../common/words.js";
 import { Chooser } from "./chooser.js";
 
 const OFFERED = 1000;
 
-export const NONE = { videos: [], tags: [], from: null, to: null, min: null };
-
-// What a search is to send for a state.
-export function toRequest({ videos, tags, from, to, min }) {
-  const filter = {
-    ...(videos.length && { video_ids: videos }),
-    ...(tags.length && { tags }),
-    ...(from !== null && { start: from }),
-    ...(to !== null && { end: to }),
-  };
-  return { ...(Object.keys(filter).length && { filter }), ...(min !== null && { min_score: min }) };
-}
-
-export const filtersIn = ({ videos, tags, from, to, min }) =>
-  [videos.length > 0, tags.length > 0, from !== null, to !== null, min !== null].filter(Boolean).length;
-
 export class Filters {
   constructor(changed) {
-    this.changed = changed;
+    this.changed = (patch) => changed({ ...this.filters, ...patch });
+    this.filters = NO_FILTERS;
     this.titles = new Map();
-    // The tags there are, once they are asked for. Where there are none, there is nothing to choose.
-    this.tagged = null;
+    // The tags and folders there are, once they are asked for. Where there are none, there is nothing to choose.
+    this.offers = null;
     this.video = new Chooser({
       id: "videos",
-      label: "Video",
-      hint: "Only in this video",
+      label: t("filter.video"),
       load: (text) => this.videosLike(text),
-      changed: (videos) => changed({ videos }),
+      changed: (video) => this.changed({ video }),
       nameOf: (id) => this.titles.get(id),
-      without: (title) => `Search in other videos than ${title} too`,
+      without: (title) => t("filter.video.remove", { title }),
     });
     this.tag = new Chooser({
       id: "tags",
-      label: "Tag",
-      hint: "Only in videos with this tag",
-      load: () => this.allTags(),
-      changed: (tags) => changed({ tags }),
+      label: t("filter.tag"),
+      load: () => this.named(api.tags, ({ tag, videos }) => [tag, tag, videos]),
+      changed: (tag) => this.changed({ tag }),
       nameOf: (tag) => tag,
-      without: (tag) => `Search in videos without the tag ${tag} too`,
+      without: (tag) => t("filter.tag.remove", { tag }),
     });
-    this.tag.node.hidden = true;
-    this.from = this.numeric("Only from this second on", "from", { min: 0 });
-    this.to = this.numeric("Only before this second", "to", { min: 0 });
-    this.min = this.numeric("Minimum score", "min", { min: -1, max: 1, step: 0.05 });
-    this.clear = el("button", { type: "button", className: "plain", ariaLabel: "Clear filters" }, "Clear");
-    this.clear.addEventListener("click", () => changed(NONE));
-    const second = (input, text) => el("label", {}, el("span", {}, text), input);
-    this.places = el(
-      "div",
-      { className: "places" },
-      this.video.node,
-      this.tag.node,
-      el("div", { className: "pair" }, second(this.from, "From second"), second(this.to, "To second")),
+    this.fields = {
+      in: this.text("in"),
+      words: this.text("words"),
+      from: this.numeric("from", { min: 0 }),
+      to: this.numeric("to", { min: 0 }),
+      after: this.date("after"),
+      before: this.date("before"),
+      shortest: this.numeric("shortest", { min: 0 }),
+      longest: this.numeric("longest", { min: 0 }),
+      min: this.numeric("min", { min: -1, max: 1, step: 0.05 }),
+      text: this.choice("text", { "": "filter.any", true: "filter.text.with", false: "filter.text.without" }),
+      lang: this.languages(),
+    };
+    this.folders = el("datalist", { id: "folders" });
+    this.fields.in.setAttribute("list", "folders");
+    this.clear = el("button", { type: "button", className: "plain", ariaLabel: t("filters.clear") }, t("filters.clear.short"));
+    this.clear.addEventListener("click", () => this.changed(NO_FILTERS));
+    const pair = (...names) => el("div", { className: "pair" }, ...names.map((name) => this.labelled(name)));
+    const more = el("details", { id: "more-filters" }, el("summary", {}, t("filters.more")));
+    more.append(
+      pair("after", "before"),
+      pair("shortest", "longest"),
+      this.labelled("words"),
+      pair("text", "lang"),
     );
-    byId("filters").append(this.places, el("label", {}, el("span", {}, "Minimum score"), this.min), this.clear);
+    this.more = more;
+    this.places = el("div", { className: "places" }, this.video.node, this.tag.node, this.labelled("in"), this.folders, pair("from", "to"), more);
+    byId("filters").append(this.places, this.labelled("min"), this.clear);
   }
 
-  numeric(label, field, limits) {
-    const input = el("input", { type: "number", placeholder: "Any", ariaLabel: label, step: "any", ...limits });
+  labelled(name) {
+    return el("label", {}, el("span", {}, t(`filter.${name}`)), this.fields[name]);
+  }
+
+  text(name) {
+    const input = el("input", { type: "text", placeholder: t(`filter.${name}.hint`), autocomplete: "off" });
+    input.addEventListener("input", () => this.changed({ [name]: input.value.trim() || null }));
+    return input;
+  }
+
+  date(name) {
+    const input = el("input", { type: "date" });
+    input.addEventListener("change", () => this.changed({ [name]: input.value || null }));
+    return input;
+  }
+
+  choice(name, choices) {
+    const options = Object.entries(choices).map(([value, key]) => el("option", { value }, t(key)));
+    const select = el("select", {}, ...options);
+    select.addEventListener("change", () => this.changed({ [name]: { true: true, false: false }[select.value] ?? null }));
+    return select;
+  }
+
+  languages() {
+    const input = el("input", { type: "text", placeholder: t("filter.lang.hint"), autocomplete: "off" });
+    input.addEventListener("change", () => {
+      const codes = input.value.toLowerCase().split(/[\s,]+/).filter((code) => /^[a-z]{2,3}$/.test(code));
+      this.changed({ lang: [...new Set(codes)] });
+    });
+    return input;
+  }
+
+  numeric(field, limits) {
+    const input = el("input", { type: "number", placeholder: t("filter.any"), step: "any", ...limits });
     input.inputMode = "decimal";
     input.addEventListener("input", () => {
       // Any number will do, not only those that the arrow keys step to.
@@ -79,39 +108,50 @@ export class Filters {
   }
 
   // Show what a state says. `places`: whether videos and times can be chosen at all (captions have neither).
-  async set(state, { places }) {
+  async set({ filters }, { places }) {
+    this.filters = filters;
     this.places.hidden = !places;
-    this.clear.hidden = filtersIn(state) === 0;
-    this.state = state;
-    for (const field of ["from", "to", "min"]) {
+    this.clear.hidden = filtersIn(filters) === 0;
+    for (const [name, field] of Object.entries(this.fields)) {
       // What is being typed is left alone: "0." is a number on its way.
-      if (document.activeElement !== this[field]) this[field].value = state[field] ?? "";
+      const value = filters[name];
+      if (document.activeElement !== field) field.value = Array.isArray(value) ? value.join(", ") : String(value ?? "");
     }
-    this.tag.show(state.tags);
-    this.tagged ??= this.allTags().catch(() => ({ items: [] }));
-    this.tagged.then(({ items }) => (this.tag.node.hidden = !items.length && !this.state.tags.length));
-    await Promise.all(state.videos.map((id) => this.learn(id)));
-    if (this.state !== state) return;
-    this.video.show(state.videos);
-    this.tellWithin(state);
+    if (["after", "before", "shortest", "longest", "words", "text"].some((name) => filters[name] !== null)) this.more.open = true;
+    this.tag.show(filters.tag);
+    if (places) this.offer();
+    await Promise.all(filters.video.map((id) => this.learn(id)));
+    if (this.filters !== filters) return;
+    this.video.show(filters.video);
+    this.tellWithin(filters);
+  }
+
+  // Asked for once, and not before there is something to filter.
+  offer() {
+    this.offers ??= Promise.all([api.tags(OFFERED), api.folders(OFFERED)]).catch(() => [{ items: [] }, { items: [] }]);
+    this.offers.then(([tags, folders]) => {
+      this.tag.node.hidden = !tags.items.length && !this.filters.tag.length;
+      this.fields.in.parentElement.hidden = !folders.items.length && this.filters.in === null;
+      this.folders.replaceChildren(...folders.items.map((value) => el("option", { value })));
+    });
   }
 
   // On the start page, where the filters are not shown, an address may bring some.
-  tellWithin(state) {
-    const places = state.videos.map((id) => this.titles.get(id)).join(", ");
-    const tags = state.tags.join(" and ");
-    const clear = el("button", { type: "button", className: "plain" }, "Search everywhere");
-    clear.addEventListener("click", () => this.changed(NONE));
-    const within = [places && `in ${places}`, tags && `in videos tagged ${tags}`].filter(Boolean).join(", ");
-    byId("within").replaceChildren(el("span", {}, within ? `Searches only ${within}.` : "Filters are on."), clear);
-    byId("within").hidden = filtersIn(state) === 0;
+  tellWithin(filters) {
+    const places = filters.video.map((id) => this.titles.get(id)).join(", ");
+    const tags = filters.tag.join(", ");
+    const clear = el("button", { type: "button", className: "plain" }, t("filters.everywhere"));
+    clear.addEventListener("click", () => this.changed(NO_FILTERS));
+    const told = places ? t("filters.onlyIn", { places }) : tags ? t("filters.onlyTagged", { tags }) : t("filters.on");
+    byId("within").replaceChildren(el("span", {}, told), clear);
+    byId("within").hidden = filtersIn(filters) === 0;
   }
 
   async learn(id) {
     if (this.titles.has(id)) return;
     const title = await api.video(id).then(
       (video) => video.title,
-      () => `Video ${id}`,
+      () => t("filter.video.unknown", { id: String(id) }),
     );
     this.titles.set(id, title);
   }
@@ -123,8 +163,8 @@ export class Filters {
     return { complete, items: items.map((video) => [video.title, video.video_id]) };
   }
 
-  async allTags() {
-    const { total, items } = await api.tags(OFFERED);
-    return { complete: total <= OFFERED, items: items.map(({ tag }) => [tag, tag]) };
+  async named(load, pair) {
+    const { total, items } = await load(OFFERED);
+    return { complete: total <= OFFERED, items: items.map(pair) };
   }
 }

@@ -2,6 +2,8 @@
 // address. `moved(weights)` is called at every step of a slider, `rested()` when it is let go.
 
 import { byId, el } from "../common/dom.js";
+import { meaningOf, titleOf } from "../common/levels.js";
+import { t } from "../common/words.js";
 
 const TEXTS = "words";
 const MOST = 3;
@@ -10,7 +12,7 @@ const STEP = 0.1;
 export class Weights {
   constructor({ moved, rested }) {
     Object.assign(this, { moved, rested, defaults: {}, inputs: {}, asked: {} });
-    this.reset = el("button", { type: "button", className: "plain", ariaLabel: "Reset weights" }, "Reset");
+    this.reset = el("button", { type: "button", className: "plain", ariaLabel: t("weights.reset") }, t("weights.reset.short"));
     this.reset.addEventListener("click", () => {
       this.set({});
       moved({});
@@ -22,24 +24,24 @@ export class Weights {
 
   // The levels with the model's own weights, once they are known.
   use(levels) {
-    for (const { name, weight, meaning } of levels) {
-      if (!(name in this.inputs)) this.add(name, meaning);
+    for (const { name, weight } of levels) {
+      if (!(name in this.inputs)) this.add(name);
       this.defaults[name] = weight;
       this.inputs[name].input.max = Math.max(MOST, Math.ceil(2 * weight));
     }
     this.set(this.asked);
   }
 
-  add(name, meaning) {
+  add(name) {
     const value = el("span", { className: "amount" });
-    const input = el("input", { type: "range", min: 0, max: MOST, step: STEP, ariaLabel: `Weight of ${name}` });
+    const input = el("input", { type: "range", min: 0, max: MOST, step: STEP, ariaLabel: t("weights.of", { level: titleOf(name) }) });
     input.addEventListener("input", () => {
       this.draw(name);
       this.moved(this.get());
     });
     input.addEventListener("change", this.rested);
     this.inputs[name] = { input, value };
-    const label = el("label", { data: { level: name } }, el("span", {}, name), value, input, el("small", {}, meaning));
+    const label = el("label", { data: { level: name }, title: meaningOf(name) }, el("span", {}, titleOf(name)), value, input);
     this.reset.before(label);
   }
 

@@ -32,6 +32,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
+OTHER_SIZES = {"narrow": (320, 640), "laptop": (1366, 820), "wide": (1920, 1080)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,8 +91,8 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
         def make(
             size: str = "desk", at: str = address, expected: str = "ERR_CONNECTION_REFUSED", **options: object
         ) -> Page:
-            width, height = SIZES[size]
-            phone = size == "phone"
+            width, height = (SIZES | OTHER_SIZES)[size]
+            phone = size in ("phone", "narrow")
             context = browser.new_context(
                 base_url=at, viewport={"width": width, "height": height}, has_touch=phone, is_mobile=phone, **options
             )

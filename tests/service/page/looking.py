@@ -7,6 +7,10 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, Route
 
 QUERY = "a red square sliding"
+CLIPS = 8
+"""Clips of the library, the three of the film among them."""
+FOUND = 5
+"""Hits that are shown of these: what touches or looks the same is told once."""
 
 
 def cards(page: Page) -> Locator:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.service.page.conftest import Visit
-from tests.service.page.looking import QUERY, cards
+from tests.service.page.looking import FOUND, QUERY, cards
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
@@ -31,7 +31,8 @@ DROP = """([name, data]) => {
 def test_describes_a_hit(any_page: Page) -> None:
     page = any_page
     page.goto(f"/?q={QUERY}")
-    page.get_by_role("link", name="Captions for red").click()
+    cards(page).filter(has_text="red").locator(".screen").click()
+    page.get_by_role("dialog").get_by_role("link", name="Captions for red").click()
     expect(cards(page).locator(".rank")).to_have_text(["1", "2", "3", "4", "5"])
     assert cards(page).first.locator(".bars li:not([hidden])").count() == 4
     expect(page.locator("#subject")).to_contain_text("a red square sliding past a wall")
@@ -43,7 +44,7 @@ def test_describes_a_hit(any_page: Page) -> None:
     text = cards(page).first.locator("p").first.inner_text()
     cards(page).first.get_by_role("link", name=f"Find clips for: {text}").click()
     expect(page.get_by_label("Describe a clip")).to_have_value(text)
-    expect(cards(page)).to_have_count(8)
+    expect(cards(page)).to_have_count(FOUND)
     page.go_back()
     expect(cards(page)).to_have_count(5)
 
@@ -60,8 +61,7 @@ def test_describes_a_chosen_video(any_page: Page, films: World) -> None:
 
 
 def test_describes_a_dropped_video(page: Page, films: World) -> None:
-    page.goto(f"/?q={QUERY}")
-    expect(cards(page)).to_have_count(8)
+    page.goto("/?tab=captions")
     data = base64.b64encode((films.videos / "blue.mp4").read_bytes()).decode()
     assert page.evaluate(DROP, ["blue.mp4", data])
     expect(page.locator("#subject")).to_contain_text("blue.mp4")
@@ -70,9 +70,9 @@ def test_describes_a_dropped_video(page: Page, films: World) -> None:
     # The sliders and the minimum score work here too; videos and times do not.
     page.get_by_role("slider", name="Weight of global").fill("0")
     expect(cards(page).first.locator(".bars [data-level=global]")).to_have_class("silent")
-    expect(page.get_by_label("Only in this video")).to_be_hidden()
+    expect(page.get_by_label("Video", exact=True)).to_be_hidden()
     page.get_by_label("Minimum score").fill("0.999")
-    expect(page.locator("#results .message")).to_contain_text("No caption reaches this score")
+    expect(page.locator("#results .message")).to_contain_text("No caption reaches the minimum score")
 
 
 @pytest.mark.parametrize("name", ["empty.mp4", "no [b]markup.mp4"])

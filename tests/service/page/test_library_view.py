@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,18 +48,18 @@ def test_shows_videos_with_their_clips_and_refused_files(any_page: Page) -> None
     expect(page.get_by_role("status")).to_contain_text("6 videos, 8 clips, 5 captions, 2 refused files")
     film = videos.filter(has=page.get_by_role("heading", name="film"))
     film.scroll_into_view_if_needed()
-    expect(film).to_contain_text("6.0 s \N{MIDDLE DOT} 160\N{MULTIPLICATION SIGN}120")
+    expect(film).to_contain_text("6.0 s \N{MIDDLE DOT} 3 clips \N{MIDDLE DOT} 160\N{MULTIPLICATION SIGN}120")
     expect(film.locator(".screen")).to_have_count(3)
     refused = page.get_by_role("list", name="Refused files").get_by_role("listitem")
     expect(refused).to_have_count(2)
-    expect(refused.first).to_contain_text(re.compile(r"empty\.mp4\s*empty file"))
+    expect(refused.first).to_contain_text(re.compile(r"empty\.mp4\s*empty file\s*videos"))
     expect(refused.last).to_contain_text("no [b]markup.mp4")
     film.get_by_role("link", name="Open film at 0:02").click()
     page.wait_for_function("() => document.querySelector('#viewer video')?.currentTime >= 2")
     page.get_by_role("button", name="Close").click()
     expect(page).to_have_url(re.compile(r"/\?tab=library$"))
     # A service that takes no jobs offers none.
-    expect(page.get_by_text("Add videos")).to_have_count(0)
+    expect(page.get_by_role("button", name="Add videos")).to_have_count(0)
 
 
 def test_one_request_shows_many_videos(page: Page) -> None:
@@ -68,7 +69,7 @@ def test_one_request_shows_many_videos(page: Page) -> None:
     videos = page.get_by_role("list", name="Videos").locator("> li")
     expect(videos.locator(".screen")).to_have_count(8)
     assert sum("/v1/videos?" in url for url in asked) == 1 and not any("/v1/clips?" in url for url in asked)
-    videos.filter(has_text="film").first.get_by_role("link", name="Search in videos tagged a film").click()
+    videos.filter(has_text="film").first.get_by_role("link", name="Search videos tagged a film").click()
     expect(page.locator("#within")).to_contain_text("tagged a film")
 
 
@@ -90,7 +91,7 @@ def test_finds_videos_by_their_titles(any_page: Page) -> None:
     page.get_by_role("button", name="Close").click()
     expect(page).to_have_url(re.compile(r"/\?tab=library&title=RE$"))
     find.fill("nobody")
-    expect(page.get_by_text("No title has “nobody” in it")).to_be_visible()
+    expect(page.get_by_text("No title contains “nobody”.")).to_be_visible()
     find.fill("")
     expect(videos).to_have_count(6)
     page.go_back()
@@ -100,8 +101,8 @@ def test_finds_videos_by_their_titles(any_page: Page) -> None:
 
 def test_searches_in_a_video(page: Page) -> None:
     page.goto("/?tab=library")
-    page.get_by_role("link", name="Search in film").click()
-    expect(page.locator("#within")).to_contain_text("Searches only in film.")
+    page.get_by_role("link", name="Search this video: film").click()
+    expect(page.locator("#within")).to_contain_text("Searching only in film.")
     page.get_by_label("Describe a clip").fill("a red square")
     expect(cards(page)).to_have_count(3)
     assert re.search(r"\?q=a\+red\+square&video=\d+$", page.url)
@@ -123,50 +124,61 @@ def test_a_long_list_has_more(page: Page) -> None:
     expect(page.get_by_role("button", name="40 more")).to_be_visible()
 
 
-def test_a_job_shows_how_far_it_is(page: Page) -> None:
-    now: list[dict[str, Any]] = []
+def following(page: Page, states: list[dict[str, Any]], jobs: list[dict[str, Any]]) -> None:
+    """A service that takes a folder, and tells how its job is: `states[0]`."""
 
     def tell(route: Route) -> None:
         if route.request.method == "POST":
             assert route.request.post_data_json == {"folder": "films", "path": "2026"}
-            now.append(JOB)
             route.fulfill(status=202, json=JOB)
         else:
-            route.fulfill(json={"folders": ["films"], "uploads": False, "jobs": now})
+            route.fulfill(json={"folders": ["films"], "uploads": False, "jobs": jobs})
+
+    def stream(route: Route) -> None:
+        # A stream that ends is begun again by the browser at once, and tells what is now.
+        body = f"retry: 100\nevent: job\ndata: {json.dumps(states[0])}\n\n"
+        route.fulfill(status=200, content_type="text/event-stream", body=body)
 
     page.route("**/v1/jobs", tell)
+    page.route("**/v1/jobs/j1/events", stream)
     page.goto("/?tab=library")
-    page.get_by_label("Path in the folder").fill("2026")
-    page.get_by_role("button", name="Index", exact=True).click()
-    job = page.get_by_role("list", name="Indexing").locator("> li")
-    expect(job).to_contain_text("Begins when the one before has ended.")
-    now[0] = JOB | {"state": "running"}
-    expect(job).to_contain_text("The model is being loaded.")
-    now[0] = JOB | {"state": "running", "progress": PROGRESS}
+    page.get_by_role("button", name="Add videos").click()
+
+
+def test_a_job_shows_how_far_it_is(page: Page) -> None:
+    running_ = JOB | {"state": "running"}
+    states = [JOB]
+    following(page, states, [])
+    drawer = page.get_by_role("dialog")
+    drawer.get_by_label("Path in the folder").fill("2026")
+    drawer.get_by_role("button", name="Index", exact=True).click()
+    job = drawer.get_by_role("list", name="Indexing").locator("> li")
+    expect(job).to_contain_text("Waiting for the current job.")
+    states[:] = [running_]
+    expect(job).to_contain_text("Loading the model.")
+    states[:] = [running_ | {"progress": PROGRESS}]
     expect(job).to_contain_text(
         "3 of 12 files \N{MIDDLE DOT} 4.5 clips/s \N{MIDDLE DOT} 2.0 s left \N{MIDDLE DOT} c.mp4"
     )
     bar = job.get_by_role("progressbar")
     assert bar.evaluate("(bar) => [bar.value, bar.max]") == [3, 12]
-    now[0] = JOB | {"state": "done", "progress": PROGRESS | {"done": 12}, "report": REPORT}
-    expect(job).to_contain_text("11 videos indexed, in 2.5 s")
+    states[:] = [JOB | {"state": "done", "progress": PROGRESS | {"done": 12}, "report": REPORT}]
+    expect(job).to_contain_text("11 videos indexed in 2.5 s")
     expect(job.get_by_role("progressbar")).to_have_count(0)
-    job.get_by_text("1 file refused").click()
+    job.get_by_text("1 refused file").click()
     expect(job).to_contain_text("It ends early.")
+    # The focus returns to what opened the drawer.
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    expect(page.get_by_role("button", name="Add videos")).to_be_focused()
 
 
 def test_a_job_can_be_cancelled(page: Page) -> None:
-    now = [JOB | {"state": "running", "progress": PROGRESS}]
-
-    def cancel(route: Route) -> None:
-        now[0] = JOB | {"state": "cancelled"}
-        route.fulfill(json=now[0])
-
-    page.route("**/v1/jobs", lambda route: route.fulfill(json={"folders": [], "uploads": False, "jobs": now}))
-    page.route("**/v1/jobs/j1/cancel", cancel)
-    page.goto("/?tab=library")
+    running_ = JOB | {"state": "running", "progress": PROGRESS}
+    page.route("**/v1/jobs/j1/cancel", lambda route: route.fulfill(json=JOB | {"state": "cancelled"}))
+    following(page, [running_], [running_])
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("list", name="Indexing")).to_contain_text("Stopped before it began.")
+    expect(page.get_by_role("list", name="Indexing")).to_contain_text("Cancelled before it started.")
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
@@ -189,14 +201,62 @@ def test_uploaded_videos_are_indexed_and_appear(
         page.goto("/?tab=library")
         videos = page.get_by_role("list", name="Videos").locator("> li")
         expect(videos).to_have_count(5)
+        page.get_by_role("button", name="Add videos").click()
         page.get_by_label("Choose videos").set_input_files([film])
         expect(page.get_by_role("list", name="Indexing")).to_contain_text("1 video indexed", timeout=60_000)
         expect(page.get_by_role("list", name="Indexing").locator(".head")).to_have_text(
             re.compile("^holiday.mp4(Indexing|Done)$")
         )
-        expect(videos).to_have_count(6)
-        expect(page.get_by_role("status")).to_contain_text("6 videos, 6 clips")
+        expect(page.locator("#summary")).to_contain_text("6 videos, 6 clips")
         # What is wrong with a job is told beside it.
         page.get_by_label("Path in the folder").fill("../..")
         page.get_by_role("button", name="Index", exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("relative to that folder")
+        page.keyboard.press("Escape")
+        expect(videos).to_have_count(6)
+        # Nothing is on its way any more when the service ends.
+        page.goto("about:blank")
+
+
+def test_videos_are_listed_in_an_order_and_by_tag(page: Page) -> None:
+    page.goto("/?tab=library")
+    videos = page.get_by_role("list", name="Videos").locator("> li")
+    expect(videos).to_have_count(6)
+    page.get_by_label("Order of the videos").select_option("Longest first")
+    expect(videos.first.get_by_role("heading")).to_have_text("film")
+    page.get_by_label("Only with this tag").select_option("warm")
+    expect(videos.get_by_role("heading")).to_have_text(["red", "yellow"])
+    assert page.url.endswith("?tab=library&tag=warm&order=duration")
+    page.reload()
+    expect(videos).to_have_count(2)
+    expect(page.get_by_label("Order of the videos")).to_have_value("duration")
+    page.get_by_label("Find videos by title").fill("blue")
+    page.get_by_role("button", name="Show all videos").click()
+    expect(videos).to_have_count(6)
+
+
+def test_selected_videos_are_tagged_exported_and_removed(visit: Visit, world: World) -> None:
+    with running(Settings(library=world.library, model="fake")) as address:
+        page = visit(at=address)
+        page.goto("/?tab=library")
+        videos = page.get_by_role("list", name="Videos").locator("> li")
+        for title in ("red", "blue"):
+            page.get_by_label(f"Select {title}").check()
+        bar = page.get_by_role("group", name="Selected videos")
+        expect(bar).to_contain_text("2 selected")
+        with page.expect_download() as kept:
+            bar.get_by_role("button", name="Export clips").click()
+        lines = Path(kept.value.path()).read_text().splitlines()
+        assert kept.value.suggested_filename == "selection.csv" and len(lines) == 3
+        bar.get_by_label("Tag", exact=True).fill("mine")
+        bar.get_by_role("button", name="Add tag").click()
+        expect(videos.filter(has_text="mine")).to_have_count(2)
+        expect(bar).to_be_hidden()
+        page.get_by_label("Select red").check()
+        bar.get_by_role("button", name="Remove from library").click()
+        ask = page.get_by_role("dialog")
+        expect(ask).to_contain_text("Remove this video from the library?")
+        ask.get_by_role("button", name="Remove from library").click()
+        expect(videos).to_have_count(4)
+        expect(page.locator("#summary")).to_contain_text("4 videos")
+        page.goto("about:blank")

@@ -10,7 +10,7 @@ from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from service.settings import Settings
 from tests.service.page.conftest import Visit, running
-from tests.service.page.looking import QUERY, cards, type_query
+from tests.service.page.looking import FOUND, QUERY, cards, type_query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_service_that_is_gone_is_told_and_can_be_tried_again(page: Page) -> No
     expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached")
     page.unroute("**/v1/search/**")
     page.get_by_role("button", name="Try again").click()
-    expect(cards(page)).to_have_count(8)
+    expect(cards(page)).to_have_count(FOUND)
 
 
 def test_the_start_page_says_that_the_service_is_gone(page: Page) -> None:
@@ -75,7 +75,7 @@ def test_a_busy_service_is_asked_again(visit: Visit) -> None:
 
     page.route("**/v1/search/clips", busy_once)
     page.goto(f"/?q={QUERY}")
-    expect(cards(page)).to_have_count(8)
+    expect(cards(page)).to_have_count(FOUND)
     assert len(asked) == 2
 
 
@@ -95,17 +95,17 @@ def test_asks_for_the_key_and_keeps_it(visit: Visit, films: World) -> None:
         page = visit(at=address, expected="status of 401")
         page.goto(f"/?q={QUERY}")
         ask = page.get_by_role("dialog")
-        expect(ask).to_contain_text("This service asks for a key")
+        expect(ask).to_contain_text("This service needs an API key")
         ask.get_by_label("API key").fill("a wrong key of enough characters")
         ask.get_by_role("button", name="Continue").click()
         expect(ask.get_by_role("alert")).to_contain_text("This is not an API key of the service.")
         ask.get_by_label("API key").fill(KEY)
         ask.get_by_role("button", name="Continue").click()
-        expect(cards(page)).to_have_count(8)
+        expect(cards(page)).to_have_count(FOUND)
         # Pictures carry it too.
         page.wait_for_function("() => [...document.querySelectorAll('.card img')].some((image) => image.naturalWidth)")
         page.reload()
-        expect(cards(page)).to_have_count(8)
+        expect(cards(page)).to_have_count(FOUND)
         page.context.clear_cookies()
         page.get_by_label("Describe a clip").fill("blue")
         page.get_by_role("button", name="Cancel").click()
@@ -129,7 +129,8 @@ def test_the_colours_can_be_chosen_and_are_kept(page: Page) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     page.goto("/")
     light = page.evaluate(paper)
-    page.get_by_role("button", name="Change between light and dark").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("radio", name="Dark").check()
     dark = page.evaluate(paper)
     assert dark != light
     page.reload()

@@ -1,0 +1,74 @@
+"""The page in two files: all of its modules in one script, all of its sheets in one.
+
+A browser that is far away waits once for each file that it finds named in another, and forty modules name each other.
+There is no build step: the files are put together when the service starts, without comments and indentation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+_IMPORT = re.compile(r'^import (?:\* as (\w+)|\{([^}]*)\}) from "(\.[^"]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:async )?(?:const|class|function) (\w+)", re.MULTILINE)
+_OTHER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+
+_FIRST = ("base", "controls")
+"""Sheets that the others refine."""
+
+
+def script(page: Path, entry: str = "app.js") -> str:
+    """`entry` and all that it imports, as one script; the texts of languages/ are its constant LANGUAGES.
+
+    A module becomes a function that is called once, after those that it imports, and gives what it exports. Raises
+    ValueError for modules that import each other in a circle, and for forms of import and export that the page does
+    without.
+    """
+    order: list[Path] = []
+    _visit((page / entry).resolve(), order, ())
+    names = {path: f"${i}" for i, path in enumerate(order)}
+    languages = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in language_files(page)}
+    table = json.dumps(languages, ensure_ascii=False, separators=(",", ":"))
+    return "\n".join((f"const LANGUAGES = {table};", *(_module(path, names) for path in order), ""))
+
+
+def style(page: Path) -> str:
+    """The sheets of styles/, those that the others build on first, without comments and indentation."""
+    paths = sorted((page / "styles").glob("*.css"), key=lambda path: (path.stem not in _FIRST, path.stem))
+    sheets = [path.read_text(encoding="utf-8") for path in paths]
+    text = re.sub(r"/\*.*?\*/", "", "\n".join(sheets), flags=re.DOTALL)
+    return "".join(f"{stripped}\n" for line in text.splitlines() if (stripped := line.strip()))
+
+
+def language_files(page: Path) -> list[Path]:
+    """A file for each language that the page speaks."""
+    return sorted((page / "languages").glob("*.json"))
+
+
+def _visit(path: Path, order: list[Path], above: tuple[Path, ...]) -> None:
+    if path in above:
+        raise ValueError(f"{path.name} imports itself by way of {', '.join(one.name for one in above)}.")
+    if path in order:
+        return
+    for _, _, target in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        _visit((path.parent / target).resolve(), order, (*above, path))
+    order.append(path)
+
+
+def _module(path: Path, names: dict[Path, str]) -> str:
+    text = path.read_text(encoding="utf-8")
+    exported = _EXPORT.findall(text)
+
+    def binding(found: re.Match[str]) -> str:
+        module = names[(path.parent / found[3]).resolve()]
+        taken = found[1] or "{" + found[2].replace(" as ", ": ") + "}"
+        return f"const {taken} = {module};\n"
+
+    text = _IMPORT.sub(binding, text)
+    text = re.sub(r"^export (?=(?:async )?(?:const|class|function) )", "", text, flags=re.MULTILINE)
+    if other := _OTHER.search(text):
+        raise ValueError(f"{path.name}: {other[0]!r} is a form of import or export that the page does without.")
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip()) and not stripped.startswith("//")]
+    body = "\n".join(lines)
+    return f"const {names[path]} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"

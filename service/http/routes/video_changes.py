@@ -1,0 +1,53 @@
+"""Tagging videos and removing them from the library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from indexer.store.management import remove_videos, tag_videos
+from quartet.schemas import library as schemas
+from service.encoders.model_choice import encoder_at_hand
+from service.http.content_types import JSON_BODY
+from service.http.routes.dependencies import EngineDep, problems
+from service.search.engine import Engine
+
+router = APIRouter(prefix="/v1/videos", tags=["browse"], dependencies=[JSON_BODY])
+
+Ids = Annotated[
+    list[Annotated[int, Query(ge=1, le=2**63 - 1)]],
+    Query(alias="video_id", min_length=1, max_length=1000, description="The videos; repeat it."),
+]
+
+
+@router.post("/tags", summary="Tag videos", responses=problems(400, 404, 409, 413, 415, 422, 503))
+def change_tags(body: schemas.VideoTags, engine: EngineDep) -> schemas.Changed:
+    """Give tags to videos and take tags from them. Searches see it at once."""
+    library = engine.library
+    paths = _paths(engine, body.video_ids)
+    roots = {root.name: root.path for root in library.catalog.roots()}
+    return schemas.Changed(videos=tag_videos(library.path, paths, body.add, body.remove, roots))
+
+
+@router.delete("", summary="Remove videos", responses=problems(404, 409, 422, 503))
+def delete_videos(video_ids: Ids, request: Request, engine: EngineDep) -> schemas.Changed:
+    """Take videos out of the library, with their clips. The files stay.
+
+    No answer has them from now on. Indexing their folder again puts them back.
+    """
+    library = engine.library
+    paths = _paths(engine, video_ids)
+    roots = {root.name: root.path for root in library.catalog.roots()}
+    encoder = partial(encoder_at_hand, request.app.state.settings)
+    report = remove_videos(library.path, paths, roots=roots, encoder=encoder)
+    engine.refresh()
+    return schemas.Changed(videos=report.removed)
+
+
+def _paths(engine: Engine, video_ids: Sequence[int]) -> list[Path]:
+    """Raises NotFoundError."""
+    return [engine.library.catalog.video(video_id).path for video_id in dict.fromkeys(video_ids)]
