@@ -24,6 +24,7 @@ from service.cli.options import (
     roots_of,
     settings_of,
 )
+from service.cli.other_files import other_files_line, told_apart
 from service.cli.progress import json_lines, json_report, progress_bar
 from service.cli.tables import failures_table
 
@@ -52,7 +53,7 @@ KeepOption = Annotated[
 
 
 _MOST_REFUSED = 40
-"""Refused files that are listed one by one after a run: a folder of videos may have thousands of other files."""
+"""Refused files that are listed one by one after a run."""
 
 
 class Segment(StrEnum):
@@ -128,7 +129,7 @@ def index(
     root: RootOption = None,
     base: BaseOption = None,
     keep_missing: KeepOption = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a video was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
     ray: RayOption = None,
@@ -182,7 +183,7 @@ def index(
         ocr=ocr,
         to_model=model is not None,
     )
-    if report.interrupted or (strict and report.refused):
+    if report.interrupted or (strict and told_apart(report.refused)[0]):
         raise typer.Exit(1)
 
 
@@ -284,17 +285,20 @@ def print_report(report: IndexReport, folder: Path) -> None:
             return
     if report.interrupted:
         out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to go on.")
+    refused, other = told_apart(report.refused)
     recut = f" ({report.recut} of them divided anew)" if report.recut else ""
     kept = f", {report.missing} missing but kept" if report.missing else ""
     out.print(
         f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
-        f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
+        f"{report.removed} removed{kept}, {len(refused)} refused, in {report.seconds:.1f} s"
     )
     if report.texts.lines:
         lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
         out.print(f"{lines} of subtitles read from {files}.", highlight=False)
-    if report.refused:
-        out.print(failures_table(report.refused, _MOST_REFUSED))
+    if refused:
+        out.print(failures_table(refused, _MOST_REFUSED))
+    if other:
+        out.print(f"[dim]{escape(other_files_line(other))}[/]", highlight=False)
     if not report.progress.total and not report.removed and not report.interrupted:
         out.print("[yellow]No files were found.[/] Hidden ones are left out, and folders that are links.")
     clips = counted(report.clips_total, "clip")

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from indexer.disk.presence import is_gone
 from service.cli.options import LibraryOption, RootOption, console, library_of, roots_of, settings_of
+from service.cli.other_files import other_files_line, told_apart
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ def status(
         for name, value in (*_holds(opened), *_searched(opened), *_in_milvus(opened, settings)):
             table.add_row(name, value)
         out.print(table, highlight=False)
-        if failures := opened.catalog.failures():
-            out.print(failures_table(failures))
+        refused, other = told_apart(opened.catalog.failures())
+        if refused:
+            out.print(failures_table(refused))
+        if other:
+            out.print(f"[dim]{escape(other_files_line(other))} `quartet status --json` lists them.[/]", highlight=False)
 
 
 def status_json(library: Library) -> dict[str, Any]:
