@@ -15,7 +15,6 @@ T = TypeVar("T", bound=BaseModel)
 
 _ERROR_OF: Mapping[str, type[errors.QuartetError]] = {
     "not-found": errors.NotFoundError,
-    "wrong-model": errors.ModelError,
     "not-ready": errors.LibraryError,
 }
 

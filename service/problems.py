@@ -76,12 +76,6 @@ TOO_MANY_CONNECTIONS = Kind(
     "too-many-connections", 429, "Too many connections", "Close some, or use one for several requests."
 )
 BUSY = Kind("busy", 429, "The service is busy", "Ask again after the seconds in the Retry-After header.")
-WRONG_MODEL = Kind(
-    "wrong-model",
-    503,
-    "The library was built by another model",
-    "Start the service with the model that built the library, or index the videos again.",
-)
 NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; look at the service's log.")
 OVERDUE = Kind("overdue", 503, "The search took too long", "Ask again after the seconds in the Retry-After header.")
 NO_ROOM = Kind(
@@ -95,7 +89,7 @@ INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Rep
 KINDS = (
     MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, UNSUPPORTED_TYPE, BAD_RANGE,
     INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, TOO_MANY_CONNECTIONS, HEAD_TOO_LARGE, INTERNAL,
-    WRONG_MODEL, NOT_READY, OVERDUE, NO_ROOM,
+    NOT_READY, OVERDUE, NO_ROOM,
 )  # fmt: skip
 
 _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
@@ -103,7 +97,6 @@ _KIND_OF: Mapping[type[errors.QuartetError], Kind] = {
     errors.InputError: UNUSABLE_INPUT,
     errors.NotFoundError: NOT_FOUND,
     errors.BusyError: BUSY,
-    errors.FingerprintError: WRONG_MODEL,
     errors.ModelError: NOT_READY,
     errors.LibraryInUseError: CONFLICT,
     errors.LibraryError: NOT_READY,

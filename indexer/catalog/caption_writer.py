@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from indexer.catalog.model_change import drop_next
 from indexer.catalog.publication_writer import mark_erased
 from indexer.catalog.schema import caption_sources, captions, staged
 from indexer.catalog.staged_vectors import pack, stage
@@ -48,6 +49,7 @@ class CaptionWriter:
             theirs = caption_sources.c.source.in_(sources) & caption_sources.c.caption_id.not_in(chosen)
             connection.execute(delete(caption_sources).where(theirs))
             connection.execute(delete(staged).where(staged.c.kind == "captions", staged.c.item_id.in_(chosen)))
+            drop_next(connection, "captions", chosen)
             connection.execute(update(captions).where(gone).values(removed=generation))
             mark_erased(connection)
 

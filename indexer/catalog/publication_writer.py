@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 
+from indexer.catalog.model_change import MODEL_BEFORE, finish_change, forget_change, keep_generation
 from indexer.catalog.schema import captions, clips, generations, staged, videos
 from indexer.catalog.staged_vectors import staged_rows
 from indexer.catalog.word_index import scrub_word_index
@@ -57,10 +59,34 @@ class PublicationWriter:
         with self.engine.connect() as connection:
             return list(connection.scalars(select(table.c.id).where(table.c.removed <= before)))
 
-    def finish_generation(self, number: int, before: int, held: Mapping[str, Collection[int]] | None = None) -> None:
+    def generation_kept(self, number: int, before: int) -> int | None:
+        """Which generation stays besides `number`, which goes live, and the one before: that of the model before.
+
+        None: there is none, or it has to go too, since something was removed on purpose that it holds.
+        """
+        with self.engine.connect() as connection:
+            if fact(connection, ERASE) is not None:
+                return None
+            models = {
+                row.number: json.loads(row.manifest)["model"]["fingerprint"]
+                for row in connection.execute(select(generations).where(generations.c.number.in_({number, before})))
+            }
+            if before in models and number in models and models[before] != models[number]:
+                return before
+            known = fact(connection, MODEL_BEFORE)
+            return None if known is None else int(known)
+
+    def finish_generation(
+        self,
+        number: int,
+        before: int,
+        held: Mapping[str, Collection[int]] | None = None,
+        kept: int | None = None,
+    ) -> None:
         """After generation `number` has gone live: drop staged vectors, and items that the one before lacked too.
 
         before  the number of the generation that was live until then
+        kept    that of another which stays (`generation_kept`)
         held    the ids that it holds, if more may have been staged and removed since. None: it has all that is staged
         """
         with self.engine.begin() as connection:
@@ -74,11 +100,23 @@ class PublicationWriter:
                 connection.execute(delete(table).where(table.c.removed <= before))
             connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
             connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
-            connection.execute(delete(generations).where(generations.c.number.not_in({number, before})))
+            connection.execute(delete(generations).where(generations.c.number.not_in({number, before, kept} - {None})))
+            keep_generation(connection, kept)
+            manifest = select(generations.c.manifest).where(generations.c.number == number)
+            finish_change(connection, connection.scalars(manifest).one_or_none())
             if fact(connection, ERASE) is not None:
                 scrub_word_index(connection)
                 if held is None:
                     set_fact(connection, ERASE, None)
+
+    def forget_other_models(self) -> None:
+        """Drop a change of the model that is under way, and the way back to the model before."""
+        with self.engine.begin() as connection:
+            known = fact(connection, MODEL_BEFORE)
+            forget_change(connection)
+            keep_generation(connection, None)
+            if known is not None:
+                connection.execute(delete(generations).where(generations.c.number == int(known)))
 
     def skip_ids(self, used: Mapping[str, int]) -> None:
         """Never give ids up to these, per gallery: an index that the catalogue does not know has used them."""

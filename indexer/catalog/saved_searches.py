@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
 from sqlalchemy import Connection, Engine, Row, delete, func, select, update
@@ -12,7 +13,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from indexer.catalog.schema import clips, saved_searches
 from indexer.catalog.seal import unseal
-from quartet.errors import InputError, NotFoundError
+from indexer.catalog.writing_session import WritingSession
+from indexer.disk.writer_lock import writer_lock
+from quartet.errors import InputError, LibraryError, NotFoundError
 
 LONGEST_NAME = 64
 """Characters."""
@@ -75,12 +78,30 @@ def remove_search(engine: Engine, name: str) -> None:
 
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction beside the writer of the library, which may be at work: it takes the checksum off an SQLite file,
-    or the file would be told damaged. The next writer gives it a new one."""
-    with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
+    """A transaction. The file of SQLite gets a new checksum; while a command writes to the library, the transaction is
+    beside it and takes the checksum off, which the command then gives again."""
+    with ExitStack() as stack:
+        if (library := _folder(engine)) is not None and _is_free(library, stack):
+            stack.enter_context(closing(WritingSession(engine, library)))
+        connection = stack.enter_context(engine.begin())
+        if library is not None:
             unseal(connection.connection.driver_connection)  # type: ignore[arg-type]
         yield connection
+
+
+def _folder(engine: Engine) -> Path | None:
+    """The folder of a library with its catalogue in a file."""
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    return Path(file).parent if file else None
+
+
+def _is_free(library: Path, stack: ExitStack) -> bool:
+    """Whether no command writes to a library; none can before `stack` is closed."""
+    try:
+        stack.enter_context(writer_lock(library))
+    except LibraryError:
+        return False
+    return True
 
 
 def _saved(row: Row) -> SavedSearch:

@@ -175,6 +175,15 @@ staged = Table(
     Column("vectors", LargeBinary, nullable=False),
 )
 
+# Vectors by the model that the library is changed to, of clips and captions that it has (`catalog.model_change`).
+next_vectors = Table(
+    "next_vectors",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("item_id", Integer, primary_key=True),
+    Column("vectors", LargeBinary, nullable=False),
+)
+
 # What the catalogue knows of the generations on disk, so that the two can never disagree in silence.
 generations = Table(
     "generations",

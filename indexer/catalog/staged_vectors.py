@@ -1,11 +1,11 @@
-"""Vectors that wait in the catalogue for the next generation: the levels of an item, one after the other."""
+"""Vectors that wait in the catalogue for a generation: the levels of an item, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Table, insert, select
 
 from indexer.catalog.schema import staged
 from indexer.search.vectors.gallery import Rows, empty_rows
@@ -17,16 +17,16 @@ def pack(levels: Sequence[LevelSpec], vectors: Mapping[str, FloatArray]) -> byte
     return np.concatenate([vectors[level.name] for level in levels]).astype("<f4").tobytes()
 
 
-def stage(connection: Connection, kind: str, rows: Sequence[tuple[int, bytes]]) -> None:
+def stage(connection: Connection, kind: str, rows: Sequence[tuple[int, bytes]], table: Table = staged) -> None:
     """Have packed vectors of items, by their ids, wait in the gallery `kind`."""
     if rows:
         values = [{"kind": kind, "item_id": item, "vectors": vectors} for item, vectors in rows]
-        connection.execute(insert(staged), values)
+        connection.execute(insert(table), values)
 
 
-def staged_rows(connection: Connection, kind: str, levels: Sequence[LevelSpec]) -> Rows:
+def staged_rows(connection: Connection, kind: str, levels: Sequence[LevelSpec], table: Table = staged) -> Rows:
     """Ids, ascending, and vectors of all that waits in a gallery."""
-    query = select(staged.c.item_id, staged.c.vectors).where(staged.c.kind == kind).order_by(staged.c.item_id)
+    query = select(table.c.item_id, table.c.vectors).where(table.c.kind == kind).order_by(table.c.item_id)
     found = connection.execute(query).all()
     if not found:
         return empty_rows(levels)

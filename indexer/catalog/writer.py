@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from indexer.catalog.caption_writer import CaptionWriter
+from indexer.catalog.model_change import drop_next
 from indexer.catalog.publication_writer import PublicationWriter, mark_erased
 from indexer.catalog.records import FileState, NewClip
 from indexer.catalog.schema import (
@@ -252,6 +253,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             if kind == "captions":
                 connection.execute(delete(captions).where(captions.c.id.in_(ids)))
                 connection.execute(delete(staged).where(staged.c.kind == kind, staged.c.item_id.in_(ids)))
+                drop_next(connection, kind, ids)
                 return
             of_clips = select(clips.c.video_id).where(clips.c.id.in_(ids))
             for row in connection.execute(select(videos).where(videos.c.id.in_(of_clips))).all():
@@ -303,6 +305,7 @@ def _remove_clips(connection: Connection, video_ids: Sequence[int], generation: 
         gone = (clips.c.video_id == video_id) & clips.c.removed.is_(None)
         ids = select(clips.c.id).where(gone)
         connection.execute(delete(staged).where(staged.c.kind == "clips", staged.c.item_id.in_(ids)))
+        drop_next(connection, "clips", ids)
         connection.execute(update(clips).where(gone).values(removed=generation))
 
 

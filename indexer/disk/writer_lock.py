@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from quartet.errors import LibraryError, LibraryInUseError
+
+_PATIENCE = 0.3
+"""Seconds to wait for a writer that is about to finish, such as a service that notes a saved search."""
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
         raise LibraryError(f"The library {library} cannot be written: {error.strerror}.") from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle, wait)
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise LibraryInUseError(
@@ -42,3 +46,20 @@ def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, wait: bool) -> None:
+    """Raises BlockingIOError."""
+    if wait:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_PATIENCE / 10)
+        else:
+            return

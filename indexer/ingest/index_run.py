@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.catalog.records import Failure, FileState, Video
@@ -21,6 +21,7 @@ from indexer.disk.durable_files import replace_files, writing
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.content_matching import ContentFinder
 from indexer.ingest.file_walk import Plan, make_plan, require_mounted, require_outside, resolve_inputs
+from indexer.ingest.model_change import ModelChange, change_model
 from indexer.ingest.publish_timer import PUBLISH_EVERY, PublishTimer
 from indexer.ingest.segmentation_plan import SegmentationPlan
 from indexer.media.segmentation import Segmentation
@@ -37,29 +38,31 @@ from model.encoder import Encoder
 from quartet.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IndexReport:
     """What a run did, in numbers of files.
 
     recut counts those of the indexed that the library had, but divided otherwise; missing counts videos whose
     files have gone and that were kept on request; refused lists every file under the inputs that cannot be used,
     also those known from earlier runs; clips_total is what the live generation holds; progress is the last that was
-    told; interrupted means that files are left for another run; texts are the subtitles that were read.
+    told; interrupted means that files are left for another run; texts are the subtitles that were read; change is what
+    has become of a change of the model.
     """
 
-    indexed: int
-    recut: int
-    unchanged: int
-    moved: int
-    removed: int
-    missing: int
-    refused: list[Failure]
     clips_total: int
     generation: str
     progress: Progress
     seconds: float
     interrupted: bool
-    texts: TextReport
+    indexed: int = 0
+    recut: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    removed: int = 0
+    missing: int = 0
+    refused: list[Failure] = field(default_factory=list)
+    texts: TextReport = field(default_factory=TextReport)
+    change: ModelChange | None = None
 
 
 def index_videos(
@@ -79,6 +82,7 @@ def index_videos(
     publish_every: float = PUBLISH_EVERY,
     texts: bool = True,
     makers: Sequence[TextMaker] = (),
+    to_model: bool = False,
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -100,10 +104,11 @@ def index_videos(
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
     texts         also read subtitles beside the videos and inside of them
     makers        make texts of the videos besides, such as `indexer.texts.text_makers.ScreenText`
+    to_model      first change a library of another model to that of `encoder` (`indexer.ingest.model_change`)
 
     Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
-    FingerprintError for another model's library, LibraryError for one that is damaged, held by another writer or
-    cannot be written.
+    FingerprintError for another model's library without `to_model`, LibraryError for one that is damaged, held by
+    another writer or cannot be written.
     """
     began = time.monotonic()
     sources = resolve_inputs(inputs)
@@ -116,18 +121,25 @@ def index_videos(
     with writing(library_path), closing(own):
         if not exists(library_path):
             Library.create(library_path, encoder.spec, catalog, wait).close()
+        told_progress = on_progress or (lambda progress: None)
         opened = Library.open(library_path)
-        with opened as library:
+        with opened as library, writer_lock(library_path, wait):
+            change = None
+            if to_model and library.current().model.fingerprint != encoder.spec.fingerprint:
+                levels = library.current().manifest.levels
+                with closing(CatalogWriter(library.catalog.path, levels, roots, wait)) as writer:
+                    library.catalog.relocate(roots or {})
+                    _require_changeable(library, sources, base, segmentation, keep_missing)
+                    change = change_model(
+                        library, writer, encoder, pipeline or own, sources, keep_missing, told_progress
+                    )
+                if not change.done:
+                    return _stopped(library, change, began)
             library.check_encoder(encoder.spec)
-            with (
-                writer_lock(library_path, wait),
-                closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots, wait)) as writer,
-            ):
+            with closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots, wait)) as writer:
                 library.catalog.relocate(roots or {})
                 timer = PublishTimer(60 * publish_every, lambda: publish_changes(library, writer, lambda: encoder))
-                run = _Run(
-                    library, writer, pipeline or own, on_progress or (lambda progress: None), segmentation, timer
-                )
+                run = _Run(library, writer, pipeline or own, told_progress, segmentation, timer)
                 told = VideoTexts(writer, encoder, makers)
                 interrupted = run.run(sources, base, keep_missing, told if texts else None)
                 generation = publish_changes(library, writer, lambda: encoder)
@@ -146,7 +158,34 @@ def index_videos(
                 seconds=time.monotonic() - began,
                 interrupted=interrupted,
                 texts=told.report,
+                change=change,
             )
+
+
+def _require_changeable(
+    library: Library, sources: Sequence[Path], base: Path | None, segmentation: Segmentation | None, keep_missing: bool
+) -> None:
+    """Raises InputError where a change of the model would have to take videos out, or to encode them twice."""
+    known = library.catalog.list_videos(limit=None)
+    if not keep_missing:
+        require_mounted(sources, [video.path for video in known])
+    cuts = SegmentationPlan(segmentation, sources if base is None else [base], known)
+    if any(not cuts.is_current(video) for video in known if any(map(video.path.is_relative_to, sources))):
+        raise InputError(
+            "These videos are divided otherwise. Change the model first, without --segment, and then divide them anew."
+        )
+
+
+def _stopped(library: Library, change: ModelChange, began: float) -> IndexReport:
+    """The report of a run that was stopped before the model had changed."""
+    return IndexReport(
+        clips_total=library.catalog.counts().clips,
+        generation=library.current().name,
+        progress=Progress(0, 0, None, change.clips),
+        seconds=time.monotonic() - began,
+        interrupted=True,
+        change=change,
+    )
 
 
 class _Run:

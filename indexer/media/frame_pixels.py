@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from indexer.media.container_crop import Crop
 from indexer.media.tone_mapping import map_to_bt709, needs_mapping
 
 SHORT_SIDE = 384
 """Frames are scaled down to this many pixels on the shorter side: no backbone here looks at more."""
+
+
+_WHOLE = Crop()
 
 
 class FrameConverter:
@@ -19,17 +23,20 @@ class FrameConverter:
 
     pixel_aspect  how many times as wide as high a stored pixel is shown
     short_side    pixels on the shorter side at most; None: none is lost
+    crop          stored pixels that are not shown
     """
 
-    def __init__(self, pixel_aspect: float, short_side: int | None = SHORT_SIDE) -> None:
+    def __init__(self, pixel_aspect: float, short_side: int | None = SHORT_SIDE, crop: Crop = _WHOLE) -> None:
         from av.video.reformatter import Interpolation, VideoReformatter
 
         self._pixel_aspect = pixel_aspect
         self._short_side = short_side
+        self._crop = crop
         self._reformatter = VideoReformatter()
         # The bilinear filter widens with the reduction, so that it averages instead of skipping pixels.
         self._filter = Interpolation.BILINEAR
         self._size: tuple[int, int] | None = None
+        self._shown_part = (slice(None), slice(None))
         self._turn = _AS_IT_IS
         self.shown = (0, 0)
         """Width and height in pixels as shown; known once a frame has been converted."""
@@ -37,9 +44,15 @@ class FrameConverter:
     def convert(self, frame: Any) -> npt.NDArray[np.uint8]:
         """(H, W, 3) RGB, at most `short_side` on the shorter side."""
         if self._size is None:
-            width, height = square_pixels(frame.width, frame.height, self._pixel_aspect)
+            left, top, right, bottom = self._crop
+            stored = frame.width - left - right, frame.height - top - bottom
+            width, height = square_pixels(*stored, self._pixel_aspect)
             scale = 1.0 if self._short_side is None else min(1.0, self._short_side / min(width, height))
-            self._size = max(1, round(width * scale)), max(1, round(height * scale))
+            inner = max(1, round(width * scale)), max(1, round(height * scale))
+            across, down = inner[0] / stored[0], inner[1] / stored[1]
+            x, y = round(left * across), round(top * down)
+            self._size = inner[0] + x + round(right * across), inner[1] + y + round(bottom * down)
+            self._shown_part = slice(y, y + inner[1]), slice(x, x + inner[0])
             self._turn = _turn_of(frame)
             self.shown = (height, width) if self._turn.swapped else (width, height)
         if needs_mapping(frame):
@@ -48,7 +61,7 @@ class FrameConverter:
         else:
             scaled = self._reformatter.reformat(frame, *self._size, "rgb24", interpolation=self._filter)
             pixels = np.asarray(scaled.to_ndarray(), dtype=np.uint8)
-        return np.ascontiguousarray(self._turn.apply(pixels))
+        return np.ascontiguousarray(self._turn.apply(pixels[self._shown_part]))
 
 
 def square_pixels(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:

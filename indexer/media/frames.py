@@ -61,7 +61,7 @@ class FrameReader:
         self._source = header.source
         self._formats = header.formats
         self._alive = alive
-        self._converter = FrameConverter(header.pixel_aspect, short_side)
+        self._converter = FrameConverter(header.pixel_aspect, short_side, header.crop)
         self._seekable = timeline.seekable
         # Decoded frames by stamp: the one on screen, and those after it.
         self._recent: dict[int, Any] = {}

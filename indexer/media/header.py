@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from indexer.media.container_crop import Crop, declared_crop
 from indexer.media.pictures import PictureSequence, is_picture_format, is_still, kind_of, picture_sequence
 from quartet.errors import VideoError
 
@@ -42,6 +44,7 @@ class Header:
     begin     seconds at which the first of its streams begins by the container's own clock
     width, height  pixels of its pictures as they are stored, 0 if the container does not say
     pixel_aspect   how many times as wide as high a pixel is shown
+    crop           what the container says is not shown of them
     source    how to open it where FFmpeg would take it for a still
     """
 
@@ -54,6 +57,7 @@ class Header:
     width: int
     height: int
     pixel_aspect: float
+    crop: Crop
     source: PictureSequence = field(default=PictureSequence(), repr=False)
 
 
@@ -143,6 +147,7 @@ def _header(path: Path, container: Any, source: PictureSequence) -> Header:
         width=stream.width,
         height=stream.height,
         pixel_aspect=_pixel_aspect(stream),
+        crop=_crop(path, names, container, stream),
         source=source,
     )
 
@@ -185,12 +190,19 @@ def _pixel_aspect(stream: Any) -> float:
     return aspect if least <= aspect <= most else 1.0
 
 
+def _crop(path: Path, names: frozenset[str], container: Any, stream: Any) -> Crop:
+    place = [each.index for each in container.streams.video].index(stream.index)
+    return declared_crop(path, names, place, (stream.width, stream.height))
+
+
 def refusal(path: Path, error: Exception) -> VideoError:
     """The VideoError that says why FFmpeg could not open or decode a file."""
     import av
 
     if isinstance(error, av.error.DecoderNotFoundError | av.error.PatchWelcomeError):
         return VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
+    if isinstance(error, PermissionError) and os.access(path, os.R_OK):
+        return VideoError(path, "not-a-video", "The file is a list of other files, which Quartet does not open.")
     if isinstance(error, OSError) and not isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return VideoError(path, "unreadable", f"The file cannot be read: {error.strerror}.")
     if _begins_like_a_video(path):

@@ -45,6 +45,7 @@ from indexer.store.layout import (
 from indexer.store.library import Library, open_catalog
 from indexer.store.manifest import Manifest
 from indexer.store.publishing import publish_changes
+from indexer.store.search_settings import read_search_settings
 from indexer.store.verification import manifest_text, picture_checks, wrong_with_picture
 from quartet.errors import LibraryError
 
@@ -85,6 +86,7 @@ def repair_library(
         with closing(CatalogWriter(catalog.path, levels, roots, accept_damaged=accept_catalogue)) as writer:
             repair.generations(writer)
             repair.pictures(writer)
+        repair.search_settings()
         with Library.open(path) as library:
             generation = library.current().name
         return RepairReport(repair.healed, repair.lost, repair.encoded, generation)
@@ -279,6 +281,13 @@ class _Repair:
                     continue
             shutil.rmtree(folder)
             self.healed.append(f"{folder}, which is not live, was damaged and removed.")
+
+    def search_settings(self) -> None:
+        """What people have set cannot be made again."""
+        try:
+            read_search_settings(self.path, "")
+        except LibraryError as error:
+            self._lost.append(str(error))
 
     def pictures(self, writer: CatalogWriter) -> None:
         """Pictures that are missing or damaged, out of the videos; and those of no clip go."""

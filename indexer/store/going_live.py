@@ -63,18 +63,19 @@ def settle(
 ) -> None:
     """Finish what begins when generation `number` goes live in the place of `before`. It can be repeated.
 
-    The one before is kept, for readers between reading CURRENT and opening its folder. For `held` see
-    `PublicationWriter.finish_generation`.
+    The one before is kept, for readers between reading CURRENT and opening its folder, and that of the model before, to
+    which the library can be changed back. For `held` see `PublicationWriter.finish_generation`.
     """
+    kept = writer.generation_kept(number, before)
     for other in generation_numbers(path):
-        if other not in (number, before):
+        if other not in (number, before, kept):
             # Readers that have it open keep it: unlinked files live on until they are unmapped.
             shutil.rmtree(generation_folder(path, other))
     # Before their rows go, so that a picture without a row is never left behind.
     for clip_id in writer.leaving("clips", before):
         for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
             picture.unlink(missing_ok=True)
-    writer.finish_generation(number, before, held)
+    writer.finish_generation(number, before, held, kept)
 
 
 def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:

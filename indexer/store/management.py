@@ -5,11 +5,13 @@ No video is touched.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.catalog.model_change import generation_before, next_counts, next_model
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.presence import is_gone
@@ -17,8 +19,9 @@ from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
 from indexer.store.generation import LoadEncoder
 from indexer.store.going_live import erase_before
-from indexer.store.layout import next_number
+from indexer.store.layout import generation_folder, next_number
 from indexer.store.library import Library
+from indexer.store.manifest import Manifest, ModelInfo, model_info
 from indexer.store.publishing import publish_changes
 from quartet.errors import InputError
 
@@ -121,3 +124,52 @@ def move_root(library_path: Path, name: str, folder: Path) -> None:
         closing(CatalogWriter(library.catalog.path, library.current().manifest.levels)) as writer,
     ):
         writer.move_root(name, folder.resolve())
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A model of a library. what: "live", which answers; "before", to which it can be changed back; "next", to which it
+    is being changed. clips, captions: how many it has vectors of."""
+
+    what: str
+    model: ModelInfo
+    clips: int
+    captions: int
+
+
+def model_states(library_path: Path) -> list[ModelState]:
+    """The models that a library has vectors of, the live one first."""
+    with Library.open(library_path) as library:
+        return models_of(library)
+
+
+def models_of(library: Library) -> list[ModelState]:
+    """As `model_states`, of an open library."""
+    live = library.current().manifest
+    found = [ModelState("live", live.model, live.counts["clips"], live.counts["captions"])]
+    engine = library.catalog.engine
+    number = generation_before(engine)
+    if number is not None and (folder := generation_folder(library.path, number)).is_dir():
+        kept = Manifest.read(folder / "manifest.json")
+        found.append(ModelState("before", kept.model, kept.counts["clips"], kept.counts["captions"]))
+    spec = next_model(engine)
+    if spec is not None:
+        counts = next_counts(engine)
+        found.append(ModelState("next", model_info(spec), counts["clips"], counts["captions"]))
+    return found
+
+
+def forget_other_models(library_path: Path) -> list[ModelState]:
+    """Remove the vectors of every model but the one that answers; returns what was removed."""
+    with (
+        writing(library_path),
+        Library.open(library_path) as library,
+        writer_lock(library_path),
+        closing(CatalogWriter(library.catalog.path, library.current().manifest.levels)) as writer,
+    ):
+        _, *others = models_of(library)
+        number = generation_before(library.catalog.engine)
+        writer.forget_other_models()
+        if number is not None:
+            shutil.rmtree(generation_folder(library_path, number), ignore_errors=True)
+        return others

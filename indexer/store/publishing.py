@@ -50,11 +50,9 @@ def publish_changes(
     encoder  gives the model, which makes questions of the items of one gallery to tune the lists of the other with
     The caller holds the writer's lock.
     """
+    finish_cut_short(library, writer)
     live = library.current()
     spec = live.manifest.spec
-    note = library.catalog.generations().get(int(live.name))
-    if note is not None and not note.settled:
-        finish_settling(library.path, writer, live)
     staged = {kind: _finite_rows(writer, kind, next_number(library.path)) for kind in KINDS}
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
     if settings is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
@@ -65,6 +63,14 @@ def publish_changes(
         for kind in KINDS
     }
     return publish(library.path, spec, changes, live, settings, encoder, writer)
+
+
+def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
+    """Settle the live generation, where the command that published it was cut short."""
+    live = library.current()
+    note = library.catalog.generations().get(int(live.name))
+    if note is not None and not note.settled:
+        finish_settling(library.path, writer, live)
 
 
 def _finite_rows(writer: CatalogWriter, kind: str, number: int) -> Rows:

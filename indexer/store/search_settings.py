@@ -1,21 +1,26 @@
-"""What a library remembers for its searches: prompts, weights of levels, and the folder of its model.
+"""What a library remembers for its searches: prompts, weights of levels, and the folders of its models.
 
 `search_settings.json` lies in the library's folder. Every change keeps what was set before, so that it can be undone.
+What is set belongs to the model that it was set for: after a change of the model it waits for the way back.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from indexer.disk.durable_files import replace_file, writing
+from indexer.store.layout import exists, live_name
+from indexer.store.manifest import Manifest
 from model.encoder import QuerySettings
 from quartet.errors import InputError, LibraryError
 
 SETTINGS_FILE = "search_settings.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,12 @@ class SearchSettings:
     prompts_from   where they come from, for people
     weights        of levels; {}: the model's
     weights_from   how they were found, for people
-    model          the folder of the model that made the library; None: it has a name
     """
 
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prompts_from: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     weights_from: str = ""
-    model: str | None = None
 
     @property
     def queries(self) -> QuerySettings:
@@ -46,52 +49,116 @@ class SearchSettings:
         return [note for note in (prompts, weights) if note]
 
 
-def read_search_settings(library: Path) -> SearchSettings:
-    """What a library has set; nothing where it has no such file. Raises LibraryError for a file that is damaged."""
-    return _read(library)[0]
+@dataclass(frozen=True)
+class _File:
+    """settings: for the model with a fingerprint, the latest first; folders: of models, by fingerprint.
+
+    An earlier version did not note the model: its settings, with the fingerprint "", belong to whichever there is.
+    """
+
+    settings: list[tuple[str, SearchSettings]]
+    folders: dict[str, str]
+
+    def of(self, fingerprint: str) -> list[SearchSettings]:
+        return [own for model, own in self.settings if model in (fingerprint, "")]
+
+    def without(self, fingerprint: str) -> list[tuple[str, SearchSettings]]:
+        return [(model, own) for model, own in self.settings if model not in (fingerprint, "")]
+
+
+def read_search_settings(library: Path, fingerprint: str | None = None) -> SearchSettings:
+    """What a library has set for a model, without `fingerprint` for the one that answers; nothing where it has no such
+    file. Raises LibraryError for a file that is damaged."""
+    return next(iter(_read(library).of(_model(library, fingerprint))), SearchSettings())
 
 
 def write_search_settings(library: Path, settings: SearchSettings) -> None:
     """Set something else, and keep what was set before for `undo`. Raises LibraryError if it cannot be written."""
-    now, before = _read(library)
-    if settings != now:
-        # Which model made the library is no setting to go back from.
-        _write(library, [settings, now, *before] if settings.prompts or settings.weights or before else [settings])
+    known, model = _read(library), _model(library)
+    own = known.of(model)
+    before = own or [SearchSettings()]
+    if settings != before[0]:
+        _write(library, replace(known, settings=[*_for(model, [settings, *before]), *known.without(model)]))
 
 
 def undo(library: Path) -> SearchSettings:
     """Set what was set before the last change, and return it. Raises InputError where there was none."""
-    now, before = _read(library)
+    known, model = _read(library), _model(library)
+    _, *before = known.of(model) or [SearchSettings()]
     if not before:
         raise InputError(f"Nothing was set for the searches of {library} that could be undone.")
-    back = replace(before[0], model=now.model)
-    _write(library, [back, *before[1:]])
-    return back
+    _write(library, replace(known, settings=[*_for(model, before), *known.without(model)]))
+    return before[0]
 
 
-def _read(library: Path) -> tuple[SearchSettings, list[SearchSettings]]:
-    """What is set, and what was before, the latest first."""
+def claim_search_settings(library: Path, fingerprint: str) -> None:
+    """Before the model changes: what an earlier version has set belongs to the model before."""
+    known = _read(library)
+    if any(not model for model, _ in known.settings) or "" in known.folders:
+        folders = {model or fingerprint: folder for model, folder in known.folders.items()}
+        _write(library, _File([(model or fingerprint, own) for model, own in known.settings], folders))
+
+
+def model_folder(library: Path, fingerprint: str) -> str | None:
+    """Where the folder of a model lies that was given as a folder."""
+    folders = _read(library).folders
+    return folders.get(fingerprint, folders.get(""))
+
+
+def note_model_folder(library: Path, fingerprint: str, folder: str) -> None:
+    known = _read(library)
+    if known.folders.get(fingerprint) != folder:
+        _write(library, replace(known, folders={**known.folders, fingerprint: folder}))
+
+
+def _model(library: Path, fingerprint: str | None = None) -> str:
+    """The fingerprint of the model that answers, where none is given."""
+    if fingerprint is not None or not exists(library):
+        return fingerprint or ""
+    return Manifest.read(library / "generations" / live_name(library) / "manifest.json").model.fingerprint
+
+
+def _for(model: str, settings: list[SearchSettings]) -> list[tuple[str, SearchSettings]]:
+    return [(model, own) for own in settings]
+
+
+def _read(library: Path) -> _File:
     path = library / SETTINGS_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if content["format"] not in (1, FORMAT):
             raise ValueError(f"its format is {content['format']}, not {FORMAT}")
-        known = [_from_json(entry) for entry in content["settings"]]
-        return known[0], known[1:]
+        if content["format"] == FORMAT and text != _text({k: v for k, v in content.items() if k != "checksum"}):
+            raise ValueError("it is not as it was written")
+        entries = content["settings"]
+        folders = dict(content.get("folders", {}))
+        if content["format"] == 1 and (latest := entries[0].get("model")):
+            folders[""] = latest
+        return _File([_entry(entry) for entry in entries], folders)
     except FileNotFoundError:
-        return SearchSettings(), []
+        return _File([], {})
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise LibraryError(
             f"{path} cannot be read: {error}. Delete it to search with the model's own settings."
         ) from error
 
 
-def _from_json(entry: dict[str, object]) -> SearchSettings:
-    read = SearchSettings(**entry)  # type: ignore[arg-type]
-    return replace(read, prompts={level: tuple(templates) for level, templates in read.prompts.items()})
+def _entry(entry: dict[str, Any]) -> tuple[str, SearchSettings]:
+    values = {key: value for key, value in entry.items() if key not in ("model", "fingerprint")}
+    read = SearchSettings(**values)
+    prompts = {level: tuple(templates) for level, templates in read.prompts.items()}
+    return str(entry.get("fingerprint", "")), replace(read, prompts=prompts)
 
 
-def _write(library: Path, settings: list[SearchSettings]) -> None:
-    content = {"format": FORMAT, "settings": [asdict(entry) for entry in settings]}
+def _text(content: dict[str, Any]) -> str:
+    """The content of the file with a checksum of itself, by which any changed byte is noticed."""
+    checksum = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**content, "checksum": checksum}, indent=1, sort_keys=True) + "\n"
+
+
+def _write(library: Path, file: _File) -> None:
+    settings = [{"fingerprint": model, **asdict(own)} for model, own in file.settings]
+    content = {"format": FORMAT, "folders": file.folders, "settings": settings}
     with writing(library):
-        replace_file(library / SETTINGS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+        replace_file(library / SETTINGS_FILE, _text(json.loads(json.dumps(content))).encode())

@@ -36,12 +36,13 @@ from indexer.store.layout import (
 )
 from indexer.store.library import open_catalog
 from indexer.store.manifest import Manifest
+from indexer.store.search_settings import read_search_settings
 from quartet.errors import LibraryError
 
 
 @dataclass(frozen=True)
 class Problem:
-    """`where` is index, catalogue, pictures or videos; `detail` is a sentence that names the item."""
+    """`where` is index, catalogue, pictures, settings or videos; `detail` is a sentence that names the item."""
 
     where: str
     detail: str
@@ -73,6 +74,7 @@ def verify_library(path: Path, roots: Mapping[str, Path] | None = None, content:
                     _catalogue(path, catalog),
                     _generations(path, catalog),
                     _pictures(path, catalog),
+                    _search_settings(path),
                     _videos(catalog, content),
                 ):
                     problems.extend(found)
@@ -210,6 +212,13 @@ def _decodes(file: Path) -> bool:
     except (OSError, UnidentifiedImageError, SyntaxError):
         return False
     return True
+
+
+def _search_settings(path: Path) -> Iterator[Problem]:
+    try:
+        read_search_settings(path, "")
+    except LibraryError as error:
+        yield Problem("settings", str(error))
 
 
 def _videos(catalog: Catalog, content: bool) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -101,5 +102,6 @@ def json_report(report: IndexReport) -> str:
             "texts": report.texts.lines,
             "seconds": round(report.seconds, 3),
             "progress": report.progress.to_json(),
+            **({} if report.change is None else {"change": asdict(report.change)}),
         }
     )

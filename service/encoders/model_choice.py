@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.encoder import Encoder, QuerySettings
 from model.two_tower.prepared_models import DEFAULT_MODEL, prepared_names
@@ -13,8 +13,11 @@ from service.encoders.deferred_encoder import DeferredEncoder
 from service.encoders.encoder_processes import EncoderProcesses
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from indexer.store.manifest import ModelInfo
 
-def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
+
+def serving_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder | EncoderProcesses:
     """As `query_encoder`, for many requests at a time: on a CPU in processes of its own, one for each worker."""
     import torch
     from threadpoolctl import threadpool_limits
@@ -22,12 +25,12 @@ def serving_encoder(settings: Settings) -> Encoder | EncoderProcesses:
     from model.registry import load_encoder, resolve_device
 
     if resolve_device(settings.device) != "cpu":
-        return query_encoder(settings)
+        return query_encoder(settings, built)
     # The cores are the encoders'. What is multiplied here takes microseconds, but in two parts it would take until
     # the core of the other part is free; and threads of NumPy's products that wait for work spin for a while.
     torch.set_num_threads(1)
     threadpool_limits(limits=1, user_api="blas")
-    model, queries = chosen_model(settings), _query_settings(settings)
+    model, queries = _queried_model(settings, built)
     load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries)
     return EncoderProcesses(load, settings.workers, settings.encode_timeout)
 
@@ -42,18 +45,24 @@ def open_encoder(settings: Settings) -> Encoder:
     return load_encoder(chosen_model(settings), settings.device, settings.models, settings.cuda_graphs)
 
 
-def query_encoder(settings: Settings) -> Encoder:
-    """As `open_encoder`, with the prompts and weights that the library has set for its queries."""
+def query_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder:
+    """As `open_encoder`, with the prompts and weights that the library has set for its queries.
+
+    built  the model of the generation that answers, where it is not for `settings` to choose
+    """
     from model.registry import load_encoder
 
-    model, queries = chosen_model(settings), _query_settings(settings)
+    model, queries = _queried_model(settings, built)
     return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, queries)
 
 
-def _query_settings(settings: Settings) -> QuerySettings | None:
+def _queried_model(settings: Settings, built: ModelInfo | None) -> tuple[str, QuerySettings | None]:
+    """What to load a model by, and what the library has set for its queries."""
     from indexer.store.search_settings import read_search_settings
 
-    return None if settings.library is None else read_search_settings(settings.library).queries
+    model = chosen_model(settings) if built is None else model_of_library(settings, built)
+    fingerprint = None if built is None else built.fingerprint
+    return model, None if settings.library is None else read_search_settings(settings.library, fingerprint).queries
 
 
 def indexing_encoder(settings: Settings) -> Encoder:
@@ -90,37 +99,44 @@ def chosen_model(settings: Settings) -> str:
 
     from indexer.store.layout import exists
     from indexer.store.library import built_by
-    from indexer.store.search_settings import read_search_settings
-    from model.registry import name_of_builder
 
     if settings.library is None or not exists(settings.library):
         raise InputError(choices(settings))
-    builder = built_by(settings.library).name
-    name = name_of_builder(builder, settings.models)
+    return model_of_library(settings, built_by(settings.library))
+
+
+def model_of_library(settings: Settings, built: ModelInfo) -> str:
+    """The name or folder of the model that made a generation of the library. Raises InputError where it is not known.
+
+    A checkpoint, or a two-tower model that was given as a folder, has no name: the library notes where it lies.
+    """
+    from indexer.store.search_settings import model_folder
+    from model.registry import name_of_builder
+
+    name = name_of_builder(built.name, settings.models)
     if name is None:
-        # A checkpoint, or a two-tower model that was given as a folder.
-        folder = read_search_settings(settings.library).model
+        folder = None if settings.library is None else model_folder(settings.library, built.fingerprint)
         if folder is not None and Path(folder).is_dir():
             return folder
         was = "cannot be found by its name" if folder is None else f"is no longer at {folder}"
         raise InputError(
-            f"The model {builder!r}, which built the library {settings.library}, {was}. "
+            f"The model {built.name!r}, which built the library {settings.library}, {was}. "
             "Give its folder with --model (or QUARTET_MODEL)."
         )
     return name
 
 
-def remember_folder(settings: Settings) -> None:
-    """Note in the library where the folder of its model lies, if it was given as a folder."""
-    from indexer.store.search_settings import read_search_settings, write_search_settings
+def remember_folder(settings: Settings, fingerprint: str) -> None:
+    """Note in the library where the folder of a model lies, if it was given as a folder."""
+    from indexer.store.layout import exists
+    from indexer.store.search_settings import note_model_folder
     from model.registry import name_elsewhere
 
-    if settings.library is None or settings.model is None:
+    if settings.library is None or settings.model is None or not exists(settings.library):
         return
     place = name_elsewhere(settings.model, settings.models)
-    known = read_search_settings(settings.library)
-    if Path(place).is_absolute() and known.model != place:
-        write_search_settings(settings.library, replace(known, model=place))
+    if Path(place).is_absolute():
+        note_model_folder(settings.library, fingerprint, place)
 
 
 def choices(settings: Settings) -> str:

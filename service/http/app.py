@@ -78,7 +78,7 @@ def create_app(
         return opened
 
     def use(app: FastAPI, opened: Engine) -> None:
-        app.state.jobs = jobs_of_service = Jobs(settings, opened.refresh)
+        app.state.jobs = jobs_of_service = Jobs(settings, opened.refresh, lambda: opened.named_model)
         opened.metrics.gauge("quartet_jobs", "Indexing jobs.", jobs_of_service.by_state, label="state")
         app.state.engine = opened
 

@@ -41,11 +41,17 @@ _LINE = 2**24
 
 
 class Jobs:
-    """See the module. For the event loop's thread. `done` is called after every run, in a thread."""
+    """See the module. For the event loop's thread. `done` is called after every run, in a thread.
 
-    def __init__(self, settings: Settings, done: Callable[[], None]) -> None:
+    model  gives the name or folder of the model, None for that which the library knows of itself
+    """
+
+    def __init__(
+        self, settings: Settings, done: Callable[[], None], model: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._done = done
+        self._model = model
         self._memory = JobMemory(None if settings.library is None else settings.library / "service")
         self._jobs = {job.id: job for job in self._memory.load()}
         self._line: asyncio.Queue[Job] = asyncio.Queue()
@@ -194,13 +200,13 @@ class Jobs:
             "--library",
             str(settings.library),
         ]
-        if settings.model:
-            command += ["--model", settings.model]
         for name, folder in settings.roots.items():
             command += ["--root", f"{name}={folder}"]
         command += ["--device", settings.device, "--base", str(job.root), "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
+            # Not by --model, with which a run changes the model of a library that has another.
+            env=_environment(self._model()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -243,6 +249,11 @@ class Jobs:
                 _kill(process)
 
         asyncio.get_running_loop().call_later(_PATIENCE, end)
+
+
+def _environment(model: str | None) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if name != "QUARTET_MODEL"}
+    return own if model is None else {**own, "QUARTET_MODEL": model}
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

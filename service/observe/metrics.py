@@ -70,9 +70,11 @@ class Metrics:
         """As `gauge`, for a number that only grows."""
         self._registry.register(_CallbackMetric(CounterMetricFamily, name, text, read, ""))
 
-    def info(self, name: str, text: str, values: dict[str, str]) -> None:
-        """Report words, as the labels of `NAME_info`, which is 1."""
-        Info(name, text, registry=self._registry).info(values)
+    def info(self, name: str, text: str, values: dict[str, str]) -> Callable[[dict[str, str]], None]:
+        """Report words, as the labels of `NAME_info`, which is 1. Returns what reports others in their place."""
+        known = Info(name, text, registry=self._registry)
+        known.info(values)
+        return known.info
 
     def text(self) -> bytes:
         """Everything, in the text format of Prometheus."""

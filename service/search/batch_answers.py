@@ -6,9 +6,10 @@ each. A batch is answered from one generation, from its first search to its last
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from indexer.store.library import Library
+from indexer.store.served_generation import ServedGeneration
 from model.language.parsed_caption import Attributes, merge_attributes
 from model.levels import Vectors
 from quartet.errors import QuartetError
@@ -17,7 +18,6 @@ from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.explanation.answer_json import Batch, Stopwatch, caption_hits, clip_hits
 from service.search.explanation.shown_words import shown_by_hits
-from service.search.live_generation import LiveGeneration
 from service.search.ranking.batch_ranking import (
     RankQuery,
     as_cosines,
@@ -34,10 +34,15 @@ from service.search.result_cache import ResultCache
 
 
 class BatchAnswerer:
-    """Everything but text to video (`clip_answers.py`). `read` keeps the attributes of captions."""
+    """Everything but text to video (`clip_answers.py`). `read` keeps the attributes of captions; `live` gives the
+    generation to answer from."""
 
     def __init__(
-        self, library: Library, encoder: SharedEncoder | EncoderProcesses, live: LiveGeneration, kept: int
+        self,
+        library: Library,
+        encoder: SharedEncoder | EncoderProcesses,
+        live: Callable[[], ServedGeneration],
+        kept: int,
     ) -> None:
         self._library = library
         self._encoder = encoder
@@ -50,7 +55,7 @@ class BatchAnswerer:
         def queries(known: Sequence[ClipQuery], vectors: Vectors) -> list[RankQuery]:
             return [RankQuery(row(vectors, i), one.wanted, frozenset((one.clip_id,))) for i, one in enumerate(known)]
 
-        generation = self._live.current()
+        generation = self._live()
         watch = Stopwatch()
         known = [one for one in asked if contains(generation.clips, one.clip_id)]
         rows = queries(known, vectors_of(generation.clips, [one.clip_id for one in known]))
@@ -76,7 +81,7 @@ class BatchAnswerer:
 
     def captions(self, asked: Sequence[ClipQuery]) -> list[CaptionAnswer | QuartetError]:
         """Video to text, for clips of the library."""
-        generation = self._live.current()
+        generation = self._live()
         watch = Stopwatch()
         known = [one for one in asked if contains(generation.clips, one.clip_id)]
         vectors = vectors_of(generation.clips, [one.clip_id for one in known])
@@ -86,7 +91,7 @@ class BatchAnswerer:
 
     def frames(self, asked: Sequence[FramesQuery]) -> list[CaptionAnswer | QuartetError]:
         """Video to text, for clips that are not in the library."""
-        generation = self._live.current()
+        generation = self._live()
         watch = Stopwatch()
         vectors = self._encoder.encode_clips([one.frames for one in asked])
         return self._describe(Batch(generation, self._encoder.spec, len(asked), watch), vectors, asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit
 from indexer.store.library import Library
 from indexer.store.search_settings import read_search_settings
+from indexer.store.served_generation import ServedGeneration
 from model.encoder import Frames
 from model.language.parsed_caption import merge_attributes
 from model.levels import WORDS, Vectors
@@ -24,7 +25,6 @@ from service.search.explanation.answer_json import Batch, Stopwatch, asked_parts
 from service.search.explanation.likelihoods import Fits
 from service.search.explanation.shown_words import shown_by_hits
 from service.search.explanation.told_lines import told_lines
-from service.search.live_generation import LiveGeneration
 from service.search.ranking.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
 from service.search.ranking.part_vectors import PartVectors, Resolved
 from service.search.ranking.question_ranking import left_out, rank_questions
@@ -33,10 +33,14 @@ from service.search.requests import Questions, Sentence
 
 
 class ClipAnswerer:
-    """See the module. `parts` keeps encoded sentences."""
+    """See the module. `parts` keeps encoded sentences; `live` gives the generation to answer from."""
 
     def __init__(
-        self, library: Library, encoder: SharedEncoder | EncoderProcesses, live: LiveGeneration, kept: int
+        self,
+        library: Library,
+        encoder: SharedEncoder | EncoderProcesses,
+        live: Callable[[], ServedGeneration],
+        kept: int,
     ) -> None:
         self._library = library
         self._encoder = encoder
@@ -44,11 +48,11 @@ class ClipAnswerer:
         self.parts = PartVectors(encoder, kept)
         self.fits = Fits(library, encoder)
         self.texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
-        self._settings = read_search_settings(library.path)
+        self._settings = read_search_settings(library.path, encoder.spec.fingerprint)
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:
         """A request of several questions gets all of its answers or an error."""
-        generation = asked[0].generation or self._live.current()
+        generation = asked[0].generation or self._live()
         watch = Stopwatch()
         questions = [question for one in asked for question in one.questions]
         wanted = [one.wanted for one in asked for _ in one.questions]

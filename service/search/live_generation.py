@@ -1,4 +1,4 @@
-"""The generation that answers, and changing over to a newer one without a request noticing."""
+"""The model and the generation that answer, and changing over to newer ones without a request noticing."""
 
 from __future__ import annotations
 
@@ -7,97 +7,101 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
-
-from indexer.search.remote_gallery import AnyGallery
-from indexer.search.top_k import search
-from indexer.store.generation import KINDS
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
-from model.encoder import EncoderSpec
-from quartet.errors import FingerprintError
+from quartet.errors import LibraryError
+from service.search.served_model import ServedModel
 
 LOG = logging.getLogger(__name__)
+
+_PAUSE = 30.0
+"""Seconds after which a model that could not be loaded is tried again."""
 
 
 class LiveGeneration:
     """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
 
-    Until then the one before answers: nobody waits for files to be read. `before` is called with a generation before it
-    answers. One that cannot be opened is logged and counted in `failures`, `trouble` says why, and the one before goes
-    on answering; one that another model has built cannot be searched with ours, so from then on `current` raises
-    FingerprintError.
+    Until then the one before answers: nobody waits for files to be read. One of another model has that model loaded
+    first, by `load`; `model` is then that. What cannot be opened or loaded is logged and counted in `failures`,
+    `trouble` says why, and the one before goes on answering. `changed` is called after every change.
     """
 
     def __init__(
-        self, library: Library, spec: EncoderSpec, every: float, changed: Callable[[], None] = lambda: None
+        self,
+        library: Library,
+        model: ServedModel,
+        load: Callable[[ServedGeneration], ServedModel],
+        every: float,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        self.model = model
         self._library = library
-        self._spec = spec
+        self._load = load
         self._changed = changed
-        self.before: Callable[[ServedGeneration], object] = lambda generation: None
+        self._newest = model.current()
+        self._refused: tuple[ServedGeneration, float, LibraryError] | None = None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
-        self._refused: FingerprintError | None = None
         self.failures = 0
         self.trouble = ""
-        self._adopt(library.served())
         self._thread = threading.Thread(target=self._watch, args=(every,), name="generations", daemon=True)
         self._thread.start()
 
     def current(self) -> ServedGeneration:
-        """The generation to answer from. A request asks once and keeps it. Raises FingerprintError."""
-        if self._refused is not None:
-            raise self._refused
-        return self._generation
+        """The generation that answers."""
+        return self.model.current()
 
-    @property
-    def age(self) -> float:
-        """Seconds since the current generation was taken up."""
-        return time.monotonic() - self._since
+    def hold(self) -> ServedModel:
+        """The model that answers, until it is released."""
+        while not (model := self.model).hold():
+            continue
+        return model
 
-    def refresh(self) -> None:
-        """Take up a newer generation now, if there is one. Raises LibraryError if it cannot be opened."""
+    def refresh(self) -> bool:
+        """Take up a newer generation now, if there is one; returns whether there is none that cannot be taken up."""
         with self._refreshing:
-            newest = self._library.served()
-            if newest is not self._generation:
-                self._adopt(newest)
-                self._changed()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _adopt(self, generation: ServedGeneration) -> None:
-        built_by = generation.model.fingerprint
-        if built_by != self._spec.fingerprint:
-            self._refused = FingerprintError(built_by, self._spec.fingerprint)
-            LOG.error("Generation %s cannot be searched. %s", generation.name, self._refused)
-        else:
-            for kind in KINDS:
-                _warm(generation.gallery(kind))
-            self.before(generation)
-            self._refused = None
-            LOG.info("Generation %s answers from now on.", generation.name)
-        self._generation = generation
-        self._since = time.monotonic()
-
-    def _watch(self, every: float) -> None:
-        while not self._stop.wait(every):
             try:
-                self.refresh()
-                self.trouble = ""
+                newest = self._library.served()
+                if newest is not self._newest:
+                    self._take_up(newest)
             # Whatever it is: the one before goes on answering, and the next look may go well.
             except Exception as error:
                 self.failures += 1
                 if str(error) != self.trouble:
                     self.trouble = str(error)
-                    LOG.error("The newest generation cannot be opened; the one before goes on answering. %s", error)
+                    LOG.error("The newest generation cannot answer; the one before goes on answering. %s", error)
+                return False
+            self.trouble = ""
+            return True
 
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
 
-def _warm(gallery: AnyGallery) -> None:
-    """Search once, so that what is read or made at the first search is there before somebody waits for it."""
-    if len(gallery):
-        query = {spec.name: np.full((1, spec.dim), spec.dim**-0.5, np.float32) for spec in gallery.levels}
-        weights = {spec.name: spec.weight or 1.0 for spec in gallery.levels}
-        search(gallery, gallery.levels, query, 1, weights)
+    def _take_up(self, newest: ServedGeneration) -> None:
+        if newest.model.fingerprint == self.model.spec.fingerprint:
+            self.model.adopt(newest, self.model.clips.fits.of)
+        else:
+            before, self.model = self.model, self._loaded(newest)
+            LOG.info("The model %s answers from now on, instead of %s.", self.model.spec.name, before.spec.name)
+            before.retire()
+        self._newest = newest
+        self._changed()
+
+    def _loaded(self, generation: ServedGeneration) -> ServedModel:
+        """The model that has made a generation, ready to answer. Raises LibraryError."""
+        if self._refused is not None and self._refused[0] is generation and time.monotonic() < self._refused[1]:
+            raise self._refused[2]
+        try:
+            return self._load(generation)
+        except Exception as error:
+            refused = LibraryError(
+                f"Generation {generation.name} was made by the model {generation.model.name!r}, which cannot be "
+                f"loaded here: {error}"
+            )
+            self._refused = generation, time.monotonic() + _PAUSE, refused
+            raise refused from error
+
+    def _watch(self, every: float) -> None:
+        while not self._stop.wait(every):
+            self.refresh()

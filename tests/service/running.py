@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import uvicorn
 
 from model.encoder import Encoder
+from service.encoders.model_choice import query_encoder
 from service.http.app import create_app
 from service.http.server import make_server
-from service.search.engine import Engine
+from service.search.engine import Engine, Load
 from service.settings import Settings
 
 SECONDS = 30  # a bound on what would otherwise hang, never reached
@@ -37,10 +38,15 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, encoder: Encoder, listener: socket.socket | None = None) -> Iterator[Running]:
-    """The service of `quartet serve` in a thread. Connections wait in the listener's queue until it has started."""
+def running(
+    settings: Settings, encoder: Encoder, listener: socket.socket | None = None, load: Load = query_encoder
+) -> Iterator[Running]:
+    """The service of `quartet serve` in a thread. Connections wait in the listener's queue until it has started.
+
+    load  gives the encoder of a model that the library is changed to
+    """
     listener = listener or socket.create_server(("127.0.0.1", 0))
-    engine = Engine.open(settings, encoder)
+    engine = Engine.open(settings, encoder, load)
     server = make_server(create_app(settings, engine=engine), settings)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

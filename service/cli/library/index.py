@@ -24,11 +24,13 @@ from service.cli.options import (
     roots_of,
     settings_of,
 )
+from service.cli.other_files import other_files_line, told_apart
 from service.cli.progress import json_lines, json_report, progress_bar
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.ingest.index_run import IndexReport
+    from indexer.ingest.model_change import ModelChange
     from indexer.media.segmentation import Segmentation
     from service.settings import Settings
 
@@ -51,7 +53,7 @@ KeepOption = Annotated[
 
 
 _MOST_REFUSED = 40
-"""Refused files that are listed one by one after a run: a folder of videos may have thousands of other files."""
+"""Refused files that are listed one by one after a run."""
 
 
 class Segment(StrEnum):
@@ -127,7 +129,7 @@ def index(
     root: RootOption = None,
     base: BaseOption = None,
     keep_missing: KeepOption = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a file was refused.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a video was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
     ray: RayOption = None,
@@ -145,6 +147,10 @@ def index(
     A library is made if there is none, with the --model that all its commands then use. Run it again after a
     change: files that are known, even under a new name, are not encoded again, and deleted ones leave the index.
     It can be stopped with Ctrl-C at any time; the next run goes on where it stopped.
+
+    With another --model than the library has, everything in it is encoded by that one first, while the one before
+    answers; then the new one answers, also in a service that runs. To go back, give the --model of before: only what
+    has come since is encoded.
 
     A file that cannot be used is listed with the reason and does not stop the others. With --segment, files that
     were divided otherwise are divided and encoded again; without it, every file keeps its clips.
@@ -175,8 +181,9 @@ def index(
         base=base,
         texts=texts,
         ocr=ocr,
+        to_model=model is not None,
     )
-    if report.interrupted or (strict and report.refused):
+    if report.interrupted or (strict and told_apart(report.refused)[0]):
         raise typer.Exit(1)
 
 
@@ -213,8 +220,12 @@ def run_index(
     base: Path | None = None,
     texts: bool = True,
     ocr: bool = False,
+    to_model: bool = False,
 ) -> IndexReport:
-    """Index `paths` into the library of `settings`, showing the progress, and print what was done."""
+    """Index `paths` into the library of `settings`, showing the progress, and print what was done.
+
+    to_model  change a library of another model to that of `settings`
+    """
     let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.index_run import index_videos
@@ -230,6 +241,9 @@ def run_index(
     else:
         with out.status("Loading the model"):
             encoder, pipeline = open_pipeline(settings, workers, ray)
+    if to_model:
+        # Before the model changes: a service that changes over with it has to find it.
+        remember_folder(settings, encoder.spec.fingerprint)
     with ExitStack() as stack:
         show = stack.enter_context(json_lines() if as_json else progress_bar())
         if as_json:
@@ -251,8 +265,9 @@ def run_index(
             publish_every=settings.publish_every,
             texts=texts or ocr,
             makers=[ScreenText(encoder.spec.frames_per_clip)] if ocr else (),
+            to_model=to_model,
         )
-    remember_folder(settings)
+    remember_folder(settings, encoder.spec.fingerprint)
     if as_json:
         typer.echo(json_report(report))
     else:
@@ -263,20 +278,41 @@ def run_index(
 def print_report(report: IndexReport, folder: Path) -> None:
     """What a run did, for people."""
     out = console()
+    if report.change is not None:
+        for line in change_lines(report.change):
+            out.print(line, highlight=False)
+        if not report.change.done:
+            return
     if report.interrupted:
         out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to go on.")
+    refused, other = told_apart(report.refused)
     recut = f" ({report.recut} of them divided anew)" if report.recut else ""
     kept = f", {report.missing} missing but kept" if report.missing else ""
     out.print(
         f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
-        f"{report.removed} removed{kept}, {len(report.refused)} refused, in {report.seconds:.1f} s"
+        f"{report.removed} removed{kept}, {len(refused)} refused, in {report.seconds:.1f} s"
     )
     if report.texts.lines:
         lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
         out.print(f"{lines} of subtitles read from {files}.", highlight=False)
-    if report.refused:
-        out.print(failures_table(report.refused, _MOST_REFUSED))
+    if refused:
+        out.print(failures_table(refused, _MOST_REFUSED))
+    if other:
+        out.print(f"[dim]{escape(other_files_line(other))}[/]", highlight=False)
     if not report.progress.total and not report.removed and not report.interrupted:
         out.print("[yellow]No files were found.[/] Hidden ones are left out, and folders that are links.")
     clips = counted(report.clips_total, "clip")
     out.print(f"{escape(str(folder))} now has {clips} (generation {report.generation}).", highlight=False)
+
+
+def change_lines(change: ModelChange) -> list[str]:
+    """What has become of a change of the model, for people."""
+    before, after = escape(change.before.name), escape(change.after.name)
+    made = f"{counted(change.clips, 'clip')} and {counted(change.captions, 'text')} encoded by {after}"
+    if not change.done:
+        left = counted(change.left, "clip")
+        return [
+            f"[yellow]Stopped.[/] {made}, {left} left. {before} still answers. Run the same command again to go on."
+        ]
+    lines = [f"{made}, which answers from now on instead of {before}. The way back: index with the --model of before."]
+    return [*lines, *(f"[yellow]It was set for {before}.[/] {escape(line)}" for line in change.fit_again)]

@@ -30,6 +30,14 @@ def remove(
     root: RootOption = None,
     missing: Annotated[bool, typer.Option("--missing", help="Every video whose file has gone.")] = False,
     erase_now: EraseOption = False,
+    other_model: Annotated[
+        bool,
+        typer.Option(
+            "--other-model",
+            help="Instead: the vectors of models that do not answer, the one before and the one of an unfinished "
+            "change.",
+        ),
+    ] = False,
 ) -> None:
     """Take videos out of a library. The files stay; captions stay too.
 
@@ -41,10 +49,15 @@ def remove(
 
     [dim]quartet remove --missing --library my-library[/]
     """
-    if not paths and not missing:
+    if other_model and (paths or missing):
+        raise typer.BadParameter("It takes out no video; give it by itself.", param_hint="--other-model")
+    if not paths and not missing and not other_model:
         raise typer.BadParameter("Name videos or folders, or give --missing.", param_hint="PATHS")
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
+    if other_model:
+        _forget_other_models(folder)
+        return
 
     from indexer.store.management import remove_videos
     from service.encoders.model_choice import encoder_at_hand
@@ -62,6 +75,16 @@ def remove(
         f"{counted(report.clips_total, 'clip')} (generation {report.generation}). {when_erased(erase_now)}",
         highlight=False,
     )
+
+
+def _forget_other_models(folder: Path) -> None:
+    from indexer.store.management import forget_other_models
+
+    removed = forget_other_models(folder)
+    for state in removed:
+        console().print(f"The vectors of {escape(state.model.name)} are removed.", highlight=False)
+    if not removed:
+        console().print(f"{escape(str(folder))} has vectors of one model alone.", highlight=False)
 
 
 def when_erased(now: bool) -> str:

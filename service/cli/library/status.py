@@ -15,11 +15,14 @@ from rich.table import Table
 
 from indexer.disk.presence import is_gone
 from service.cli.options import LibraryOption, RootOption, console, library_of, roots_of, settings_of
+from service.cli.other_files import other_files_line, told_apart
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
+    from indexer.catalog.records import Counts
     from indexer.search.approximate.inverted_lists import Tuning
     from indexer.store.library import Library
+    from indexer.store.management import ModelState
     from service.settings import Settings
 
 
@@ -53,8 +56,11 @@ def status(
         for name, value in (*_holds(opened), *_searched(opened), *_in_milvus(opened, settings)):
             table.add_row(name, value)
         out.print(table, highlight=False)
-        if failures := opened.catalog.failures():
-            out.print(failures_table(failures))
+        refused, other = told_apart(opened.catalog.failures())
+        if refused:
+            out.print(failures_table(refused))
+        if other:
+            out.print(f"[dim]{escape(other_files_line(other))} `quartet status --json` lists them.[/]", highlight=False)
 
 
 def status_json(library: Library) -> dict[str, Any]:
@@ -62,6 +68,7 @@ def status_json(library: Library) -> dict[str, Any]:
     from indexer.search.approximate.inverted_lists import tuning_of
     from indexer.store.disk_usage import disk_usage, media_usage
     from indexer.store.generation import KINDS
+    from indexer.store.management import models_of
 
     generation = library.current()
     counts, media = library.catalog.counts(), media_usage(library)
@@ -70,6 +77,7 @@ def status_json(library: Library) -> dict[str, Any]:
     return {
         "library": str(library.path.resolve()),
         "model": asdict(generation.manifest.model),
+        "other_models": [asdict(state) for state in models_of(library)[1:]],
         "generation": generation.name,
         "videos": {"count": counts.videos, **asdict(media)},
         "clips": {"count": counts.clips, "searchable": len(galleries["clips"]), "unfinished": counts.unfinished},
@@ -126,6 +134,7 @@ def _in_milvus(library: Library, settings: Settings) -> list[tuple[str, str]]:
 
 def _holds(library: Library) -> list[tuple[str, str]]:
     from indexer.store.disk_usage import disk_usage, media_usage
+    from indexer.store.management import models_of
 
     generation = library.current()
     counts, tags = library.catalog.counts(), library.catalog.tags()
@@ -140,6 +149,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
         ("library", escape(str(library.path.resolve()))),
         ("model", escape(f"{model.name} ({model.fingerprint})")),
         ("", f"[dim]{escape(model.note)}[/]"),
+        *(row for state in models_of(library)[1:] for row in _other_model(state, counts)),
         ("generation", generation.name),
         (
             "videos",
@@ -154,6 +164,20 @@ def _holds(library: Library) -> list[tuple[str, str]]:
             for known in library.catalog.roots()
         ),
         ("on disk", ", ".join(f"{part} {decimal(size)}" for part, size in disk.items())),
+    ]
+
+
+def _other_model(state: ModelState, counts: Counts) -> list[tuple[str, str]]:
+    model = escape(f"{state.model.name} ({state.model.fingerprint})")
+    if state.what == "before":
+        return [
+            ("model before", f"{model}: {state.clips} clips and {state.captions} captions"),
+            ("", "[dim]Go back: `quartet index` with its --model. Delete: `quartet remove --other-model`.[/]"),
+        ]
+    made = f"{state.clips} of {counts.clips} clips and {state.captions} of {counts.captions} captions"
+    return [
+        ("next model", f"{model}: {made}"),
+        ("", "[dim]Go on: `quartet index` with its --model. Give up: `quartet remove --other-model`.[/]"),
     ]
 
 

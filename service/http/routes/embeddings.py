@@ -31,15 +31,16 @@ async def create_embeddings(body: EmbeddingRequest, request: Request, engine: En
     An embedding has the vectors of all levels, one after the other; `levels` says where each lies and how scores are
     made of products. A level that a text has nothing for (one without a verb has no action) is all zeros.
     """
-    spec = engine.spec
-    if body.model not in (None, spec.name):
-        raise InputError(f"The model of this service is {spec.name!r}, not {body.model!r}.")
-    chosen = [level for level in spec.levels if body.level in (None, level.name)]
-    if not chosen:
-        known = ", ".join(level.name for level in spec.levels)
-        raise InputError(f"There is no level {body.level!r}. The levels are: {known}.")
-    inputs = [body.input] if isinstance(body.input, str) else body.input
-    vectors = await until_disconnect(request, _encoded(engine, inputs, caller(request)))
+    with engine.one_model() as model:
+        spec = model.spec
+        if body.model not in (None, spec.name):
+            raise InputError(f"The model of this service is {spec.name!r}, not {body.model!r}.")
+        chosen = [level for level in spec.levels if body.level in (None, level.name)]
+        if not chosen:
+            known = ", ".join(level.name for level in spec.levels)
+            raise InputError(f"There is no level {body.level!r}. The levels are: {known}.")
+        inputs = [body.input] if isinstance(body.input, str) else body.input
+        vectors = await until_disconnect(request, _encoded(engine, inputs, caller(request)))
     names = [level.name for level in chosen]
     data = [
         Embedding(

@@ -95,11 +95,13 @@ async def upload_example(request: Request, engine: EngineDep) -> Upload:
             raise _invalid(error) from None
         if stretch.end is not None and stretch.end <= stretch.start:
             raise invalid("end", f"The part from {stretch.start:g} s to {stretch.end:g} s is empty. Let it end later.")
-        vectors, clip = await until_disconnect(
-            request, engine.encode_upload(paths["file"], Part(stretch.start, stretch.end), caller(request))
-        )
+        with engine.one_model() as model:
+            vectors, clip = await until_disconnect(
+                request, engine.encode_upload(paths["file"], Part(stretch.start, stretch.end), caller(request))
+            )
+            upload = model.uploads.keep(vectors)
     kind: Literal["video", "picture"] = "video" if clip.span.end > clip.span.start else "picture"
-    return Upload(upload=engine.uploads.keep(vectors), kind=kind, start=clip.span.start, end=clip.span.end)
+    return Upload(upload=upload, kind=kind, start=clip.span.start, end=clip.span.end)
 
 
 async def _search(engine: Engine, body: ClipSearch, client: str, paths: dict[str, Any]) -> ClipAnswer:
@@ -107,14 +109,16 @@ async def _search(engine: Engine, body: ClipSearch, client: str, paths: dict[str
     unused = sorted(set(paths) - named)
     if unused:
         raise invalid(unused[0], f"No part of the question names the file {unused[0]!r}.")
-    given = {name: (await engine.encode_upload(path, client=client))[0] for name, path in paths.items()}
-    return await clip_answer(engine, body, client, given)
+    with engine.one_model():
+        given = {name: (await engine.encode_upload(path, client=client))[0] for name, path in paths.items()}
+        return await clip_answer(engine, body, client, given)
 
 
 async def clip_answer(engine: Engine, body: ClipSearch, client: str, files: dict[str, Any] | None = None) -> ClipAnswer:
     """The answer to a question. files: gallery vectors of the files that came with it, by name."""
-    uploads = {**engine.uploads.known(named_uploads(body)), **(files or {})}
-    (answer,) = await engine.search_clips([question(body, uploads)], search_options(body), client)
+    with engine.one_model() as model:
+        uploads = {**model.uploads.known(named_uploads(body)), **(files or {})}
+        (answer,) = await engine.search_clips([question(body, uploads)], search_options(body), client)
     engine.metrics.answered(answer.took_ms)
     return answer
 

@@ -24,7 +24,7 @@ from indexer.ingest.index_run import index_videos
 from indexer.repair.library_repair import repair_library
 from indexer.search.top_k import search
 from indexer.store.library import Library
-from indexer.store.management import remove_videos
+from indexer.store.management import model_states, remove_videos
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
@@ -178,6 +178,25 @@ def test_a_stopped_run_goes_on(
         index_videos(library, [videos], encoder, catalog=url, on_progress=stop)
     report = index_videos(library, [videos], encoder)
     assert (report.unchanged, report.indexed, report.clips_total) == (2, 3, 5)
+
+
+def test_the_model_changes_and_back(
+    tmp_path: Path, videos: Path, encoder: FakeEncoder, database: Callable[[str], str]
+) -> None:
+    here, there, other = tmp_path / "sqlite", tmp_path / "postgres", FakeEncoder(1, dim=24)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a red square\na cat\n", encoding="utf-8")
+    for folder, catalog in ((here, None), (there, database("model"))):
+        index_videos(folder, [videos], encoder, catalog=catalog)
+        add_captions(folder, texts, encoder)
+    before = everything(there, encoder)
+    for model in (other, encoder):
+        for folder in (here, there):
+            report = index_videos(folder, [videos], model, to_model=True)
+            assert report.change is not None and report.change.done
+            assert [state.what for state in model_states(folder)] == ["live", "before"]
+        assert everything(here, model) == everything(there, model)
+    assert {**everything(there, encoder), "generation": before["generation"]} == before
 
 
 def test_readers_see_whole_videos_while_a_writer_works(

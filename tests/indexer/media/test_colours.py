@@ -222,6 +222,54 @@ def test_what_an_encoder_cuts_off_is_not_shown(tmp_path: Path) -> None:
     assert clip.frames.min() > 190
 
 
+def _framed(path: Path) -> None:
+    """Grey with a black edge: 40 pixels left, 10 above and 30 below. With room for a crop in its header."""
+    picture = np.full((240, 320, 3), 200, np.uint8)
+    picture[:10] = picture[-30:] = picture[:, :40] = 0
+    with av.open(str(path), "w", options={} if path.suffix == ".mkv" else {"movflags": "write_colr"}) as output:
+        stream = output.add_stream("libx264", rate=10, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        context = stream.codec_context
+        context.sample_aspect_ratio = Fraction(1, 1)
+        context.color_primaries = context.color_trc = context.colorspace = 1
+        for _ in range(5):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))
+
+
+def _put_in_matroska(content: bytes) -> bytes:
+    """PixelCropLeft, -Top and -Bottom in the place of the colours."""
+    at = content.index(b"\x55\xb0")
+    stop = at + 3 + (content[at + 2] & 0x7F)
+    sides = bytes.fromhex("54cc8128 54bb810a 54aa811e")
+    rest = stop - at - len(sides) - 2
+    return content[:at] + sides + bytes([0xEC, 0x80 | rest]) + bytes(rest) + content[stop:]
+
+
+def _put_in_mp4(content: bytes) -> bytes:
+    """`clap` in the place of the colours, the pixel aspect and the bit rate."""
+    kinds = (b"colr", b"pasp", b"btrt")
+    start = stop = min(content.index(kind) - 4 for kind in kinds if kind in content)
+    while content[stop + 4 : stop + 8] in kinds:
+        stop += int.from_bytes(content[stop : stop + 4])
+    clap = struct.pack(">I4sIIIIiIiI", 40, b"clap", 280, 1, 200, 1, 20, 1, -10, 1)
+    rest = stop - start - len(clap)
+    free = struct.pack(">I4s", rest, b"free") + bytes(rest - 8)
+    return content[:start] + clap + free + content[stop:]
+
+
+@pytest.mark.parametrize(("suffix", "put"), [("mkv", _put_in_matroska), ("mp4", _put_in_mp4)])
+def test_what_a_container_cuts_off_is_not_shown(tmp_path: Path, suffix: str, put: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / f"v.{suffix}"
+    _framed(path)
+    whole = sample_frames(path, 1)
+    assert (whole.info.width, whole.info.height) == (320, 240) and whole.frames.min() < 10
+    path.write_bytes(put(path.read_bytes()))
+    clip = sample_frames(path, 1)
+    assert (clip.info.width, clip.info.height) == (280, 200)
+    assert clip.frames.shape == (1, 200, 280, 3) and clip.frames.min() > 180
+
+
 @needs_cases
 def test_damaged_key_frames_are_decoded_on_from_the_one_before() -> None:
     clip = sample_frames(CASES / "damaged-keyframes.mp4", 4)

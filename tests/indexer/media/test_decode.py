@@ -122,6 +122,7 @@ def test_refuses_what_is_not_a_video(tmp_path: Path, sound_file: Path) -> None:
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     Image.new("RGB", (32, 32), (9, 9, 9)).save(tmp_path / "picture.png")
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile '/etc/hostname'\n")
     (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:4,\npart.ts\n#EXT-X-ENDLIST\n")
     reasons = {path.name: refused(path) for path in tmp_path.iterdir()}
     assert reasons.pop("empty.mp4") == "empty-file"

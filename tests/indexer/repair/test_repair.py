@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from indexer.catalog.saved_searches import save_search, saved_search_list
+from indexer.catalog.writer import CatalogWriter
+from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.index_run import index_videos
 from indexer.repair.library_repair import repair_library
 from indexer.store.layout import thumbnail_path
 from indexer.store.library import Library
+from indexer.store.management import model_states
+from indexer.store.search_settings import SETTINGS_FILE, SearchSettings, write_search_settings
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
@@ -63,7 +69,7 @@ DAMAGES: tuple[Callable[[Path], None], ...] = (flip_first, flip_last, zero_middl
 
 
 def test_every_file_in_turn(library: Path, encoder: FakeEncoder) -> None:
-    """Each file in one of five ways; `benchmarks.damaged_files` tries every file in every way."""
+    """Each file in one of five ways."""
     sound = files_of(library)
     assert verify_library(library) == []
     for number, (name, content) in enumerate(sound.items()):
@@ -149,3 +155,43 @@ def test_repairing_a_sound_library_changes_nothing(library: Path, encoder: FakeE
     assert before == after
     with Library.open(library) as opened:
         assert opened.current().name == report.generation
+
+
+def test_the_generation_of_the_model_before(library: Path, stand_ins: Path, encoder: FakeEncoder) -> None:
+    """It is read by `verify`, and goes where it cannot be made again: the library itself needs it not."""
+    index_videos(library, [stand_ins], FakeEncoder(1), to_model=True)
+    (file,) = library.glob("generations/000003/clips/0000/entity.faiss")
+    flip_last(file)
+    assert [problem.detail for problem in verify_library(library)] == [f"{file} is not as it was written."]
+    report = repair_library(library, lambda: FakeEncoder(1))
+    assert not report.lost and any("000003, which is not live" in line for line in report.healed)
+    assert verify_library(library) == [] and [state.what for state in model_states(library)] == ["live"]
+    assert index_videos(library, [stand_ins], encoder, to_model=True).change.clips == 11  # type: ignore[union-attr]
+
+
+def test_what_is_set_for_searches_cannot_be_made_again(library: Path, encoder: FakeEncoder) -> None:
+    write_search_settings(library, SearchSettings(weights={"global": 2.0}))
+    flip_last(library / SETTINGS_FILE)
+    assert [problem.where for problem in verify_library(library)] == ["settings"]
+    assert SETTINGS_FILE in repair_library(library, lambda: encoder).lost[0]
+
+
+def test_a_saved_search_leaves_the_catalogue_with_a_checksum(library: Path) -> None:
+    with Library.open(library) as opened:
+        save_search(opened.catalog.engine, "dogs", '{"query": "a dog"}')
+    catalog = library / "catalog.sqlite"
+    content = bytearray(catalog.read_bytes())
+    place = content.index(b"a dog running")
+    content[place : place + 5] = b"a fox"
+    catalog.write_bytes(content)
+    assert any("not as Quartet wrote it" in problem.detail for problem in verify_library(library))
+    with Library.open(library) as opened, pytest.raises(LibraryError, match="is damaged"):
+        save_search(opened.catalog.engine, "cats", '{"query": "a cat"}')
+
+
+def test_a_search_is_saved_beside_a_writer(library: Path) -> None:
+    with Library.open(library) as opened:
+        with closing(CatalogWriter(library / "catalog.sqlite", opened.current().manifest.levels)), writer_lock(library):
+            save_search(opened.catalog.engine, "dogs", '{"query": "a dog"}')
+        assert [one.name for one in saved_search_list(opened.catalog.engine)] == ["dogs"]
+    assert verify_library(library) == []

@@ -173,6 +173,22 @@ def test_files_are_divided_anew_where_another_way_is_asked_for(built_world: Worl
     assert "0 indexed, 1 unchanged" in words(run(*index).stdout)
 
 
+def test_files_that_nobody_takes_for_videos_are_counted(tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    for name in ("manifest.csv", "notes.TXT", "README", "b.csv"):
+        (media / name).write_text("words\n")
+    (media / "page.mp4").write_text("<html>")
+    shown = run("index", media, "--library", tmp_path / "l")
+    assert "1 refused" in shown.stdout and "page.mp4" in shown.stdout
+    assert "4 files are not videos: 2 .csv, 1 without a suffix, 1 .txt." in words(shown.stdout)
+    assert "manifest" not in shown.stdout
+    assert "4 files are not videos" in words(run("status", "--library", tmp_path / "l").stdout)
+    assert len(json.loads(run("status", "--library", tmp_path / "l", "--json").stdout)["failures"]) == 5
+    (media / "page.mp4").unlink()
+    assert run("index", media, "--library", tmp_path / "l", "--strict").exit_code == 0
+
+
 def test_strict_fails_for_a_refused_file(built_world: World, tmp_path: Path) -> None:
     arguments = ("index", built_world.videos / "empty.mp4", "--library", tmp_path / "l")
     assert run(*arguments).exit_code == 0

@@ -205,7 +205,7 @@ def test_a_run_that_finds_nothing_new_loads_no_model(built_world: World, tmp_pat
         *_, report, torch_loaded = ran.stdout.splitlines()
         assert (json.loads(report)["indexed"], json.loads(report)["unchanged"]) == (0, 5)
         assert torch_loaded == "torch loaded: False"
-    refused = run("index", built_world.videos, "--library", tmp_path / "l", "--model", "fake")
+    refused = run("index", built_world.videos, "--library", tmp_path / "l")  # with the fake of QUARTET_MODEL
     assert refused.exit_code == 1 and fingerprint in words(refused.stderr)
 
 
@@ -306,3 +306,27 @@ def test_a_library_folder_that_is_closed_to_writing(world: World) -> None:
     said = f"The library {world.library} cannot be written: its folder is read-only. Get the right to write."
     assert done.stderr == f"Error: {said}\n"
     assert state(world.library) == before
+
+
+def test_the_model_is_changed_by_its_option_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = FakeEncoder(1, dim=24)
+
+    def load(name: str, *arguments: object, **options: object) -> FakeEncoder:
+        return {"fake": FakeEncoder(), "other": other}[name]
+
+    monkeypatch.setattr("model.registry.load_encoder", load)
+    monkeypatch.setenv("QUARTET_MODEL", "other")
+    refused = run("index", world.videos, "--library", world.library)
+    assert refused.exit_code == 1 and "fingerprint fake-1-24" in words(refused.output)
+    monkeypatch.delenv("QUARTET_MODEL")
+    done = run("index", world.videos, "--library", world.library, "--model", "other")
+    assert done.exit_code == 0, done.output
+    assert "5 clips and 5 texts encoded by fake-1, which answers from now on instead of fake-0." in words(done.output)
+    shown = words(run("status", "--library", world.library).output)
+    assert "model fake-1 (fake-1-24)" in shown and "model before fake-0 (fake-0-16): 5 clips and 5 captions" in shown
+    (known,) = json.loads(run("status", "--library", world.library, "--json").output)["other_models"]
+    assert (known["what"], known["model"]["name"]) == ("before", "fake-0")
+    back = run("index", world.videos, "--library", world.library, "--model", "fake")
+    assert "0 clips and 0 texts encoded by fake-0" in words(back.output)
+    assert "The vectors of fake-1 are removed." in run("remove", "--other-model", "--library", world.library).output
+    assert "vectors of one model alone" in words(run("remove", "--other-model", "--library", world.library).output)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from model.fake_encoder import FakeEncoder
 from quartet.client import AsyncClient, Client
-from quartet.errors import BusyError, InputError, ModelError, NotFoundError, QuartetError, VideoError
+from quartet.errors import BusyError, InputError, NotFoundError, QuartetError, VideoError
 from quartet.schemas.search import Filter
 from service.cli import app
 from service.settings import Settings
@@ -167,8 +167,6 @@ def test_what_is_no_answer_of_quartet() -> None:
         scripted(httpx2.Response(200, json={"hello": "world"})).ready()
     with pytest.raises(QuartetError, match=r"It says so\. \(request abc\)"):
         scripted(problem(500, "internal")).ready()
-    with pytest.raises(ModelError):
-        scripted(problem(503, "wrong-model")).ready()
 
 
 def test_the_command_line_asks_a_server(built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

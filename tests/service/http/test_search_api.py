@@ -20,6 +20,7 @@ from quartet.errors import InputError
 from service.http.app import create_app
 from service.search.engine import Engine
 from service.search.requests import Question, Questions, SearchOptions
+from service.search.served_model import Asked
 from service.settings import Settings
 from tests.service.made_encoders import HeldEncoder
 
@@ -310,8 +311,10 @@ def test_one_bad_request_of_a_batch_fails_alone(built_world: World) -> None:
         held = pool.submit(client.post, "/v1/search/clips", json={"query": "first"})
         assert encoder.entered.wait(10)
         options = SearchOptions(weights=weights)
-        good = engine._pool.submit("questions", Questions((Question.of("a cat sliding"),), options))
-        bad = engine._pool.submit("questions", Questions((Question.of("cat"),), options))
+        good = engine._pool.submit(
+            "questions", Asked(engine.live.model, Questions((Question.of("a cat sliding"),), options))
+        )
+        bad = engine._pool.submit("questions", Asked(engine.live.model, Questions((Question.of("cat"),), options)))
         encoder.released.set()
         assert held.result(10).status_code == 200
         assert good.result(10)[0].hits

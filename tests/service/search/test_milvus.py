@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -13,12 +14,15 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner, Result
 
+from indexer.ingest.index_run import index_videos
 from indexer.milvus.export import export_library
+from indexer.store.manifest import ModelInfo
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.client import Client
 from service.cli import app
 from service.http.app import create_app
+from service.search.engine import Engine
 from service.settings import Settings
 from tests.service.running import running
 
@@ -102,6 +106,33 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus: str) -> 
                 future.result(30)
     assert {generation for generation, _ in seen} == set(expected)
     assert all(hits == expected[generation] for generation, hits in seen)
+
+
+def test_the_model_changes_with_the_export(world: World, milvus: str) -> None:
+    """Until the next export Milvus has the model before, and its encoder goes on answering, also after a restart."""
+
+    def load(settings: Settings, built: ModelInfo | None) -> FakeEncoder:
+        assert built is not None
+        return FakeEncoder(int(built.name.removeprefix("fake-")))
+
+    def answered(engine: Engine) -> tuple[str, str]:
+        with TestClient(create_app(settings, engine=engine)) as client:
+            answer = client.post("/v1/search/clips", json={"query": "a red square sliding"})
+            assert answer.status_code == 200 and answer.json()["hits"]
+            return answer.json()["generation"], answer.json()["model_fingerprint"]
+
+    export_library(world.library, milvus)
+    settings = Settings(library=world.library, milvus=milvus, reload_interval=60)
+    with closing(Engine.open(settings, None, load)) as engine:
+        before = answered(engine)
+        name = index_videos(world.library, [world.videos], FakeEncoder(1), to_model=True).generation
+        engine.refresh()
+        assert answered(engine) == before
+        with closing(Engine.open(settings, None, load)) as restarted:
+            assert answered(restarted) == before
+        export_library(world.library, milvus)
+        engine.refresh()
+        assert answered(engine) == (name, "fake-1-16")
 
 
 def test_the_command_line(world: World, milvus: str, tmp_path: Path) -> None:

@@ -80,9 +80,14 @@ def test_clips_that_leave_are_not_hits_of_the_next_generation(world: World) -> N
 def test_a_generation_that_cannot_be_opened_leaves_the_one_before(world: World) -> None:
     with TestClient(create_app(Settings(library=world.library, reload_interval=60), FakeEncoder())) as client:
         engine = client.app.state.engine  # type: ignore[attr-defined]
+        live = (world.library / "CURRENT").read_text(encoding="ascii")
         (world.library / "CURRENT").write_text("000099\n", encoding="ascii")
         engine.refresh()
         assert client.post("/v1/search/clips", json={"query": "a"}).status_code == 200
+        assert "000099" in client.get("/readyz").json()["warnings"][0]
+        (world.library / "CURRENT").write_text(live, encoding="ascii")
+        engine.refresh()
+        assert client.get("/readyz").json()["warnings"] == []
 
 
 def test_a_generation_that_the_catalogue_does_not_know_is_not_searched(world: World, tmp_path: Path) -> None:
@@ -95,4 +100,7 @@ def test_a_generation_that_the_catalogue_does_not_know_is_not_searched(world: Wo
         engine.refresh()
         answer = client.post("/v1/search/clips", json={"query": "a"})
         assert answer.status_code == 200 and answer.json()["generation"] != "000099"
-        assert client.get("/readyz").status_code == 200
+        ready = client.get("/readyz")
+        assert ready.status_code == 200
+        (warning,) = ready.json()["warnings"]
+        assert "000099" in warning, "at once, not at the next look"
