@@ -79,6 +79,7 @@ def search_batch(
     if not isinstance(gallery, Gallery):
         return gallery.answer(question, k, filter, exact)
     assert not isinstance(filter, ClipFilter), "Only another engine has the columns of the catalogue."
+    k = min(k, max(len(gallery), 1))  # room is made for k hits
     watch = _Stopwatch()
     allowed, count = gallery.alive, len(gallery)
     if filter is not None:

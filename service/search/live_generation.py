@@ -76,6 +76,7 @@ class LiveGeneration:
         else:
             for kind in KINDS:
                 _warm(generation.gallery(kind))
+            self._library.clip_table()  # what a filter reads
             self.before(generation)
             self._refused = None
             LOG.info("Generation %s answers from now on.", generation.name)

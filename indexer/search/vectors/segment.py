@@ -69,6 +69,11 @@ class Segment:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def file_id(self, level: str) -> tuple[int, int]:
+        """What tells the file of a level's vectors from all others, as long as this segment is open."""
+        about = os.fstat(self._files[level])
+        return about.st_dev, about.st_ino
+
     def dim(self, level: str) -> int:
         return int(self._raw[level].d)
 
