@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.search_data import LEVEL_NAMES, QUERIES, K, library_data, load, load_queries, make_data, truth
+from benchmarks.search_data import KINDS, LEVEL_NAMES, QUERIES, K, library_data, load, load_queries, make_data, truth
 from benchmarks.search_systems import LARGEST, PACKAGES, SHARED, STORED, SYSTEMS, build_library
 
 _WARM_UP = 16
@@ -28,6 +29,7 @@ _WARM_UP = 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of made vectors")
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="keep data and indices here; by default a temporary folder")
@@ -51,9 +53,10 @@ def main() -> None:
             n = library_data(work / "real" / "data", options.library, options.seed)
             _compare(f"{n:,} captions of the demo world", n, work / "real", options)
             return
-        for n in options.sizes:
-            make_data(work / f"{n}-{options.seed}" / "data", n, options.seed)
-            _compare(f"{n:,} clips", n, work / f"{n}-{options.seed}", options)
+        for n, kind in itertools.product(options.sizes, options.kinds):
+            folder = work / f"{kind}-{n}-{options.seed}"
+            make_data(folder / "data", n, options.seed, kind)
+            _compare(f"{n:,} clips, {kind} data", n, folder, options)
 
 
 def _compare(title: str, n: int, folder: Path, options: argparse.Namespace) -> None:
