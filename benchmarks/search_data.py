@@ -92,13 +92,6 @@ def load_queries(folder: Path) -> Vectors:
     return {name: np.load(folder / f"queries-{name}.npy") for name in LEVEL_NAMES}
 
 
-def load_asking(folder: Path) -> Vectors | None:
-    """Questions to tune with that are not among the queries; None where there are none."""
-    if not (folder / f"asking-{LEVEL_NAMES[0]}.npy").exists():
-        return None
-    return {name: np.load(folder / f"asking-{name}.npy") for name in LEVEL_NAMES}
-
-
 def spec_of(folder: Path) -> EncoderSpec:
     """Levels of the data's dimensions, all weighted alike and without an activation: what every peer can do."""
     levels = tuple(LevelSpec(name, rows.shape[1]) for name, rows in load(folder).items())
@@ -108,8 +101,7 @@ def spec_of(folder: Path) -> EncoderSpec:
 def library_data(folder: Path, library: Path, seed: int) -> int:
     """Write what a library of the demo model gives: its clips as queries, captions of the demo world to find.
 
-    The captions are generated (`demo.captions`), distinct, and have all four levels. Every other clip is a query; the
-    rest are written to asking-LEVEL.npy, to tune lists with. Returns the number of captions.
+    The captions are generated (`demo.captions`), distinct, and have all four levels. Returns the number of captions.
     """
     from demo.captions import captions
     from demo.world import sample_split
@@ -130,9 +122,7 @@ def library_data(folder: Path, library: Path, seed: int) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for name in LEVEL_NAMES:
             np.save(folder / f"{name}.npy", vectors[name][whole])
-            asked, others = queries[name][::2], queries[name][1::2]
-            np.save(folder / f"queries-{name}.npy", np.resize(asked, (QUERIES, asked.shape[1])))
-            np.save(folder / f"asking-{name}.npy", others)
+            np.save(folder / f"queries-{name}.npy", np.resize(queries[name], (QUERIES, queries[name].shape[1])))
     return len(load(folder)["global"])
 
 
