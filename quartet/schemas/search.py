@@ -263,7 +263,7 @@ class Explanation(BaseModel):
     levels: dict[str, LevelExplained]
     candidates: int = Field(description="How many items were scored on all levels, or may be hits.")
     bound: float | None = Field(
-        description="For approximate answers of Milvus: what an item that its lists could have given, and is not shown, "
+        description="For approximate answers of Milvus: what an item that its lists could have given, and did not, "
         "can score. Null for all others."
     )
     certified: bool = Field(description="Nothing that the index could have returned can displace a hit.")
