@@ -33,11 +33,11 @@ from benchmarks.stand_in_videos import decode_stand_ins, write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.milvus.export import export_library
 from indexer.repair.library_repair import repair_library
-from indexer.search.approximate.list_training import ListSettings
+from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
-from indexer.store.publishing import retrain
+from indexer.store.publishing import encode_anew
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
@@ -125,7 +125,7 @@ def commands(media: Path) -> dict[str, Callable[[Path], object]]:
         "captions remove": lambda library: remove_captions(library, ["a cat"]),
         "tag": lambda library: tag_videos(library, [media / "1.mp4"], add=["blue"], remove=["animals"]),
         "remove": lambda library: remove_videos(library, [media / "3.mp4"]),
-        "tune": lambda library: retrain(library, ListSettings(), lambda: encoder),
+        "tune": lambda library: encode_anew(library, APPROXIMATE_FROM),
         "repair": lambda library: repair_library(library, lambda: encoder),
         "model": lambda library: index_videos(library, [media], NEXT, to_model=True),
         "model back": lambda library: index_videos(library, [media], encoder, to_model=True),

@@ -18,7 +18,6 @@ from benchmarks.search_data import QUERIES, load_queries, make_data
 from benchmarks.search_systems import K, build_library
 from indexer.milvus.export import export_library
 from indexer.milvus.generations import MilvusStore
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import SearchResult
 from indexer.search.top_k import search
@@ -44,8 +43,7 @@ def main() -> None:
         build_library(data, library)
     to = given.to or f"milvus://{(folder / 'milvus.db').resolve()}"
     began = time.perf_counter()
-    settings = ListSettings(approximate_from=1) if given.lists else ListSettings()
-    report = export_library(library, to, settings=settings)
+    report = export_library(library, to, approximate_from=1 if given.lists else None)
     print(f"{report.counts['clips']} clips to {to}: {time.perf_counter() - began:.1f} s (written: {report.written})")
 
     queries = load_queries(data)

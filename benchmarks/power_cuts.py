@@ -29,11 +29,11 @@ from benchmarks.stand_in_videos import clips_in, decode_stand_ins, write_stand_i
 from indexer.ingest.index_run import index_videos
 from indexer.pipeline.progress import Progress
 from indexer.repair.library_repair import repair_library
-from indexer.search.approximate.list_training import ListSettings
+from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
-from indexer.store.publishing import retrain
+from indexer.store.publishing import encode_anew
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
@@ -74,7 +74,7 @@ def live(library: Path, media: Path, tell: int) -> None:
     remove_videos(library, [media / "2.mp4"])
     (media / "2.mp4").unlink()
     remove_captions(library, ["a dog running"])
-    retrain(library, ListSettings(), lambda: encoder)
+    encode_anew(library, APPROXIMATE_FROM)
 
 
 @dataclass

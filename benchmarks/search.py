@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.search_data import LEVEL_NAMES, QUERIES, K, library_data, load, load_queries, make_data, truth
+from benchmarks.search_data import KINDS, LEVEL_NAMES, QUERIES, K, library_data, load, load_queries, make_data, truth
 from benchmarks.search_systems import LARGEST, PACKAGES, SHARED, STORED, SYSTEMS, build_library
 
 _WARM_UP = 16
@@ -28,6 +29,7 @@ _WARM_UP = 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of made vectors")
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="keep data and indices here; by default a temporary folder")
@@ -51,9 +53,10 @@ def main() -> None:
             n = library_data(work / "real" / "data", options.library, options.seed)
             _compare(f"{n:,} captions of the demo world", n, work / "real", options)
             return
-        for n in options.sizes:
-            make_data(work / f"{n}-{options.seed}" / "data", n, options.seed)
-            _compare(f"{n:,} clips", n, work / f"{n}-{options.seed}", options)
+        for n, kind in itertools.product(options.sizes, options.kinds):
+            folder = work / f"{kind}-{n}-{options.seed}"
+            make_data(folder / "data", n, options.seed, kind)
+            _compare(f"{n:,} clips, {kind} data", n, folder, options)
 
 
 def _compare(title: str, n: int, folder: Path, options: argparse.Namespace) -> None:
@@ -74,7 +77,19 @@ def _compare(title: str, n: int, folder: Path, options: argparse.Namespace) -> N
         return
     dims = [rows.shape[1] for rows in load(folder / "data").values()]
     print(f"\n### {title}, levels of {dims} dimensions\n")
-    columns = ("recall@10", "p50 ms", "p99 ms", "q/s at 8", "q/s at 32", "memory MB", "private MB", "build s", "open s")
+    columns = (
+        "recall@10",
+        "CPU ms",
+        "at 32",
+        "p50 ms",
+        "p99 ms",
+        "q/s at 8",
+        "q/s at 32",
+        "memory MB",
+        "private MB",
+        "build s",
+        "open s",
+    )
     print(f"| system | {' | '.join(columns)} |\n|{'---|' * (1 + len(columns))}", flush=True)
     for system in options.systems:
         if system in left_out:
@@ -82,7 +97,7 @@ def _compare(title: str, n: int, folder: Path, options: argparse.Namespace) -> N
             continue
         m = _run(["--seconds", str(options.seconds), "--child", system, str(folder)], options.threads)
         print(
-            f"| {system} | {m['recall']:.3f} | {m['p50']:.2f} | {m['p99']:.2f} "
+            f"| {system} | {m['recall']:.3f} | {m['cpu_1']:.2f} | {m['cpu_32']:.2f} | {m['p50']:.2f} | {m['p99']:.2f} "
             f"| {m['rate_8']:,.0f} | {m['rate_32']:,.0f} | {m['rss']:,.0f} | {m['anonymous']:,.0f} "
             f"| {built[system]['seconds']:,.0f} | {m['open']:.2f} |",
             flush=True,
@@ -115,8 +130,7 @@ def _build(system: str, folder: Path) -> dict[str, float]:
     if system.startswith("quartet") or system in SHARED:
         build_library(folder / "data", folder / "library")
         manifest = max((folder / "library" / "generations").glob("*/manifest.json"))
-        tuning = json.loads(manifest.read_text())["tuning"]["clips"]
-        extra = {key: tuning[key] for key in ("type", "nprobe", "depth", "recall")}
+        extra = {"loss": json.loads(manifest.read_text())["encoding"]["clips"]["loss"]}
     else:
         SYSTEMS[system](folder / "data", folder)
         extra = {}
@@ -163,6 +177,7 @@ def _measure(system: str, folder: Path, seconds: float) -> dict[str, float]:
         compiled_kernel(n, wait=True)
         ask(pick(0, 1))
     times, hits = [], []
+    spent = time.process_time()
     end = time.perf_counter() + seconds
     for i in range(QUERIES):
         query = pick(i, 1)
@@ -172,14 +187,17 @@ def _measure(system: str, folder: Path, seconds: float) -> dict[str, float]:
         hits.append(len(set(answer) & set(expected[i].tolist())) / K)
         if time.perf_counter() > end:
             break
+    # What other work on the machine hardly changes, all threads together, per query.
+    rates = {"cpu_1": (time.process_time() - spent) / len(times) * 1e3}
     after = _memory()
-    rates = {}
     for size in (8, 32):
-        asked, began, end = 0, time.perf_counter(), time.perf_counter() + seconds / 2
+        asked, spent = 0, time.process_time()
+        began, end = time.perf_counter(), time.perf_counter() + seconds / 2
         while time.perf_counter() < end and asked < 64 * QUERIES:
             ask(pick(asked, size))
             asked += size
         rates[f"rate_{size}"] = asked / (time.perf_counter() - began)
+        rates[f"cpu_{size}"] = (time.process_time() - spent) / asked * 1e3
     p50, p99 = np.percentile(np.array(times) * 1e3, [50, 99])
     return {
         "recall": float(np.mean(hits)), "p50": p50, "p99": p99, **rates, "open": opened,

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search_data import K, load, load_asking, spec_of
-from model.encoder import EncoderSpec
-from model.fake_encoder import FakeEncoder
+from benchmarks.search_data import K, load, spec_of
 from model.levels import LEVEL_NAMES, FloatArray, Vectors
 
 Answer = list[list[int]]
@@ -26,31 +24,12 @@ def build_library(data: Path, library: Path) -> None:
     from indexer.store.going_live import publish
     from indexer.store.library import Library
 
-    vectors, spec, asking = load(data), spec_of(data), load_asking(data)
+    vectors, spec = load(data), spec_of(data)
     Library.create(library, spec).close()
     rows = np.arange(len(vectors["global"]), dtype=np.int64), vectors
-    # As in a library, the items of the other gallery are what lists are tuned with.
-    others = empty_rows(spec.levels) if asking is None else (np.arange(len(asking["global"]), dtype=np.int64), asking)
-    changes = {"clips": rows, "captions": others}
-    publish(library, spec, changes, settings=_settings(len(rows[0])), encoder=lambda: _AsTheyAre(spec))
-
-
-class _AsTheyAre(FakeEncoder):
-    """For vectors that are queries already."""
-
-    def __init__(self, spec: EncoderSpec) -> None:
-        super().__init__()
-        self.spec = spec
-
-    def text_queries(self, vectors: Vectors) -> Vectors:
-        return vectors
-
-
-def _settings(n: int) -> Any:
-    """Lists at every size that is measured, to compare; the default is to scan up to 200,000."""
-    from indexer.search.approximate.list_training import ListSettings
-
-    return ListSettings(approximate_from=min(n, 200_000))
+    # 4-bit codes at every size that is measured, to compare; the default is to scan exactly up to 200,000.
+    from_all = min(len(rows[0]), 200_000)
+    publish(library, spec, {"clips": rows, "captions": empty_rows(spec.levels)}, approximate_from=from_all)
 
 
 def quartet(data: Path, work: Path, exact: bool, device: str = "cpu") -> Ask:
@@ -97,12 +76,10 @@ def joint_lists(data: Path, work: Path) -> Ask:
     """One IVF index with 8-bit codes over the levels side by side: for one set of weights, no absent levels."""
     import faiss
 
-    from indexer.search.approximate.list_training import list_count
-
     rows = load(data)
     n = len(rows["global"])
     path = work / "joint.faiss"
-    nlist = list_count(n)
+    nlist = _list_count(n)
     if not path.exists():
         index = faiss.index_factory(
             sum(own.shape[1] for own in rows.values()), f"IVF{nlist},SQ8", faiss.METRIC_INNER_PRODUCT
@@ -126,14 +103,12 @@ def joint_lists(data: Path, work: Path) -> Ask:
 
 
 def lancedb(data: Path, work: Path) -> Ask:
-    """Four vector columns, each with lists past 10,000 rows, as many as ours, of 8-bit codes, and trained on as much.
+    """Four vector columns, each past 10,000 rows with lists of 8-bit codes, as many as the joint ones.
 
     The union of what they find is fused from the raw vectors.
     """
     import lancedb as lance
     import pyarrow as pa
-
-    from indexer.search.approximate.list_training import list_count
 
     rows = load(data)
     n = len(rows["global"])
@@ -158,7 +133,7 @@ def lancedb(data: Path, work: Path) -> Ask:
             for name in LEVEL_NAMES:
                 table.create_index(
                     "dot",
-                    num_partitions=list_count(n),
+                    num_partitions=_list_count(n),
                     vector_column_name=name,
                     index_type="IVF_SQ",
                     sample_rate=40,
@@ -210,7 +185,7 @@ def milvus(data: Path, work: Path) -> Ask:
 
 
 SYSTEMS: dict[str, Callable[[Path, Path], Ask]] = {
-    "quartet, lists": lambda data, work: quartet(data, work, exact=False),
+    "quartet, fast scan": lambda data, work: quartet(data, work, exact=False),
     "quartet, exact": lambda data, work: quartet(data, work, exact=True),
     "quartet, GPU": lambda data, work: quartet(data, work, exact=True, device="cuda"),
     "joint lists": joint_lists,
@@ -219,11 +194,11 @@ SYSTEMS: dict[str, Callable[[Path, Path], Ask]] = {
     "LanceDB": lancedb,
     "Milvus Lite": milvus,
 }
-SHARED = dict.fromkeys(("quartet, lists", "quartet, exact", "quartet, GPU", "4 x IndexFlatIP + union"), "quartet")
+SHARED = dict.fromkeys(("quartet, fast scan", "quartet, exact", "quartet, GPU", "4 x IndexFlatIP + union"), "quartet")
 """Systems that search the files of one library."""
 
 STORED = {
-    "quartet, lists": ("library/generations",),
+    "quartet, fast scan": ("library/generations",),
     "quartet, exact": ("library/generations",),
     "quartet, GPU": ("library/generations",),
     "joint lists": ("data", "joint.faiss"),
@@ -238,6 +213,11 @@ PACKAGES = {"LanceDB": "lancedb", "Milvus Lite": "milvus_lite"}
 """What must be installed for a peer."""
 
 LARGEST = {"Milvus Lite": 10_000}
+
+
+def _list_count(n: int) -> int:
+    """About twice the square root of the number of rows, a power of two: 2048 for a million."""
+    return max(1, 1 << round(np.log2(2 * np.sqrt(max(n, 1)))))
 
 
 def _fuse(rows: Vectors, queries: Vectors, i: int, found: FloatArray | Sequence[int]) -> list[int]:

@@ -28,6 +28,9 @@ LEVEL_MEANINGS = {
 LEVEL_NAMES = tuple(LEVEL_MEANINGS)
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
 
+LEAST_WEIGHT = 1e-12
+"""Of the largest weight: a level that weighs less would be lost in single precision."""
+
 WORDS = "words"
 """The level of texts that are told at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
 
@@ -78,7 +81,8 @@ class LevelSpec:
 def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] | None) -> dict[str, float]:
     """The weight of every level for one request: the defaults of `specs`, overridden by `requested`.
 
-    Raises InputError for an unknown level, a negative or non-finite weight, or all weights 0.
+    Raises InputError for an unknown level, a negative or non-finite weight, all weights 0, or a weight above 0 that
+    is less than LEAST_WEIGHT of the largest.
     """
     weights = {spec.name: spec.weight for spec in specs}
     for name, weight in (requested or {}).items():
@@ -89,4 +93,11 @@ def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] |
         weights[name] = float(weight)
     if not any(weights.values()):
         raise InputError("All weights are 0. Give at least one level a weight above 0.")
+    largest = max(weights.values())
+    for name, weight in weights.items():
+        if 0 < weight < LEAST_WEIGHT * largest:
+            raise InputError(
+                f"The weight of level {name!r}, {weight:g}, is too small beside the largest, {largest:g}. "
+                f"Give it 0, or at least {LEAST_WEIGHT:g} of that."
+            )
     return weights

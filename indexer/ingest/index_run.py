@@ -138,11 +138,11 @@ def index_videos(
             library.check_encoder(encoder.spec)
             with closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots, wait)) as writer:
                 library.catalog.relocate(roots or {})
-                timer = PublishTimer(60 * publish_every, lambda: publish_changes(library, writer, lambda: encoder))
+                timer = PublishTimer(60 * publish_every, lambda: publish_changes(library, writer))
                 run = _Run(library, writer, pipeline or own, told_progress, segmentation, timer)
                 told = VideoTexts(writer, encoder, makers)
                 interrupted = run.run(sources, base, keep_missing, told if texts else None)
-                generation = publish_changes(library, writer, lambda: encoder)
+                generation = publish_changes(library, writer)
                 failures = library.catalog.failures()
             return IndexReport(
                 indexed=run.indexed,

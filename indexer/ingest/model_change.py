@@ -26,7 +26,6 @@ from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.pipeline.contract import Job, Pipeline
 from indexer.pipeline.file_outcomes import Encoded, Part, Refused
 from indexer.pipeline.progress import Meter, Progress
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, open_generation
 from indexer.store.going_live import publish
@@ -187,8 +186,7 @@ class _Change:
         if refused := self._missing("captions"):
             writer.refuse_items("captions", refused, next_number(path))
         rows = {kind: self._rows(kind) for kind in KINDS}
-        settings = ListSettings(**self._live.manifest.index)
-        publish(path, self._spec, rows, None, settings, lambda: self._encoder, writer)
+        publish(path, self._spec, rows, None, self._live.manifest.index["approximate_from"], writer)
         self._done = True
 
     def _leaving(self, sources: Sequence[Path], keep_missing: bool) -> list[int]:

@@ -69,7 +69,7 @@ class Lists:
 
     count   lists per segment (`nlist`)
     nprobe  lists looked into; depth: hits taken per level
-    target  recall@10 asked for; recall: reached on items of the gallery as queries
+    target  recall@10 asked for; recall: reached with the questions that they were tuned with
     """
 
     count: int

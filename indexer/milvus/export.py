@@ -14,8 +14,8 @@ from indexer.milvus.address import Address, connect, library_errors, parse_addre
 from indexer.milvus.collections import ABOUT, GenerationRecord, collection_name, tag_of, write_generation_record
 from indexer.milvus.gallery_upload import copy_gallery, drop
 from indexer.milvus.generations import live_collection, live_generation_record
-from indexer.search.approximate.list_training import ListSettings
-from indexer.store.generation import KINDS
+from indexer.milvus.index_choice import RECALL, Questions, questions_of
+from indexer.store.generation import KINDS, Generation, LoadEncoder
 from indexer.store.library import Library
 from quartet.errors import LibraryError
 
@@ -39,7 +39,9 @@ def export_library(
     library: Path,
     to: str,
     token: str | None = None,
-    settings: ListSettings | None = None,
+    encoder: LoadEncoder | None = None,
+    recall: float = RECALL,
+    approximate_from: int | None = None,
     replace_other: bool = False,
     on_progress: OnProgress = lambda kind, done, total: None,
 ) -> ExportReport:
@@ -49,7 +51,10 @@ def export_library(
     was cut short leaves nothing that is read; the next one begins anew.
 
     to             `indexer.milvus.address`; `token`: USER:PASSWORD or an API key
-    settings       when the vectors get inverted lists; None: as the library's own
+    encoder        gives the model of the library, with which the items of one gallery become questions to tune the
+                   inverted lists of the other with; only called where there are such lists
+    recall         recall@10 that these are to reach; approximate_from: items from which there are lists. None: as the
+                   library's own
     replace_other  also where another library lies under this name
     Raises InputError for what is no address, LibraryError if Milvus or the library cannot be used.
     """
@@ -77,16 +82,19 @@ def export_library(
             )
         if before is not None and replace(before, galleries={}) == about:
             return ExportReport(generation.name, counts, written=False)
-        wanted = settings or ListSettings(**generation.manifest.index)
+        if approximate_from is None:
+            approximate_from = generation.manifest.index["approximate_from"]
         galleries = {
             kind: copy_gallery(
                 client,
                 where,
                 collection_name(where.name, kind, about.tag),
                 generation.gallery(kind),
-                wanted,
+                approximate_from,
                 table if kind == "clips" else None,
                 partial(on_progress, kind),
+                recall,
+                partial(_questions, generation, kind, encoder),
             )
             for kind in KINDS
         }
@@ -96,6 +104,13 @@ def export_library(
     finally:
         client.close()
     return ExportReport(generation.name, counts, written=True)
+
+
+def _questions(generation: Generation, kind: str, encoder: LoadEncoder | None) -> Questions | None:
+    """What asks for the items of a gallery: those of the other; None where they are few or the model is not at hand."""
+    model = None if encoder is None else encoder()
+    (other,) = (name for name in KINDS if name != kind)
+    return None if model is None else questions_of(generation.gallery(other), other, model)
 
 
 def _go_live(client: MilvusClient, address: Address, collection: str) -> None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from indexer.milvus.address import Address, library_errors
 from indexer.milvus.collections import GalleryFacts, build_index, gallery_schema, has_field
-from indexer.milvus.index_choice import index_of, tune
-from indexer.search.approximate.list_training import ListSettings
+from indexer.milvus.gallery import MilvusGallery
+from indexer.milvus.index_choice import RECALL, Questions, index_of, tune
 from indexer.search.filters import ClipTable
 from indexer.search.vectors.gallery import Gallery
 from quartet.errors import LibraryError
@@ -29,15 +29,18 @@ def copy_gallery(
     address: Address,
     collection: str,
     gallery: Gallery,
-    settings: ListSettings,
+    approximate_from: int,
     table: ClipTable | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    recall: float = RECALL,
+    questions: Callable[[], Questions | None] = lambda: None,
 ) -> GalleryFacts:
     """Make a collection of the items of `gallery`, anew if there is one of that name; returns what to know of it.
 
-    settings     from how many items on it gets inverted lists, and the recall that they are to reach
-    table        for clips: their videos and times
-    on_progress  gets how many items have gone over, and how many there are
+    approximate_from  from how many items on it gets inverted lists; recall: what these are to reach
+    table             for clips: their videos and times
+    on_progress       gets how many items have gone over, and how many there are
+    questions         gives what the lists are tuned with, if there are any; None: items of the gallery itself
     Raises LibraryError if Milvus does not answer, or does not have every item in the end.
     """
     facts = GalleryFacts(
@@ -45,7 +48,7 @@ def copy_gallery(
         {spec.name: gallery.bounds[spec.name].norm for spec in gallery.levels},
         gallery.patterns.tolist(),
     )
-    parameters, lists = index_of(len(gallery), settings)
+    parameters, lists = index_of(len(gallery), approximate_from, recall)
     with library_errors(address):
         drop(client, collection)
         client.create_collection(collection, schema=gallery_schema(client, gallery.levels, timed=table is not None))
@@ -68,7 +71,8 @@ def copy_gallery(
         )
     if lists is None:
         return facts
-    return replace(facts, lists=tune(client, address, collection, gallery, replace(facts, lists=lists)))
+    untuned = MilvusGallery(client, address, collection, gallery.levels, replace(facts, lists=lists))
+    return replace(facts, lists=tune(untuned, gallery, questions()))
 
 
 def drop(client: MilvusClient, collection: str) -> None:

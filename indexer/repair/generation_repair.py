@@ -1,7 +1,7 @@
 """Making files of a generation again, byte for byte, out of what is left of it.
 
 A file is copied from another generation that has the same; or written anew from the ids and the vectors of its segment,
-some of which the caller may make again. Its checksum says whether it is the one that was lost. Inverted lists depend
+some of which the caller may make again. Its checksum says whether it is the one that was lost. 4-bit codes depend
 on more than that: they are not made here, but with a new generation.
 """
 
@@ -27,6 +27,9 @@ from model.levels import FloatArray, LevelSpec
 from quartet.errors import LibraryError
 
 Ids = npt.NDArray[np.int64]
+
+_MADE_ELSEWHERE = (".pq.faiss", ".lists.faiss")
+"""4-bit codes, and the inverted lists of formats before 6."""
 
 Remake = Callable[[str, Ids], Rows]
 """remake(kind, ids) makes the vectors of items again: of as many of them as it can, with their ids, ascending."""
@@ -131,7 +134,7 @@ class Healing:
     def _segment(self, kind: str, number: int, damaged: Sequence[str]) -> None:
         base = f"{kind}/{segment_name(number)}"
         folder = self.of.folder / base
-        bad = {name for name in damaged if name.startswith(f"{base}/") and not name.endswith(".lists.faiss")}
+        bad = {name for name in damaged if name.startswith(f"{base}/") and not name.endswith(_MADE_ELSEWHERE)}
         if not bad:
             return
         ids = self._ids(kind, number, f"{base}/ids.npy" in bad)

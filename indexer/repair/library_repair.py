@@ -27,7 +27,6 @@ from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.repair.remaking import Remaker
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Change, Rows
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, LoadEncoder
@@ -234,8 +233,8 @@ class _Repair:
                 wanted = np.setdiff1d(np.array(writer.live_ids(kind), dtype=np.int64), gone)
             chosen = np.isin(rows[0], wanted)
             changes[kind] = Change((rows[0][chosen], {name: each[chosen] for name, each in rows[1].items()}))
-        settings = ListSettings(**work.of.manifest.index)
-        name = publish(self.path, spec, changes, None, settings, self._encoder, writer)
+        approximate_from = work.of.manifest.index["approximate_from"]
+        name = publish(self.path, spec, changes, None, approximate_from, writer)
         what = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
         why = f"{what} could not be made as they were" if left else "catalogue and index did not belong together"
         self.healed.append(f"Generation {name} was written from what both have, since {why}.")

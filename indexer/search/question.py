@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from quartet.errors import InputError
 FLOAT32_UNIT = float(np.finfo(np.float32).eps) / 2
 """Unit roundoff of float32: the relative error of one operation."""
 
+_LEAST_EXPONENT = -1022
+"""Of float64: below it there is no power of two with all of its digits."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -23,12 +27,15 @@ class Question:
     """B queries over L levels.
 
     rows     one (B, d_l) float32 array per level
-    weights  (B, L): w_l, 0 where the query lacks the level; every row has a weight above 0
+    weights  (B, L): w_l / unit, 0 where the query lacks the level; every row has a weight above 0
+    unit     the power of two that brings the largest weight into [1, 2): no float32 sum of weights overflows or
+             vanishes, and dividing by it rounds nothing
     """
 
     specs: tuple[LevelSpec, ...]
     rows: Vectors
     weights: Floats
+    unit: float = 1.0
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -37,7 +44,7 @@ class Question:
         """Its queries, one at a time."""
         for i in range(len(self)):
             rows = {name: array[i : i + 1] for name, array in self.rows.items()}
-            yield Question(self.specs, rows, self.weights[i : i + 1])
+            yield Question(self.specs, rows, self.weights[i : i + 1], self.unit)
 
     @cached_property
     def used(self) -> list[tuple[int, LevelSpec]]:
@@ -63,7 +70,8 @@ def make_question(specs: Sequence[LevelSpec], queries: Vectors, weights: Mapping
             f"The query has nothing at the levels with a weight above 0 ({lacking}). "
             "Use other words, or give another level a weight."
         )
-    return Question(tuple(specs), rows, effective)
+    unit = math.ldexp(1.0, max(math.frexp(max(resolved.values()))[1] - 1, _LEAST_EXPONENT))
+    return Question(tuple(specs), rows, effective / unit, unit)
 
 
 def _level_rows(spec: LevelSpec, queries: Vectors) -> FloatArray:

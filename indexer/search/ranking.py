@@ -158,7 +158,8 @@ class Scored:
     def hits(self, chosen: Positions) -> list[Hit]:
         """Some of the items, by their places."""
         # Python's numbers all at once: one by one they are what takes time in a batch.
-        parts = (self._raw[chosen], self._activation[chosen], self._weight[chosen], self._contribution[chosen])
+        weight = self._weight[chosen] * self._question.unit
+        parts = (self._raw[chosen], self._activation[chosen], weight, self._contribution[chosen])
         names = [spec.name for spec in self._question.specs]
         return [
             Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True)))

@@ -30,9 +30,8 @@ class SearchResult:
     """The best items, best first.
 
     exact       no item that is not a hit has a higher score than the last hit
-    bound       for approximate answers, what an item can at most score that the inverted lists could have
-                returned and did not (items in lists that were not probed are outside of this bound);
-                None where nothing was left unseen
+    bound       for approximate answers of an engine that knows it, what an item can at most score that its lists
+                could have returned and did not (`indexer.milvus`); None where it is not known
     candidates  how many items were scored on all levels
     took_ms     milliseconds per stage, of the batch that the query was in
     """
@@ -46,6 +45,4 @@ class SearchResult:
     @property
     def certified(self) -> bool:
         """Whether nothing that the index could have returned can displace a hit: exact, or the bound is met."""
-        if self.exact or self.bound is None:
-            return True
-        return bool(self.hits) and self.bound <= self.hits[-1].score
+        return self.exact or (self.bound is not None and bool(self.hits) and self.bound <= self.hits[-1].score)

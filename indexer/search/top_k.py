@@ -2,21 +2,20 @@
 
     score(query, item) = sum_l w_l * act_l(a_l * <v_l, q_l> + b_l) / sum_l w_l     over the levels both have
 
-Exact by a scan (`exact.exhaustive`), or of a large gallery what its inverted lists give (`inverted_lists`): every
-answer says which. Items found in either way are scored on all levels, in float64, before they are compared.
+Exact by a scan (`exact.exhaustive`), or of a large gallery what a fast scan of its 4-bit codes proposes
+(`approximate.fast_scan`): every answer says which. Items found in either way are scored on all levels, in float64,
+before they are compared.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.search.approximate.inverted_lists import Tuning, candidates, tuning_of
+from indexer.search.approximate.fast_scan import depth_for, propose, wanted_for
 from indexer.search.exact.exhaustive import scan
 from indexer.search.filters import ClipFilter
 from indexer.search.question import Question, make_question
@@ -28,13 +27,13 @@ from indexer.search.vectors.gallery import Gallery
 from model.levels import LevelSpec, Vectors
 from quartet.errors import InputError
 
-__all__ = ["Hit", "LevelScore", "SearchResult", "approximate_batch", "search", "search_batch"]
+__all__ = ["Hit", "LevelScore", "SearchResult", "search", "search_batch"]
 
 _FEW = 4096
 """So many rows that a filter leaves are scored without looking at any other."""
 
 _FILTERED = 10
-"""Where a filter leaves less than one row in so many, lists would have to be probed too widely: scan instead."""
+"""Where a filter leaves less than one row in so many, most of what is proposed would be for nothing: scan instead."""
 
 
 def search(
@@ -53,7 +52,7 @@ def search(
              renormalise, so an item that shares no weighted level with the query is never a hit
     filter   ids of the items that may be hits; ids that the gallery lacks are ignored. None: all. What
              `Library.allowed` gives also fits a gallery that another engine has
-    exact    scan even where the gallery has inverted lists
+    exact    scan all 8-bit rows even where the gallery has 4-bit ones
     Raises InputError for k < 1, wrong shapes, a query that is not finite, or no level left with a weight.
     """
     for spec in specs:
@@ -79,6 +78,7 @@ def search_batch(
     if not isinstance(gallery, Gallery):
         return gallery.answer(question, k, filter, exact)
     assert not isinstance(filter, ClipFilter), "Only another engine has the columns of the catalogue."
+    k = min(k, max(len(gallery), 1))  # room is made for k hits
     watch = _Stopwatch()
     allowed, count = gallery.alive, len(gallery)
     if filter is not None:
@@ -87,50 +87,35 @@ def search_batch(
             return _results(gallery, question, k, [Survivors(chosen)] * len(question), watch, count=len(chosen))
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True
-    # On a GPU a scan is as fast as the lists, which are on the CPU, and it is exact.
-    tuning = None if exact or gallery.resident.device != "cpu" else _tuning_for(gallery, k, count)
-    if tuning is not None:
-        return _approximate(gallery, question, k, tuning, allowed, watch)
+    # On a GPU a scan is as fast as the fast scan, which is on the CPU, and it is exact.
+    fast = gallery.encoding and not exact and gallery.resident.device == "cpu" and count >= len(gallery) / _FILTERED
+    if fast and (depth := depth_for(k, count, len(gallery.row_ids))) is not None:
+        return _approximate(gallery, question, k, depth, allowed, watch)
     found = scan(gallery, question, k, allowed)
     watch.lap("scan")
     return _results(gallery, question, k, found, watch, count=count)
-
-
-def approximate_batch(
-    gallery: Gallery, specs: Sequence[LevelSpec], queries: Vectors, k: int, weights: Mapping[str, float], tuning: Tuning
-) -> list[SearchResult]:
-    """As `search_batch`, by the inverted lists and with the given tuning, whatever the size of the gallery."""
-    return _approximate(gallery, make_question(specs, queries, weights), k, tuning, gallery.alive, _Stopwatch())
-
-
-def _tuning_for(gallery: Gallery, k: int, count: int) -> Tuning | None:
-    """How to search the lists for k of the `count` rows that may be hits; None where a scan is the better way."""
-    tuning = tuning_of(gallery)
-    if tuning is None or count < len(gallery) / _FILTERED:
-        return None
-    # Where a filter hides rows, the same number of candidates lies in more lists.
-    nprobe = math.ceil(tuning.nprobe * len(gallery) / count)
-    depth = max(tuning.depth, 2 * k)
-    return replace(tuning, nprobe=nprobe, depth=depth) if depth <= len(gallery) // 20 else None
 
 
 def _approximate(
     gallery: Gallery,
     question: Question,
     k: int,
-    tuning: Tuning,
+    depth: int,
     allowed: npt.NDArray[np.bool_] | None,
     watch: _Stopwatch,
 ) -> list[SearchResult]:
-    looked_up = candidates(gallery, question, tuning, allowed)
-    watch.lap("lists")
-    found = [Survivors(own.rows) for own in looked_up]
-    if len(gallery.segments) > 1:
-        # What came since the lists were made is scanned: few rows, and none of them is missed.
-        newer = scan(gallery, question, k, allowed, skip=1)
-        found = [Survivors(np.concatenate([a.rows, b.rows])) for a, b in zip(looked_up, newer, strict=True)]
-        watch.lap("scan")
-    return _results(gallery, question, k, found, watch, bounds=[own.bound for own in looked_up])
+    """Of the `depth` rows that the codes propose those that are allowed. Where too few are, that query is scanned."""
+    proposed = propose(gallery, question, depth)
+    rows = [own.rows if allowed is None else own.rows[allowed[own.rows]] for own in proposed]
+    watch.lap("fast scan")
+    scanned = [not own.complete and len(left) < wanted_for(k) for own, left in zip(proposed, rows, strict=True)]
+    found = [
+        scan(gallery, one, k, allowed)[0] if again else Survivors(left)
+        for one, left, again in zip(question, rows, scanned, strict=True)
+    ]
+    watch.lap("scan")
+    exact = [own.complete or again for own, again in zip(proposed, scanned, strict=True)]
+    return _results(gallery, question, k, found, watch, exact=exact)
 
 
 def _results(
@@ -140,16 +125,16 @@ def _results(
     found: Sequence[Survivors],
     watch: _Stopwatch,
     count: int | None = None,
-    bounds: Sequence[float | None] | None = None,
+    exact: Sequence[bool] | None = None,
 ) -> list[SearchResult]:
-    """Results of what was found per query: exact, of `count` rows in all, unless bounds are given."""
+    """Results of what was found per query, of `count` rows in all (None: those that were found); all exact, or some."""
     hits = rank(gallery, question, found, k)
     watch.lap("rank")
     return [
         SearchResult(
             own,
-            exact=bounds is None,
-            bound=None if bounds is None else bounds[i],
+            exact=exact is None or exact[i],
+            bound=None,
             candidates=len(found[i].rows) if count is None else count,
             took_ms=watch.laps,
         )

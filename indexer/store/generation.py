@@ -5,16 +5,12 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
-from indexer.search.approximate.inverted_lists import tuning_of
-from indexer.search.approximate.list_training import ListSettings, add_fit, make_lists
-from indexer.search.list_tuning import Questions, needs_retuning, questions_of, tune
+from indexer.search.approximate.encoding import APPROXIMATE_FROM, encode_gallery, encoding_of
 from indexer.search.vectors.gallery import (
     Change,
     Gallery,
@@ -72,7 +68,7 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
         for name in damaged_files(folder, manifest):
             raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
     clips, captions = (
-        open_gallery(folder / kind, manifest.levels, manifest.bounds[kind], manifest.tuning[kind], device)
+        open_gallery(folder / kind, manifest.levels, manifest.bounds[kind], manifest.encoding[kind], device)
         for kind in KINDS
     )
     return Generation(folder.name, manifest, clips, captions)
@@ -97,22 +93,18 @@ def write_generation(
     spec: EncoderSpec,
     changes: Mapping[str, Change],
     live: Generation | None = None,
-    settings: ListSettings | None = None,
-    encoder: LoadEncoder | None = None,
+    approximate_from: int | None = None,
 ) -> Manifest:
     """Write a complete generation to `folder`, flushed to disk before it appears under that name.
 
-    live      the generation before: segments that `changes` keep are its segments, and its lists, where it has
-              any, lend their centroids to new ones
-    settings  when to make lists and how good; given, they are trained anew. None: those of `live`, or defaults
-    encoder   gives the model, with which the items of one gallery become questions to tune the lists of the other
-              with; only called where lists are tuned
+    live              the generation before: segments that `changes` keep are its segments
+    approximate_from  items from which a gallery gets 4-bit codes. None: as `live`, or the default
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        manifest = _write_files(temporary, spec, changes, live, settings, encoder)
+        manifest = _write_files(temporary, spec, changes, live, approximate_from)
         sync_tree(temporary)
         temporary.rename(folder)
     except BaseException:
@@ -128,22 +120,12 @@ def _write_files(
     spec: EncoderSpec,
     changes: Mapping[str, Change],
     live: Generation | None,
-    settings: ListSettings | None,
-    encoder: LoadEncoder | None,
+    approximate_from: int | None,
 ) -> Manifest:
+    if approximate_from is None:
+        approximate_from = APPROXIMATE_FROM if live is None else live.manifest.index["approximate_from"]
     bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
-    wanted = settings or (ListSettings() if live is None else ListSettings(**live.manifest.index))
-    tuning = {}
-    for kind, other in zip(KINDS, reversed(KINDS), strict=True):
-
-        def asking(other: str = other) -> Questions | None:
-            model = None if encoder is None else encoder()
-            gallery = open_gallery(temporary / other, spec.levels, bounds[other])
-            return None if model is None else questions_of(gallery, other, model)
-
-        known = live.gallery(kind) if live and not settings else None
-        questions = _Available(changes[other].count, asking)
-        tuning[kind] = _lists(temporary / kind, spec, changes[kind], bounds[kind], wanted, known, questions)
+    encoding = {kind: _encode(temporary / kind, spec, changes[kind], bounds[kind], approximate_from) for kind in KINDS}
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
     checksums = {} if live is None else _known_checksums(live, changes)
@@ -154,50 +136,25 @@ def _write_files(
         bounds=bounds,
         sizes=sizes,
         checksums={name: checksums.get(name) or file_sha256(temporary / name) for name in sizes},
-        tuning=tuning,
-        index=asdict(wanted),
+        encoding=encoding,
+        index={"approximate_from": approximate_from},
         stamp=uuid.uuid4().hex,
     )
     (temporary / "manifest.json").write_text(manifest.text(), encoding="utf-8")
     return manifest
 
 
-class _Available(NamedTuple):
-    """What the lists of a gallery can be tuned with: items of the other, and the questions of some (None: too few)."""
-
-    items: int
-    questions: Callable[[], Questions | None]
-
-
-def _lists(
-    folder: Path,
-    spec: EncoderSpec,
-    change: Change,
-    bounds: list[SegmentBounds],
-    settings: ListSettings,
-    live: Gallery | None,
-    available: _Available,
+def _encode(
+    folder: Path, spec: EncoderSpec, change: Change, bounds: list[SegmentBounds], approximate_from: int
 ) -> dict[str, Any]:
-    """Make the lists of a large gallery whose files are in `folder`; returns how to search them, {} without."""
-    old = None if live is None else tuning_of(live)
-    if change.kept is not None:
-        if old is None:
-            return {}
-        kept = add_fit(old, change.kept, change.added[1])
-        if needs_retuning(old, available.items) and (questions := available.questions()):
-            kept = tune(open_gallery(folder, spec.levels, bounds), replace(kept, recall=0.0), questions)
-        return kept.to_json()
-    if change.count < settings.approximate_from:
+    """Make the 4-bit codes of a large gallery whose files are in `folder`; returns how, {} where it has none.
+
+    The codebooks of the segments that it keeps hold for what is added.
+    """
+    if change.count < approximate_from:
         return {}
-    gallery = open_gallery(folder, spec.levels, bounds)
-    if live is not None and old is not None:
-        untuned = make_lists(gallery.segments[0], spec.levels, settings, live.segments[0])
-        fresh = ~np.isin(change.added[0], live.ids, assume_unique=True)
-        seen = add_fit(old, live, {name: rows[fresh] for name, rows in change.added[1].items()})
-        untuned = replace(untuned, type=old.type, rows=old.rows, fit=old.fit, since=seen.since, later=seen.later)
-    else:
-        untuned = make_lists(gallery.segments[0], spec.levels, settings)
-    return tune(open_gallery(folder, spec.levels, bounds), untuned, available.questions()).to_json()
+    old = None if change.kept is None else encoding_of(change.kept)
+    return encode_gallery(open_gallery(folder, spec.levels, bounds), old, change.added[1]).to_json()
 
 
 def _known_checksums(live: Generation, changes: Mapping[str, Change]) -> dict[str, str]:

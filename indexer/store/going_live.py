@@ -10,9 +10,8 @@ from pathlib import Path
 from indexer.catalog.publication_writer import PublicationWriter
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import replace_file
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Change, Rows
-from indexer.store.generation import KINDS, Generation, LoadEncoder, write_generation
+from indexer.store.generation import KINDS, Generation, write_generation
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -30,23 +29,22 @@ def publish(
     spec: EncoderSpec,
     changes: Mapping[str, Change | Rows],
     live: Generation | None = None,
-    settings: ListSettings | None = None,
-    encoder: LoadEncoder | None = None,
+    approximate_from: int | None = None,
     writer: PublicationWriter | None = None,
 ) -> str:
     """Write the next generation, make it live and remove those that nobody can be about to open.
 
     changes            per gallery all of its rows, or what changes against `live`
-    settings, encoder  see `write_generation`
+    approximate_from   see `write_generation`
     writer             the catalogue's; None: one for this alone
     The caller holds the writer's lock (or is making the library). Returns the new generation's name.
     """
     if writer is None:
         with closing(CatalogWriter(path / "catalog.sqlite", spec.levels)) as own:
-            return publish(path, spec, changes, live, settings, encoder, own)
+            return publish(path, spec, changes, live, approximate_from, own)
     number = next_number(path)
     complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
-    manifest = write_generation(generation_folder(path, number), spec, complete, live, settings, encoder)
+    manifest = write_generation(generation_folder(path, number), spec, complete, live, approximate_from)
     before = int(live_name(path)) if exists(path) else 0
     writer.announce(number, manifest.stamp, manifest.text())
     replace_file(path / "CURRENT", f"{number:06d}\n".encode())

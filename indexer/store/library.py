@@ -65,6 +65,7 @@ class Library:
         self._generation = generation
         self._elsewhere = elsewhere
         self._swap = threading.Lock()
+        self._reading = threading.Lock()
         self._clip_table: tuple[str, ClipTable] | None = None
         self._timeline: tuple[ClipTable, Timeline] | None = None
 
@@ -204,17 +205,20 @@ class Library:
 
     def clip_table(self) -> ClipTable:
         """Video and time of every clip. The first call after a change reads the catalogue."""
-        name, known = live_name(self.path), self._clip_table
-        if known is None or known[0] != name:
-            known = self._clip_table = (name, self.catalog.clip_table())
-        return known[1]
+        with self._reading:  # eight at once would each read a million rows
+            name, known = live_name(self.path), self._clip_table
+            if known is None or known[0] != name:
+                known = self._clip_table = (name, self.catalog.clip_table())
+            return known[1]
 
     def timeline(self) -> Timeline:
         """All clips in the time of their videos. The first call after a change sorts them."""
-        table, known = self.clip_table(), self._timeline
-        if known is None or known[0] is not table:
-            known = self._timeline = (table, Timeline.of(table))
-        return known[1]
+        table = self.clip_table()
+        with self._reading:
+            known = self._timeline
+            if known is None or known[0] is not table:
+                known = self._timeline = (table, Timeline.of(table))
+            return known[1]
 
     def thumbnail(self, clip_id: int) -> Path:
         """The WebP picture of a clip. Raises NotFoundError."""

@@ -17,7 +17,6 @@ from indexer.disk.durable_files import writing
 from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
-from indexer.store.generation import LoadEncoder
 from indexer.store.going_live import erase_before
 from indexer.store.layout import generation_folder, next_number
 from indexer.store.library import Library
@@ -41,7 +40,6 @@ def remove_videos(
     *,
     missing: bool = False,
     roots: Mapping[str, Path] | None = None,
-    encoder: LoadEncoder | None = None,
     erase_now: bool = False,
 ) -> RemoveReport:
     """Take videos out of a library, with their clips; their captions stay.
@@ -52,7 +50,6 @@ def remove_videos(
     paths    video files and folders of them, whether or not they still exist
     missing  also every video whose file has gone
     roots    where named roots of its videos lie here
-    encoder  gives the library's model, if the inverted lists of a large library have to be tuned again
     erase_now  remove the generation before at once; a service that still answers from it may miss a hit
 
     Raises InputError, before anything changes, for a path at which the library has nothing.
@@ -75,7 +72,7 @@ def remove_videos(
             gone = [v.id for v in videos if named(v.path) or (missing and is_gone(v.path))]
             writer.remove_videos(gone, next_number(library_path), erase=True)
             writer.forget_failures([path for path in refused if named(path)])
-            generation = publish_changes(library, writer, encoder)
+            generation = publish_changes(library, writer)
             if erase_now:
                 erase_before(library_path, writer, int(generation))
             finished = sum(named(path) for path in unfinished)

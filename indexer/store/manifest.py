@@ -12,9 +12,10 @@ from model.encoder import EncoderSpec
 from model.levels import LevelSpec
 from quartet.errors import LibraryError
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
 
+_FIRST_WITH_CODES = 6
 _OLDEST = 3
 """The oldest format that is still read."""
 
@@ -37,8 +38,9 @@ class Manifest:
     bounds     {"clips": per segment {level: Bounds}, "captions": ...}; bounds the rounding of a scan
     sizes      {path inside the generation: bytes}, checked when it is opened
     checksums  {path inside the generation: SHA-256}, checked when it is opened if it is small, else on request
-    index      when inverted lists are made and how good (`indexer.search.approximate.list_training.ListSettings`)
-    tuning     {"clips": how its inverted lists are searched, "captions": ...} (`inverted_lists`), {} without
+    index      {"approximate_from": items from which a gallery gets 4-bit codes}
+    encoding   {"clips": how its 4-bit codes came about, "captions": ...} (`approximate.encoding`), {} without;
+               formats before 6 had inverted lists instead, which are not read any more
     stamp      32 random hexadecimal digits that the catalogue notes too; empty in formats before 5
     """
 
@@ -48,8 +50,8 @@ class Manifest:
     bounds: dict[str, list[dict[str, Bounds]]]
     sizes: dict[str, int]
     checksums: dict[str, str]
-    tuning: dict[str, dict[str, Any]]
-    index: dict[str, Any]
+    encoding: dict[str, dict[str, Any]]
+    index: dict[str, int]
     stamp: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -90,6 +92,9 @@ class Manifest:
                 "of Quartet wrote. Index the videos into a new library."
             )
         try:
+            if version < _FIRST_WITH_CODES:
+                raw["encoding"] = {kind: {} for kind in raw.pop("tuning")}
+                raw["index"].pop("recall")
             bounds = {
                 kind: [{level: Bounds(**own) for level, own in segment.items()} for segment in segments]
                 for kind, segments in raw.pop("bounds").items()

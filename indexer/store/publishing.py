@@ -9,9 +9,8 @@ import numpy as np
 
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.writer_lock import writer_lock
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.vectors.gallery import Change, Gallery, Rows
-from indexer.store.generation import KINDS, Generation, LoadEncoder
+from indexer.store.generation import KINDS, Generation
 from indexer.store.going_live import finish_settling, publish
 from indexer.store.layout import next_number
 from indexer.store.library import Library
@@ -25,29 +24,24 @@ _LARGE = 10_000
 _MOST_SEGMENTS = 16
 
 
-def retrain(path: Path, settings: ListSettings, encoder: LoadEncoder | None = None) -> Generation:
-    """Write every gallery of a library anew, with lists as `settings` ask; returns the new live generation.
+def encode_anew(path: Path, approximate_from: int) -> Generation:
+    """Write every gallery of a library anew; returns the new live generation.
 
-    encoder  gives the model of the library, where the items of one gallery shall be asked for with those of the other
-    Raises LibraryError if the library is missing, damaged or held by another writer, or another model's.
+    Those of `approximate_from` items or more get 4-bit codes, with codebooks that are learned from what they hold now.
+    Raises LibraryError if the library is missing, damaged or held by another writer.
     """
     with Library.open(path) as library, writer_lock(path):
-        if encoder is not None and (model := encoder()) is not None:
-            library.check_encoder(model.spec)
         levels = library.current().manifest.levels
         with closing(CatalogWriter(library.catalog.path, levels)) as writer:
-            publish_changes(library, writer, encoder, settings)
+            publish_changes(library, writer, approximate_from)
         return library.current()
 
 
-def publish_changes(
-    library: Library, writer: CatalogWriter, encoder: LoadEncoder | None = None, settings: ListSettings | None = None
-) -> str:
+def publish_changes(library: Library, writer: CatalogWriter, approximate_from: int | None = None) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
-    Nothing is written if the live one holds exactly that, and `settings` for its lists are not given. What an earlier
-    command was cut short in is finished.
-    encoder  gives the model, which makes questions of the items of one gallery to tune the lists of the other with
+    Nothing is written if the live one holds exactly that, and `approximate_from` (`encode_anew`) is not given. What an
+    earlier command was cut short in is finished.
     The caller holds the writer's lock.
     """
     finish_cut_short(library, writer)
@@ -55,14 +49,14 @@ def publish_changes(
     spec = live.manifest.spec
     staged = {kind: _finite_rows(writer, kind, next_number(library.path)) for kind in KINDS}
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
-    if settings is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
+    if approximate_from is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         return live.name
     erases = writer.erases
     changes = {
-        kind: _change(wanted[kind], live.gallery(kind), staged[kind], spec, settings is not None, erases)
+        kind: _change(wanted[kind], live.gallery(kind), staged[kind], spec, approximate_from is not None, erases)
         for kind in KINDS
     }
-    return publish(library.path, spec, changes, live, settings, encoder, writer)
+    return publish(library.path, spec, changes, live, approximate_from, writer)
 
 
 def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
@@ -108,8 +102,8 @@ def _change(
 def _worth_keeping(old: Gallery, fresh: np.ndarray, removed: np.ndarray) -> bool:
     """Whether the live segments are better kept than written anew.
 
-    A small gallery is quickly written. In a large one the rows outside of the first segment are scanned
-    rather than looked up, and removed rows take room: both stay below a tenth of it.
+    A small gallery is quickly written. In a large one removed rows take room and many segments take time, and codebooks
+    grow old: what came and went since the first segment stays below a tenth of it.
     """
     rows = len(old.row_ids)
     after = bool(len(fresh)) and rows > 0 and fresh[0] <= old.row_ids[-1]

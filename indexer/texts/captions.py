@@ -13,7 +13,6 @@ from indexer.catalog.records import Video
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
-from indexer.store.generation import LoadEncoder
 from indexer.store.going_live import erase_before
 from indexer.store.layout import next_number
 from indexer.store.library import Library
@@ -81,7 +80,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
                 for entry, video_id in zip(entries, described, strict=True)
                 if entry.text in ids
             )
-            generation = publish_changes(library, writer, lambda: encoder)
+            generation = publish_changes(library, writer)
     unmatched = sum(1 for entry, found in zip(entries, described, strict=True) if entry.video and found is None)
     duplicates = len(entries) - len(new)
     return CaptionReport(len(new) - len(refused), duplicates, len(ids), generation, unmatched, refused)
@@ -105,13 +104,12 @@ def remove_captions(
     library_path: Path,
     texts: Collection[str] = (),
     sources: Collection[str] = (),
-    encoder: LoadEncoder | None = None,
     erase_now: bool = False,
 ) -> CaptionRemoval:
     """Take captions out of a library, by their texts or by the names of the files that they came from.
 
     A text that other files have given too forgets these files, and stays. When they are gone from answers and from the
-    disk, `encoder` and `erase_now`: as for `indexer.store.management.remove_videos`.
+    disk, `erase_now`: as for `indexer.store.management.remove_videos`.
     Raises InputError, before anything changes, for a text or a file that the library does not have.
     """
     with writing(library_path), Library.open(library_path) as library, writer_lock(library_path):
@@ -128,7 +126,7 @@ def remove_captions(
             gone = {known[text] for text in texts if text in known}
             gone |= set(writer.captions_only_from(sources))
             writer.remove_captions(sorted(gone), sources, next_number(library_path))
-            generation = publish_changes(library, writer, encoder)
+            generation = publish_changes(library, writer)
             if erase_now:
                 erase_before(library_path, writer, int(generation))
         removed = len(gone) + sum(text in leaving for text in texts)

@@ -263,7 +263,8 @@ class Explanation(BaseModel):
     levels: dict[str, LevelExplained]
     candidates: int = Field(description="How many items were scored on all levels, or may be hits.")
     bound: float | None = Field(
-        description="For approximate answers: what an item in a list that was looked into, and is not shown, can score."
+        description="For approximate answers of Milvus: what an item that its lists could have given, and did not, "
+        "can score. Null for all others."
     )
     certified: bool = Field(description="Nothing that the index could have returned can displace a hit.")
     search_ms: dict[str, float] = Field(description="Milliseconds by stage of the search.")

@@ -79,6 +79,7 @@ class LiveGeneration:
         self._thread.join()
 
     def _take_up(self, newest: ServedGeneration) -> None:
+        self._library.clip_table()  # what a filter reads, before somebody waits for it
         if newest.model.fingerprint == self.model.spec.fingerprint:
             self.model.adopt(newest, self.model.clips.fits.of)
         else:

@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from indexer.milvus.address import Address, connect
 from indexer.milvus.gallery import MilvusGallery
 from indexer.milvus.gallery_upload import copy_gallery, drop
-from indexer.search.approximate.list_training import ListSettings
+from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
 from model.levels import LevelSpec, Vectors
@@ -44,11 +45,11 @@ class MilvusLite:
         self._numbers = itertools.count()
         self._last: str | None = None
 
-    def copy(self, gallery: Gallery, settings: ListSettings | None = None) -> MilvusGallery:
+    def copy(self, gallery: Gallery, approximate_from: int = APPROXIMATE_FROM, **options: Any) -> MilvusGallery:
         if self._last is not None:
             drop(self.client, self._last)
         self._last = f"gallery_{next(self._numbers)}"
-        facts = copy_gallery(self.client, self.address, self._last, gallery, settings or ListSettings())
+        facts = copy_gallery(self.client, self.address, self._last, gallery, approximate_from, **options)
         return MilvusGallery(self.client, self.address, self._last, gallery.levels, facts)
 
     def make(self, folder: Path, specs: Sequence[LevelSpec], ids: Sequence[int], vectors: Vectors) -> MilvusGallery:

@@ -1,1 +1,1 @@
-"""Inverted lists: which rows of a large gallery are worth scoring."""
+"""Large galleries: a fast scan of 4-bit codes proposes rows, which are then scored truly."""

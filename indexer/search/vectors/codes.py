@@ -72,6 +72,11 @@ def residuals(rows: FloatArray, codes: Codes, scales: FloatArray) -> Floats:
     return np.sqrt(np.einsum("nd,nd->n", lost, lost))
 
 
+_WIDENED = 1 << 20
+"""Numbers that are made float32 at a time where the processor has no products of 8 bits: 4 MB stay in its caches and
+are used again; 32 MB take 16 times as long, since the kernel has to give them anew each time."""
+
+
 class CodeProducts:
     """Inner products of B queries with the coded rows of one level of a segment, by PyTorch.
 
@@ -96,7 +101,11 @@ class CodeProducts:
         if self._integers:
             out = torch._int_mm(rows, self._queries).T.to(torch.float32, memory_format=torch.contiguous_format)
         else:
-            out = self._queries @ rows.float().T
+            out = torch.empty(len(self._queries), len(rows))
+            size = max(1, _WIDENED // rows.shape[1])
+            for start in range(0, len(rows), size):
+                part = slice(start, start + size)
+                torch.mm(self._queries, rows[part].float().T, out=out[:, part])
         return out.mul_(self._scales[first:last]).mul_(self._factors)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from indexer.search.question import Floats, Question
 from indexer.search.vectors.codes import CodeProducts, code_errors, encode, margins
-from indexer.search.vectors.half_rows import HalfProducts, half_errors, half_rows
+from indexer.search.vectors.half_rows import HalfProducts, half_errors, half_rows, held_bytes, missing_bytes
 from indexer.search.vectors.segment import Segment
 from model.levels import LevelSpec
 
@@ -91,22 +91,28 @@ class Halves:
 
 
 def make_resident(segments: Sequence[Segment], device: str) -> Resident:
-    """Half-precision rows on a GPU if they take at most half of the memory that it has free, else mapped codes."""
+    """Half-precision rows on a GPU if they take at most half of the memory that it has for them, else mapped codes.
+
+    That is what is free and what rows of other galleries take: those of the generation before, which goes as soon as
+    this one answers.
+    """
     if device == "cpu":
         return MappedCodes(segments)
     import torch
 
     wanted = sum(2 * len(segment) * segment.dim(name) for segment in segments for name in segment.bounds)
+    missing = missing_bytes(segments, device)
     free, _ = torch.cuda.mem_get_info(device)
     # PyTorch keeps what was given back to it, such as the rows of an earlier generation, for whatever comes next.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if wanted <= free // 2:
+    # A scan needs room too.
+    if missing <= 0.9 * free and wanted <= (free + held_bytes(device)) // 2:
         return Halves(segments, device)
     _log.warning(
-        "The CPU searches, not %s: %.1f GB of vectors are more than half of the %.1f GB that are free there.",
+        "The CPU searches, not %s: %.1f GB of vectors are more than half of the %.1f GB that there are for them.",
         device,
         wanted / 1e9,
-        free / 1e9,
+        (free + held_bytes(device)) / 1e9,
     )
     return MappedCodes(segments)
 

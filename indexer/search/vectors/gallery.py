@@ -18,6 +18,7 @@ import numpy.typing as npt
 from indexer.disk.durable_files import write_array
 from indexer.search.vectors.codes import Bounds
 from indexer.search.vectors.compact_rows import Resident, make_resident
+from indexer.search.vectors.joint_codes import JointCodes, joint_codes
 from indexer.search.vectors.segment import Segment, link_segment, open_segment, write_segment
 from model.levels import FloatArray, LevelSpec, Vectors
 from quartet.errors import LibraryError, NotFoundError
@@ -63,7 +64,7 @@ class Gallery:
     complete     bool (L,): whether every row has the level
     bounds       {level: Bounds} of all rows together
     device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
-    tuning       how its inverted lists are searched (`approximate.inverted_lists`), empty where it has none
+    encoding     how its 4-bit codes came about (`approximate.encoding`), empty where it has none
     """
 
     def __init__(
@@ -71,13 +72,13 @@ class Gallery:
         levels: Sequence[LevelSpec],
         segments: Sequence[Segment],
         removed: npt.NDArray[np.int64],
-        tuning: Mapping[str, Any] | None = None,
+        encoding: Mapping[str, Any] | None = None,
         device: str = "cpu",
     ) -> None:
         self.levels = tuple(levels)
         self.segments = tuple(segments)
         self.removed = removed
-        self.tuning = dict(tuning or {})
+        self.encoding = dict(encoding or {})
         self.device = device
         self.row_ids = np.concatenate([np.zeros(0, np.int64), *(segment.ids for segment in segments)])
         self.starts = np.cumsum([0, *(len(segment) for segment in segments)])
@@ -100,6 +101,11 @@ class Gallery:
     def resident(self) -> Resident:
         """Compact rows for the scan, on `device`. The same for every reader, made when first needed."""
         return make_resident(self.segments, self.device)
+
+    @cached_property
+    def joint_codes(self) -> list[JointCodes]:
+        """The 4-bit rows of every segment; only where there is an `encoding`. Made when first needed."""
+        return [joint_codes(segment, self.levels) for segment in self.segments]
 
     def positions(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Rows of the given ids. Raises NotFoundError for an id that is not in this gallery."""
@@ -158,7 +164,7 @@ def open_gallery(
     folder: Path,
     levels: Sequence[LevelSpec],
     bounds: Sequence[SegmentBounds],
-    tuning: Mapping[str, Any] | None = None,
+    encoding: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> Gallery:
     """Map a gallery into memory. Raises LibraryError if its files do not fit each other."""
@@ -167,7 +173,7 @@ def open_gallery(
         removed = np.load(folder / "removed.npy")
     except (OSError, ValueError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
-    gallery = Gallery(levels, segments, removed, tuning, device)
+    gallery = Gallery(levels, segments, removed, encoding, device)
     if (np.diff(gallery.row_ids) <= 0).any():
         raise LibraryError(f"The files in {folder} disagree on the order of their items.")
     return gallery

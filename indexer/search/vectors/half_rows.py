@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +24,40 @@ _BLOCK = 1 << 16
 """Rows converted at a time."""
 
 
+_held: WeakValueDictionary[tuple[str, int, int], torch.Tensor] = WeakValueDictionary()
+"""Rows that some gallery of this process has on a device, by the file that they come from. A generation mostly keeps
+the segments of the one before, which go on answering while it is opened: those are not copied once more."""
+
+
 def half_rows(segment: Segment, level: str, device: str) -> torch.Tensor:
     """The rows of one level as float16 (n, d) on `device`, times a power of two that brings norms below 1.
 
-    The smallest numbers then lose little below float16's normal range, and no product of two rows overflows.
+    The smallest numbers then lose little below float16's normal range, and no product of two rows overflows. The same
+    tensor for every segment that is made of the same file.
     """
+    key = (device, *segment.file_id(level))
+    rows = _held.get(key)
+    if rows is None:
+        rows = _held[key] = _copied(segment, level, device)
+    return rows
+
+
+def missing_bytes(segments: Iterable[Segment], device: str) -> int:
+    """What the rows of segments need on a device that it does not have yet."""
+    return sum(
+        2 * len(segment) * segment.dim(name)
+        for segment in segments
+        for name in segment.bounds
+        if (device, *segment.file_id(name)) not in _held
+    )
+
+
+def held_bytes(device: str) -> int:
+    """What the rows of all galleries take on a device."""
+    return sum(rows.nbytes for (place, *_), rows in list(_held.items()) if place == device)
+
+
+def _copied(segment: Segment, level: str, device: str) -> torch.Tensor:
     import torch
 
     n = len(segment)

@@ -4,7 +4,7 @@ ids.npy            int64 (n,), ascending
 present.npy        bool (n, L): whether an item has a level at all (its row is not zero)
 LEVEL.faiss        IndexFlatIP of dimension d_l, rows in the order of ids.npy: the vectors
 LEVEL.codes.npy    int8 (n, d_l) and LEVEL.scales.npy float32 (n,): the same rows in 8 bits, for the scan
-LEVEL.lists.faiss  inverted lists over the same rows (`approximate.inverted_lists`); only in large segments
+LEVEL.pq.faiss     IndexPQ of the same rows, in 4 bits (`vectors.product_codes`); only in large galleries
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _SMALL = 1 << 24
 class Segment:
     """The files of a segment, opened. Safe to read from many threads.
 
-    codes   {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.search.vectors.codes`
-    lists   {level: FAISS index}, empty in a small segment
+    codes     {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.search.vectors.codes`
+    pq        {level: IndexPQ}, the 4-bit rows; empty in a small gallery
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Segment:
         raw: Mapping[str, Any],
         codes: Mapping[str, Codes],
         scales: Mapping[str, FloatArray],
-        lists: Mapping[str, Any],
+        pq: Mapping[str, Any],
         bounds: Mapping[str, Bounds],
     ) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class Segment:
         self.present = present
         self.codes = dict(codes)
         self.scales = dict(scales)
-        self.lists = dict(lists)
+        self.pq = dict(pq)
         self.bounds = dict(bounds)
         self._raw = dict(raw)
         self._files: dict[str, int] = {}
@@ -68,6 +68,11 @@ class Segment:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def file_id(self, level: str) -> tuple[int, int]:
+        """What tells the file of a level's vectors from all others, as long as this segment is open."""
+        about = os.fstat(self._files[level])
+        return about.st_dev, about.st_ino
 
     def dim(self, level: str) -> int:
         return int(self._raw[level].d)
@@ -117,19 +122,25 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         # As plain arrays: indexing a `numpy.memmap` costs more than the rows.
         codes = {s.name: np.load(folder / f"{s.name}.codes.npy", mode).view(np.ndarray) for s in levels}
         scales = {s.name: np.load(folder / f"{s.name}.scales.npy", mode).view(np.ndarray) for s in levels}
-        paths = {spec.name: folder / f"{spec.name}.lists.faiss" for spec in levels}
-        lists = {name: faiss.read_index(str(path), flags) for name, path in paths.items() if path.exists()}
-        segment = Segment(folder, ids, present, raw, codes, scales, lists, bounds)
+        paths = {spec.name: folder / product_codes_name(spec.name) for spec in levels}
+        pq = {name: faiss.read_index(str(path), flags) for name, path in paths.items() if path.exists()}
+        segment = Segment(folder, ids, present, raw, codes, scales, pq, bounds)
     except (OSError, ValueError, RuntimeError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
     fits = all(
         (raw[s.name].ntotal, raw[s.name].d) == codes[s.name].shape == (len(ids), s.dim)
         and scales[s.name].shape == (len(ids),)
+        and (s.name not in pq or pq[s.name].ntotal == len(ids))
         for s in levels
     )
     if not fits or present.shape != (len(ids), len(levels)):
         raise LibraryError(f"The files in {folder} disagree on the number or the size of the vectors.")
     return segment
+
+
+def product_codes_name(level: str) -> str:
+    """The file of a level's 4-bit rows."""
+    return f"{level}.pq.faiss"
 
 
 def write_segment(
@@ -165,9 +176,14 @@ def write_segment(
 
 
 def link_segment(old: Path, new: Path) -> None:
-    """Give the files of a segment, which never change, a second name; copy where the file system has no links."""
+    """Give the files of a segment, which never change, a second name; copy where the file system has no links.
+
+    The inverted lists of formats before 6 are left behind.
+    """
     new.mkdir(parents=True)
     for path in old.iterdir():
+        if path.name.endswith(".lists.faiss"):
+            continue
         try:
             (new / path.name).hardlink_to(path)
         except OSError:

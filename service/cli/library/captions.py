@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,10 +95,9 @@ def remove(
     folder = existing_library(settings)
 
     from indexer.texts.captions import remove_captions
-    from service.encoders.model_choice import encoder_at_hand
 
     names = [Path(name).name for name in source or []]
-    report = remove_captions(folder, texts or [], names, partial(encoder_at_hand, settings), erase_now)
+    report = remove_captions(folder, texts or [], names, erase_now)
     console().print(
         f"{counted(report.removed, 'caption')} removed. {escape(str(folder))} now has "
         f"{counted(report.total, 'caption')} (generation {report.generation}). {when_erased(erase_now)}",

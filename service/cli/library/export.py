@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,9 @@ def export(
     replace: Annotated[
         bool, typer.Option("--replace", help="Also where another library lies under that name.")
     ] = False,
+    recall: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Recall@10 that the inverted lists of a large library are to reach.")
+    ] = 0.99,
 ) -> None:
     """Copy the vectors of a library to Milvus, which then answers for it.
 
@@ -48,9 +52,18 @@ def export(
         raise typer.BadParameter("Name the Milvus, here or as QUARTET_MILVUS.", param_hint="--to")
 
     from indexer.milvus.export import export_library
+    from service.encoders.model_choice import encoder_at_hand
 
     with _progress() as show:
-        report = export_library(folder, settings.milvus, settings.token(), replace_other=replace, on_progress=show)
+        report = export_library(
+            folder,
+            settings.milvus,
+            settings.token(),
+            partial(encoder_at_hand, settings),
+            recall,
+            replace_other=replace,
+            on_progress=show,
+        )
     what = f"generation {report.generation}, {counted(report.counts['clips'], 'clip')}, "
     what += counted(report.counts["captions"], "caption")
     done = "now has" if report.written else "already had"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -60,14 +59,12 @@ def remove(
         return
 
     from indexer.store.management import remove_videos
-    from service.encoders.model_choice import encoder_at_hand
 
     report = remove_videos(
         folder,
         paths or [],
         missing=missing,
         roots=settings.roots,
-        encoder=partial(encoder_at_hand, settings),
         erase_now=erase_now,
     )
     console().print(

@@ -20,7 +20,6 @@ from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.catalog.records import Counts
-    from indexer.search.approximate.inverted_lists import Tuning
     from indexer.store.library import Library
     from indexer.store.management import ModelState
     from service.settings import Settings
@@ -33,8 +32,8 @@ def status(
 ) -> None:
     """Show what a library holds, which model built it, which files it refused, and how it is searched.
 
-    A large library is searched by inverted lists. If what came since they were trained lies elsewhere, it says
-    that retraining is due: `quartet tune` does it.
+    A large library is searched by a fast scan of 4-bit codes. If what came since their codebooks were learned does not
+    fit them, it says that training is due: `quartet tune` does it.
 
     [dim]quartet status --library my-library[/]
 
@@ -65,7 +64,7 @@ def status(
 
 def status_json(library: Library) -> dict[str, Any]:
     """Everything that `status` shows, for machines: sizes in bytes, times in seconds."""
-    from indexer.search.approximate.inverted_lists import tuning_of
+    from indexer.search.approximate.encoding import encoding_of
     from indexer.store.disk_usage import disk_usage, media_usage
     from indexer.store.generation import KINDS
     from indexer.store.management import models_of
@@ -73,7 +72,7 @@ def status_json(library: Library) -> dict[str, Any]:
     generation = library.current()
     counts, media = library.catalog.counts(), media_usage(library)
     galleries = {kind: generation.gallery(kind) for kind in KINDS}
-    tunings = {kind: tuning_of(gallery) for kind, gallery in galleries.items()}
+    encodings = {kind: encoding_of(gallery) for kind, gallery in galleries.items()}
     return {
         "library": str(library.path.resolve()),
         "model": asdict(generation.manifest.model),
@@ -89,26 +88,13 @@ def status_json(library: Library) -> dict[str, Any]:
         "disk": disk_usage(library.path),
         "search": {
             kind: {
-                "exact": tuning is None,
-                "lists": None if tuning is None else _lists_json(kind, tuning),
-                "retraining_due": None if tuning is None else tuning.retraining_due,
+                "exact": encoding is None,
+                "encoding": None if encoding is None else encoding.to_json(),
+                "training_due": None if encoding is None else encoding.training_due,
             }
-            for kind, tuning in tunings.items()
+            for kind, encoding in encodings.items()
         },
         "failures": [{"file": str(f.path), "reason": f.reason, "detail": f.detail} for f in library.catalog.failures()],
-    }
-
-
-def _lists_json(kind: str, tuning: Tuning) -> dict[str, Any]:
-    """How the lists of a gallery are searched, and with how many questions of which gallery the recall was measured."""
-    return {
-        "type": tuning.type,
-        "nprobe": tuning.nprobe,
-        "depth": tuning.depth,
-        "target": tuning.target,
-        "recall": tuning.recall,
-        "questions": tuning.queries,
-        "asked_with": tuning.by or kind,
     }
 
 
@@ -182,14 +168,16 @@ def _other_model(state: ModelState, counts: Counts) -> list[tuple[str, str]]:
 
 
 def _searched(library: Library) -> list[tuple[str, str]]:
-    from indexer.search.approximate.inverted_lists import tuning_of
+    from indexer.search.approximate.encoding import encoding_of
     from indexer.store.generation import KINDS
 
     rows = []
     for kind in KINDS:
-        tuning = tuning_of(library.current().gallery(kind))
-        rows.append((f"search in {kind}", "exact, by scanning" if tuning is None else escape(tuning.describe())))
-        if tuning is not None and tuning.retraining_due:
-            due = f"[yellow]Retraining is due.[/] {escape(tuning.retraining_due)} Run `quartet tune`."
-            rows.append(("", due))
+        encoding = encoding_of(library.current().gallery(kind))
+        rows.append((f"search in {kind}", "exact, by scanning" if encoding is None else escape(encoding.describe())))
+        if encoding is not None and encoding.later:
+            now = max(encoding.since.values())
+            rows.append(("", f"{encoding.later} items came since; of them the codes lose {now:.0%}"))
+        if encoding is not None and encoding.training_due:
+            rows.append(("", f"[yellow]Training is due.[/] {escape(encoding.training_due)} Run `quartet tune`."))
     return rows

@@ -1,4 +1,4 @@
-"""`quartet tune`: train the inverted lists of a large library."""
+"""`quartet tune`: from which size a library is searched approximately, and how its model is asked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import DeviceOption, LibraryOption, ModelOption, console, library_of, settings_of
+from service.cli.options import LibraryOption, console, library_of, settings_of
 
 
 def tune(
     library: LibraryOption = None,
-    recall: Annotated[float, typer.Option(min=0.5, max=1.0, help="Recall@10 to reach.")] = 0.99,
     approximate_from: Annotated[
         int, typer.Option(min=1000, help="Items from which clips or captions are searched approximately.")
     ] = 200_000,
@@ -25,18 +24,13 @@ def tune(
     undo: Annotated[
         bool, typer.Option("--undo", help="Instead: go back from the last change of prompts or weights.")
     ] = False,
-    model: ModelOption = None,
-    device: DeviceOption = None,
 ) -> None:
-    """Train how a large library is searched, and choose the cheapest way that reaches a recall.
+    """Set from which size a library is searched approximately, and learn the codebooks for that anew.
 
-    A library below the size is searched exactly, by scanning, and needs none of this. One that grows past it is
-    trained when it does; use this for another target, or when `quartet status` says that retraining is due.
+    A library below the size is searched exactly, by scanning, and needs none of this. One that grows past it gets its
+    codebooks when it does; use this for another size, or when `quartet status` says that training is due.
 
-    The way is chosen with questions as people ask them: captions of the library for its clips, and clips for its
-    captions. A library that has fewer than 50 of those is asked with held-out items of its own.
-
-    [dim]quartet tune --library my-library --recall 0.995[/]
+    [dim]quartet tune --library my-library --approximate-from 100000[/]
 
     With --prompts it sets how a two-tower model is asked: templates by level, in which {} stands for the phrase (at the
     global level for the sentence). The vectors of several are averaged. Clips need not be indexed again.
@@ -46,7 +40,7 @@ def tune(
     A file with {"entity": ["a photo of {}", "a close-up of {}"]} leaves the other levels as they are. Weights are
     set by `quartet evaluate --fit-weights --save`.
     """
-    settings = settings_of(library=library, model=model, device=device)
+    settings = settings_of(library=library)
     folder = library_of(settings)
     if prompts is not None or undo:
         if prompts is not None and undo:
@@ -54,26 +48,16 @@ def tune(
         _set_prompts(folder, prompts) if prompts is not None else _undo(folder)
         return
 
-    from indexer.search.approximate.inverted_lists import tuning_of
-    from indexer.search.approximate.list_training import ListSettings
+    from indexer.search.approximate.encoding import encoding_of
     from indexer.store.generation import KINDS
-    from indexer.store.library import Library
-    from indexer.store.publishing import retrain
-    from service.encoders.model_choice import open_encoder
+    from indexer.store.publishing import encode_anew
 
     out = console()
-    encoder = None
-    with Library.open(folder) as opened:
-        if max(opened.current().manifest.counts.values()) >= approximate_from:
-            with out.status("Loading the model"):
-                encoder = open_encoder(settings)
     with out.status("Training"):
-        generation = retrain(
-            folder, ListSettings(approximate_from, recall), None if encoder is None else lambda: encoder
-        )
+        generation = encode_anew(folder, approximate_from)
     for kind in KINDS:
-        tuning = tuning_of(generation.gallery(kind))
-        out.print(f"{kind}: {'exact, by scanning' if tuning is None else tuning.describe()}", highlight=False)
+        encoding = encoding_of(generation.gallery(kind))
+        out.print(f"{kind}: {'exact, by scanning' if encoding is None else encoding.describe()}", highlight=False)
 
 
 def _set_prompts(folder: Path, path: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 
 from indexer.store.management import remove_videos, tag_videos
 from quartet.schemas import library as schemas
-from service.encoders.model_choice import encoder_at_hand
 from service.http.content_types import JSON_BODY
 from service.http.routes.dependencies import EngineDep, problems
 from service.search.engine import Engine
@@ -34,7 +32,7 @@ def change_tags(body: schemas.VideoTags, engine: EngineDep) -> schemas.Changed:
 
 
 @router.delete("", summary="Remove videos", responses=problems(404, 409, 422, 503))
-def delete_videos(video_ids: Ids, request: Request, engine: EngineDep) -> schemas.Changed:
+def delete_videos(video_ids: Ids, engine: EngineDep) -> schemas.Changed:
     """Take videos out of the library, with their clips. The files stay.
 
     No answer has them from now on. Indexing their folder again puts them back.
@@ -42,8 +40,7 @@ def delete_videos(video_ids: Ids, request: Request, engine: EngineDep) -> schema
     library = engine.library
     paths = _paths(engine, video_ids)
     roots = {root.name: root.path for root in library.catalog.roots()}
-    encoder = partial(encoder_at_hand, request.app.state.settings)
-    report = remove_videos(library.path, paths, roots=roots, encoder=encoder)
+    report = remove_videos(library.path, paths, roots=roots)
     engine.refresh()
     return schemas.Changed(videos=report.removed)
 

@@ -6,6 +6,7 @@ import fcntl
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import pytest
 
 from indexer.ingest.index_run import index_videos
 from indexer.media.segmentation import Segmentation
+from indexer.milvus import index_choice
 from indexer.milvus.address import connect, parse_address
 from indexer.milvus.collections import tag_of
-from indexer.milvus.export import ExportReport, export_library
+from indexer.milvus.export import ExportReport, _questions, export_library
 from indexer.milvus.generations import MilvusStore
-from indexer.search.approximate.list_training import ListSettings
 from indexer.search.filters import ClipFilter
 from indexer.search.top_k import search, search_batch
 from indexer.search.vectors.gallery import empty_rows
@@ -28,10 +29,10 @@ from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
-from model.levels import LEVEL_NAMES
+from model.levels import LEVEL_NAMES, Vectors
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 from tests.indexer.engines import MilvusLite
-from tests.indexer.search.test_lists import LEVELS, SPEC, clustered, make_library, rows_of
+from tests.indexer.search.test_fast_scan import LEVELS, SPEC, clustered, make_library, rows_of
 
 pytest.importorskip("milvus_lite")
 
@@ -244,17 +245,49 @@ def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypa
         export_library(library, "milvus://127.0.0.1:1/a")
 
 
+class CaptionsLieFarther:
+    """A model whose captions lie beside the clips that they are about."""
+
+    def text_queries(self, vectors: Vectors) -> Vectors:
+        return vectors
+
+    def clip_queries(self, vectors: Vectors) -> Vectors:
+        return vectors
+
+
+def far(vectors: Vectors) -> Vectors:
+    rng = np.random.default_rng(1)
+    moved = {name: rows + 0.4 * rng.standard_normal(rows.shape) for name, rows in vectors.items()}
+    unit = {name: rows / np.linalg.norm(rows, axis=1, keepdims=True) for name, rows in moved.items()}
+    return {name: rows.astype(np.float32) for name, rows in unit.items()}
+
+
 def test_a_large_gallery_gets_lists_that_are_tuned(
     milvus_lite: MilvusLite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.milvus.index_choice._QUERIES", 20)
-    with make_library(tmp_path / "lib", n=1200) as library:
-        gallery = library.current().clips
-    there = milvus_lite.copy(gallery, ListSettings(approximate_from=1000, recall=0.9))
+    """With captions as questions, which ask more of lists than the clips themselves do."""
+    monkeypatch.setattr(index_choice, "_QUERIES", 20)
+    monkeypatch.setattr(index_choice, "_FEWEST", 20)
+    model, captions = CaptionsLieFarther(), far(clustered(25, seed=4, missing=0))
+    with make_library(tmp_path / "lib", n=1200, approximate_from=2000) as library:
+        changes = {"clips": rows_of(clustered(1200, 1)), "captions": rows_of(captions)}
+        publish(library.path, SPEC, changes, approximate_from=2000)
+        live = library.current()
+        gallery = live.clips
+        questions = _questions(live, "clips", lambda: model)
+        assert _questions(live, "clips", lambda: None) is None
+        assert _questions(live, "captions", lambda: model) is not None
+    assert questions is not None
+    assert questions.by == "captions"
+    there = milvus_lite.copy(gallery, approximate_from=1000, recall=0.9, questions=lambda: questions)
     lists = there.facts.lists
     assert lists is not None
     assert lists.recall >= 0.9
     assert lists.nprobe < lists.count
+    there.facts = replace(there.facts, lists=replace(lists, nprobe=1))
+    by_itself = index_choice.tune(there, gallery, None)
+    assert by_itself.nprobe < lists.nprobe
+    there.facts = replace(there.facts, lists=lists)
     queries = clustered(8, seed=9)
     truth = search_batch(gallery, LEVELS, queries, 10, {}, exact=True)
     found = search_batch(there, LEVELS, queries, 10, {})

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from indexer.milvus import gallery as gallery_module
+from indexer.milvus import score_bounds
 from indexer.milvus.address import parse_address
+from indexer.milvus.candidate_search import CandidateSearch
 from indexer.milvus.collections import GalleryFacts, Lists
 from indexer.milvus.gallery import MilvusGallery
-from indexer.milvus.score_bounds import LevelList, ceilings, unseen_ceiling
+from indexer.milvus.score_bounds import LevelList, ceilings, product_error, unseen_ceiling
 from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
@@ -25,13 +27,17 @@ ADDRESS = parse_address("milvus://nowhere:1/library")
 
 @dataclass
 class Server:
-    """What Milvus does of a search, on arrays: float32 products in any order of addition, ties in any order."""
+    """What Milvus does of a search, on arrays: float32 products in any order of addition, ties in any order.
+
+    off  what is added to the products of every item, as roundings may do
+    """
 
     vectors: Vectors
     rng: np.random.Generator
     deepest: int = 0
     fetched: int = 0
     lost: float = 0.0
+    off: np.ndarray | None = None
 
     def search(self, collection: str, data: Any, anns_field: str, limit: int, filter: str, **others: Any) -> Any:
         rows = self.vectors[anns_field]
@@ -42,7 +48,8 @@ class Server:
         answers = []
         for query in data:
             shuffled = self.rng.permutation(len(query))
-            products = (rows[kept][:, shuffled] @ query[shuffled]).astype(np.float32)
+            products = (rows[kept][:, shuffled] @ query[shuffled]).astype(np.float64)
+            products += 0 if self.off is None else self.off[kept]
             order = np.lexsort((self.rng.random(len(kept)), -products))[:limit]
             answers.append(SimpleNamespace(ids=kept[order].tolist(), distances=products[order].tolist()))
         return answers
@@ -135,6 +142,42 @@ def test_it_is_of_use() -> None:
     assert result.hits[0].id == 0
     assert server.deepest < 5000
     assert result.candidates == server.fetched < 300
+
+
+def test_roundings_of_milvus_hide_no_hit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best item's product comes out so low that the first list lacks it, and its end lies below a hit."""
+    monkeypatch.setattr(gallery_module, "_FIRST", 2)
+    spec = LevelSpec("global", 32)
+    query = np.eye(1, 32, dtype=np.float32)
+    error = product_error(spec, 1.0, query[0])
+    rows = np.zeros((6, 32), np.float32)
+    rows[:, 0] = 1 - error * np.array([0.5, 0.0, 0.8, 0.9, 1.0, 1.1])
+    server = Server({"global": rows}, np.random.default_rng(0), off=np.array([0, -0.9 * error, 0, 0, 0, 0]))
+    result = search(gallery_of(server, (spec,)), (spec,), {"global": query}, 1, {})
+    assert (result.hits[0].id, result.exact) == (1, True)
+
+
+def test_an_item_that_may_tie_with_the_last_hit_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ties go to the lower id, which a list may name last or not at all; here no rounding lifts the bounds above it."""
+    monkeypatch.setattr(score_bounds, "_SLACK", 0.0)
+    (question,) = make_question([LevelSpec("global", 1)], {"global": np.ones((1, 1), np.float32)}, {})
+    contest = CandidateSearch(question, 1, np.ones((1, 1), np.bool_), exhaustive=True)
+
+    def take(ids: list[int], ended: bool) -> None:
+        contest.add_lists({0: LevelList(np.array(ids), np.ones(len(ids)), 0.0, ended)})
+
+    def score_next() -> list[int]:
+        ids = contest.next_to_score(1)
+        contest.score(ids, {"global": np.ones((len(ids), 1), np.float32)})
+        return ids.tolist()
+
+    take([8, 6], ended=False)
+    assert [score_next(), score_next(), score_next()] == [[6], [8], []]
+    assert not contest.is_decided
+    take([8, 6, 3], ended=True)
+    assert score_next() == [3]
+    assert contest.is_decided
+    assert [hit.id for hit in contest.result({}).hits] == [3]
 
 
 def test_lists_of_an_index_are_never_called_exact() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import sys
+import tracemalloc
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -15,10 +17,10 @@ from indexer.search.exact import code_scan as fused
 from indexer.search.exact import exhaustive as exact
 from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
-from indexer.search.vectors import codes
+from indexer.search.vectors import codes, half_rows
 from indexer.search.vectors import compact_rows as resident
 from indexer.search.vectors.compact_rows import Halves, MappedCodes, make_resident
-from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.search.vectors.gallery import Change, Gallery, empty_rows, open_gallery, write_gallery
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
 from quartet.errors import InputError
 from tests.indexer.engines import Engine
@@ -275,6 +277,60 @@ def test_a_gpu_without_room_leaves_the_scan_to_the_cpu(
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 7)
     monkeypatch.setattr(resident, "Halves", lambda segments, device: device)
     assert make_resident(segments, "cuda") == "cuda"
+
+
+def test_more_hits_than_there_are_items_take_no_room(tmp_path: Path) -> None:
+    specs = (LevelSpec("global", 2),)
+    gallery = in_memory(tmp_path / "g", specs, {"global": np.eye(2, dtype=np.float32)})
+    tracemalloc.start()
+    try:
+        assert len(search(gallery, specs, {"global": np.ones((1, 2), np.float32)}, 10**9, {}).hits) == 2
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_swap_keeps_what_the_gpu_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new generation with the same segment takes its rows over; one that is written anew may take their place."""
+    rng = np.random.default_rng(9)
+    specs = tuple(LevelSpec(name, 16) for name in LEVEL_NAMES)
+    old = in_memory(tmp_path / "old", specs, random_vectors(rng, specs, 100))
+    size = 2 * 16 * 4 * 100
+    memory = 2 * size  # half of it is filled at the first opening
+    monkeypatch.setattr(resident, "_present", lambda segments, device: [])
+    monkeypatch.setattr(half_rows, "_copied", lambda segment, level, device: torch.zeros(len(segment), 16).half())
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (memory - half_rows.held_bytes(device), memory))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 0)
+    monkeypatch.setattr(half_rows, "_held", WeakValueDictionary())
+    first = make_resident(old.segments, "cuda")
+    assert isinstance(first, Halves)
+    assert half_rows.held_bytes("cuda") == size
+    bounds = write_gallery(tmp_path / "new", specs, Change(empty_rows(specs), kept=old))
+    again = make_resident(open_gallery(tmp_path / "new", specs, bounds).segments, "cuda")
+    assert isinstance(again, Halves)
+    assert all(again._rows[0][name] is first._rows[0][name] for name in LEVEL_NAMES)
+    written = in_memory(tmp_path / "anew", specs, random_vectors(rng, specs, 90))
+    assert isinstance(make_resident(written.segments, "cuda"), Halves)
+    del first, again
+    assert half_rows.held_bytes("cuda") == 0
+
+
+def test_rows_are_widened_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without 8-bit products. Large blocks of float32 took sixteen times as long: the kernel gave each of them anew."""
+    monkeypatch.setattr(codes, "exact_products", lambda: False)
+    widened, whole = [], torch.Tensor.float
+    monkeypatch.setattr(torch.Tensor, "float", lambda self: widened.append(self.numel()) or whole(self))
+    rng = np.random.default_rng(2)
+    spec = LevelSpec("global", 256)
+    rows = rng.standard_normal((9000, 256)).astype(np.float32)
+    gallery = in_memory(tmp_path / "g", (spec,), {"global": rows})
+    for count in (1, 3):
+        question = make_question([spec], {"global": rows[:count]}, {})
+        widened.clear()
+        found = gallery.resident.products(0, spec, question)(0, 9000).numpy()
+        assert (max(widened), sum(widened)) == (1 << 20, rows.size)
+        np.testing.assert_allclose(found, rows[:count] @ rows.T, atol=3)
 
 
 def test_codes_stand_for_their_rows() -> None:

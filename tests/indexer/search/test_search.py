@@ -178,6 +178,8 @@ def test_an_item_without_any_asked_level_is_no_hit(engine: Engine, tmp_path: Pat
         ({"entity": np.zeros((2, DIM))}, 1, {}, r"shape \(1, 4\)"),
         ({"entity": np.full((1, DIM), np.nan)}, 1, {}, "not finite"),
         ({name: np.zeros((1, DIM)) for name in LEVEL_NAMES}, 1, {}, "nothing at the levels"),
+        ({}, 1, {"entity": 1e39}, "'global', 1, is too small beside the largest, 1e.39"),
+        ({}, 1, {"entity": 1e-46}, "'entity', 1e-46, is too small"),
     ],
 )
 def test_refuses_a_question_without_an_answer(
@@ -187,6 +189,32 @@ def test_refuses_a_question_without_an_answer(
     query = {**same_for_all([[1, 0, 0, 0]]), **{name: v.astype(np.float32) for name, v in change.items()}}
     with pytest.raises(InputError, match=message):
         search(gallery, unit_specs(), query, k, weights)
+
+
+def test_weights_of_any_size_count_by_their_ratios(engine: Engine, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    vectors = same_for_all(rng.standard_normal((40, DIM)).tolist())
+    vectors["global"][::3] = 0
+    gallery = engine.make(tmp_path, unit_specs(), range(40), vectors)
+    query = same_for_all(rng.standard_normal((1, DIM)).tolist())
+    plain = search(gallery, unit_specs(), query, 7, {}).hits
+    for size in (5e-324, 1e-46, 1e-20, 1e39, 1.7e308):
+        sized = search(gallery, unit_specs(), query, 7, dict.fromkeys(LEVEL_NAMES, size)).hits
+        assert [hit.id for hit in sized] == [hit.id for hit in plain]
+        assert [hit.score for hit in sized] == pytest.approx([hit.score for hit in plain], rel=1e-14)
+        assert {level.weight for hit in sized for level in hit.levels.values()} <= {size, 0.0}
+
+
+def test_the_least_weight_still_counts(engine: Engine, tmp_path: Path) -> None:
+    """Of two items that have nothing else, the better one is first, after one that has the level that weighs."""
+    vectors = same_for_all([[1, 0, 0, 0], [2, 0, 0, 0], [-1, 0, 0, 0]])
+    for name in LEVEL_NAMES[1:]:
+        vectors[name][2] = 0
+    vectors["global"][:2] = 0
+    weights = {"global": 1e9, "entity": 1e-3, "action": 0.0, "relation": 0.0}
+    gallery = engine.make(tmp_path, unit_specs(), [1, 2, 3], vectors)
+    found = search(gallery, unit_specs(), same_for_all([[1, 0, 0, 0]]), 3, weights)
+    assert [(hit.id, hit.score) for hit in found.hits] == [(2, 2.0), (1, 1.0), (3, -1.0)]
 
 
 def test_a_gallery_gives_vectors_by_id(engine: Engine, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from indexer.repair.library_repair import repair_library
+from indexer.search.approximate.encoding import encoding_of
 from indexer.search.top_k import search
+from indexer.store import publishing
 from indexer.store.library import Library
 from indexer.store.manifest import FORMAT_VERSION
 from indexer.store.verification import verify_library
@@ -22,9 +24,19 @@ DATA = Path(__file__).with_name("data")
 
 @pytest.fixture(params=[3, 4])
 def library(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    with tarfile.open(DATA / f"format-{request.param}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "library"
+    return unpacked(request.param, tmp_path)
+
+
+@pytest.fixture
+def with_lists(tmp_path: Path) -> Path:
+    """Of format 5, with the inverted lists that it had; they were made of one item on."""
+    return unpacked(5, tmp_path)
+
+
+def unpacked(version: int, folder: Path) -> Path:
+    with tarfile.open(DATA / f"format-{version}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "library"
 
 
 def damage(library: Path) -> list[str]:
@@ -64,3 +76,53 @@ def test_a_development_format_is_refused_with_a_way_out(library: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 2}))
     with pytest.raises(LibraryError, match=r"format version 2.*Index the videos into a new library"):
         Library.open(library)
+
+
+def test_inverted_lists_are_passed_over_and_codes_come_with_the_next_generation(
+    with_lists: Path, tmp_path: Path
+) -> None:
+    encoder = FakeEncoder(dim=4)
+    with Library.open(with_lists) as opened:
+        live = opened.current()
+        query = encoder.text_queries(encoder.encode_texts(["a dog running"]).vectors)
+        found = search(live.clips, encoder.spec.levels, query, 5, {})
+        assert (len(found.hits), found.exact) == (2, True)
+        assert live.manifest.encoding == {"clips": {}, "captions": {}}
+        assert live.manifest.index == {"approximate_from": 1}
+        before = live.clips.vectors([1, 2])["action"]
+    assert damage(with_lists) == []
+    (tmp_path / "new.txt").write_text("a bird singing\n")
+    add_captions(with_lists, tmp_path / "new.txt", encoder)
+    assert damage(with_lists) == []
+    with Library.open(with_lists) as opened:
+        live = opened.current()
+        assert live.manifest.format_version == FORMAT_VERSION
+        folder = live.clips.segments[0].folder
+        assert len(list(folder.glob("*.pq.faiss"))) == 4
+        assert not list(folder.glob("*.lists.faiss"))
+        assert encoding_of(live.clips) is not None
+        assert (live.clips.vectors([1, 2])["action"] == before).all()
+
+
+def test_a_large_gallery_of_format_5_gets_codes_and_keeps_its_vectors(
+    with_lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "_LARGE", 1)
+    (tmp_path / "new.txt").write_text("a bird singing\n")
+    with Library.open(with_lists) as opened:
+        vectors = opened.current().clips.segments[0].file_id("action")
+    add_captions(with_lists, tmp_path / "new.txt", FakeEncoder(dim=4))
+    with Library.open(with_lists) as opened:
+        (segment,) = opened.current().clips.segments
+        assert segment.file_id("action") == vectors, "the file has a second name"
+        assert set(segment.pq) == {"global", "entity", "action", "relation"}
+        assert not list(segment.folder.glob("*.lists.faiss"))
+
+
+def test_damaged_lists_of_format_5_lead_to_a_generation_without(with_lists: Path) -> None:
+    for lists in with_lists.glob("generations/*/clips/0000/entity.lists.faiss"):
+        lists.write_bytes(b"x" * lists.stat().st_size)
+    repair_library(with_lists, lambda: FakeEncoder(dim=4))
+    assert damage(with_lists) == []
+    with Library.open(with_lists) as opened:
+        assert opened.current().manifest.format_version == FORMAT_VERSION

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from indexer.disk.writer_lock import writer_lock
+from indexer.search.filters import ClipTable
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Rows, empty_rows
 from indexer.store import going_live
@@ -210,3 +211,26 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
         holder.wait()
         with writer_lock(tmp_path):
             pass
+
+
+def test_the_clip_table_is_read_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a swap: the first reads, the others wait for it."""
+    Library.create(tmp_path / "lib", SPEC).close()
+    with Library.open(tmp_path / "lib") as library:
+        reads, together = [], threading.Barrier(8, timeout=20)
+        read = library.catalog.clip_table
+
+        def slow() -> ClipTable:
+            reads.append(1)
+            together.wait()  # broken at once where a second one reads
+            return read()
+
+        def ask(number: int) -> ClipTable:
+            if number:
+                together.wait()
+            return (library.timeline(), library.clip_table())[1] if number % 2 else library.clip_table()
+
+        monkeypatch.setattr(library.catalog, "clip_table", slow)
+        with ThreadPoolExecutor(8) as pool:
+            assert len({id(table) for table in pool.map(ask, range(8))}) == 1
+        assert reads == [1]

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.index_run import index_videos
-from indexer.search.approximate.inverted_lists import Tuning
+from indexer.search.approximate.encoding import Encoding
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
 from model.registry import BUNDLED, checkpoint_fingerprint
@@ -85,7 +85,7 @@ def test_status_for_machines(built_world: World) -> None:
     assert found["model"]["fingerprint"] == "fake-0-16"
     assert found["videos"]["count"] == found["clips"]["count"] == found["clips"]["searchable"]
     assert found["videos"]["missing"] == 0
-    assert found["search"]["clips"] == {"exact": True, "lists": None, "retraining_due": None}
+    assert found["search"]["clips"] == {"exact": True, "encoding": None, "training_due": None}
     assert {"file": str(built_world.videos / "empty.mp4"), "reason": "empty-file", "detail": "The file is empty."} in (
         found["failures"]
     )
@@ -103,32 +103,25 @@ def test_relocating_and_verifying(own: World) -> None:
     refused(run("relocate", "films", moved, *library), "no root 'films'. Its roots are: videos")
 
 
-def test_status_says_when_lists_are_to_be_trained_again(world: World) -> None:
+def test_status_says_when_codebooks_are_to_be_learned_again(world: World) -> None:
     (manifest,) = world.library.glob("generations/*3/manifest.json")
     written = json.loads(manifest.read_text())
-    fit, strange = dict.fromkeys(LEVEL_NAMES, 0.9), dict.fromkeys(LEVEL_NAMES, 0.9) | {"action": 0.8}
-    tuning = Tuning("IVF8,SQ8", 2, 64, 0.99, 0.992, 200, 1000, {}, fit, since=fit, later=50)
+    loss, strange = dict.fromkeys(LEVEL_NAMES, 0.1), dict.fromkeys(LEVEL_NAMES, 0.1) | {"action": 0.24}
+    encoding = Encoding(1000, loss, loss, 50)
     for changed, said in (
-        (tuning, None),
-        (replace(tuning, since=strange, later=9), None),
-        (replace(tuning, since=strange), "New items lie far from the lists at level action"),
-        (replace(tuning, later=1001), "1001 items came since the lists were trained on 1000."),
+        (encoding, None),
+        (replace(encoding, since=strange, later=9), None),
+        (replace(encoding, since=strange), "the codebook of level action: it loses 24% of them, not 10%."),
     ):
-        manifest.write_text(json.dumps({**written, "tuning": {"clips": changed.to_json(), "captions": {}}}))
+        manifest.write_text(json.dumps({**written, "encoding": {"clips": changed.to_json(), "captions": {}}}))
         shown = words(run("status", "--library", world.library).stdout)
-        assert "IVF8,SQ8, 2 lists and 64 items per level: recall@10 0.992" in shown
-        assert ("Retraining is due." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
+        assert "a fast scan of 4-bit codes, which lose 10% of the vectors" in shown
+        assert f"{changed.later} items came since; of them the codes lose" in shown
+        assert ("Training is due." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
         assert said is None or said in shown
     found = json.loads(run("status", "--json", "--library", world.library).stdout)["search"]["clips"]
-    assert found["lists"] == {
-        "type": "IVF8,SQ8",
-        "nprobe": 2,
-        "depth": 64,
-        "target": 0.99,
-        "recall": 0.992,
-        "questions": 200,
-        "asked_with": "clips",
-    }
+    assert found["encoding"] == {"rows": 1000, "loss": loss, "since": strange, "later": 50}
+    assert "action" in found["training_due"]
 
 
 def test_tagging(own: World) -> None:
