@@ -33,6 +33,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from indexer.catalog.database_server import open_server, server_url, unreachable
+from indexer.catalog.seal import is_sound, seal
 from indexer.catalog.word_index import lacks_word_index, make_word_index
 from quartet.errors import LibraryError
 
@@ -280,10 +281,14 @@ def upgrade(engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('quartet upgrade'))"))
+        file: Any = connection.connection.driver_connection if engine.dialect.name == "sqlite" else None
+        sealed = file is not None and is_sound(file)
         metadata.create_all(connection)
         for table, column in _missing_columns(connection):
             kind = column.type.compile(engine.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}')
+        if sealed:  # else damage that was there would be sealed with the rest
+            seal(file)
 
 
 def _missing_columns(connection: Connection) -> list[tuple[str, Column]]:

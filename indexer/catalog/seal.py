@@ -36,6 +36,12 @@ def is_damaged(connection: sqlite3.Connection) -> bool:
     )
 
 
+def is_sound(connection: sqlite3.Connection) -> bool:
+    """Whether a database has a checksum and its content is what was sealed."""
+    (sealed,) = connection.execute("PRAGMA user_version").fetchone()
+    return sealed != 0 and not is_damaged(connection)
+
+
 def _checksum(content: bytes) -> int:
     """As a signed number of 32 bits, never 0."""
     header = bytearray(content[:_HEADER])
