@@ -46,6 +46,10 @@ class MadeSegment:
     def dim(self, level: str) -> int:
         return int(self._rows[level].shape[1])
 
+    def file_id(self, level: str) -> tuple[int, int]:
+        """Of no file: as long as this object is there, no other has it."""
+        return id(self), list(self.bounds).index(level)
+
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         return np.asarray(self._rows[level][positions])
 
