@@ -30,7 +30,7 @@ from indexer.catalog.schema import (
 )
 from indexer.catalog.staged_vectors import pack, stage
 from indexer.catalog.writing_session import WritingSession
-from indexer.media.video_info import VideoInfo
+from indexer.media.header import VideoInfo
 from model.levels import LevelSpec
 from quartet.errors import InputError
 

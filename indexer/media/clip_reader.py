@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from indexer.media.decode_limits import UNLIMITED, Limits
 from indexer.media.frames import FrameReader, Picture
-from indexer.media.header import Header, read_header
+from indexer.media.header import Header, VideoInfo, read_header
 from indexer.media.segmentation import WHOLE, Segmentation, Span, windows
 from indexer.media.shots import find_shots
 from indexer.media.timeline import Seconds, Timeline, read_timeline
-from indexer.media.video_info import VideoInfo
 from model.encoder import Frames
 from quartet.errors import InputError, VideoError
 

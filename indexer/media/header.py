@@ -1,4 +1,4 @@
-"""What a file says of itself before anything is decoded, and why it is refused (PyAV)."""
+"""What a file says of itself before anything is decoded, what it turns out to be, and why it is refused (PyAV)."""
 
 from __future__ import annotations
 
@@ -59,6 +59,17 @@ class Header:
     pixel_aspect: float
     crop: Crop
     source: PictureSequence = field(default=PictureSequence(), repr=False)
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """A whole file as it is: seconds, frames per second on average, pixels as shown (after rotation), frames."""
+
+    duration: float
+    fps: float
+    width: int
+    height: int
+    frames: int
 
 
 def open_container(path: Path, source: PictureSequence = PictureSequence()) -> Any:  # noqa: B008

@@ -9,8 +9,8 @@ import numpy as np
 
 from indexer.media.clip_reader import SampledClip
 from indexer.media.decode_limits import Limits
+from indexer.media.header import VideoInfo
 from indexer.media.segmentation import Span
-from indexer.media.video_info import VideoInfo
 from quartet.errors import VideoError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from indexer.catalog.records import FileState, NewClip
+from indexer.media.header import VideoInfo
 from indexer.media.segmentation import Segmentation
-from indexer.media.video_info import VideoInfo
 from quartet.errors import VideoError
 
 
