@@ -92,7 +92,7 @@ function frame(state, asks) {
     parts.set(state);
   }
   weights.set(state.weights);
-  filters.set(state, { places: state.tab === "clips" });
+  filters.set(state, { places: state.tab === "clips", shown: asks });
 }
 
 function clear() {
