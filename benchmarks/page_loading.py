@@ -48,7 +48,7 @@ def first_screen(browser: Browser, url: str) -> tuple[int, int]:
     """Requests and bytes of a first visit."""
     page = browser.new_context(base_url=url).new_page()
     loaded: list[Response] = []
-    page.on("response", lambda response: loaded.append(response))
+    page.on("response", lambda response: loaded.extend([response]))
     page.goto("/")
     page.wait_for_selector("#examples a")
     page.wait_for_load_state("networkidle")
