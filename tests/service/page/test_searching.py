@@ -17,7 +17,8 @@ def test_searches_as_one_types(any_page: Page) -> None:
     page = any_page
     asked: list[Request] = []
     page.on("request", lambda request: "/v1/search/" in request.url and asked.append(request))
-    type_query(page)
+    with page.expect_response(lambda got: "/search/" in got.url and got.request.post_data_json["query"] == QUERY):
+        type_query(page)
     expect(cards(page)).to_have_count(FOUND)
     expect(page).to_have_url(re.compile(r"/\?q=a\+red\+square\+sliding$"))
     expect(page.get_by_role("status")).to_contain_text(re.compile(r"Top 5 clips \([\d.]+ ms\)"))
