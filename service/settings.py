@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     )
     models: Path = Field(default=MODELS_FOLDER, description="Folder where `quartet prepare` keeps models.")
     device: str = Field(default="auto", description="Device of the model: auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto",
+        description="What a CPU computes networks in: float32, bf16 where it has instructions for it, or auto: as the "
+        "library was made, and a new one in bf16 where it can.",
+    )
     cuda_graphs: bool = Field(
         default=False, description="On a GPU, encode queries by CUDA graphs, recorded as lengths first come."
     )

@@ -24,6 +24,7 @@ from model.cpu_backend import CpuNetwork
 from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
+from model.precision import Precision
 from quartet.errors import ModelError
 
 if TYPE_CHECKING:
@@ -131,17 +132,20 @@ class SentenceEncoder:
     name = f"all-MiniLM-L6-v2@{MINILM_SHA256[:12]}"
     dim = 384
 
-    def __init__(self, device: str = "cpu") -> None:
-        from transformers import AutoTokenizer
+    def __init__(self, device: str = "cpu", precision: Precision = "float32") -> None:
+        from tokenizers import Tokenizer  # transformers' own class for it takes a second more to import
 
         self._folder = minilm_folder()
         self._device = torch.device(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+        self.tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
         config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         self._longest: int = config["max_seq_length"]
+        self._padding_id = self.tokenizer.token_to_id("[PAD]")
+        self.tokenizer.enable_truncation(self._longest)
+        self.tokenizer.enable_padding(pad_id=self._padding_id)
         self._on_cpu: CpuNetwork | None = None
         if self._device.type == "cpu":
-            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", MINILM_SHA256)
+            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", MINILM_SHA256, precision)
         self._graphed: GraphedFunction | None = None
 
     @cached_property
@@ -157,10 +161,10 @@ class SentenceEncoder:
         """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
         self._graphed = GraphedFunction(
             self._vectors,
-            inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
+            inputs=dict.fromkeys(("input_ids", "attention_mask"), "BL"),
             outputs=("Bd", "BLe"),
             largest={"B": TOGETHER, "L": self._longest},
-            padding={"input_ids": self.tokenizer.pad_token_id},
+            padding={"input_ids": self._padding_id},
             recorder=recorder,
         )
 
@@ -169,16 +173,12 @@ class SentenceEncoder:
         return [self._tokenized(places, texts) for places in by_length(texts, batch_size)]
 
     def _tokenized(self, places: tuple[int, ...], texts: Sequence[str]) -> TokenBatch:
-        tokens = self.tokenizer(
-            [texts[i] for i in places],
-            padding=True,
-            truncation=True,
-            max_length=self._longest,
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        offsets = tokens.pop("offset_mapping").numpy()
-        return TokenBatch(places, tokens, offsets)
+        found = self.tokenizer.encode_batch([texts[i] for i in places])
+        tokens = {
+            "input_ids": torch.tensor([one.ids for one in found]),
+            "attention_mask": torch.tensor([one.attention_mask for one in found]),
+        }
+        return TokenBatch(places, tokens, np.array([one.offsets for one in found], np.int64))
 
     def forward(self, batches: Sequence[TokenBatch]) -> list[TextStates]:
         """States of what `tokenize` made, in the order of the texts that it was given."""

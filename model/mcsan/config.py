@@ -107,6 +107,9 @@ class TrainConfig:
         Literal["constant", "cosine"], "cosine: warm up over the first 5% of the steps, then decay to 0"
     ] = "constant"
     clip_norm: Annotated[float, "largest norm of the gradients; 0: not clipped"] = 0.0
+    precision: Annotated[
+        Literal["auto", "float32", "bf16"], "of products; auto: bf16 on a GPU that has it, float32 on a CPU"
+    ] = "auto"
     fit_dropout: Annotated[bool, "choose the input dropout from the training data"] = False
     fit_weights: Annotated[bool, "fit the weights of the levels to the validation data"] = False
     entity_vocabulary: Annotated[int, "K_e, nouns that are learned as concepts"] = 1024

@@ -18,8 +18,8 @@ from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.mcsan.layers import pad_features, unit
 from model.mcsan.text_features import TextFeatures, TextFeaturizer, collate
 from model.mcsan.text_tower import with_cuda_graphs
+from model.precision import Precision
 from model.two_tower.prepared_models import MODELS_FOLDER
-from model.vision.backbones import Backbone
 from model.vision.frame_networks import recorded_sentences
 from quartet.errors import ModelError
 
@@ -37,6 +37,7 @@ class McsanEncoder:
     """Encodes clips and texts with one checkpoint: a `StagedEncoder` (`model/encoder.py`).
 
     `cuda_graphs`: encode texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU.
+    `precision`: of the frozen networks on a CPU (`model/cpu_backend.py`); the towers are computed in float32.
     Raises ModelError if the checkpoint was trained with another parser or sentence encoder than the ones here.
     """
 
@@ -47,6 +48,7 @@ class McsanEncoder:
         parser: CaptionParser | None = None,
         models: Path = MODELS_FOLDER,
         cuda_graphs: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         from model.language.spacy_parser import recorded_parser
 
@@ -65,9 +67,8 @@ class McsanEncoder:
         self.checkpoint = checkpoint
         self.model = checkpoint.model.to(device)
         self.backbone = checkpoint.backbone.to(device)
-        if isinstance(self.backbone, Backbone):
-            self.backbone.freeze(f"{checkpoint.fingerprint} backbone")
-        sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder)
+        self.backbone.freeze(f"{checkpoint.fingerprint} backbone", precision)
+        sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder, precision)
         self.featurizer = TextFeaturizer(parser, sentences)
         self._graphed: GraphedFunction | None = None
         if cuda_graphs:

@@ -30,6 +30,7 @@ from model.language.parsed_caption import Attributes, CaptionParser, ParsedCapti
 from model.language.query_language import foreign_language
 from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
+from model.precision import Precision
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.two_tower.phrases import Prompts, filled, participle, phrases, with_article
 from model.two_tower.towers import TwoTower
@@ -77,6 +78,7 @@ class ClipEncoder:
 
     `cuda_graphs`: read texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU. `prompts` are those
     of the bank, on which clips depend; `templates` by level replace them in texts (`QuerySettings.prompts`).
+    `precision`: what a CPU computes the towers in (`model/cpu_backend.py`).
 
     Raises ModelError if the folder holds no such model.
     """
@@ -90,9 +92,10 @@ class ClipEncoder:
         prompts: Prompts | None = None,
         cuda_graphs: bool = False,
         templates: Mapping[str, tuple[str, ...]] | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.device = device
-        self.tower = TwoTower(folder, device)
+        self.tower = TwoTower(folder, device).freeze(precision=precision)
         if cuda_graphs:
             self.tower.use_graphs()
         self.parser = parser or SpacyParser()

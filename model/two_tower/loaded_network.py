@@ -20,6 +20,8 @@ class LoadedNetwork(Protocol):
     pads_fully    whether every text is filled up to `max_tokens`, as in training
     clip_frames   frames of one video that the network sees at a time; None where it sees single pictures
     centre        the cosine at which a picture and a text are as likely to belong together as not
+    version       of the library that reads it
+    of_tensors    whether `see` and `read` depend on nothing but the tensors that they are given
     """
 
     net: nn.Module
@@ -31,6 +33,8 @@ class LoadedNetwork(Protocol):
     pads_fully: bool
     clip_frames: int | None
     centre: float
+    version: str
+    of_tensors: bool
 
     def prepare(self, images: Tensor) -> dict[str, Tensor]:
         """Frames (T, 3, H, W) uint8 as input, on their device: tensors whose first dimension is T."""

@@ -31,6 +31,8 @@ class OneStreamNetwork:
     clip_frames: int | None = None
     centre = CLIP_CENTRE
     text_modules: tuple[str, ...] = ()
+    version = ""
+    of_tensors = False  # pictures are seen by `prepare`, and texts are read as `tokens` has last found
 
     def __init__(self, folder: Path) -> None:
         from sentence_transformers import SentenceTransformer

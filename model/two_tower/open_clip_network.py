@@ -25,6 +25,7 @@ class OpenClipNetwork:
 
     clip_frames: int | None = None
     pads_fully = True  # its tokenizers fill up every text
+    of_tensors = True
 
     def __init__(self, folder: Path) -> None:
         text = require_open_clip(folder)
@@ -47,6 +48,7 @@ class OpenClipNetwork:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"The open_clip model in {folder} cannot be loaded: {reason}") from error
         self.class_name = f"{type(self.net).__name__} of open_clip"
+        self.version = f"open_clip {open_clip.__version__}"
         self.text_modules = tuple(n for n, _ in self.net.named_children() if n in ("text", "transformer", "ln_final"))
         self.max_tokens = int(self._tokenize.context_length)
         self.padding_id = 0

@@ -13,6 +13,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 class TransformersNetwork:
     """See the module, and `LoadedNetwork`. Raises ModelError for a folder that cannot be used."""
+
+    version = f"transformers {version('transformers')}"
+    of_tensors = True
 
     def __init__(self, place: Path) -> None:
         self.net = _load_network(place)

@@ -20,6 +20,7 @@ from torchvision.transforms.v2 import functional as transform
 from model.cpu_backend import CpuNetwork
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
+from model.precision import Precision
 from quartet.errors import InputError, ModelError
 
 _HEADS = ("fc", "classifier", "heads", "head")
@@ -103,13 +104,13 @@ class Backbone(nn.Module):
         network = in_half_precision(self, device) if frozen is None else (lambda rows: frozen(rows)[0])
         return list(self._batches(network, images).cpu().split([len(frames) for frames in clips]))
 
-    def freeze(self, key: str | None = None) -> None:
+    def freeze(self, key: str | None = None, precision: Precision = "float32") -> None:
         """The weights stay as they are from now on, so that on a CPU `features` may use `model.cpu_backend`.
 
         key  what tells these weights from all others
         """
         self.eval()
-        self._frozen = CpuNetwork(lambda: self, f"The backbone {self.config.arch}", key)
+        self._frozen = CpuNetwork(lambda: self, f"The backbone {self.config.arch}", key, precision)
 
     def load_weights(self, path: Path) -> None:
         """Read a torchvision state dict (safetensors or .pth); the head's own entries are ignored.

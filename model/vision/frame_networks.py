@@ -11,6 +11,7 @@ from typing import Any
 
 from model.json_config import from_json
 from model.language.sentence_encoder import SentenceEncoder
+from model.precision import Precision
 from model.two_tower.layouts import find_layout
 from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared
 from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
@@ -54,14 +55,14 @@ def recorded_two_tower(config: TwoTowerConfig, models: Path = MODELS_FOLDER) -> 
 
 
 def recorded_sentences(
-    name: str, network: FrameNetwork | None, device: str, needed_by: Path
+    name: str, network: FrameNetwork | None, device: str, needed_by: Path, precision: Precision = "float32"
 ) -> SentenceEncoder | TwoTowerSentences:
     """The sentence encoder by the name that the checkpoint `needed_by` records. Raises ModelError for another one."""
     sentences: SentenceEncoder | TwoTowerSentences
     if name.startswith(PREFIX) and isinstance(network, TwoTower):
         sentences = TwoTowerSentences(network)
     else:
-        sentences = SentenceEncoder(device)
+        sentences = SentenceEncoder(device, precision)
     if sentences.name != name:
         raise ModelError(
             f"The checkpoint {needed_by} was trained with the sentence encoder {name}, but {sentences.name} is "

@@ -30,6 +30,15 @@ DeviceOption = Annotated[
     str | None,
     typer.Option("--device", help="auto, cpu, cuda or cuda:N. Default: QUARTET_DEVICE, else auto.", show_default=False),
 ]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What a CPU computes networks in: auto, float32 or bf16. Default: QUARTET_PRECISION, else auto: as the "
+        "library was made, and a new one in bf16 where the processor has it.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, the same as the API answers.")]
 CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits to show.")]
 

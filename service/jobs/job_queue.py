@@ -202,7 +202,8 @@ class Jobs:
         ]
         for name, folder in settings.roots.items():
             command += ["--root", f"{name}={folder}"]
-        command += ["--device", settings.device, "--base", str(job.root), "--", *map(str, job.inputs)]
+        command += ["--device", settings.device, "--precision", settings.precision]
+        command += ["--base", str(job.root), "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
             # Not by --model, with which a run changes the model of a library that has another.

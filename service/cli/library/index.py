@@ -16,6 +16,7 @@ from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
+    PrecisionOption,
     RootOption,
     console,
     counted,
@@ -126,6 +127,7 @@ def index(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = None,
     root: RootOption = None,
     base: BaseOption = None,
     keep_missing: KeepOption = False,
@@ -166,7 +168,12 @@ def index(
     [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
     settings = settings_of(
-        library=library, model=model, device=device, roots=roots_of(root), publish_every=publish_every
+        library=library,
+        model=model,
+        device=device,
+        precision=precision,
+        roots=roots_of(root),
+        publish_every=publish_every,
     )
     library_of(settings)
     report = run_index(
@@ -231,10 +238,12 @@ def run_index(
     from indexer.ingest.index_run import index_videos
     from indexer.texts.text_makers import ScreenText
     from service.cli.pipeline_choice import open_pipeline
-    from service.encoders.model_choice import remember_folder
+    from service.encoders.model_choice import chosen_precision, remember_folder, remember_precision
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
+    # While it can be told whether the library is new.
+    settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     out = console()
     if as_json:
         encoder, pipeline = open_pipeline(settings, workers, ray)
@@ -268,6 +277,7 @@ def run_index(
             to_model=to_model,
         )
     remember_folder(settings, encoder.spec.fingerprint)
+    remember_precision(settings)
     if as_json:
         typer.echo(json_report(report))
     else:

@@ -29,6 +29,7 @@ from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
+    PrecisionOption,
     RootOption,
     console,
     counted,
@@ -48,6 +49,7 @@ def watch(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = None,
     root: RootOption = None,
     keep_missing: KeepOption = False,
     settle: Annotated[float, typer.Option(min=0.1, help="Seconds without a change before a run begins.")] = 2.0,
@@ -84,16 +86,17 @@ def watch(
 
     [dim]quartet watch ~/Videos --library my-library --notify ./send-mail.sh[/]
     """
-    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    settings = settings_of(library=library, model=model, device=device, precision=precision, roots=roots_of(root))
     folder = library_of(settings)
 
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.folder_watch import watch_videos
     from quartet.errors import InputError
-    from service.encoders.model_choice import open_encoder
+    from service.encoders.model_choice import chosen_precision, open_encoder, remember_precision
 
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     segmentation = segmentation_of(segment, window, overlap, cut)
+    settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     with console().status("Loading the model") if not as_json else nullcontext():
         encoder = open_encoder(settings)
     with json_lines() as lines:
@@ -116,6 +119,7 @@ def watch(
             if isinstance(report, InputError):
                 console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
                 continue
+            remember_precision(settings)
             if as_json:
                 typer.echo(json_report(report))
             else:

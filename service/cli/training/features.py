@@ -72,7 +72,7 @@ def load_network(name: str, weights: Path | None, two_tower: str | None, device:
     if (weights is None) == (two_tower is None):
         raise InputError("Name what sees the frames: the weights of a backbone, or a two-tower model with --model.")
     if two_tower is not None:
-        return load_two_tower(two_tower, settings_of().models, resolve_device(device))
+        return load_two_tower(two_tower, settings_of().models, resolve_device(device)).freeze()
     assert weights is not None
     network = Backbone(BackboneConfig(name)).eval()
     network.load_weights(weights)

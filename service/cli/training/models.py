@@ -121,12 +121,15 @@ def _trial(name: str, models_folder: Path, device: str) -> _Trial:
 
     import numpy as np
 
+    from model.precision import Precision, has_bf16
     from model.registry import resolve_device
     from model.vision.frame_networks import load_two_tower
 
     began = time.perf_counter()
     with console().status("Loading the model"):
-        tower = load_two_tower(name, models_folder, resolve_device(device))
+        # As a new library is indexed.
+        precision: Precision = "bf16" if has_bf16() else "float32"
+        tower = load_two_tower(name, models_folder, resolve_device(device)).freeze(precision=precision)
     loaded = time.perf_counter() - began
     clip = np.random.default_rng(0).integers(0, 256, _TRIAL_FRAMES, dtype=np.uint8)
     texts = ["a man in a red shirt rides a horse along the beach"]

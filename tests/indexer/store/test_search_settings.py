@@ -13,8 +13,10 @@ from indexer.store.search_settings import (
     SETTINGS_FILE,
     SearchSettings,
     claim_search_settings,
+    library_precision,
     model_folder,
     note_model_folder,
+    note_precision,
     read_search_settings,
     undo,
     write_search_settings,
@@ -25,6 +27,18 @@ from quartet.errors import InputError, LibraryError
 
 PROMPTS = {"entity": ("a photo of {}", "a close-up of {}")}
 FIRST = SearchSettings(PROMPTS, "prompts.json")
+
+
+def test_the_precision_is_no_setting_to_go_back_from(tmp_path: Path) -> None:
+    assert library_precision(tmp_path) == "float32"
+    note_precision(tmp_path, "bf16")
+    with pytest.raises(InputError, match="Nothing was set"):
+        undo(tmp_path)
+    write_search_settings(tmp_path, FIRST)
+    undo(tmp_path)
+    claim_search_settings(tmp_path, "before")
+    note_model_folder(tmp_path, "a model", "/models/mine")
+    assert library_precision(tmp_path) == "bf16"
 
 
 def test_every_change_can_be_undone(tmp_path: Path) -> None:

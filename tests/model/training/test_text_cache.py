@@ -141,6 +141,6 @@ def test_the_key_covers_the_code_that_makes_the_features() -> None:
                 found.add(line.split()[1])
     assert found - covered == {
         "model.cpu_backend", "model.cuda_graphs", "model.device", "model.encoder", "model.levels",
-        "model.two_tower.layouts", "model.two_tower.loaded_network", "model.two_tower.prepared_models",
-        "model.two_tower.safe_loading",
+        "model.precision", "model.two_tower.layouts", "model.two_tower.loaded_network",
+        "model.two_tower.prepared_models", "model.two_tower.safe_loading",
     }  # fmt: skip
