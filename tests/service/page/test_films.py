@@ -57,8 +57,7 @@ def test_films_are_rows_with_a_timeline(any_page: Page) -> None:
 def test_the_viewer_plays_the_moment_and_stops(visit: Visit, told: str) -> None:
     page = visit(at=told)
     page.goto("/?q=film&all=1&show=2")
-    paused = f"() => {{ const v = document.querySelector('#viewer video'); return v.paused && v.currentTime >= {PART * 2 - 0.3}; }}"
-    page.wait_for_function(paused)
+    page.wait_for_function(f"{AT.format(2 * PART - 0.3)} && document.querySelector('#viewer video').paused")
     assert page.evaluate("document.querySelector('#viewer video').currentTime") < 2 * PART + 0.6
     # It goes on where that is chosen, which is kept.
     viewer = page.get_by_role("dialog")
