@@ -18,6 +18,7 @@ from indexer.cutting.selection_list import Selected, as_list
 from quartet.errors import BusyError, InputError
 from quartet.schemas import library as schemas
 from service.http.file_responses import file_response, inside_roots, video_type
+from service.http.moment_proxies import MomentProxies
 from service.http.routes.catalog_json import listed_clip
 from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
 from service.search.explanation.answer_json import media_url
@@ -116,6 +117,27 @@ def get_media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     """The video that holds the clip, whole or by byte ranges. Play it from `start` to `end`."""
     path = inside_roots(engine.library, engine.library.catalog.clip(clip_id).path)
     return file_response(request, path, video_type(path), "private, max-age=0, must-revalidate")
+
+
+@router.get(
+    "/{clip_id}/proxy",
+    summary="It for any browser",
+    response_class=Response,
+    responses={
+        200: {"content": {"video/mp4": {}}},
+        206: {"description": "The byte range asked for", "content": {"video/mp4": {}}},
+        304: {"description": "Not modified"},
+        **problems(404, 416, 422, 429, 503),
+    },
+)
+def get_proxy(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
+    """The clip alone as H.264 and AAC, for browsers that cannot play its video. It begins at 0 s.
+
+    It is made at the first request, one at a time; the others get 429. Clips of up to 120 s.
+    """
+    clip = engine.library.catalog.clip(clip_id)
+    proxies: MomentProxies = request.app.state.proxies
+    return file_response(request, proxies.file(clip, inside_roots(engine.library, clip.path)), "video/mp4", _A_DAY)
 
 
 @router.get(

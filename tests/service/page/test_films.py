@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from indexer.ingest.index_run import index_videos
 from indexer.media.segmentation import Segmentation
@@ -15,6 +15,7 @@ from model.fake_encoder import FakeEncoder
 from service.settings import Settings
 from tests.service.conftest import PART, write_film
 from tests.service.page.conftest import Visit, running
+from tests.service.page.looking import keep_in
 
 LINES = "".join(
     f"{i + 1}\n00:00:0{2 * i},200 --> 00:00:0{2 * i + 1},800\nline {i} of the film\n\n" for i in range(3)
@@ -95,9 +96,29 @@ def test_the_focus_stays_on_the_way_from_moment_to_moment(visit: Visit, told: st
     expect(cards.nth(1).locator(".screen")).to_be_focused()
 
 
-def test_a_file_that_the_browser_cannot_play_shows_its_frames(visit: Visit, told: str) -> None:
+def test_a_file_that_the_browser_cannot_play_is_made_playable(visit: Visit, told: str) -> None:
     page = visit(at=told)
     page.route("**/media", lambda route: route.fulfill(status=200, content_type="video/mp4", body="no video"))
+    held: list[Route] = []
+    page.route("**/proxy", keep_in(held))
+    page.goto("/?q=film&show=2")
+    # Until then its frames are leafed through.
+    expect(page.get_by_role("alert").filter(has_text="Preparing the moment")).to_be_visible()
+    expect(page.locator(".strip-of-clip")).to_be_visible()
+    held[0].continue_()
+    page.wait_for_function("() => document.querySelector('#viewer video')?.currentTime > 0.3")
+    expect(page.locator(".strip-of-clip")).to_be_hidden()
+    # Its own clock begins at 0; the transcript still goes by that of the video.
+    expect(page.get_by_role("list", name="Transcript").locator("[aria-current]")).to_have_text(
+        "0:02 line 1 of the film"
+    )
+
+
+def test_a_file_that_nobody_can_play_shows_its_frames(visit: Visit, told: str) -> None:
+    page = visit(at=told, expected="status of 422")
+    page.route("**/media", lambda route: route.fulfill(status=200, content_type="video/mp4", body="no video"))
+    problem = {"title": "Unusable", "detail": "Too long."}
+    page.route("**/proxy", lambda route: route.fulfill(status=422, json=problem))
     page.goto("/?q=film&show=1")
-    expect(page.get_by_role("alert").filter(has_text="cannot play")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="These are frames of the clip.")).to_be_visible()
     expect(page.locator(".strip-of-clip")).to_be_visible()
