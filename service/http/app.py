@@ -20,6 +20,7 @@ from service.http.api_description import DescribedAPI, operation_id
 from service.http.keys import Attempts, Keys
 from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.moment_proxies import MomentProxies
+from service.http.pages.web_pages import router as pages
 from service.http.representations import Compressed, TaggedJSON
 from service.http.routes import (
     clips,
@@ -35,7 +36,6 @@ from service.http.routes import (
 )
 from service.http.routes import library as browse
 from service.http.stored_uploads import UploadStore
-from service.http.web_pages import router as pages
 from service.jobs.job_queue import Jobs
 from service.search.engine import Engine
 from service.settings import Settings

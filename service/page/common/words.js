@@ -1,5 +1,5 @@
 // The texts of the page in the reader's language. A language is a file of languages/: the server puts the English one
-// into the constant ENGLISH and the names of all into LANGUAGES (service/http/page_bundle.py); another is fetched before
+// into the constant ENGLISH and the names of all into LANGUAGES (service/http/pages/page_bundle.py); another is fetched before
 // anything is drawn. What a language lacks is said in English.
 
 import { setting, set } from "./settings.js";

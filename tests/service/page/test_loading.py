@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Response, expect
 
-from service.http.page_bundle import scripts, style
+from service.http.pages.page_bundle import scripts, style
 
 PAGE = Path(__file__).parents[3] / "service" / "page"
 

@@ -21,13 +21,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from service.http.page_bundle import language_files, scripts, style
+from service.http.pages.page_bundle import language_files, scripts, style
 from service.http.representations import has_tag
 from service.problems import KINDS
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = Path(__file__).parents[1] / "page"
+_PAGE = Path(__file__).parents[2] / "page"
 _TYPES = {
     ".js": "text/javascript",
     ".json": "application/json",
