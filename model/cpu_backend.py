@@ -177,6 +177,8 @@ class CpuNetwork:
         return folder / hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
     def _infer(self, compiled: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        made_by: Any
+        request: Any
         made_by, request = getattr(self._mine, "request", (None, None))
         if made_by is not compiled:
             request = compiled.create_infer_request()

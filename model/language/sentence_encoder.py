@@ -140,7 +140,7 @@ class SentenceEncoder:
         self.tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
         config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
         self._longest: int = config["max_seq_length"]
-        self._padding_id = self.tokenizer.token_to_id("[PAD]")
+        self._padding_id = self.tokenizer.token_to_id("[PAD]") or 0
         self.tokenizer.enable_truncation(self._longest)
         self.tokenizer.enable_padding(pad_id=self._padding_id)
         self._on_cpu: CpuNetwork | None = None
