@@ -6,47 +6,111 @@
     async with AsyncClient("http://localhost:8000") as quartet:
         await quartet.search("a dog runs")
 
-Each method is declared once, in `quartet.requests`. Answers are the models of `quartet.schemas`, the same that the
-service makes. A problem document becomes the exception that the service itself had.
+Each method is declared once, in `quartet.requests` or, where it takes several requests, in `quartet.operations`.
+Answers are the models of `quartet.schemas`, the same that the service makes. A problem document becomes the exception
+that the service itself had.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, ParamSpec, Self, TypeVar
+from typing import Any, BinaryIO, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
 
 import httpx2
 from pydantic import BaseModel
 
-from quartet import errors, requests
-from quartet.answers import read_answer, read_bytes, retry_delay
-from quartet.requests import BytesRequest, PagedRequest, Request
-from quartet.schemas.jobs import Job
-from quartet.schemas.search import ClipAnswer, ClipAnswers
+from quartet import errors, operations, requests
+from quartet.answers import check, retry_delay
+from quartet.operations import Outcome, Pause, Send, Steps
+from quartet.requests import PagedRequest, Progress, Request
 
 P = ParamSpec("P")
-Q = TypeVar("Q")
 R = TypeVar("R")
 T = TypeVar("T", bound=BaseModel)
 
-_PAGE = 500
+
+class _Method(Generic[P, R]):
+    """A method of both clients: what `steps` asks the service for, one request after another."""
+
+    def __init__(self, steps: Callable[Concatenate[Send, P], Steps[R]]) -> None:
+        self._steps = steps
+        _send, *parameters = inspect.signature(steps).parameters.values()
+        self._signature = inspect.signature(steps).replace(parameters=parameters)
+        self.__doc__ = steps.__doc__
+
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
+        if client is None:
+            return self
+
+        @functools.wraps(self._steps)
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client._run(self._steps(client._send, *args, **kwargs))
+
+        del method.__wrapped__  # type: ignore[attr-defined]
+        method.__signature__ = self._signature
+        return method
+
+
+class _List(Generic[P, T]):
+    """A method of both clients that goes through a list of the service."""
+
+    def __init__(self, build: Callable[P, PagedRequest[T]]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, client: Client, owner: type) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    @overload
+    def __get__(self, client: None, owner: type) -> Self: ...
+    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
+        if client is None:
+            return self
+
+        @functools.wraps(self._build)
+        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return client._pages(self._build(*args, **kwargs))
+
+        return method
+
+
+def _ask(build: Callable[P, Request[R]]) -> _Method[P, R]:
+    """A method that sends what a function of `quartet.requests` builds."""
+
+    @functools.wraps(build)
+    def steps(send: Send, /, *args: P.args, **kwargs: P.kwargs) -> Steps[R]:
+        return send(build(*args, **kwargs))
+
+    signature = inspect.signature(build)
+    sender = inspect.Parameter("send", inspect.Parameter.POSITIONAL_ONLY)
+    signature = signature.replace(parameters=[sender, *signature.parameters.values()])
+    steps.__signature__ = signature  # type: ignore[attr-defined]
+    return _Method(steps)
 
 
 class _Connection:
-    """What both clients know of a service.
+    """What both clients know of a service, and all that they can ask it.
 
     api_key  the key of the service, if it has one
     retries  how often a request is sent again that is answered 429, or 503 with a time to wait, after that time
 
-    Every method raises InputError for what the service refuses, NotFoundError, BusyError when it stays busy, and
-    QuartetError if it cannot be reached or has failed.
+    Every method raises the exception of `quartet.errors` for the problem that the service answers with, BusyError
+    when it stays busy, and UnreachableError if it cannot be reached.
     """
 
     def __init__(self, url: str, api_key: str | None, retries: int) -> None:
@@ -54,40 +118,59 @@ class _Connection:
         self._retries = retries
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
+    def _send(self, request: Request[R]) -> Steps[R]:
+        """The steps to an answer: the request, again as long as the service is busy."""
+        for attempt in itertools.count():
+            outcome = yield request
+            if isinstance(outcome, errors.QuartetError):
+                raise outcome
+            # A 503 without the header is not over in a moment.
+            busy = outcome.status_code == 429 or (outcome.status_code == 503 and "retry-after" in outcome.headers)
+            if not busy or attempt == self._retries:
+                break
+            yield Pause(retry_delay(outcome))
+        check(outcome, "" if request.file is None else request.file.name)
+        return request.read(outcome)
+
     @contextmanager
-    def _arguments(self, request: Request[Any] | BytesRequest) -> Iterator[dict[str, Any]]:
-        """What the HTTP library takes. Raises InputError if a file cannot be read, QuartetError if nothing answers."""
-        given = {"method": request.method, "url": self.url + request.path, "headers": self._headers}
-        given |= {name: value for name in ("params", "json", "data") if (value := getattr(request, name))}
+    def _arguments(self, request: Request[Any]) -> Iterator[dict[str, Any]]:
+        """What the HTTP library takes. Raises InputError if a file cannot be read, UnreachableError if it fails."""
+        headers = {**self._headers, **request.headers}
+        given = {"method": request.method, "url": self.url + request.path, "headers": headers}
+        names = ("params", "json", "data", "content")
+        given |= {name: value for name in names if (value := getattr(request, name)) is not None}
         try:
             if request.file is None:
                 yield given
             else:
                 with _open(request.file) as file:
-                    yield {**given, "files": {"file": (request.file.name, file)}}
+                    sent = file if request.progress is None else _Counted(file, request.progress)
+                    yield {**given, "files": {"file": (request.file.name, sent)}}
         except (httpx2.HTTPError, UnicodeError) as error:
             reason = str(error).rstrip(".")
-            raise errors.QuartetError(f"The service at {self.url} cannot be reached: {reason}.") from error
+            raise errors.UnreachableError(f"The service at {self.url} cannot be reached: {reason}.") from error
 
-    def _should_retry(self, request: Request[Any] | BytesRequest, response: httpx2.Response, attempt: int) -> bool:
-        # A 503 without the header is not over in a moment. A file is not sent twice: it may be large.
-        told = response.status_code == 429 or (response.status_code == 503 and "retry-after" in response.headers)
-        return told and attempt < self._retries and request.file is None
-
-
-class _Method(Generic[P, R]):
-    """A method of a client: it sends with `send` what a function of `quartet.requests` builds."""
-
-    def __init__(self, build: Callable[P, Q], send: Callable[[Any, Q], R]) -> None:
-        self._build, self._send = build, send
-        self.__doc__ = build.__doc__
-
-    def __get__(self, client: _Connection | None, owner: type) -> Callable[P, R]:
-        @functools.wraps(self._build)
-        def method(*args: P.args, **kwargs: P.kwargs) -> R:
-            return self._send(client, self._build(*args, **kwargs))
-
-        return method
+    ready = _ask(requests.ready)
+    library = _ask(requests.library)
+    search = _ask(requests.search)
+    upload = _ask(requests.upload)
+    search_many = _ask(requests.search_many)
+    similar = _ask(requests.similar)
+    captions_of = _ask(requests.captions_of)
+    describe = _ask(requests.describe)
+    clip = _ask(requests.clip)
+    clips = _List(requests.clips)
+    videos = _List(requests.videos)
+    tags = _List(requests.tags)
+    captions = _List(requests.captions)
+    thumbnail = _ask(requests.thumbnail)
+    strip = _ask(requests.strip)
+    media = _ask(requests.media)
+    index_folder = _ask(requests.index_folder)
+    job = _ask(requests.job)
+    jobs = _ask(requests.jobs)
+    cancel = _ask(requests.cancel)
+    wait = _Method(operations.wait)
 
 
 class Client(_Connection):
@@ -120,61 +203,27 @@ class Client(_Connection):
     def close(self) -> None:
         self._http.close()
 
-    def _response(self, request: Request[Any] | BytesRequest) -> httpx2.Response:
-        for attempt in itertools.count():
-            with self._arguments(request) as arguments:
-                response = self._http.request(**arguments)
-            if not self._should_retry(request, response, attempt):
-                break
-            time.sleep(retry_delay(response))
-        return response
+    def _run(self, steps: Steps[R]) -> R:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                return cast(R, end.value)
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                continue
+            try:
+                with self._arguments(step) as arguments:
+                    outcome = self._http.request(**arguments)
+            except errors.QuartetError as error:
+                outcome = error
 
-    def _send(self, request: Request[T]) -> T:
-        return read_answer(self.url, request, self._response(request))
-
-    def _send_bytes(self, request: BytesRequest) -> bytes:
-        return read_bytes(self.url, request, self._response(request))
-
-    def wait(self, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Job:
-        """Wait until an indexing job has ended; `told` hears of it every `every` seconds meanwhile."""
-        while (job := self.job(job_id)).finished is None:
-            told(job)
-            time.sleep(every)
-        return job
-
-    def _send_many(self, request: Request[ClipAnswers]) -> list[ClipAnswer]:
-        return self._send(request).answers
-
-    def _pages(self, request: PagedRequest[T]) -> Iterator[T]:
-        page, end = self._send(request.page(0, _PAGE)), 0
-        while page.items:
+    def _pages(self, paged: PagedRequest[T]) -> Iterator[T]:
+        page = None
+        while (request := paged.after(page)) is not None:
+            page = self._run(self._send(request))
             yield from page.items
-            end += len(page.items)
-            if end >= page.total:
-                return
-            page = self._send(request.page(end, _PAGE))
-
-    ready = _Method(requests.ready, _send)
-    library = _Method(requests.library, _send)
-    search = _Method(requests.search, _send)
-    upload = _Method(requests.upload, _send)
-    search_many = _Method(requests.search_many, _send_many)
-    similar = _Method(requests.similar, _send)
-    captions_of = _Method(requests.captions_of, _send)
-    describe = _Method(requests.describe, _send)
-    clip = _Method(requests.clip, _send)
-    clips = _Method(requests.clips, _pages)
-    videos = _Method(requests.videos, _pages)
-    tags = _Method(requests.tags, _pages)
-    captions = _Method(requests.captions, _pages)
-    thumbnail = _Method(requests.thumbnail, _send_bytes)
-    strip = _Method(requests.strip, _send_bytes)
-    media = _Method(requests.media, _send_bytes)
-    index_video = _Method(requests.index_video, _send)
-    index_folder = _Method(requests.index_folder, _send)
-    job = _Method(requests.job, _send)
-    jobs = _Method(requests.jobs, _send)
-    cancel = _Method(requests.cancel, _send)
 
 
 class AsyncClient(_Connection):
@@ -203,62 +252,50 @@ class AsyncClient(_Connection):
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _response(self, request: Request[Any] | BytesRequest) -> httpx2.Response:
-        for attempt in itertools.count():
-            with self._arguments(request) as arguments:
-                response = await self._http.request(**arguments)
-            if not self._should_retry(request, response, attempt):
-                break
-            await asyncio.sleep(retry_delay(response))
-        return response
+    async def _run(self, steps: Steps[R]) -> R:
+        outcome: Outcome = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                return cast(R, end.value)
+            if isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                with self._arguments(step) as arguments:
+                    outcome = await self._http.request(**arguments)
+            except errors.QuartetError as error:
+                outcome = error
 
-    async def _send(self, request: Request[T]) -> T:
-        return read_answer(self.url, request, await self._response(request))
-
-    async def _send_bytes(self, request: BytesRequest) -> bytes:
-        return read_bytes(self.url, request, await self._response(request))
-
-    async def wait(self, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Job:
-        """Wait until an indexing job has ended; `told` hears of it every `every` seconds meanwhile."""
-        while (job := await self.job(job_id)).finished is None:
-            told(job)
-            await asyncio.sleep(every)
-        return job
-
-    async def _send_many(self, request: Request[ClipAnswers]) -> list[ClipAnswer]:
-        return (await self._send(request)).answers
-
-    async def _pages(self, request: PagedRequest[T]) -> AsyncIterator[T]:
-        page, end = await self._send(request.page(0, _PAGE)), 0
-        while page.items:
+    async def _pages(self, paged: PagedRequest[T]) -> AsyncIterator[T]:
+        page = None
+        while (request := paged.after(page)) is not None:
+            page = await self._run(self._send(request))
             for item in page.items:
                 yield item
-            end += len(page.items)
-            if end >= page.total:
-                return
-            page = await self._send(request.page(end, _PAGE))
 
-    ready = _Method(requests.ready, _send)
-    library = _Method(requests.library, _send)
-    search = _Method(requests.search, _send)
-    upload = _Method(requests.upload, _send)
-    search_many = _Method(requests.search_many, _send_many)
-    similar = _Method(requests.similar, _send)
-    captions_of = _Method(requests.captions_of, _send)
-    describe = _Method(requests.describe, _send)
-    clip = _Method(requests.clip, _send)
-    clips = _Method(requests.clips, _pages)
-    videos = _Method(requests.videos, _pages)
-    tags = _Method(requests.tags, _pages)
-    captions = _Method(requests.captions, _pages)
-    thumbnail = _Method(requests.thumbnail, _send_bytes)
-    strip = _Method(requests.strip, _send_bytes)
-    media = _Method(requests.media, _send_bytes)
-    index_video = _Method(requests.index_video, _send)
-    index_folder = _Method(requests.index_folder, _send)
-    job = _Method(requests.job, _send)
-    jobs = _Method(requests.jobs, _send)
-    cancel = _Method(requests.cancel, _send)
+
+class _Counted:
+    """A file that tells how much of it has been read."""
+
+    def __init__(self, file: BinaryIO, progress: Progress) -> None:
+        self._file, self._progress = file, progress
+        self._size = Path(file.name).stat().st_size
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._progress(self._file.tell(), self._size)
+        return piece
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
 
 
 def _open(video: Path) -> BinaryIO:

@@ -1,48 +1,55 @@
 """What each method of the clients asks the service for, as data: nothing here sends anything.
 
-`quartet.client` sends it, `quartet.answers` reads what comes back.
+`quartet.client` sends it, `quartet.answers` reads what comes back. What takes several requests: `quartet.operations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+import httpx2
 from pydantic import BaseModel
 
+from quartet.answers import read_answer
 from quartet.schemas.jobs import Job, JobList
 from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
 from quartet.schemas.question import Part, Then
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer, Upload
 
+R = TypeVar("R")
 T = TypeVar("T", bound=BaseModel)
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""What is told how many bytes of how many are sent."""
+
+PAGE = 500
+"""Items of a list that are fetched at a time."""
+
 
 @dataclass(frozen=True)
-class Request(Generic[T]):
-    """A request whose JSON answer is an `answer`. `file`: a video to upload, beside the fields of the form `data`."""
+class Request(Generic[R]):
+    """A request, and how its answer is read.
 
-    answer: type[T]
+    file      a file to send as a form, beside the fields `data`
+    content   a body of bytes
+    progress  called with the bytes of `file` that are sent, and with all that it has
+    """
+
+    read: Callable[[httpx2.Response], R]
     method: str
     path: str
-    params: Mapping[str, int | str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     json: Mapping[str, Any] | None = None
     file: Path | None = None
     data: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class BytesRequest:
-    """A request whose answer is a file."""
-
-    path: str
-    method: str = "GET"
-    params: Mapping[str, int | str] = field(default_factory=dict)
-    json: Mapping[str, Any] | None = None
-    file: Path | None = None
-    data: Mapping[str, str] | None = None
+    content: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -53,19 +60,35 @@ class PagedRequest(Generic[T]):
     path: str
     params: Mapping[str, int | str] = field(default_factory=dict)
 
-    def page(self, offset: int, limit: int) -> Request[Page[T]]:
-        params = {**self.params, "offset": offset, "limit": limit}
-        return Request(Page[self.item], "GET", self.path, params)  # type: ignore[name-defined]
+    def after(self, page: Page[T] | None) -> Request[Page[T]] | None:
+        """The request for the page after `page`, or for the first; None if `page` is the last."""
+        end = 0 if page is None else page.offset + len(page.items)
+        if page is not None and (not page.items or end >= page.total):
+            return None
+        params = {**self.params, "offset": end, "limit": PAGE}
+        return Request(_as(Page[self.item]), "GET", self.path, params)  # type: ignore[name-defined]
+
+
+def _as(answer: type[T]) -> Callable[[httpx2.Response], T]:
+    return partial(read_answer, answer)
+
+
+def _bytes(response: httpx2.Response) -> bytes:
+    return response.content
+
+
+def _nothing(response: httpx2.Response) -> None:
+    """Of an answer without a body."""
 
 
 def ready() -> Request[Ready]:
     """What the service serves, and on which device."""
-    return Request(Ready, "GET", "/readyz")
+    return Request(_as(Ready), "GET", "/readyz")
 
 
 def library() -> Request[LibraryInfo]:
     """Levels, counts and example queries."""
-    return Request(LibraryInfo, "GET", "/v1/library")
+    return Request(_as(LibraryInfo), "GET", "/v1/library")
 
 
 def search(
@@ -100,16 +123,18 @@ def search(
     }
     given = {name: value for name, value in question.items() if value or (name == "query" and value is not None)}
     options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(ClipAnswer, "POST", "/v1/search/clips", json={**given, **options})
+    return Request(_as(ClipAnswer), "POST", "/v1/search/clips", json={**given, **options})
 
 
-def upload(file: Path, start: float | None = None, end: float | None = None) -> Request[Upload]:
+def upload(
+    file: Path, start: float | None = None, end: float | None = None, progress: Progress | None = None
+) -> Request[Upload]:
     """A video, a part of it in seconds, or a picture, for `Part(upload=...)` of later questions.
 
     The file is not kept. Raises VideoError if it cannot be used.
     """
     data = {name: str(value) for name, value in (("start", start), ("end", end)) if value is not None}
-    return Request(Upload, "POST", "/v1/search/uploads", file=file, data=data)
+    return Request(_as(Upload), "POST", "/v1/search/uploads", file=file, data=data, progress=progress)
 
 
 def search_many(
@@ -121,10 +146,10 @@ def search_many(
     filter: Filter | None = None,
     min_score: float | None = None,
     explain: bool = False,
-) -> Request[ClipAnswers]:
+) -> Request[list[ClipAnswer]]:
     """Clips for each of up to 64 sentences, from one generation."""
     options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(ClipAnswers, "POST", "/v1/search/clips/batch", json={"queries": list(queries), **options})
+    return Request(_answers, "POST", "/v1/search/clips/batch", json={"queries": list(queries), **options})
 
 
 def similar(
@@ -139,7 +164,7 @@ def similar(
 ) -> Request[SimilarAnswer]:
     """Clips like a clip."""
     options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(SimilarAnswer, "POST", "/v1/search/similar", json={"clip_id": clip_id, **options})
+    return Request(_as(SimilarAnswer), "POST", "/v1/search/similar", json={"clip_id": clip_id, **options})
 
 
 def captions_of(
@@ -153,17 +178,25 @@ def captions_of(
 ) -> Request[CaptionAnswer]:
     """Captions for a clip of the library."""
     options = _options(k, offset, weights, min_score, explain)
-    return Request(CaptionAnswer, "POST", "/v1/search/captions", json={"clip_id": clip_id, **options})
+    return Request(_as(CaptionAnswer), "POST", "/v1/search/captions", json={"clip_id": clip_id, **options})
 
 
-def describe(video: Path, k: int = 10) -> Request[CaptionAnswer]:
+def describe(
+    video: Path, k: int = 10, weights: Mapping[str, float] | None = None, progress: Progress | None = None
+) -> Request[CaptionAnswer]:
     """Captions for a video file, which is uploaded and not kept. Raises VideoError if it cannot be used."""
-    return Request(CaptionAnswer, "POST", "/v1/search/captions/upload", file=video, data={"k": str(k)})
+    data = {"k": str(k), **({"weights": json.dumps(dict(weights))} if weights else {})}
+    path = "/v1/search/captions/upload"
+    return Request(_as(CaptionAnswer), "POST", path, file=video, data=data, progress=progress)
+
+
+def _answers(response: httpx2.Response) -> list[ClipAnswer]:
+    return read_answer(ClipAnswers, response).answers
 
 
 def clip(clip_id: int) -> Request[Clip]:
     """One clip, with its captions."""
-    return Request(Clip, "GET", f"/v1/clips/{clip_id}")
+    return Request(_as(Clip), "GET", f"/v1/clips/{clip_id}")
 
 
 def clips(video_id: int | None = None) -> PagedRequest[ListedClip]:
@@ -188,42 +221,37 @@ def captions() -> PagedRequest[ListedCaption]:
 
 def index_folder(folder: str, path: str = ".") -> Request[Job]:
     """Have a folder of the service's machine indexed; `folder` is one of `jobs().folders`."""
-    return Request(Job, "POST", "/v1/jobs", json={"folder": folder, "path": path})
+    return Request(_as(Job), "POST", "/v1/jobs", json={"folder": folder, "path": path})
 
 
-def thumbnail(clip_id: int) -> BytesRequest:
+def thumbnail(clip_id: int) -> Request[bytes]:
     """The picture of a clip (WebP)."""
-    return BytesRequest(f"/v1/clips/{clip_id}/thumbnail")
+    return Request(_bytes, "GET", f"/v1/clips/{clip_id}/thumbnail")
 
 
-def strip(clip_id: int) -> BytesRequest:
+def strip(clip_id: int) -> Request[bytes]:
     """Eight frames of a clip side by side (WebP)."""
-    return BytesRequest(f"/v1/clips/{clip_id}/strip")
+    return Request(_bytes, "GET", f"/v1/clips/{clip_id}/strip")
 
 
-def media(clip_id: int) -> BytesRequest:
+def media(clip_id: int) -> Request[bytes]:
     """The video file that holds a clip, all of it in memory."""
-    return BytesRequest(f"/v1/clips/{clip_id}/media")
-
-
-def index_video(video: Path) -> Request[Job]:
-    """Upload a video, which is kept, and have it indexed."""
-    return Request(Job, "POST", "/v1/jobs/upload", file=video)
+    return Request(_bytes, "GET", f"/v1/clips/{clip_id}/media")
 
 
 def job(job_id: str) -> Request[Job]:
     """State and progress of an indexing job."""
-    return Request(Job, "GET", f"/v1/jobs/{job_id}")
+    return Request(_as(Job), "GET", f"/v1/jobs/{job_id}")
 
 
 def jobs() -> Request[JobList]:
     """The jobs since the service began, and what may be indexed."""
-    return Request(JobList, "GET", "/v1/jobs")
+    return Request(_as(JobList), "GET", "/v1/jobs")
 
 
 def cancel(job_id: str) -> Request[Job]:
     """Stop an indexing job. What it has done so far is published."""
-    return Request(Job, "POST", f"/v1/jobs/{job_id}/cancel")
+    return Request(_as(Job), "POST", f"/v1/jobs/{job_id}/cancel")
 
 
 def _options(

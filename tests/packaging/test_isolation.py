@@ -60,13 +60,22 @@ def test_processes_that_it_starts_do_not_either(trap: Path) -> None:
 def test_import_quartet_is_light() -> None:
     code = (
         "import sys, json; before = set(sys.modules); import quartet;"
-        "print(json.dumps(sorted({m.partition('.')[0] for m in set(sys.modules) - before})))"
+        "quartet.Client; print(json.dumps(sorted({m.partition('.')[0] for m in set(sys.modules) - before})))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))
     assert {"quartet", "httpx2", "pydantic"} <= loaded
     heavy = {"torch", "fastapi", "faiss", "numpy", "spacy", "starlette", "uvicorn", "typer", "sqlalchemy"}
     assert not loaded & (heavy | {"model", "indexer", "service", "demo"})
+
+
+def test_the_errors_need_no_other_package() -> None:
+    code = (
+        "import sys; sys.modules['httpx2'] = sys.modules['pydantic'] = None; import quartet.errors;"
+        "print(quartet.NotFoundError is quartet.errors.NotFoundError)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
 
 
 def test_every_exported_name_is_there_and_typed() -> None:

@@ -14,10 +14,20 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from model.fake_encoder import FakeEncoder
+from quartet.answers import ERROR_OF
 from quartet.client import AsyncClient, Client
-from quartet.errors import BusyError, InputError, NotFoundError, QuartetError, VideoError
+from quartet.errors import (
+    BusyError,
+    InputError,
+    InvalidRequestError,
+    NotFoundError,
+    QuartetError,
+    UnreachableError,
+    VideoError,
+)
 from quartet.schemas.search import Filter
 from service.cli import app
+from service.problems import KINDS
 from service.settings import Settings
 from tests.service.running import running
 
@@ -46,7 +56,7 @@ def test_every_search(quartet: Client, built_world: World) -> None:
 
 
 def test_what_the_library_holds(quartet: Client, built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartet.client._PAGE", 2)
+    monkeypatch.setattr("quartet.requests.PAGE", 2)
     assert sorted(video.title for video in quartet.videos()) == sorted(built_world.texts)
     assert [clip.clip_id for clip in quartet.clips()] == [1, 2, 3, 4, 5]
     assert [clip.video_id for clip in quartet.clips(video_id=3)] == [3]
@@ -100,6 +110,31 @@ def test_a_busy_service_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPat
     assert caught.value.retry_after == 2 and len(waited) == 5
 
 
+def test_every_type_of_problem_has_its_own_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(ERROR_OF) == {kind.slug for kind in KINDS}
+    assert len(set(ERROR_OF.values())) == len(KINDS)
+    monkeypatch.setattr("quartet.client.time.sleep", lambda seconds: None)
+    for kind in KINDS:
+        with pytest.raises(QuartetError) as caught:
+            scripted(*[problem(kind.status, kind.slug)] * 4).ready()
+        assert type(caught.value) is ERROR_OF[kind.slug] and caught.value.request_id == "abc"
+
+
+def test_an_invalid_request_names_its_fields(quartet: Client) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        quartet.search("a", k=0)
+    assert caught.value.fields == {"body.k": "k must be at least 1."}
+
+
+def test_uploads_tell_how_far_they_are(quartet: Client, built_world: World) -> None:
+    told: list[tuple[int, int]] = []
+    video = built_world.videos / "red.mp4"
+    answer = quartet.describe(video, 1, {"action": 2}, progress=lambda sent, size: told.append((sent, size)))
+    size = video.stat().st_size
+    assert answer.weights["action"] == 2
+    assert told[-1] == (size, size) and [sent for sent, _ in told] == sorted(sent for sent, _ in told)
+
+
 def test_a_service_behind_a_proxy_that_names_a_date(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr("quartet.client.time.sleep", waited.append)
@@ -110,9 +145,10 @@ def test_a_service_behind_a_proxy_that_names_a_date(monkeypatch: pytest.MonkeyPa
 
 
 def test_both_clients_have_the_same_methods() -> None:
-    methods = {name for name in vars(Client) if not name.startswith("_")}
-    assert methods == {name for name in vars(AsyncClient) if not name.startswith("_")}
-    assert {"search", "search_many", "describe", "clips", "cancel"} <= methods
+    methods = {name for name in dir(Client) if not name.startswith("_")}
+    assert methods == {name for name in dir(AsyncClient) if not name.startswith("_")}
+    assert {"search", "search_many", "describe", "clips", "cancel", "wait"} <= methods
+    assert list(inspect.signature(Client("http://quartet").wait).parameters) == ["job_id", "told", "every"]
     signature = inspect.signature(AsyncClient("http://quartet").search)
     assert signature == inspect.signature(Client("http://quartet").search)
     assert list(signature.parameters)[:2] == ["query", "k"]
@@ -120,7 +156,7 @@ def test_both_clients_have_the_same_methods() -> None:
 
 
 def test_the_client_for_asyncio(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartet.client._PAGE", 2)
+    monkeypatch.setattr("quartet.requests.PAGE", 2)
 
     async def use(url: str) -> None:
         async with AsyncClient(url) as quartet:
@@ -159,7 +195,7 @@ def test_the_client_for_asyncio_waits_without_blocking(monkeypatch: pytest.Monke
 
 
 def test_what_is_no_answer_of_quartet() -> None:
-    with pytest.raises(QuartetError, match="cannot be reached"):
+    with pytest.raises(UnreachableError, match="cannot be reached"):
         scripted(httpx2.ConnectError("refused")).ready()
     with pytest.raises(QuartetError, match="without a problem document"):
         scripted(httpx2.Response(502, text="<html>")).ready()
