@@ -16,6 +16,7 @@ ERROR_OF: Mapping[str, type[errors.QuartetError]] = {
     "invalid-request": errors.InvalidRequestError,
     "malformed": errors.MalformedRequestError,
     "unsupported-media-type": errors.UnsupportedTypeError,
+    "unsupported-version": errors.UnsupportedVersionError,
     "too-large": errors.TooLargeError,
     "head-too-large": errors.HeadTooLargeError,
     "range-not-satisfiable": errors.RangeError,

@@ -3,8 +3,8 @@
     QuartetError
     +-- InputError        what the caller gave is wrong: it names the input and says what to do
     |   +-- VideoError    a video file cannot be used; `reason` is a stable short word for catalogues
-    |   +-- InvalidRequestError, MalformedRequestError, UnsupportedTypeError, TooLargeError, HeadTooLargeError,
-    |       RangeError    a service refuses a request as it is
+    |   +-- InvalidRequestError, MalformedRequestError, UnsupportedTypeError, UnsupportedVersionError,
+    |       TooLargeError, HeadTooLargeError, RangeError    a service refuses a request as it is
     +-- NotFoundError     a clip, caption or video that does not exist in this library
     +-- UnauthorizedError a service asks for an API key
     +-- UnreachableError  a service cannot be reached
@@ -78,6 +78,10 @@ class MalformedRequestError(InputError):
 
 class UnsupportedTypeError(InputError):
     """A body has a type that the route does not take."""
+
+
+class UnsupportedVersionError(InputError):
+    """A request speaks a version of the upload protocol that a service does not."""
 
 
 class TooLargeError(InputError):

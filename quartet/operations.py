@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import httpx2
 
 from quartet import requests
-from quartet.errors import QuartetError
-from quartet.requests import Request
+from quartet.errors import ConflictError, InputError, QuartetError, TooSlowError, UnreachableError
+from quartet.requests import Progress, Request
 from quartet.schemas.jobs import Job
 
 R = TypeVar("R")
+
+_PIECE = 4 * 2**20
+"""Bytes of a file that are sent in one request, and so at most sent again."""
+_BREAKS = 5
+"""How often in a row the connection may break before an upload is given up."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,54 @@ def wait(send: Send, job_id: str, told: Callable[[Job], None] = lambda job: None
         told(job)
         yield Pause(every)
     return job
+
+
+def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lambda sent, size: None) -> Steps[None]:
+    """Send what the service does not have of an upload that `create_upload` began, now or in another process.
+
+    A broken connection is no end: it goes on from what has arrived. `progress` is told the bytes that have, and how
+    many there are.
+    """
+    stored = yield from send(requests.stored_upload(upload_id))
+    sent, breaks = stored.received, 0
+    progress(sent, stored.size)
+    while sent < stored.size:
+        try:
+            if breaks:
+                sent = (yield from send(requests.stored_upload(upload_id))).received
+            if sent < stored.size:
+                sent = yield from send(requests.send_piece(upload_id, sent, _piece(file, sent)))
+        except (ConflictError, TooSlowError, UnreachableError):
+            breaks += 1
+            if breaks > _BREAKS:
+                raise
+            yield Pause(float(breaks))
+        else:
+            breaks = 0
+            progress(sent, stored.size)
+
+
+def index_video(send: Send, video: Path, progress: Progress = lambda sent, size: None) -> Steps[Job]:
+    """Upload a video, which is kept, and have it indexed. See `send_upload`.
+
+    What is left of an upload that fails is forgotten by the service after a day.
+    """
+    try:
+        size = video.stat().st_size
+    except OSError as error:
+        raise InputError(f"{video} cannot be read: {error.strerror}.") from error
+    upload = yield from send(requests.create_upload(video.name, size))
+    yield from send_upload(send, upload.id, video, progress)
+    return (yield from send(requests.index_upload(upload.id)))
+
+
+def _piece(file: Path, offset: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(offset)
+            piece = opened.read(_PIECE)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}.") from error
+    if not piece:
+        raise InputError(f"{file} is shorter than the upload that was begun for it.")
+    return piece

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +18,29 @@ from pydantic import BaseModel
 
 from quartet.answers import read_answer
 from quartet.schemas.jobs import Job, JobList
-from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Page, Ready, Tag, Video
+from quartet.schemas.library import (
+    CaptionsRemoved,
+    Changed,
+    Clip,
+    LibraryInfo,
+    ListedCaption,
+    ListedClip,
+    Page,
+    Ready,
+    Tag,
+    Video,
+)
 from quartet.schemas.question import Part, Then
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, Filter, SimilarAnswer, Upload
+from quartet.schemas.uploads import StoredUpload
 
 R = TypeVar("R")
 T = TypeVar("T", bound=BaseModel)
 
 Progress: TypeAlias = Callable[[int, int], None]
 """What is told how many bytes of how many are sent."""
+
+_TUS = {"Tus-Resumable": "1.0.0"}
 
 PAGE = 500
 """Items of a list that are fetched at a time."""
@@ -75,6 +90,10 @@ def _as(answer: type[T]) -> Callable[[httpx2.Response], T]:
 
 def _bytes(response: httpx2.Response) -> bytes:
     return response.content
+
+
+def _offset(response: httpx2.Response) -> int:
+    return int(response.headers["upload-offset"])
 
 
 def _nothing(response: httpx2.Response) -> None:
@@ -219,6 +238,53 @@ def captions() -> PagedRequest[ListedCaption]:
     return PagedRequest(ListedCaption, "/v1/captions")
 
 
+def rename_video(video_id: int, title: str) -> Request[Video]:
+    """Give a video another title."""
+    return Request(_as(Video), "PATCH", f"/v1/videos/{video_id}", json={"title": title})
+
+
+def tag_videos(video_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()) -> Request[Changed]:
+    """Give tags to videos and take tags from them."""
+    body = {"video_ids": list(video_ids), "add": list(add), "remove": list(remove)}
+    return Request(_as(Changed), "POST", "/v1/videos/tags", json=body)
+
+
+def remove_videos(video_ids: Sequence[int]) -> Request[Changed]:
+    """Take videos out of the library. Their files stay."""
+    return Request(_as(Changed), "DELETE", "/v1/videos", {"video_id": list(video_ids)})
+
+
+def add_captions(file: Path, video: str | None = None, progress: Progress | None = None) -> Request[Job]:
+    """Add the captions of a file (.txt, .jsonl, .csv, .srt, .vtt); `video` is what those that name none are about."""
+    data = {} if video is None else {"video": video}
+    return Request(_as(Job), "POST", "/v1/captions/upload", file=file, data=data, progress=progress)
+
+
+def remove_captions(caption_ids: Sequence[int] = (), sources: Sequence[str] = ()) -> Request[CaptionsRemoved]:
+    """Take captions out of the library, by their ids or by the names of the files that they came from."""
+    params = {"caption_id": list(caption_ids), "source": list(sources)}
+    return Request(_as(CaptionsRemoved), "DELETE", "/v1/captions", params)
+
+
+def export(
+    clip_ids: Sequence[int], format: Literal["csv", "m3u8", "otio", "edl", "fcpxml"], padding: float = 0.0
+) -> Request[bytes]:
+    """Clips as a list for a player or an editing program."""
+    body = {"clip_ids": list(clip_ids), "format": format, "padding": padding}
+    return Request(_bytes, "POST", "/v1/clips/list", json=body)
+
+
+def verify(content: bool = False) -> Request[Job]:
+    """Have the library checked; `content`: the videos too. The job's `verification` says what is wrong."""
+    return Request(_as(Job), "POST", "/v1/library/verify", json={"content": content})
+
+
+def evaluate(file: Path, split: str | None = None) -> Request[Job]:
+    """Have it measured how well the library finds the captioned videos of a file. See the job's `evaluation`."""
+    data = {} if split is None else {"split": split}
+    return Request(_as(Job), "POST", "/v1/library/evaluate/upload", file=file, data=data)
+
+
 def index_folder(folder: str, path: str = ".") -> Request[Job]:
     """Have a folder of the service's machine indexed; `folder` is one of `jobs().folders`."""
     return Request(_as(Job), "POST", "/v1/jobs", json={"folder": folder, "path": path})
@@ -239,8 +305,36 @@ def media(clip_id: int) -> Request[bytes]:
     return Request(_bytes, "GET", f"/v1/clips/{clip_id}/media")
 
 
+def create_upload(name: str, size: int) -> Request[StoredUpload]:
+    """Begin the upload of a video of `size` bytes that is called `name`."""
+    metadata = f"filename {base64.b64encode(name.encode()).decode()}"
+    headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
+    return Request(_as(StoredUpload), "POST", "/v1/uploads", headers=headers)
+
+
+def stored_upload(upload_id: str) -> Request[StoredUpload]:
+    """How much of an upload the service has."""
+    return Request(_as(StoredUpload), "GET", f"/v1/uploads/{upload_id}", headers=_TUS)
+
+
+def send_piece(upload_id: str, offset: int, content: bytes) -> Request[int]:
+    """Send the bytes of an upload from `offset` on; returns how many of it the service has then."""
+    headers = {**_TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+    return Request(_offset, "PATCH", f"/v1/uploads/{upload_id}", content=content, headers=headers)
+
+
+def delete_upload(upload_id: str) -> Request[None]:
+    """Give up an upload."""
+    return Request(_nothing, "DELETE", f"/v1/uploads/{upload_id}", headers=_TUS)
+
+
+def index_upload(upload_id: str) -> Request[Job]:
+    """Have an upload indexed that is complete. Once more for the same one, it is the same job."""
+    return Request(_as(Job), "POST", f"/v1/uploads/{upload_id}/job")
+
+
 def job(job_id: str) -> Request[Job]:
-    """State and progress of an indexing job."""
+    """State, progress and in the end the result of a job."""
     return Request(_as(Job), "GET", f"/v1/jobs/{job_id}")
 
 
@@ -250,7 +344,7 @@ def jobs() -> Request[JobList]:
 
 
 def cancel(job_id: str) -> Request[Job]:
-    """Stop an indexing job. What it has done so far is published."""
+    """Stop a job. What it has done so far is published."""
     return Request(_as(Job), "POST", f"/v1/jobs/{job_id}/cancel")
 
 

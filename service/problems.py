@@ -63,6 +63,9 @@ NOT_FOUND = Kind("not-found", 404, "Not found", "The clip, its file or the job i
 TOO_SLOW = Kind("too-slow", 408, "The request took too long to arrive", "Send it again, without pauses.")
 CONFLICT = Kind("conflict", 409, "Not possible in this state", "`detail` says what the state is.")
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "`detail` names the limit in bytes.")
+UNSUPPORTED_VERSION = Kind(
+    "unsupported-version", 412, "The version of the protocol is not supported", "Send Tus-Resumable: 1.0.0."
+)
 BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside of the file", "Ask for fewer bytes.")
 MALFORMED = Kind("malformed", 400, "The request is not valid HTTP", "Use a client that speaks HTTP/1.1.")
 UNSUPPORTED_TYPE = Kind(
@@ -87,8 +90,8 @@ NO_ROOM = Kind(
 INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
 
 KINDS = (
-    MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, TOO_LARGE, UNSUPPORTED_TYPE, BAD_RANGE,
-    INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, TOO_MANY_CONNECTIONS, HEAD_TOO_LARGE, INTERNAL,
+    MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_SLOW, CONFLICT, UNSUPPORTED_VERSION, TOO_LARGE, UNSUPPORTED_TYPE,
+    BAD_RANGE, INVALID_REQUEST, UNUSABLE_INPUT, UNUSABLE_VIDEO, BUSY, TOO_MANY_CONNECTIONS, HEAD_TOO_LARGE, INTERNAL,
     NOT_READY, OVERDUE, NO_ROOM,
 )  # fmt: skip
 

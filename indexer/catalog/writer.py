@@ -190,7 +190,11 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
                 _remove_clips(connection, [row.id], generation)
                 parked = f"{_REPLACED}/{row.id}"
                 connection.execute(update(videos).where(videos.c.id == row.id).values(relpath=parked))
-            values = {**place, "title": file.path.stem, "size": file.size, "mtime": file.mtime}
+            values = {**place, "size": file.size, "mtime": file.mtime}
+            before = connection.execute(select(videos).where(videos.c.id == video_id)).one()
+            if before.title == Path(before.relpath).stem:
+                # Not a title that somebody gave it.
+                values["title"] = file.path.stem
             connection.execute(update(videos).where(videos.c.id == video_id).values(values))
             _forget_failure(connection, place)
 
@@ -220,6 +224,10 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
                 for video_id in video_ids:
                     own = (video_tags.c.tag == tag) & (video_tags.c.video_id == video_id)
                     connection.execute(delete(video_tags).where(own))
+
+    def rename_video(self, video_id: int, title: str) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(update(videos).where(videos.c.id == video_id).values(title=title))
 
     def add_failure(self, file: FileState, reason: str, detail: str) -> None:
         """List a file as refused, to be tried again when it changes; `unreadable` ones at every run.

@@ -24,6 +24,9 @@ from indexer.store.manifest import Manifest, ModelInfo, model_info
 from indexer.store.publishing import publish_changes
 from quartet.errors import InputError
 
+LONGEST_TITLE = 200
+"""Characters."""
+
 
 @dataclass(frozen=True)
 class RemoveReport:
@@ -105,6 +108,20 @@ def tag_videos(
         with closing(CatalogWriter(library.catalog.path, library.current().manifest.levels, roots)) as writer:
             writer.tag_videos(chosen, more, less)
         return len(chosen)
+
+
+def rename_video(library_path: Path, video_id: int, title: str, roots: Mapping[str, Path] | None = None) -> None:
+    """Give a video another title. Its file keeps its name, and the title stays when the file is renamed.
+
+    Raises NotFoundError, and InputError for a title that is none.
+    """
+    title = " ".join(title.split())
+    if not 1 <= len(title) <= LONGEST_TITLE or not title.isprintable():
+        raise InputError(f"{title!r} is no title: give 1 to {LONGEST_TITLE} characters.")
+    with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
+        library.catalog.video(video_id)
+        with closing(CatalogWriter(library.catalog.path, library.current().manifest.levels, roots)) as writer:
+            writer.rename_video(video_id, title)
 
 
 def move_root(library_path: Path, name: str, folder: Path) -> None:

@@ -1,12 +1,13 @@
-"""The JSON of indexing jobs."""
+"""The JSON of jobs: runs of the indexer, and other work on a library that takes long."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Kind = Literal["index", "captions", "verify", "evaluate"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -59,21 +60,64 @@ class Report(BaseModel):
     seconds: float
 
 
+class CaptionsAdded(BaseModel):
+    """What became of a file of captions."""
+
+    added: int = Field(description="Captions that are new in the library.")
+    duplicates: int = Field(description="Captions that it had already.")
+    total: int = Field(description="Captions that it has now.")
+    generation: str = Field(description="The generation that has them.")
+    unmatched: int = Field(description="Captions that name a video which the library does not have.")
+    refused: list[str] = Field(description="Captions for which the model gave no usable vector.")
+
+
+class LibraryProblem(BaseModel):
+    """Something that is wrong with a library."""
+
+    where: str = Field(description="index, catalogue, pictures, settings or videos.")
+    detail: str
+
+
+class Verification(BaseModel):
+    """What is wrong with a library; nothing, if it is sound."""
+
+    problems: list[LibraryProblem]
+
+
+class Evaluation(BaseModel):
+    """How well the library finds captioned videos, both ways."""
+
+    markdown: str = Field(description="Tables of recall, ranks, SumR, mAP and nDCG.")
+    results: dict[str, Any] = Field(description="The same figures, as `results.json` of `quartet evaluate` has them.")
+
+
+class VerifyRequest(BaseModel):
+    """Check a library."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: bool = Field(default=False, description="Read the videos too, and compare their hashes.")
+
+
 class Job(BaseModel):
-    """An indexing job."""
+    """A job: indexing, captions that are added, a check of the library, or an evaluation."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: str
+    kind: Kind = "index"
     state: State
     source: str = Field(
-        description="What is indexed: a path in a folder, or files that were uploaded.", examples=["films/2026"]
+        description="What it works on: a path in a folder, or files that were uploaded.", examples=["films/2026"]
     )
     created: datetime
     started: datetime | None
     finished: datetime | None
     progress: Progress | None
     report: Report | None = Field(description="When it has ended by itself, or published what was complete.")
+    captions: CaptionsAdded | None = Field(default=None, description="Of a job `captions` that is done.")
+    verification: Verification | None = Field(default=None, description="Of a job `verify` that is done.")
+    evaluation: Evaluation | None = Field(default=None, description="Of a job `evaluate` that is done.")
     error: str | None = Field(description="Why it failed.")
 
 

@@ -32,6 +32,22 @@ class VideoTags(BaseModel):
     remove: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=16)
 
 
+class VideoTitle(BaseModel):
+    """Another title for a video."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=200, examples=["Holiday 2024"])
+
+
+class CaptionsRemoved(BaseModel):
+    """How many captions were removed."""
+
+    removed: int
+    total: int = Field(description="Captions that the library has now.")
+    generation: str = Field(description="The generation from which they are gone.")
+
+
 class Changed(BaseModel):
     """How many videos a request has changed or removed."""
 

@@ -40,6 +40,7 @@ PrecisionOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, the same as the API answers.")]
+LineOption = Annotated[bool, typer.Option("--json", help="Print a line of JSON.")]
 CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits to show.")]
 
 

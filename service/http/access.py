@@ -26,11 +26,11 @@ _HARMLESS = ("GET", "HEAD", "OPTIONS")
 _QUESTIONS = ("/v1/search/", "/v1/embeddings", "/v1/session")
 """Sent with POST, though they change nothing."""
 
-_FOR_ADMINS = (("DELETE", "/v1/videos"), ("POST", "/v1/library/"))
+_FOR_ADMINS = (("DELETE", "/v1/videos"), ("DELETE", "/v1/captions"), ("POST", "/v1/library/"))
 
 
 def needed_role(method: str, path: str) -> Role:
-    """`read` looks and searches, `write` adds and changes, `admin` deletes videos and maintains the library."""
+    """`read` looks and searches, `write` adds and changes, `admin` deletes and maintains the library."""
     if method in _HARMLESS or path.startswith(_QUESTIONS):
         return "read"
     return "admin" if any(method == one and path.startswith(start) for one, start in _FOR_ADMINS) else "write"

@@ -21,6 +21,7 @@ _TAGS = {
     "clips": "Clips, their pictures and their videos.",
     "browse": "What the library holds.",
     "jobs": "Indexing in the background.",
+    "uploads": "Videos in pieces, to be indexed: uploads that can be resumed (tus 1.0).",
     "status": "Whether the service answers, is ready, and how it does.",
     "session": "How the page logs in.",
 }
@@ -38,7 +39,13 @@ _HEADERS = {
     "RequestId": {"description": "Names this request in the log of the service.", "schema": {"type": "string"}},
     "RetryAfter": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}},
 }
-_EXAMPLES = {"clip_id": 42, "video_id": 7, "job_id": "0f8fad5bd9cb469fa16570867728950e", "name": "default"}
+_EXAMPLES = {
+    "clip_id": 42,
+    "video_id": 7,
+    "upload_id": "7c9e6679742540de944be07fc1f90ae7",
+    "job_id": "0f8fad5bd9cb469fa16570867728950e",
+    "name": "default",
+}
 
 
 def reference(model: type[BaseModel]) -> dict[str, str]:

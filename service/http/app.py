@@ -22,16 +22,20 @@ from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.moment_proxies import MomentProxies
 from service.http.pages.web_pages import router as pages
 from service.http.representations import Compressed, TaggedJSON
+from service.http.resumable_uploads import ResumableUploads
 from service.http.routes import (
+    captions,
     clips,
     embeddings,
     jobs,
+    maintenance,
     questions,
     quick_search,
     search,
     searches,
     session,
     status,
+    uploads,
     video_changes,
 )
 from service.http.routes import library as browse
@@ -116,6 +120,7 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     app.state.settings, app.state.kept, app.state.proxies = settings, UploadStore(settings), MomentProxies()
+    app.state.resumable = ResumableUploads(app.state.kept, settings.max_upload_bytes)
     app.state.keys, app.state.attempts = keys, attempts = Keys(settings), Attempts()
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit, settings=settings)
@@ -143,9 +148,12 @@ def create_app(
         quick_search.router,
         clips.router,
         video_changes.router,
+        captions.router,
+        maintenance.router,
         browse.router,
         searches.router,
         jobs.router,
+        uploads.router,
         status.router,
         session.router,
         embeddings.router,

@@ -36,8 +36,14 @@ _HEADERS = (
 _PAGE_HEADERS = ((b"content-security-policy", _PAGE_POLICY.encode()), *_HEADERS)
 _DOCS_HEADERS = ((b"content-security-policy", _DOCS_POLICY.encode()), *_HEADERS)
 
-EXPOSED_HEADERS = ("Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID")
+EXPOSED_HEADERS = (
+    "Accept-Ranges", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID", "Tus-Extension",
+    "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Length", "Upload-Offset",
+)  # fmt: skip
 """Headers of answers that scripts of other origins may read."""
+
+_UPLOAD_TYPES = ("multipart/form-data", "application/offset+octet-stream")
+"""Of bodies that may be as large as an upload: forms with files, and pieces of a resumable upload."""
 
 _QUIET = ("/healthz", "/readyz", "/metrics")
 """Asked for every few seconds by machines: logged only when something is wrong."""
@@ -106,7 +112,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        upload = headers.get("content-type", "").lower().startswith(_UPLOAD_TYPES)
         most = self._most_upload if upload else self._most
         request = Request(scope)
         declared = headers.get("content-length", "")

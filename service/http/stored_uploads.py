@@ -27,11 +27,19 @@ _LONGEST_NAME = 200
 
 
 class UploadStore:
-    """Where uploads are kept. `folder` is None where none are taken."""
+    """Where uploads are kept, if the settings name a folder for them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.folder = settings.upload_folder
-        self._quota = None if self.folder is None else Quota(self.folder.resolve(), settings.upload_quota_bytes)
+        self._folder = None if settings.upload_folder is None else settings.upload_folder.resolve()
+        self._quota = None if self._folder is None else Quota(self._folder, settings.upload_quota_bytes)
+
+    def place(self) -> tuple[Path, Quota]:
+        """The folder of the uploads and its quota. Raises InputError where there is none."""
+        if self._folder is None or self._quota is None:
+            raise InputError(
+                "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
+            )
+        return self._folder, self._quota
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[Sequence[Path]]:
@@ -40,12 +48,9 @@ class UploadStore:
         They stay unless the context ends with an error. Raises RequestValidationError, InputError without a folder,
         and ProblemError (507) or OSError when there is no room for them.
         """
-        if self.folder is None or self._quota is None:
-            raise InputError(
-                "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
-            )
-        home = self.folder.resolve() / uuid.uuid4().hex[:12]
-        async with self._quota.admit(request, home.name) as counted:
+        folder, quota = self.place()
+        home = folder / uuid.uuid4().hex[:12]
+        async with quota.admit(request, home.name) as counted:
             # No indexer looks into a hidden folder: it sees the upload when all of it is there.
             partial = home.with_name(f".{home.name}")
             try:

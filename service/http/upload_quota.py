@@ -31,12 +31,9 @@ class Quota:
         it comes. Raises ProblemError (507) where there is none, also from what reads the body. The context ends when
         the upload is kept, or with an error, and then none of its room is taken.
         """
-        self._promised[name] = 0
+        declared = request.headers.get("content-length", "")
+        await self.promise(name, int(declared) if declared.isdecimal() else 0)
         try:
-            await self._measure_if_due()
-            declared = request.headers.get("content-length", "")
-            if declared.isdecimal():
-                self._reserve(name, int(declared), "")
             received = 0
 
             async def counted() -> Message:
@@ -49,11 +46,32 @@ class Quota:
 
             yield Request(request.scope, counted)
         except BaseException:
-            del self._promised[name]
+            self.dropped(name)
             raise
+        self.kept(name)
+
+    async def promise(self, name: str, size: int) -> None:
+        """Reserve `size` bytes for an upload into the folder `name`, unless that has some. Raises ProblemError (507).
+
+        They are reserved until it is `kept` or `dropped`.
+        """
+        if name in self._promised:
+            return
+        self._promised[name] = 0
+        try:
+            await self._measure_if_due()
+            self._reserve(name, size, "")
+        except BaseException:
+            self.dropped(name)
+            raise
+
+    def kept(self, name: str) -> None:
         # Until somebody looks again, what was promised is taken.
         self._taken += self._promised.pop(name)
         self._ended += 1
+
+    def dropped(self, name: str) -> None:
+        self._promised.pop(name, None)
 
     def _reserve(self, name: str, size: int, more: str, headers: dict[str, str] | None = None) -> None:
         others = self._taken + sum(self._promised.values()) - self._promised[name]

@@ -1,4 +1,4 @@
-"""One run of the indexer in the background."""
+"""One run of a command of `quartet` in the background."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from quartet.schemas.jobs import State
+from quartet.schemas.jobs import Kind, State
 from service.observe.logs import REQUEST_ID
 
 
 @dataclass
 class Job:
-    """One run of the indexer over files and folders.
+    """One run of the indexer over files and folders, or of another command on the library.
 
+    options     of the command, beside those that every job has
+    given       a folder of uploaded files that the job alone needs: it goes when the job has ended
     base        the folder that files are named from in what the job says
     root        the folder that they are named from in the library, if it is new there
     request_id  the request that made it, under which it logs
@@ -26,6 +28,9 @@ class Job:
     base: Path
     root: Path
     source: str
+    kind: Kind = "index"
+    options: tuple[str, ...] = ()
+    given: Path | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     state: State = "queued"
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -33,6 +38,9 @@ class Job:
     finished: datetime | None = None
     progress: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
+    captions: dict[str, Any] | None = None
+    verification: dict[str, Any] | None = None
+    evaluation: dict[str, Any] | None = None
     error: str | None = None
     cancelling: bool = False
     request_id: str | None = field(default_factory=REQUEST_ID.get)

@@ -15,7 +15,7 @@ from service.jobs.job import Job
 
 LOG = logging.getLogger(__name__)
 
-_PATHS = ("base", "root")
+_PATHS = ("base", "root", "given")
 _TIMES = ("created", "started", "finished")
 
 
@@ -49,7 +49,8 @@ class JobMemory:
 def _read(given: dict[str, Any]) -> Job:
     known = {name: given[name] for name in (field.name for field in fields(Job)) if name in given}
     known["inputs"] = tuple(map(Path, known["inputs"]))
-    known |= {name: Path(known[name]) for name in _PATHS}
+    known |= {name: Path(known[name]) for name in _PATHS if known.get(name)}
+    known["options"] = tuple(known.get("options", ()))
     known |= {name: datetime.fromisoformat(known[name]) for name in _TIMES if known.get(name)}
     job = Job(**known)
     if job.state in ("queued", "running"):

@@ -1,4 +1,4 @@
-"""Indexing in the background: one process at a time that runs `quartet index --json`, and what it says of itself.
+"""Work in the background: one process at a time that runs `quartet index --json` or another command, and what it says.
 
 The service stays responsive, since the work has a process, and less right to the processor, of its own; a crash
 there costs the job alone. Jobs are remembered past a restart (`service.jobs.job_memory`).
@@ -10,16 +10,17 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 from quartet.errors import BusyError, InputError, NotFoundError
-from quartet.schemas.jobs import State
+from quartet.schemas.jobs import Kind, State
 from service.jobs.job import Job
 from service.jobs.job_memory import JobMemory
 from service.observe.logs import REQUEST_ID
@@ -102,10 +103,28 @@ class Jobs:
         return job
 
     def add(self, inputs: Sequence[Path], base: Path, source: str, root: Path, repeat_key: str | None = None) -> Job:
-        """Queue a job. Raises BusyError if too many wait."""
+        """Queue a run of the indexer. Raises BusyError if too many wait."""
+        return self._add(Job(tuple(inputs), base, root, source, repeat_key=repeat_key))
+
+    def add_work(
+        self,
+        kind: Kind,
+        source: str,
+        options: Sequence[str] = (),
+        files: Sequence[Path] = (),
+        repeat_key: str | None = None,
+    ) -> Job:
+        """Queue another command on the library; `files` lie in a folder of their own, which goes when it has ended.
+
+        Raises BusyError if too many wait.
+        """
+        home = files[0].parent if files else Path()
+        given = home if files else None
+        return self._add(Job(tuple(files), home, home, source, kind, tuple(options), given, repeat_key=repeat_key))
+
+    def _add(self, job: Job) -> Job:
         if self.waiting >= self._settings.max_jobs:
             raise BusyError(_RETRY_AFTER)
-        job = Job(tuple(inputs), base, root, source, repeat_key=repeat_key)
         self._jobs[job.id] = job
         finished = [known.id for known in self._jobs.values() if known.finished is not None]
         for job_id in finished[: max(0, len(self._jobs) - _KEPT)]:
@@ -188,24 +207,8 @@ class Jobs:
             LOG.info("Job %s is %s.", job.id, job.state)
 
     async def _run(self, job: Job) -> State:
-        settings = self._settings
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "service",
-            "index",
-            "--json",
-            "--wait",
-            "--library",
-            str(settings.library),
-        ]
-        for name, folder in settings.roots.items():
-            command += ["--root", f"{name}={folder}"]
-        command += ["--device", settings.device, "--precision", settings.precision]
-        command += ["--base", str(job.root), "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
-            *command,
+            *_command(job, self._settings),
             # Not by --model, with which a run changes the model of a library that has another.
             env=_environment(self._model()),
             stdin=asyncio.subprocess.DEVNULL,
@@ -231,10 +234,13 @@ class Jobs:
             errors = (await said).decode("utf-8", "replace").strip()
         if job.cancelling:
             return "cancelled"
-        if job.report is not None:
+        if any(said is not None for said in (job.report, job.captions, job.verification, job.evaluation)):
             return "done"
         last = errors.splitlines()[-1] if errors else f"it ended with status {code} and said nothing"
         job.error = last.removeprefix("Error: ")
+        if job.given is not None:
+            # Its place on this machine is nobody's business.
+            job.error = job.error.replace(f"{job.given}/", "")
         LOG.error("Job %s has failed: %s", job.id, errors or last)
         return "failed"
 
@@ -252,6 +258,36 @@ class Jobs:
         asyncio.get_running_loop().call_later(_PATIENCE, end)
 
 
+_COMMANDS: Mapping[Kind, tuple[str, ...]] = {
+    "index": ("index", "--wait"),
+    "captions": ("captions", "add"),
+    "verify": ("verify",),
+    "evaluate": ("evaluate", "--skip-missing"),
+}
+
+
+def _command(job: Job, settings: Settings) -> list[str]:
+    """What a job runs."""
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "service",
+        *_COMMANDS[job.kind],
+        "--json",
+        "--library",
+        str(settings.library),
+    ]
+    if job.kind in ("index", "verify"):
+        for name, folder in settings.roots.items():
+            command += ["--root", f"{name}={folder}"]
+    if job.kind != "verify":
+        command += ["--device", settings.device, "--precision", settings.precision]
+    if job.kind == "index":
+        command += ["--base", str(job.root)]
+    return [*command, *job.options, "--", *map(str, job.inputs)]
+
+
 def _environment(model: str | None) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name != "QUARTET_MODEL"}
     return own if model is None else {**own, "QUARTET_MODEL": model}
@@ -265,14 +301,22 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 def _finish(job: Job, state: State) -> None:
     job.state, job.finished = state, datetime.now(UTC)
+    if job.given is not None:
+        shutil.rmtree(job.given, ignore_errors=True)
 
 
 def _read_report(job: Job, line: bytes) -> None:
-    """Take in a line of `quartet index --json`. Paths are shown from the job's folder, not of the machine."""
+    """Take in a line of a command with `--json`. Paths are shown from the job's folder, not of the machine."""
     said = json.loads(line)
     match said.pop("event"):
         case "progress":
             job.progress = {**said, "file": _path_in_folder(job, said["file"])}
+        case "captions":
+            job.captions = said
+        case "verification":
+            job.verification = said
+        case "evaluation":
+            job.evaluation = said
         case "report":
             job.progress = {**said.pop("progress"), "file": None}
             job.report = {

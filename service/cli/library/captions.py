@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from service.cli.help_format import ReadableCommand, ReadableGroup
@@ -14,6 +17,7 @@ from service.cli.library.manage import EraseOption, when_erased
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
+    LineOption,
     ModelOption,
     console,
     counted,
@@ -46,6 +50,7 @@ def add(
         str | None,
         typer.Option(help="The video that subtitles, or captions that name none, are about.", show_default=False),
     ] = None,
+    as_json: LineOption = False,
 ) -> None:
     """Add captions to a library.
 
@@ -60,7 +65,7 @@ def add(
     """
     settings = settings_of(library=library, model=model, device=device)
     library_of(settings)
-    run_add(settings, file, video)
+    run_add(settings, file, video, as_json)
 
 
 @app.command(cls=ReadableCommand)
@@ -105,7 +110,7 @@ def remove(
     )
 
 
-def run_add(settings: Settings, file: Path, video: str | None = None) -> CaptionReport:
+def run_add(settings: Settings, file: Path, video: str | None = None, as_json: bool = False) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
     from indexer.catalog.caption_files import read_captions
     from indexer.texts.captions import add_captions
@@ -113,11 +118,14 @@ def run_add(settings: Settings, file: Path, video: str | None = None) -> Caption
 
     folder = existing_library(settings)
     deque(read_captions(file), maxlen=0)  # a slip of the pen is told before the model is loaded
-    out = console()
+    out = Console(stderr=True) if as_json else console()
     with out.status("Loading the model"):
         encoder = open_encoder(settings)
     with out.status("Encoding captions"):
         report = add_captions(folder, file, encoder, video)
+    if as_json:
+        typer.echo(json.dumps({"event": "captions", **asdict(report)}))
+        return report
     out.print(
         f"[bold]{report.added}[/] added, {report.duplicates} known before. "
         f"{escape(str(folder))} now has {counted(report.total, 'caption')} (generation {report.generation}).",

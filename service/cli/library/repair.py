@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
+    LineOption,
     ModelOption,
     RootOption,
     console,
@@ -30,6 +34,7 @@ def verify(
     library: LibraryOption = None,
     root: RootOption = None,
     content: Annotated[bool, typer.Option("--content", help="Read the videos too, and compare their hashes.")] = False,
+    as_json: LineOption = False,
 ) -> None:
     """Check a library: every byte of its files, the index against the catalogue, the catalogue against the videos.
 
@@ -43,9 +48,12 @@ def verify(
 
     from indexer.store.verification import verify_library
 
-    out = console()
+    out = Console(stderr=True) if as_json else console()
     with out.status("Checking"):
         problems = verify_library(folder, settings.roots, content)
+    if as_json:
+        typer.echo(json.dumps({"event": "verification", "problems": [asdict(problem) for problem in problems]}))
+        raise typer.Exit(1 if problems else 0)
     if not problems:
         out.print(
             f"{escape(str(folder))} is sound: all files are as they were written, the index holds what the catalogue "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from quartet.errors import InputError, VideoError
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
+    LineOption,
     ModelOption,
     WeightsOption,
     console,
@@ -88,6 +90,7 @@ def evaluate(
     cache: CacheOption = None,
     report: ReportOption = None,
     examples: ExamplesOption = 12,
+    as_json: LineOption = False,
 ) -> None:
     """Measure retrieval: recall, ranks, SumR, mAP and nDCG, both directions.
 
@@ -110,7 +113,7 @@ def evaluate(
     import numpy as np
 
     from model.evaluation.assessment import Subject, assess
-    from model.evaluation.report import markdown, write_report
+    from model.evaluation.report import markdown, to_json, write_report
     from model.levels import resolve_weights
     from model.training.data.caption_readers import read_captions
 
@@ -140,6 +143,10 @@ def evaluate(
         scores = replace(scores, specs=[replace(spec, weight=resolved[spec.name]) for spec in scores.specs])
     with console().status("Ranking"):
         assessment = assess(scores, subject, examples)
+    if as_json:
+        figures = to_json(assessment, measured.about)
+        typer.echo(json.dumps({"event": "evaluation", "markdown": markdown(assessment), "results": figures}))
+        return
     typer.echo(markdown(assessment))
     if contrast and measured.encode is not None:
         _show_contrast(scores, subject, measured.encode)

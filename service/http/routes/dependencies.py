@@ -80,6 +80,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "Not found",
         408: "The request took too long to arrive",
         409: "Not possible in this state",
+        412: "The version of the protocol is not supported",
         413: "The body is too large",
         415: "The body has another type than this route takes",
         416: "Range outside of the file",

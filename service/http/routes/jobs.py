@@ -39,7 +39,7 @@ _FILES: dict[str, Any] = {
         }
     },
 }
-_ACCEPTED: dict[int | str, dict[str, Any]] = {
+ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}
 }
 _LOOK = 0.3
@@ -69,7 +69,7 @@ JobsDep = Annotated[Jobs, Depends(get_jobs)]
     "",
     summary="Index a folder",
     status_code=202,
-    responses={**_ACCEPTED, **problems(400, 408, 409, 413, 415, 422, 429, 503)},
+    responses={**ACCEPTED, **problems(400, 408, 409, 413, 415, 422, 429, 503)},
 )
 async def create_job(
     body: JobRequest, request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None
@@ -81,14 +81,14 @@ async def create_job(
     path, base = jobs.folder(body.folder, body.path)
     source = f"{body.folder}/{path.relative_to(base)}".removesuffix("/.")
     job = jobs.repeated(repeat_key, source) or jobs.add([path], base, source, base, repeat_key)
-    return _accepted(request, response, job)
+    return accepted(request, response, job)
 
 
 @router.post(
     "/upload",
     summary="Index uploaded videos",
     status_code=202,
-    responses={**_ACCEPTED, **problems(400, 408, 413, 415, 422, 429, 503, 507)},
+    responses={**ACCEPTED, **problems(400, 408, 413, 415, 422, 429, 503, 507)},
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FILES}}}},
 )
 async def create_upload_job(request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None) -> Job:
@@ -100,10 +100,10 @@ async def create_upload_job(request: Request, response: Response, jobs: JobsDep,
         async with store.received(request) as paths:
             home = paths[0].parent
             job = jobs.add([home], home, _file_summary(paths), home.parent, repeat_key)
-    return _accepted(request, response, job)
+    return accepted(request, response, job)
 
 
-def _accepted(request: Request, response: Response, job: jobs_module.Job) -> Job:
+def accepted(request: Request, response: Response, job: jobs_module.Job) -> Job:
     response.headers["Location"] = location(request, f"/v1/jobs/{job.id}")
     return Job.model_validate(job)
 
