@@ -13,7 +13,7 @@ import typer
 
 from quartet import __version__
 from quartet.errors import QuartetError
-from service.cli import demo, doctor, mcp, search, serve
+from service.cli import demo, doctor, mcp, remote, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
 from service.cli.library import captions, cut, export, index, manage, repair, searches, status, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
@@ -91,6 +91,8 @@ app.command("describe", cls=ReadableCommand)(search.describe)
 app.command("serve", cls=ReadableCommand)(serve.serve)
 app.command("mcp", cls=ReadableCommand)(mcp.mcp)
 app.command("status", cls=ReadableCommand)(status.status)
+app.command("videos", cls=ReadableCommand)(remote.videos)
+app.command("jobs", cls=ReadableCommand)(remote.jobs)
 app.command("tag", cls=ReadableCommand)(manage.tag)
 app.command("verify", cls=ReadableCommand)(repair.verify)
 app.command("repair", cls=ReadableCommand)(repair.repair)

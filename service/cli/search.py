@@ -36,9 +36,11 @@ from service.cli.options import (
     library_of,
     settings_of,
 )
+from service.cli.remote import ServerOption, asked
 from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
+    from quartet import Client
     from quartet.schemas.search import ClipAnswer, ClipSearch
     from service.search.engine import Engine
     from service.settings import Settings
@@ -72,11 +74,6 @@ def parse_stretch(text: str) -> File:
     if not 0 <= start < end:
         raise typer.BadParameter(f"{text!r}: the part from {start:g} s to {end:g} s is empty.")
     return File(Path(name), start, end)
-
-
-ServerOption = Annotated[
-    str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
-]
 
 
 def search(
@@ -166,9 +163,8 @@ def search(
     if server is None:
         answer = _search_here(body, files, library, model, device)
     else:
-        if library or model or device:
-            raise typer.BadParameter("A service has its library and its model already.", param_hint="--server")
-        answer = _search_there(body, files, server)
+        with asked(server, library=library, model=model, device=device) as client:
+            answer = _search_there(body, files, client)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.hits:
@@ -188,6 +184,7 @@ def describe(
     weights: WeightsOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    server: ServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the captions of a library that describe a video.
@@ -199,11 +196,15 @@ def describe(
 
     if not video.is_file():
         raise InputError(f"{video} is not a file that exists. Name a video file.")
-    engine = open_engine(settings_of(library=library, model=model, device=device))
-    try:
-        answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))
-    finally:
-        engine.close()
+    if server is not None:
+        with asked(server, library=library, model=model, device=device) as client:
+            answer = client.describe(video, k, weights)
+    else:
+        engine = open_engine(settings_of(library=library, model=model, device=device))
+        try:
+            answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))
+        finally:
+            engine.close()
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.hits:
@@ -260,14 +261,11 @@ def _search_here(
         engine.close()
 
 
-def _search_there(body: ClipSearch, files: Sequence[File], server: str) -> ClipAnswer:
-    from quartet.client import Client
-
-    with Client(server, settings_of().key()) as client:
-        ids = {str(i): client.upload(file.path, file.start, file.end).upload for i, file in enumerate(files)}
-        parts = [part.model_copy(update={"upload": ids.get(part.upload or "")}) for part in body.parts]
-        given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort")}
-        return client.search(body.query, body.k, parts=parts, **given)
+def _search_there(body: ClipSearch, files: Sequence[File], client: Client) -> ClipAnswer:
+    ids = {str(i): client.upload(file.path, file.start, file.end).upload for i, file in enumerate(files)}
+    parts = [part.model_copy(update={"upload": ids.get(part.upload or "")}) for part in body.parts]
+    given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort")}
+    return client.search(body.query, body.k, parts=parts, **given)
 
 
 def open_engine(settings: Settings) -> Engine:

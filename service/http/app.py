@@ -22,7 +22,6 @@ from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
 from service.http.moment_proxies import MomentProxies
 from service.http.pages.web_pages import router as pages
 from service.http.representations import Compressed, TaggedJSON
-from service.http.resumable_uploads import ResumableUploads
 from service.http.routes import (
     captions,
     clips,
@@ -39,7 +38,8 @@ from service.http.routes import (
     video_changes,
 )
 from service.http.routes import library as browse
-from service.http.stored_uploads import UploadStore
+from service.http.uploads.resumable_uploads import ResumableUploads
+from service.http.uploads.stored_uploads import UploadStore
 from service.jobs.job_queue import Jobs
 from service.search.engine import Engine
 from service.settings import Settings

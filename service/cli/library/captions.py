@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from service.cli import remote
 from service.cli.help_format import ReadableCommand, ReadableGroup
 from service.cli.library.manage import EraseOption, when_erased
 from service.cli.options import (
@@ -25,6 +26,7 @@ from service.cli.options import (
     library_of,
     settings_of,
 )
+from service.cli.remote import ServerOption, asked
 
 if TYPE_CHECKING:
     from indexer.texts.captions import CaptionReport
@@ -50,6 +52,7 @@ def add(
         str | None,
         typer.Option(help="The video that subtitles, or captions that name none, are about.", show_default=False),
     ] = None,
+    server: ServerOption = None,
     as_json: LineOption = False,
 ) -> None:
     """Add captions to a library.
@@ -63,6 +66,10 @@ def add(
 
     [dim]quartet captions add talk.en.srt --video talk.mp4 --library my-library[/]
     """
+    if server is not None:
+        with asked(server, library=library, model=model, device=device, json=as_json) as client:
+            remote.add_captions(client, file, video)
+        return
     settings = settings_of(library=library, model=model, device=device)
     library_of(settings)
     run_add(settings, file, video, as_json)
@@ -84,6 +91,7 @@ def remove(
         ),
     ] = None,
     erase_now: EraseOption = False,
+    server: ServerOption = None,
 ) -> None:
     """Take captions out of a library.
 
@@ -96,12 +104,16 @@ def remove(
     """
     if not texts and not source:
         raise typer.BadParameter("Name captions, or a file that they came from with --from.", param_hint="TEXTS")
+    names = [Path(name).name for name in source or []]
+    if server is not None:
+        with asked(server, library=library, erase_now=erase_now) as client:
+            remote.remove_captions(client, texts or [], names)
+        return
     settings = settings_of(library=library)
     folder = existing_library(settings)
 
     from indexer.texts.captions import remove_captions
 
-    names = [Path(name).name for name in source or []]
     report = remove_captions(folder, texts or [], names, erase_now)
     console().print(
         f"{counted(report.removed, 'caption')} removed. {escape(str(folder))} now has "

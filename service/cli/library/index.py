@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from service.cli import remote
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
@@ -27,6 +28,7 @@ from service.cli.options import (
 )
 from service.cli.other_files import other_files_line, told_apart
 from service.cli.progress import json_lines, json_report, progress_bar
+from service.cli.remote import ServerOption, asked
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
@@ -142,6 +144,7 @@ def index(
     publish_every: PublishOption = None,
     texts: TextsOption = True,
     ocr: OcrOption = False,
+    server: ServerOption = None,
     as_json: LinesOption = False,
 ) -> None:
     """Index videos at four levels, into a library.
@@ -166,7 +169,22 @@ def index(
     [dim]quartet index a.mp4 b.mkv --library my-library --model runs/news --strict[/]
 
     [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
+
+    With --server the videos are uploaded to a running service, which keeps and indexes them; its key is read from
+    QUARTET_API_KEY or QUARTET_API_KEY_FILE.
+
+    [dim]quartet index a.mp4 ~/Videos --server http://localhost:8000[/]
     """
+    if server is not None:
+        local = {
+            "library": library, "model": model, "device": device, "root": root, "base": base, "ray": ray,
+            "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
+            "publish_every": publish_every, "ocr": ocr, "no_texts": not texts, "json": as_json,
+        }  # fmt: skip
+        with asked(server, **local) as client:
+            if not remote.index(client, paths) and strict:
+                raise typer.Exit(1)
+        return
     settings = settings_of(
         library=library,
         model=model,

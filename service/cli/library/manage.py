@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from service.cli import remote
 from service.cli.options import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
+from service.cli.remote import ServerOption, asked
 
 EraseOption = Annotated[
     bool,
@@ -101,6 +103,7 @@ def tag(
     remove: Annotated[
         list[str] | None, typer.Option("--remove", "-r", help="A tag to take from them.", show_default=False)
     ] = None,
+    server: ServerOption = None,
 ) -> None:
     """Tag videos, so that a search can keep to them. Without PATHS, list the tags.
 
@@ -114,6 +117,10 @@ def tag(
         raise typer.BadParameter("Give a tag with --add or --remove.", param_hint="--add")
     if (add or remove) and not paths:
         raise typer.BadParameter("Name the videos, or folders of them.", param_hint="PATHS")
+    if server is not None:
+        with asked(server, library=library, root=root) as client:
+            remote.tag(client, [str(path) for path in paths or []], add or [], remove or [])
+        return
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 

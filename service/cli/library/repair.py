@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.cli import remote
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
@@ -25,6 +26,11 @@ from service.cli.options import (
     roots_of,
     settings_of,
 )
+from service.cli.remote import ServerOption, asked
+
+if TYPE_CHECKING:
+    from indexer.store.verification import Problem
+    from quartet.schemas.jobs import LibraryProblem
 
 _MOST = 40
 """Lines that are shown on a terminal."""
@@ -35,6 +41,7 @@ def verify(
     root: RootOption = None,
     content: Annotated[bool, typer.Option("--content", help="Read the videos too, and compare their hashes.")] = False,
     as_json: LineOption = False,
+    server: ServerOption = None,
 ) -> None:
     """Check a library: every byte of its files, the index against the catalogue, the catalogue against the videos.
 
@@ -43,20 +50,28 @@ def verify(
 
     [dim]quartet verify --library my-library[/]
     """
-    settings = settings_of(library=library, roots=roots_of(root))
-    folder = library_of(settings)
-
-    from indexer.store.verification import verify_library
-
     out = Console(stderr=True) if as_json else console()
-    with out.status("Checking"):
-        problems = verify_library(folder, settings.roots, content)
+    problems: Sequence[Problem | LibraryProblem]
+    if server is not None:
+        with asked(server, library=library, root=root, json=as_json) as client:
+            found = remote.finished(client, client.verify(content)).verification
+        assert found is not None
+        name, problems = "The library of the service", found.problems
+    else:
+        settings = settings_of(library=library, roots=roots_of(root))
+        folder = library_of(settings)
+
+        from indexer.store.verification import verify_library
+
+        with out.status("Checking"):
+            name, problems = str(folder), verify_library(folder, settings.roots, content)
     if as_json:
-        typer.echo(json.dumps({"event": "verification", "problems": [asdict(problem) for problem in problems]}))
+        listed = [{"where": problem.where, "detail": problem.detail} for problem in problems]
+        typer.echo(json.dumps({"event": "verification", "problems": listed}))
         raise typer.Exit(1 if problems else 0)
     if not problems:
         out.print(
-            f"{escape(str(folder))} is sound: all files are as they were written, the index holds what the catalogue "
+            f"{escape(name)} is sound: all files are as they were written, the index holds what the catalogue "
             "lists, and every video is in its place.",
             highlight=False,
         )

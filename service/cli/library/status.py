@@ -14,8 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from indexer.disk.presence import is_gone
+from service.cli import remote
 from service.cli.options import LibraryOption, RootOption, console, library_of, roots_of, settings_of
 from service.cli.other_files import other_files_line, told_apart
+from service.cli.remote import ServerOption, asked
 from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def status(
     library: LibraryOption = None,
     root: RootOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as one JSON object.")] = False,
+    server: ServerOption = None,
 ) -> None:
     """Show what a library holds, which model built it, which files it refused, and how it is searched.
 
@@ -39,6 +42,10 @@ def status(
 
     [dim]quartet status --library my-library --json | jq .failures[/]
     """
+    if server is not None:
+        with asked(server, library=library, root=root) as client:
+            remote.status(client, as_json)
+        return
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 

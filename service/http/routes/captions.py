@@ -11,9 +11,9 @@ from quartet.errors import InputError
 from quartet.schemas.jobs import Job
 from quartet.schemas.library import CaptionsRemoved
 from service.http.content_types import require_form
-from service.http.job_files import kept_files
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted
+from service.http.uploads.job_files import kept_files
 
 router = APIRouter(prefix="/v1/captions", tags=["browse"])
 

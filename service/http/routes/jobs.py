@@ -15,7 +15,7 @@ from quartet.schemas.jobs import Job, JobList, JobRequest
 from service.http.addressing import is_head, location
 from service.http.content_types import JSON_BODY, require_form
 from service.http.routes.dependencies import EngineDep, problems
-from service.http.stored_uploads import MAX_FILES, UploadStore
+from service.http.uploads.stored_uploads import MAX_FILES, UploadStore
 from service.jobs import job as jobs_module
 from service.jobs.job_queue import Jobs
 from service.settings import Settings

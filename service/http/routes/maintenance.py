@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 
 from quartet.schemas.jobs import Job, VerifyRequest
 from service.http.content_types import JSON_BODY, require_form
-from service.http.job_files import kept_files
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted
+from service.http.uploads.job_files import kept_files
 
 router = APIRouter(prefix="/v1/library", tags=["jobs"], dependencies=[JSON_BODY])
 

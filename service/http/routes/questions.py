@@ -13,7 +13,7 @@ from quartet.schemas.question import MAX_PARTS, Seconds
 from quartet.schemas.search import ClipAnswer, ClipSearch, Upload
 from service.http.content_types import JSON_BODY, require_form
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
-from service.http.uploads import invalid, received_files
+from service.http.uploads.searched_files import invalid, received_files
 from service.search.engine import Engine
 from service.search.requests import question, search_options
 

@@ -20,7 +20,7 @@ from quartet.schemas.search import (
 from service.http.content_types import JSON_BODY, require_form
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
 from service.http.routes.questions import clip_answer
-from service.http.uploads import received_video
+from service.http.uploads.searched_files import received_video
 from service.search.requests import search_options
 
 router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[JSON_BODY])

@@ -12,9 +12,9 @@ from quartet.errors import InputError
 from quartet.schemas.jobs import Job
 from quartet.schemas.uploads import StoredUpload
 from service.http.addressing import location
-from service.http.resumable_uploads import ResumableUploads
 from service.http.routes.dependencies import problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted
+from service.http.uploads.resumable_uploads import ResumableUploads
 from service.problems import UNSUPPORTED_TYPE, UNSUPPORTED_VERSION, ProblemError
 
 VERSION = "1.0.0"

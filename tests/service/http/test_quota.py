@@ -12,7 +12,7 @@ import pytest
 from fastapi import Request
 
 from model.fake_encoder import FakeEncoder
-from service.http.upload_quota import Quota
+from service.http.uploads.upload_quota import Quota
 from service.problems import ProblemError
 from service.settings import Settings
 from tests.service.running import Running, running

@@ -16,7 +16,7 @@ from model.fake_encoder import FakeEncoder
 from quartet import Client
 from quartet.errors import InputError, NotFoundError, UnreachableError
 from service.http.app import create_app
-from service.http.resumable_uploads import KEPT_SECONDS
+from service.http.uploads.resumable_uploads import KEPT_SECONDS
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from indexer.ingest.index_run import index_videos
 from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
-from service.http.stored_uploads import file_name
+from service.http.uploads.stored_uploads import file_name
 from service.observe.logs import REQUEST_ID
 from service.settings import Settings
 

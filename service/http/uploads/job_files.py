@@ -12,9 +12,9 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from quartet.errors import InputError
-from service.http.form_files import file_path, read_form
-from service.http.stored_uploads import file_name
-from service.http.uploads import invalid
+from service.http.uploads.form_files import file_path, read_form
+from service.http.uploads.searched_files import invalid
+from service.http.uploads.stored_uploads import file_name
 from service.settings import Settings
 
 

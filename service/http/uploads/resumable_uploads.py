@@ -19,7 +19,7 @@ from fastapi import Request
 
 from quartet.errors import NotFoundError
 from quartet.schemas.uploads import StoredUpload
-from service.http.stored_uploads import UploadStore, file_name
+from service.http.uploads.stored_uploads import UploadStore, file_name
 from service.problems import CONFLICT, TOO_LARGE, ProblemError
 
 KEPT_SECONDS = 24 * 3600.0

@@ -1,6 +1,6 @@
 """Multipart uploads that are searched with: in a temporary file while they are used.
 
-Those that stay are in `http.stored_uploads`. How large and how slow they may be is limited by `http.middleware`.
+Those that stay are in `stored_uploads`. How large and how slow they may be is limited by `http.middleware`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
 from quartet.schemas.search import CaptionUpload
-from service.http.form_files import file_path, read_form
+from service.http.uploads.form_files import file_path, read_form
 
 _FIELDS = 8
 

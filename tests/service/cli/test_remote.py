@@ -1,0 +1,95 @@
+"""Commands with `--server`, against a running service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from model.fake_encoder import FakeEncoder
+from service.cli import app
+from service.settings import Settings
+from tests.service.running import running
+
+if TYPE_CHECKING:
+    from tests.service.conftest import World
+
+KEY = "a-key-of-some-length"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.setenv("QUARTET_API_KEY", KEY)
+    settings = Settings(library=world.library, model="fake", upload_folder=tmp_path / "uploads")
+    with running(settings, FakeEncoder()) as service:
+        yield lambda *given: CliRunner().invoke(app, [*map(str, given), "--server", service.url])
+
+
+def said(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_what_a_library_is_asked(run: Run, world: World) -> None:
+    assert "5 videos, 5 clips, 5 captions" in said(run("status"))
+    assert json.loads(said(run("status", "--json")))["library"]["failures"] == 2
+    assert "videos/red.mp4" in said(run("videos", "red")) and "blue" not in said(run("videos", "red"))
+    described = json.loads(
+        said(run("describe", world.videos / "red.mp4", "-k", "2", "--weights", "action=2", "--json"))
+    )
+    assert len(described["hits"]) == 2 and described["weights"]["action"] == 2
+    assert "job" in said(run("jobs"))
+
+
+def test_what_changes_it(run: Run) -> None:
+    assert said(run("tag", "red", "blue.mp4", "--add", "bright")) == "2 videos changed.\n"
+    assert said(run("tag", "*.mp4", "--add", "all")) == "5 videos changed.\n"
+    assert "bright: 2 videos" in said(run("tag")) and "all: 5 videos" in said(run("tag"))
+    missing = run("tag", "pink", "--add", "bright")
+    assert missing.exit_code == 1 and "no video 'pink'" in missing.stderr
+    assert "1 caption removed" in said(run("captions", "remove", "a red square sliding past a wall"))
+    gone = run("captions", "remove", "a red square sliding past a wall")
+    assert gone.exit_code == 1 and "no caption" in gone.stderr
+    assert "4 captions removed" in said(run("captions", "remove", "--from", "captions.jsonl"))
+
+
+def test_videos_are_uploaded_and_indexed(run: Run, world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    (folder / ".hidden").mkdir(parents=True)
+    (folder / "one.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + b"x")
+    (folder / "notes.txt").write_text("words", encoding="utf-8")
+    (folder / ".hidden" / "two.mp4").write_text("words", encoding="utf-8")
+    assert "one.mp4 is indexed (generation" in said(run("index", folder))
+    listed = said(run("jobs"))
+    assert "index" in listed and "done" in listed and "1 of 1" in listed
+    cancelled = run("jobs", "--cancel", "none")
+    assert cancelled.exit_code == 1 and "no job none" in cancelled.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        (("status", "--library", "here"), "--library"),
+        (("index", "a.mp4", "--keep-missing", "--ocr"), "--keep-missing, --ocr"),
+        (("captions", "remove", "a", "--erase-now"), "--erase-now"),
+        (("describe", __file__, "--model", "fake"), "--model"),
+        (("verify", "--json"), "--json"),
+    ],
+)
+def test_an_option_for_a_library_of_this_machine_is_refused(
+    given: tuple[str, ...], option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    refused = CliRunner().invoke(app, [*given, "--server", "http://quartet"])
+    assert refused.exit_code == 2 and f"{option} cannot be used with --server" in refused.stderr
+
+
+def test_a_command_that_needs_the_files_of_this_machine_has_no_server() -> None:
+    for command in ("train", "repair", "serve", "relocate"):
+        refused = CliRunner().invoke(app, [command, "--server", "http://quartet"])
+        assert refused.exit_code == 2 and "No such option" in refused.stderr
