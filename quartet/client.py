@@ -60,8 +60,8 @@ class _Method(Generic[P, R]):
         def method(*args: P.args, **kwargs: P.kwargs) -> Any:
             return client._run(self._steps(client._send, *args, **kwargs))
 
-        del method.__wrapped__  # type: ignore[attr-defined]
-        method.__signature__ = self._signature
+        del method.__wrapped__
+        method.__signature__ = self._signature  # type: ignore[attr-defined]
         return method
 
 
