@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from indexer.catalog.caption_files import read_captions
 from indexer.texts.captions import remove_captions
 from quartet.errors import InputError
 from quartet.schemas.jobs import Job
@@ -50,6 +53,8 @@ async def add_captions(request: Request, response: Response, jobs: JobsDep, repe
     job = jobs.repeated(repeat_key)
     if job is None:
         async with kept_files(request, most=1, fields=("video",)) as (files, fields):
+            # A slip of the pen is told at once, not by the job.
+            await asyncio.to_thread(lambda: deque(read_captions(files[0]), maxlen=0))
             options = (f"--video={fields['video']}",) if "video" in fields else ()
             job = jobs.add_work("captions", files[0].name, options, files, repeat_key)
     return accepted(request, response, job)

@@ -25,7 +25,7 @@ async def kept_files(
     """The files of a form (parts `file`) in a folder of their own, and its other fields, which are some of `fields`.
 
     The files stay unless the context ends with an error. Raises RequestValidationError, and OSError when there is no
-    room for them.
+    room for them. What raises InputError in the context names the files alone.
     """
     settings: Settings = request.app.state.settings
     if settings.library is None:
@@ -48,6 +48,9 @@ async def kept_files(
             raise invalid("file", "Send a file in the part 'file'.")
         received.rmdir()
         yield paths, {name: value for name, value in form.items() if isinstance(value, str)}
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
+        if isinstance(error, InputError):
+            # Its place on this machine is nobody's business.
+            raise type(error)(str(error).replace(f"{home}/", "")) from None
         raise

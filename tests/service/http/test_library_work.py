@@ -73,6 +73,8 @@ def test_what_is_no_caption_is_refused(world: World) -> None:
         other = http.post("/v1/captions/upload", data={"other": "a"}, files={"file": b"a"})
         assert other.status_code == 422 and "other is not a part" in other.json()["detail"]
         assert http.post("/v1/captions/upload", json={}).status_code == 415
+        broken = http.post("/v1/captions/upload", files={"file": ("a.jsonl", b"{")})
+        assert broken.status_code == 422 and broken.json()["detail"].startswith("a.jsonl")
         assert not any((world.library / "service" / "given").iterdir())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,18 @@ BOUNDED = hypothesis.settings(
 )
 
 
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+
+
 @pytest.fixture(scope="module")
-def app(built_world: World) -> Iterator[FastAPI]:
-    """The application, started, as schemathesis calls it."""
-    app = create_app(Settings(library=built_world.library, max_upload_bytes=200_000), FakeEncoder())
+def app(built_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    """The application, started, as schemathesis calls it, over a library of its own: some of the calls change it."""
+    folder = tmp_path_factory.mktemp("safety")
+    shutil.copytree(built_world.library, folder / "library")
+    settings = Settings(
+        library=folder / "library", model="fake", max_upload_bytes=200_000, max_jobs=1, upload_folder=folder / "uploads"
+    )
+    app = create_app(settings, FakeEncoder())
     with TestClient(app):
         yield app
 
