@@ -210,7 +210,7 @@ class Jobs:
         self._process = process = await asyncio.create_subprocess_exec(
             *_command(job, self._settings),
             # Not by --model, with which a run changes the model of a library that has another.
-            env=_environment(self._model()),
+            env=_environment(self._model(), self._settings.precision),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -282,14 +282,15 @@ def _command(job: Job, settings: Settings) -> list[str]:
         for name, folder in settings.roots.items():
             command += ["--root", f"{name}={folder}"]
     if job.kind != "verify":
-        command += ["--device", settings.device, "--precision", settings.precision]
+        command += ["--device", settings.device]
     if job.kind == "index":
         command += ["--base", str(job.root)]
     return [*command, *job.options, "--", *map(str, job.inputs)]
 
 
-def _environment(model: str | None) -> dict[str, str]:
+def _environment(model: str | None, precision: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name != "QUARTET_MODEL"}
+    own["QUARTET_PRECISION"] = precision
     return own if model is None else {**own, "QUARTET_MODEL": model}
 
 

@@ -177,7 +177,8 @@ def index(
     """
     if server is not None:
         local = {
-            "library": library, "model": model, "device": device, "root": root, "base": base, "ray": ray,
+            "library": library, "model": model, "device": device, "precision": precision, "root": root,
+            "base": base, "ray": ray,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
             "publish_every": publish_every, "ocr": ocr, "no_texts": not texts, "json": as_json,
         }  # fmt: skip

@@ -52,5 +52,5 @@ async def kept_files(
         shutil.rmtree(home, ignore_errors=True)
         if isinstance(error, InputError):
             # Its place on this machine is nobody's business.
-            raise type(error)(str(error).replace(f"{home}/", "")) from None
+            raise InputError(str(error).replace(f"{home}/", "")) from None
         raise
