@@ -101,7 +101,9 @@ def test_nothing_else_opens(locked: TestClient, headers: dict[str, str]) -> None
 def test_every_route_of_the_api_is_locked(locked: TestClient) -> None:
     for path, methods in locked.get("/openapi.json").json()["paths"].items():
         for method in methods:
-            status = locked.request(method, path.format(clip_id=1, video_id=1, job_id="x", name="x")).status_code
+            status = locked.request(
+                method, path.format(clip_id=1, video_id=1, job_id="x", upload_id="x", name="x")
+            ).status_code
             assert (status == 401) == (path not in ("/healthz", "/v1/session")), path
 
 
