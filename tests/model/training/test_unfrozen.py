@@ -193,7 +193,7 @@ def test_a_checkpoint_keeps_the_text_tower(tmp_path: Path, parser: SpacyParser, 
         encoder.featurizer(CAPTIONS), TextFeaturizer(parser, world.sentences)(CAPTIONS), strict=True
     ):
         np.testing.assert_allclose(kept.encoded.sentence, trained.encoded.sentence, atol=1e-5)
-        np.testing.assert_allclose(kept.encoded.words, trained.encoded.words, atol=1e-5)
+        np.testing.assert_allclose(kept.encoded.words, trained.encoded.words, rtol=2e-3, atol=1e-4)  # halves
     for kept, trained in zip(loaded.backbone.features(world.clips), pictures, strict=True):
         assert torch.equal(kept, trained)
     # The queries of the matcher that was trained, but for the half precision of what is above the tower.
