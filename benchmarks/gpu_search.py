@@ -55,7 +55,7 @@ class MadeSegment:
 
 
 def searching(device: torch.device, sizes: Sequence[int] = SIZES, seed: int = 0) -> Iterator[Row]:
-    """Scans of every size beside the least that reading the rows can take, and whether they miss a true hit."""
+    """Scans of every size compared with the least that reading the rows can take, and whether they miss a true hit."""
     bandwidth = _bandwidth(device)
     yield Row("reading memory, GB/s", f"{bandwidth / 1e9:,.0f}", "the floor of a scan is its bytes over this")
     for n in sizes:

@@ -1,4 +1,4 @@
-"""What indexing costs beside the two things it cannot do without: `python -m benchmarks.indexing` (docs/indexing.md).
+"""What indexing costs versus the two things it cannot do without: `python -m benchmarks.indexing` (docs/indexing.md).
 
 In one run, on the same generated files: decoding the sampled frames alone, the backbone alone on frames that are
 ready, the whole encoder on them, and indexing from the files to a published library. Indexing can at best take
@@ -63,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         paths = _write_videos(folder / "videos", options)
-        # What is loaded once is no part of any figure.
+        # What is loaded once is not part of any figure.
         index_videos(folder / "library", paths[:1], encoder, workers=options.workers)
         rest = paths[1:]
         frames, decoding = _measured(partial(_decode, rest, encoder.spec.frames_per_clip, options.workers))

@@ -38,7 +38,7 @@ _ORDER = "[...document.querySelectorAll('#results .card')].map((card) => card.da
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", type=Path, required=True, help="the library to search")
-    parser.add_argument("--runs", type=int, default=5, help="how often the page is opened anew")
+    parser.add_argument("--runs", type=int, default=5, help="how often the page is opened again")
     parser.add_argument("--steps", type=int, default=20, help="of sliders, in each run")
     parser.add_argument("--hits", type=int, nargs="+", default=[48, 200], help="clips on the page")
     options = parser.parse_args()

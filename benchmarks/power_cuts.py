@@ -54,7 +54,7 @@ _SECTOR = 512
 """Bytes that a disk writes whole."""
 
 MODES = ("nothing", "everything", "names", "some", "some", "some")
-"""What is kept of that which had not been flushed."""
+"""How much of the data that was not flushed survives the cut."""
 
 
 def live(library: Path, media: Path, tell: int) -> None:

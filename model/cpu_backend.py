@@ -39,7 +39,7 @@ _CHECKED = 3
 """Sizes of input whose results are compared with PyTorch's: a traced network may have taken a size for a constant."""
 
 _FILE = "network.xml"
-"""Beside it lies an empty file by the name of each precision in which results have been compared with PyTorch's."""
+"""Next to it is an empty file by the name of each precision in which results have been compared with PyTorch's."""
 
 _KEPT = 24
 """Networks on disk: the one that has not been opened for longest goes first."""
@@ -125,14 +125,14 @@ class CpuNetwork:
         try:
             _openvino()
         except Exception as error:  # not installed, or a library that it needs is missing
-            LOG.info("%s runs by PyTorch: OpenVINO cannot be imported: %s", self._name, error)
+            LOG.info("%s runs on PyTorch because OpenVINO cannot be imported: %s", self._name, error)
             self._failed = True
             return
         try:
             step()
         except Exception as error:
             self._compiled, self._failed = None, True
-            LOG.warning("%s runs by PyTorch, since OpenVINO has failed: %s", self._name, _line(error))
+            LOG.warning("%s runs on PyTorch because OpenVINO failed: %s", self._name, _line(error))
 
     def _compile(self, inputs: tuple[Tensor, ...]) -> None:
         core, model = self._converted(inputs)
@@ -155,7 +155,7 @@ class CpuNetwork:
             return core, self._model
         kept = self._place()
         if kept is not None and (kept / _FILE).is_file():
-            with suppress(RuntimeError):  # damaged: it is made anew
+            with suppress(RuntimeError):  # damaged: it is made again
                 self._model = core.read_model(kept / _FILE)
             with suppress(OSError):  # a folder that only others may write
                 kept.touch()
@@ -207,7 +207,7 @@ class CpuNetwork:
                 said = f"its vectors in bfloat16 are off by a cosine of 1 - {off:.1e}"
             else:
                 off, bound = max(map(_differing, found, right)), TOLERANCE
-                said = f"its results are off by {off:.1e} of the largest"
+                said = f"its results differ by {off:.1e} of the largest value"
             if off <= bound:
                 self._to_check.add(shapes)
                 with suppress(OSError):
@@ -227,7 +227,7 @@ class CpuNetwork:
     def _give_up(self, reason: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         with self._lock:
             if self._compiled is not None:
-                LOG.warning("%s runs by PyTorch, since OpenVINO has failed: %s", self._name, reason)
+                LOG.warning("%s runs on PyTorch because OpenVINO failed: %s", self._name, reason)
                 self._compiled = None
                 self._failed = True
                 if (kept := self._place()) is not None:

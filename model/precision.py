@@ -16,7 +16,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 BF16_BOUND = 1e-3
 """1 - cosine: the most that a vector of a network computed in bfloat16 may turn from that of float32.
 
-Within it vectors of both can be compared, so that the precision is no part of a model's fingerprint: models that were
+Within it vectors of both can be compared, so that the precision is not part of a model's fingerprint: models that were
 measured turn theirs by less than a tenth of it, and other frames of the same clip are tens of times as far apart
 (docs/performance.md). A network past it is computed in float32 (`model.cpu_backend`).
 """

@@ -73,7 +73,10 @@ def _loaded(
         graphs = cuda_graphs and is_gpu(there)
         return ClipEncoder(folder, called, there, cuda_graphs=graphs, templates=queries.prompts, precision=precision)
     if queries.prompts:
-        raise ModelError(f"The model {name!r} takes no prompts: only a two-tower model does. `quartet tune --undo`.")
+        raise ModelError(
+            f"The model {name!r} does not use prompts: only a two-tower model does. Remove them "
+            "with `quartet tune --undo`."
+        )
     from model.mcsan.encoder import McsanEncoder
 
     folder, there = checkpoint_folder(name, models), resolve_device(device)
@@ -141,7 +144,7 @@ def resolve_device(device: str) -> str:
     import torch
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise ModelError(f"Device {device!r} is not known. Give auto, cpu, cuda or cuda:N.")
+        raise ModelError(f"Unknown device {device!r}. Give auto, cpu, cuda or cuda:N.")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -43,8 +43,8 @@ def read_answer(answer: type[T], response: httpx2.Response) -> T:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
         raise errors.QuartetError(
-            f"The answer of {_service(response)} is not one of Quartet's: {error.errors()[0]['msg']}. Is it a Quartet "
-            "service, and of this version?"
+            f"{_service(response)} did not answer as this version of Quartet does: {error.errors()[0]['msg']}. Check the "
+            "address and the version."
         ) from None
 
 
@@ -69,7 +69,8 @@ def _error(response: httpx2.Response, file: str) -> errors.QuartetError:
         kind, detail = str(problem["type"]).rpartition("#")[2], str(problem["detail"])
     except (ValueError, KeyError, TypeError):
         return errors.QuartetError(
-            f"{_service(response)} answered {response.status_code} without a problem document of Quartet."
+            f"{_service(response)} answered {response.status_code} without a Quartet problem document. Check the "
+            "address."
         )
     # A method or a path that the service does not have is no problem of its own (RFC 9457: about:blank).
     general = errors.InputError if response.status_code < 500 else errors.QuartetError

@@ -124,7 +124,7 @@ def _mp4_track(file: BinaryIO, information: Place, size: tuple[int, int]) -> Cro
 
 
 def _aperture(shown: tuple[float, float], offsets: list[int], size: tuple[int, int]) -> Crop:
-    """A clean aperture is given by its size and by how far its middle lies from that of the picture."""
+    """A clean aperture is given by its size and by how far its middle is from that of the picture."""
     right_by, down_by = offsets[0] / offsets[1], offsets[2] / offsets[3]
     left, top = round((size[0] - shown[0]) / 2 + right_by), round((size[1] - shown[1]) / 2 + down_by)
     return Crop(left, top, size[0] - left - round(shown[0]), size[1] - top - round(shown[1]))

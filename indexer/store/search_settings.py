@@ -1,6 +1,6 @@
 """What a library remembers for its searches: prompts, weights of levels, folders of its models, precision.
 
-`search_settings.json` lies in the library's folder. Every change keeps what was set before, so that it can be undone.
+`search_settings.json` is in the library's folder. Every change keeps what was set before, so that it can be undone.
 What is set belongs to the model that it was set for: after a change of the model it waits for the way back.
 """
 
@@ -46,7 +46,7 @@ class SearchSettings:
     def notes(self) -> list[str]:
         """What an answer says of them."""
         prompts = f"Prompts: {self.prompts_from}." if self.prompts else ""
-        weights = f"Weights of the levels, where the request gives none: {self.weights_from}." if self.weights else ""
+        weights = f"Weights of the levels unless the request gives others: {self.weights_from}." if self.weights else ""
         return [note for note in (prompts, weights) if note]
 
 
@@ -89,13 +89,13 @@ def undo(library: Path) -> SearchSettings:
     known, model = _read(library), _model(library)
     _, *before = known.of(model) or [SearchSettings()]
     if not before:
-        raise InputError(f"Nothing was set for the searches of {library} that could be undone.")
+        raise InputError(f"The library {library} has no search settings to undo.")
     _write(library, replace(known, settings=[*_for(model, before), *known.without(model)]))
     return before[0]
 
 
 def claim_search_settings(library: Path, fingerprint: str) -> None:
-    """Before the model changes: what an earlier version has set belongs to the model before."""
+    """Before the model changes: what an earlier version has set belongs to the previous model."""
     known = _read(library)
     if any(not model for model, _ in known.settings) or "" in known.folders:
         folders = {model or fingerprint: folder for model, folder in known.folders.items()}
@@ -104,7 +104,7 @@ def claim_search_settings(library: Path, fingerprint: str) -> None:
 
 
 def model_folder(library: Path, fingerprint: str) -> str | None:
-    """Where the folder of a model lies that was given as a folder."""
+    """Where the folder of a model is that was given as a folder."""
     folders = _read(library).folders
     return folders.get(fingerprint, folders.get(""))
 
@@ -145,7 +145,7 @@ def _read(library: Path) -> _File:
         if content["format"] not in (1, FORMAT):
             raise ValueError(f"its format is {content['format']}, not {FORMAT}")
         if content["format"] == FORMAT and text != _text({k: v for k, v in content.items() if k != "checksum"}):
-            raise ValueError("it is not as it was written")
+            raise ValueError("it has changed since Quartet wrote it")
         entries = content["settings"]
         folders = dict(content.get("folders", {}))
         if content["format"] == 1 and (latest := entries[0].get("model")):

@@ -29,7 +29,7 @@ HIDDEN, DIM = 1024, 2048
 
 
 class W2VVPlusPlus(VectorMatcher):
-    """Reads the bags of `bag` beside word vectors."""
+    """Reads the bags of `bag` in addition to word vectors."""
 
     def __init__(self, feature_dim: int, word_dim: int, bag: BagOfWords, hidden: int = HIDDEN, dim: int = DIM) -> None:
         super().__init__(hardest=True)

@@ -149,7 +149,7 @@ def _read_words(folder: Path, expected: str | None) -> list[str]:
         return []
     path = folder / WORDS_FILE
     if not path.is_file():
-        raise ModelError(f"The checkpoint {folder} has lost its {WORDS_FILE}. Copy the checkpoint again.")
+        raise ModelError(f"The checkpoint {folder} has no {WORDS_FILE}. Copy the checkpoint again.")
     _check_hash(path, expected)
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -158,7 +158,7 @@ def _check_hash(path: Path, expected: str) -> None:
     found = _sha256(path)
     if found != expected:
         raise ModelError(
-            f"{path} is damaged or not the file that belongs to its config.json: its SHA-256 is {found}, expected "
+            f"{path} is damaged or does not belong to its config.json: its SHA-256 is {found}, expected "
             f"{expected}. Copy the checkpoint again."
         )
 

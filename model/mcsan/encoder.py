@@ -55,7 +55,7 @@ class McsanEncoder:
         checkpoint = load_checkpoint(folder, models)
         if checkpoint.backbone is None:
             raise ModelError(
-                f"The checkpoint {folder} was trained on given frame features: it has no backbone to see videos with."
+                f"The checkpoint {folder} was trained on given frame features: it has no backbone to read videos."
             )
         parser = parser or recorded_parser(checkpoint.parser, folder)
         if parser.name != checkpoint.parser:

@@ -54,17 +54,17 @@ WEIGHTS = {"global": 2.0, "entity": 0.5, "action": 0.5, "relation": 1.0}
 """The whole sentence counts as much as its parts together."""
 
 NOTE = (
-    "Zero-shot: it knows what its model learned from pictures and their captions, and sees no motion. Its relation "
-    "level compares the same vector of a clip as its global level, with the relations of the query alone."
+    "Zero-shot: the model learned from pictures and their captions, and cannot see motion. Its relation "
+    "level compares the clip's global vector with the relations of the query."
 )
 VIDEO_NOTE = (
-    "Zero-shot: it knows what its model learned from videos and their captions. Its relation level compares the same "
-    "vector of a clip as its global level, with the relations of the query alone."
+    "Zero-shot: the model learned from videos and their captions. Its relation level compares the clip's "
+    "global vector with the relations of the query."
 )
 
 _FOREIGN = (
-    "The query looks like {!r} rather than English, which is what the parser reads: only the global level, the whole "
-    "sentence, is compared."
+    "The query looks like {!r} rather than English, the parser's language. Only the global level (the "
+    "whole sentence) is compared."
 )
 
 _NO_PHRASES: dict[str, list[str]] = {"entity": [], "action": [], "relation": []}

@@ -14,7 +14,7 @@ class LoadedNetwork(Protocol):
     net           all weights; moving it to a device moves both towers
     class_name    for messages
     text_modules  the names of the children of `net` that read texts
-    tokenizer     the tokenizer of transformers; None for one of another library, which does not tell where tokens lie
+    tokenizer     the tokenizer of transformers; None for one of another library, which does not tell where tokens are
     padding_id    the token that fills texts up to one length
     max_tokens    tokens of the longest text that it reads
     pads_fully    whether every text is filled up to `max_tokens`, as in training
@@ -72,7 +72,7 @@ def centre_of(scale: float | None, bias: float | None = None) -> float:
     """The cosine of an even chance, from what a model has learned to make logits of cosines: scale * cosine + bias.
 
     With a bias (SigLIP) it is where the logit is 0. Without one (CLIP) nothing says where it is, only how far apart
-    cosines lie: a model with a larger scale than CLIP's spreads them less, so its centre is nearer to 0.
+    cosines are: a model with a larger scale than CLIP's spreads them less, so its centre is nearer to 0.
     """
     if scale is not None and scale > 0:
         return -bias / scale if bias is not None else CLIP_CENTRE * min(1.0, 1 / scale / _CLIP_TEMPERATURE)

@@ -75,7 +75,7 @@ class TwoTower:
         return self
 
     def freeze(self, key: str | None = None, precision: Precision = "float32") -> Self:
-        """The weights stay as they are from now on, until `to`, so that on a CPU `model.cpu_backend` may compute them.
+        """The weights stay as they are from then on, until `to`, so that on a CPU `model.cpu_backend` may compute them.
 
         key  what tells these weights from all others; None: the files of the model, as they are
         """
@@ -107,11 +107,11 @@ class TwoTower:
             raise ModelError(f"The {kind} cannot be used: {reason}") from error
         if seen.shape[1] != read.shape[1]:
             raise ModelError(
-                f"The {kind} gives {seen.shape[1]} values for a picture and {read.shape[1]} for a text: they cannot be "
-                "compared."
+                f"The {kind} gives {seen.shape[1]} values for a picture and {read.shape[1]} for a text. They "
+                "cannot be compared."
             )
         if not (seen.isfinite().all() and read.isfinite().all()):
-            raise ModelError(f"The {kind} gives values that are not numbers: its weights are damaged.")
+            raise ModelError(f"The {kind} returns NaN: its weights are damaged.")
         return read.shape[1]
 
     def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
@@ -131,7 +131,7 @@ class TwoTower:
         """Unit vectors of clips: one (R_i, feature_dim) float32 tensor per clip, on the CPU.
 
         A model of pictures gives a row for each frame. A model of videos first gives the whole clip, by `clip_frames`
-        of its frames, then its windows of as many neighbouring frames, each half a window after the one before.
+        of its frames, then its windows of as many neighbouring frames, each half a window after the previous one.
         """
         inputs = [self._prepare(frames) for frames in clips]
         joined = {name: torch.cat([clip[name] for clip in inputs]) for name in inputs[0]}
@@ -241,8 +241,8 @@ def _layout_of(folder: Path) -> Layout:
     layout = find_layout(folder)
     if layout is None:
         raise ModelError(
-            f"{folder} holds no two-tower model of pictures and texts: neither the config.json of transformers, nor an "
-            "open_clip_config.json, nor the modules.json of sentence-transformers."
+            f"{folder} contains no two-tower model of pictures and texts. It has neither a config.json of "
+            "transformers, nor an open_clip_config.json, nor a modules.json of sentence-transformers."
         )
     refuse_code(folder)
     return layout

@@ -48,8 +48,9 @@ def recorded_two_tower(config: TwoTowerConfig, models: Path = MODELS_FOLDER) -> 
     tower = load_two_tower(config.two_tower, models)
     if tower.config.sha256 != config.sha256:
         raise ModelError(
-            f"The two-tower model {config.two_tower} has other files here than where it was used before "
-            f"({tower.config.sha256[:12]}, not {config.sha256[:12]}). Prepare the revision that was used there."
+            f"The two-tower model {config.two_tower} has different files than before "
+            f"({tower.config.sha256[:12]}, not {config.sha256[:12]}). Prepare the revision that was used "
+            "before."
         )
     return tower
 

@@ -44,15 +44,15 @@ def serve(
     host: HostOption = None,
     port: PortOption = None,
     allow_no_key: Annotated[
-        bool, typer.Option("--allow-no-key", help="Listen on other addresses than loopback without an API key.")
+        bool, typer.Option("--allow-no-key", help="Allow addresses other than loopback without an API key.")
     ] = False,
 ) -> None:
     """Serve the search page and the API of a library.
 
-    The page is at /, the API reference at /docs. A library that another model built is refused. The library
-    may be indexed again while it is served: the service changes over without failing a request.
+    The page is at /, the API reference at /docs. The service uses the model that built the library. You can index the
+    library while the service runs: it switches to the new index without failing a request.
 
-    It listens on loopback. On any other address it needs an API key (docs/settings.md).
+    The service listens on loopback. Any other address needs an API key (docs/settings.md).
 
     [dim]quartet serve --library my-library[/]
 

@@ -112,7 +112,7 @@ def chosen_model(settings: Settings) -> str:
 def model_of_library(settings: Settings, built: ModelInfo) -> str:
     """The name or folder of the model that made a generation of the library. Raises InputError where it is not known.
 
-    A checkpoint, or a two-tower model that was given as a folder, has no name: the library notes where it lies.
+    A checkpoint, or a two-tower model that was given as a folder, has no name: the library notes where it is.
     """
     from indexer.store.search_settings import model_folder
     from model.registry import name_of_builder
@@ -124,8 +124,8 @@ def model_of_library(settings: Settings, built: ModelInfo) -> str:
             return folder
         was = "cannot be found by its name" if folder is None else f"is no longer at {folder}"
         raise InputError(
-            f"The model {built.name!r}, which built the library {settings.library}, {was}. "
-            "Give its folder with --model (or QUARTET_MODEL)."
+            f"The model {built.name!r} built the library {settings.library}, but it {was}. Give its folder "
+            "with --model (or QUARTET_MODEL)."
         )
     return name
 
@@ -152,7 +152,7 @@ def remember_precision(settings: Settings) -> None:
 
 
 def remember_folder(settings: Settings, fingerprint: str) -> None:
-    """Note in the library where the folder of a model lies, if it was given as a folder."""
+    """Note in the library where the folder of a model is, if it was given as a folder."""
     from indexer.store.layout import exists
     from indexer.store.search_settings import note_model_folder
     from model.registry import name_elsewhere
@@ -169,11 +169,11 @@ def choices(settings: Settings) -> str:
     prepared = prepared_names(settings.models)
     fetch = "" if DEFAULT_MODEL in prepared else f"; fetch it first: quartet prepare {DEFAULT_MODEL}"
     lines = [
-        "Which model? Choose with --model (or QUARTET_MODEL):",
+        "Choose a model with --model (or QUARTET_MODEL):",
         f"  {DEFAULT_MODEL:<16} for any videos, without training{fetch}",
         *(f"  {name:<16} prepared on this machine" for name in prepared if name != DEFAULT_MODEL),
-        "  FOLDER           a model that `quartet train` made of captioned videos of your own kind",
-        "  MODEL            any of those that `quartet models` lists, once it is prepared",
-        "  demo             the bundled one, which has only seen the generated cartoon world of `quartet demo`",
+        "  FOLDER           a model that you trained on your own captioned videos",
+        "  MODEL            another model of `quartet models`, once it is prepared",
+        "  demo             the bundled model, which knows only the generated cartoon world of `quartet demo`",
     ]
     return "\n".join(lines)

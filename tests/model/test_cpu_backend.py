@@ -85,7 +85,9 @@ def test_a_result_that_differs_is_replaced_by_pytorchs(
     monkeypatch.setattr(CpuNetwork, "_infer", lambda self, _, given: tuple(1.01 * one for one in Network()(*given)))
     with caplog.at_level(logging.WARNING):
         check(CpuNetwork(Network, "A network", "these weights"))
-    assert len(caplog.records) == 1 and "A network runs by PyTorch" in caplog.text and "off by 1.0e-02" in caplog.text
+    assert (
+        len(caplog.records) == 1 and "A network runs on PyTorch" in caplog.text and "differ by 1.0e-02" in caplog.text
+    )
     assert not list(kept.iterdir())
 
 

@@ -1,12 +1,12 @@
 """The rows of a large gallery that are worth scoring, by FAISS's fast scan of 4-bit codes (Andre, Kermarrec and Le
 Scouarnec, 2017; `IndexPQFastScan`).
 
-All levels are read in one pass: the codes of an item's levels lie side by side, so that
+All levels are read in one pass: the codes of an item's levels are side by side, so that
 
     sum_l w_l act_l(a_l <v_l, q_l> + b_l)  is about  <(v_1 .. v_L), (c_1 q_1 .. c_L q_L)> + constant
 
 where c_l = w_l a_l of a level without activation. A sigmoid is taken for its tangent where the best rows of the level
-lie, which some rows show. What is proposed is scored by `ranking`, so only which rows are looked at is approximate.
+are, which some rows show. What is proposed is scored by `ranking`, so only which rows are looked at is approximate.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class _Lines:
 
 
 def _tangent(spec: LevelSpec, queries: FloatArray, sample: FloatArray) -> tuple[Floats, Floats]:
-    """Slope and offset (B,) of a sigmoid's tangent where the best of the sample lie."""
+    """Slope and offset (B,) of a sigmoid's tangent where the best of the sample are."""
     if not len(sample):
         return np.full(len(queries), spec.scale / 4), np.zeros(len(queries))
     raw = np.quantile(queries @ sample.T, _BEST, axis=1).astype(np.float64)

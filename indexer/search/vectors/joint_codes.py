@@ -22,7 +22,7 @@ _PART = 1 << 16
 """Rows of an index: several are searched at once, by a thread each."""
 
 _SAMPLE = 2048
-"""Rows that show where the inner products of a level lie."""
+"""Rows that show where the inner products of a level are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class JointCodes:
 
 _open: WeakValueDictionary[tuple[tuple[int, int], ...], JointCodes] = WeakValueDictionary()
 """Those that some gallery of this process has, by the files that they come from: a generation mostly keeps the segments
-of the one before, which are not read and arranged once more."""
+of the previous one, which are not read and arranged once more."""
 
 
 def joint_codes(segment: Segment, levels: Sequence[LevelSpec]) -> JointCodes:

@@ -69,7 +69,7 @@ def coding_loss(index: Any, rows: FloatArray) -> float:
 
 
 def fast_scan_index(tables: Tables, codes: npt.NDArray[np.uint8]) -> Any:
-    """An index for `fast_scan_queries` of rows whose levels lie side by side; codes (n, bytes), tables of those levels.
+    """An index for `fast_scan_queries` of rows whose levels are side by side; codes (n, bytes), tables of those levels.
 
     It has one byte more, which is 0 in every row and only there for `fast_scan_queries`.
     """

@@ -126,14 +126,17 @@ def compare(
     training, validation = captions.split("train") or captions.split(""), captions.split("val")
     if not validation:
         training, validation = hold_out(training, SPLIT_SEED)
-        tell(f"The captions name no validation split: {len(validation)} training videos validate every run.")
+        tell(
+            f"The captions name no validation split. {len(validation)} training videos are used for "
+            "validation in every run."
+        )
     if len(training) < 2:
         raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
     data = _digest(captions, features)
     settings = {model: {"data": data, **plan.settings(model)} for model in plan.models}
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
     if ready := sum(result is not None for result in finished.values()):
-        tell(f"{ready} of {len(finished)} runs are finished already.")
+        tell(f"{ready} of {len(finished)} runs are already finished.")
     with FeatureSet(features) as file:
         training, validation, test = (
             file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
@@ -220,7 +223,7 @@ def _read(path: Path, settings: dict[str, Any]) -> FinishedRun | None:
         result = FinishedRun(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is no result of a comparison ({error}). Delete it, or choose another --out."
+            f"{path} is not a result of a comparison ({error}). Delete it, or choose another --out."
         ) from error
     for name, value in settings.items():
         if result.settings.get(name) != value:

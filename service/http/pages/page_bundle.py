@@ -90,7 +90,7 @@ def _module(path: Path, names: dict[Path, str]) -> str:
     text = _LATER.sub(later, _IMPORT.sub(binding, text))
     text = re.sub(r"^export (?=(?:async )?(?:const|class|function) )", "", text, flags=re.MULTILINE)
     if other := _OTHER.search(text):
-        raise ValueError(f"{path.name}: {other[0]!r} is a form of import or export that the page does without.")
+        raise ValueError(f"{path.name}: {other[0]!r} is a form of import or export that the page may not use.")
     lines = [stripped for line in text.splitlines() if (stripped := line.strip()) and not stripped.startswith("//")]
     body = "\n".join(lines)
     # A module may wait at its top level, as modules may.

@@ -97,7 +97,7 @@ def get_thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Respo
     },
 )
 def get_strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
-    """Eight frames of the clip side by side, from its beginning to its end (WebP)."""
+    """Eight frames of the clip side by side, from start to end (WebP)."""
     path = engine.library.strip(clip_id)
     return file_response(request, path, "image/webp", _A_DAY)
 
@@ -114,7 +114,7 @@ def get_strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     },
 )
 def get_media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
-    """The video that holds the clip, whole or by byte ranges. Play it from `start` to `end`."""
+    """The video that contains the clip, whole or by byte ranges. Play it from `start` to `end`."""
     path = inside_roots(engine.library, engine.library.catalog.clip(clip_id).path)
     return file_response(request, path, video_type(path), "private, max-age=0, must-revalidate")
 
@@ -147,10 +147,10 @@ def get_proxy(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     responses={200: {"content": {"video/*": {}}}, **problems(404, 422, 429, 503)},
 )
 def clip_file(clip_id: ClipId, engine: EngineDep, padding: Padding = 0.0) -> Response:
-    """The clip alone, to keep: from the frame on screen at its beginning to its last one.
+    """The clip as a file, from its first frame to its last.
 
-    Its packets are copied where the cut falls on key frames, else it is encoded again, as H.264 and AAC. One is made
-    at a time; the others get 429.
+    If the cut falls on key frames, the packets are copied; otherwise the clip is encoded again as H.264 and AAC. The
+    service makes one file at a time; other requests get 429.
     """
     clip = engine.library.catalog.clip(clip_id)
     start, end = max(clip.start - padding, 0.0), clip.end + padding

@@ -36,9 +36,7 @@ class UploadStore:
     def place(self) -> tuple[Path, Quota]:
         """The folder of the uploads and its quota. Raises InputError where there is none."""
         if self._folder is None or self._quota is None:
-            raise InputError(
-                "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
-            )
+            raise InputError("Uploads are off. Set QUARTET_UPLOAD_FOLDER.")
         return self._folder, self._quota
 
     @asynccontextmanager

@@ -322,7 +322,7 @@ def test_sums_over_many_numbers_do_not_overflow() -> None:
     rng = np.random.default_rng(0)
     mean = rng.standard_normal(3072)
     rows = (mean + 0.3 * rng.standard_normal((400, 3072))).astype(np.float32)
-    index = product_codes.train_codebook(3072, rows - mean)  # which the rows lie at the edge of
+    index = product_codes.train_codebook(3072, rows - mean)  # which the rows are at the edge of
     index.add(rows.astype(np.float32))
     tables = product_codes.tables_of([index])
     joined = product_codes.fast_scan_index(tables, product_codes.codes_of(index))

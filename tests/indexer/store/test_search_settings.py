@@ -32,7 +32,7 @@ FIRST = SearchSettings(PROMPTS, "prompts.json")
 def test_the_precision_is_no_setting_to_go_back_from(tmp_path: Path) -> None:
     assert library_precision(tmp_path) == "float32"
     note_precision(tmp_path, "bf16")
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
     write_search_settings(tmp_path, FIRST)
     undo(tmp_path)
@@ -43,18 +43,18 @@ def test_the_precision_is_no_setting_to_go_back_from(tmp_path: Path) -> None:
 
 def test_every_change_can_be_undone(tmp_path: Path) -> None:
     assert read_search_settings(tmp_path) == SearchSettings()
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
     second = replace(FIRST, weights={"global": 2.0, "entity": 0.0}, weights_from="fitted to 40 captions")
     for settings in (FIRST, second, second):
         write_search_settings(tmp_path, settings)
         assert read_search_settings(tmp_path) == settings
     assert second.notes() == [
-        "Prompts: prompts.json.", "Weights of the levels, where the request gives none: fitted to 40 captions.",
+        "Prompts: prompts.json.", "Weights of the levels unless the request gives others: fitted to 40 captions.",
     ]  # fmt: skip
     assert undo(tmp_path) == FIRST
     assert undo(tmp_path) == read_search_settings(tmp_path) == SearchSettings()
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
 
 
@@ -62,7 +62,7 @@ def test_the_place_of_a_model_is_no_setting(tmp_path: Path) -> None:
     note_model_folder(tmp_path, "one", "/models/mine")
     note_model_folder(tmp_path, "two", "/models/other")
     assert (model_folder(tmp_path, "one"), model_folder(tmp_path, "three")) == ("/models/mine", None)
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
 
 

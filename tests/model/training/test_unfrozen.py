@@ -188,14 +188,15 @@ def test_a_checkpoint_keeps_the_text_tower(tmp_path: Path, parser: SpacyParser, 
     assert loaded.unfrozen and loaded.fingerprint == fingerprint and isinstance(loaded.backbone, TwoTower)
     assert not changed(world.state(), loaded.backbone.net.state_dict())
     encoder = McsanEncoder(tmp_path / "made", parser=parser)
+    # A loaded tower may run by another library than the one that was trained.
     for kept, trained in zip(
         encoder.featurizer(CAPTIONS), TextFeaturizer(parser, world.sentences)(CAPTIONS), strict=True
     ):
-        assert np.array_equal(kept.encoded.sentence, trained.encoded.sentence)
-        assert np.array_equal(kept.encoded.words, trained.encoded.words)
+        np.testing.assert_allclose(kept.encoded.sentence, trained.encoded.sentence, atol=1e-5)
+        np.testing.assert_allclose(kept.encoded.words, trained.encoded.words, rtol=2e-3, atol=1e-4)  # halves
     for kept, trained in zip(loaded.backbone.features(world.clips), pictures, strict=True):
         assert torch.equal(kept, trained)
-    # The queries of the matcher that was trained, but for the half precision of what lies above the tower.
+    # The queries of the matcher that was trained, but for the half precision of what is above the tower.
     with torch.inference_mode():
         matcher = world.matcher().eval()
         matcher.model.load_state_dict(model.state_dict())

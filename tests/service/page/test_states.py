@@ -183,7 +183,7 @@ def test_asks_for_the_key_and_keeps_it(visit: Visit, films: World) -> None:
         expect(ask).to_contain_text("This service needs an API key")
         ask.get_by_label("API key").fill("a wrong key of enough characters")
         ask.get_by_role("button", name="Continue").click()
-        expect(ask.get_by_role("alert")).to_contain_text("This is not an API key of the service.")
+        expect(ask.get_by_role("alert")).to_contain_text("The API key is wrong.")
         ask.get_by_label("API key").fill(KEY)
         ask.get_by_role("button", name="Continue").click()
         expect(cards(page)).to_have_count(FOUND)
