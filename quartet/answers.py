@@ -43,8 +43,8 @@ def read_answer(answer: type[T], response: httpx2.Response) -> T:
         return answer.model_validate_json(response.content)
     except ValidationError as error:
         raise errors.QuartetError(
-            f"{_service(response)} did not answer as this version of Quartet does: {error.errors()[0]['msg']}. Check the "
-            "address and the version."
+            f"{_service(response)} did not answer as this version of Quartet does: {error.errors()[0]['msg']}. Check "
+            "the address and the version."
         ) from None
 
 
