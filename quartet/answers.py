@@ -72,7 +72,7 @@ def _error(response: httpx2.Response, file: str) -> errors.QuartetError:
             f"{_service(response)} answered {response.status_code} without a Quartet problem document. Check the "
             "address."
         )
-    # A method or a path that the service does not have is no problem of its own (RFC 9457: about:blank).
+    # A method or a path that the service does not have has no type of its own (RFC 9457: about:blank).
     general = errors.InputError if response.status_code < 500 else errors.QuartetError
     error = _made(ERROR_OF.get(kind, general), detail, problem, response, file)
     error.request_id = problem.get("request_id")

@@ -93,7 +93,7 @@ class HeadTooLargeError(InputError):
 
 
 class RangeError(InputError):
-    """A range of bytes lies outside of its file."""
+    """A range of bytes is outside its file."""
 
 
 class NotFoundError(QuartetError):

@@ -34,7 +34,7 @@ class Pause:
 
 
 Outcome: TypeAlias = httpx2.Response | QuartetError | None
-"""An answer, why there is none, or nothing after a pause."""
+"""An answer, why it is missing, or nothing after a pause."""
 
 Steps: TypeAlias = Generator[Request[Any] | Pause, Any, R]
 """What is to be done, one after another, and what it returns; it is sent an `Outcome` for each."""
@@ -57,7 +57,7 @@ def wait(send: Send, job_id: str, told: Callable[[Job], None] = lambda job: None
 def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lambda sent, size: None) -> Steps[None]:
     """Send what the service does not have of an upload that `create_upload` began, now or in another process.
 
-    A broken connection is no end: it goes on from what has arrived. `progress` is told the bytes that have, and how
+    A broken connection does not end it: it goes on from what has arrived. `progress` is told the bytes that have, and how
     many there are.
     """
     stored = yield from send(requests.stored_upload(upload_id))

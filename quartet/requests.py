@@ -50,7 +50,7 @@ PAGE = 500
 class Request(Generic[R]):
     """A request, and how its answer is read.
 
-    file      a file to send as a form, beside the fields `data`
+    file      a file to send as a form with the fields `data`
     content   a body of bytes
     progress  called with the bytes of `file` that are sent, and with all that it has
     """

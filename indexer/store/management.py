@@ -113,11 +113,11 @@ def tag_videos(
 def rename_video(library_path: Path, video_id: int, title: str, roots: Mapping[str, Path] | None = None) -> None:
     """Give a video another title. Its file keeps its name, and the title stays when the file is renamed.
 
-    Raises NotFoundError, and InputError for a title that is none.
+    Raises NotFoundError, and InputError for an invalid title.
     """
     title = " ".join(title.split())
     if not 1 <= len(title) <= LONGEST_TITLE or not title.isprintable():
-        raise InputError(f"{title!r} is no title: give 1 to {LONGEST_TITLE} characters.")
+        raise InputError(f"{title!r} is not a title: give 1 to {LONGEST_TITLE} characters.")
     with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
         library.catalog.video(video_id)
         with closing(CatalogWriter(library.catalog.path, library.current().manifest.levels, roots)) as writer:

@@ -16,7 +16,7 @@ from service.observe.logs import REQUEST_ID
 class Job:
     """One run of the indexer over files and folders, or of another command on the library.
 
-    options     of the command, beside those that every job has
+    options     of the command, in addition to those that every job has
     given       a folder of uploaded files that the job alone needs: it goes when the job has ended
     base        the folder that files are named from in what the job says
     root        the folder that they are named from in the library, if it is new there

@@ -116,7 +116,7 @@ class Jobs:
         files: Sequence[Path] = (),
         repeat_key: str | None = None,
     ) -> Job:
-        """Queue another command on the library; `files` lie in a folder of their own, which goes when it has ended.
+        """Queue another command on the library; `files` are in a folder of their own, which goes when it has ended.
 
         Raises BusyError if too many wait.
         """

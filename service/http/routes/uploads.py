@@ -138,7 +138,7 @@ async def create_job_of_upload(
 
 
 def _name(metadata: str) -> str:
-    """The file's name in the metadata of an upload. Raises InputError for what is no metadata."""
+    """The file's name in the metadata of an upload. Raises InputError for invalid metadata."""
     pairs: dict[str, Any] = {}
     for pair in filter(None, (part.strip() for part in metadata.split(","))):
         key, _, value = pair.partition(" ")

@@ -1,4 +1,4 @@
-"""Uploads that can be resumed: what has arrived of them, beside the uploads that are complete.
+"""Uploads that can be resumed: what has arrived of them, next to the uploads that are complete.
 
 The protocol is tus 1.0 (https://tus.io/protocols/resumable-upload): its core, creation and termination. Own code,
 because these uploads share folder, quota and limits with the others, and answer with problem documents.
@@ -30,7 +30,7 @@ _CONTENT, _ABOUT = "content", "upload.json"
 
 
 class ResumableUploads:
-    """Each lies in a hidden folder, which no indexer sees, with its bytes and what it is. For the event loop's thread.
+    """Each is in a hidden folder, which no indexer sees, with its bytes and what it is. For the event loop's thread.
 
     most  bytes that one may have
     """
@@ -145,6 +145,6 @@ class ResumableUploads:
 
 def _unknown(upload_id: str) -> NotFoundError:
     return NotFoundError(
-        f"There is no upload {upload_id}. One that nobody sends more of is forgotten after a day, and one that is "
-        "indexed is none any more."
+        f"There is no upload {upload_id}. One that nobody sends more of is forgotten after a day, and one that "
+        "was indexed is gone."
     )

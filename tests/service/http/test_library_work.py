@@ -97,7 +97,7 @@ def test_a_title_stays_when_the_file_is_renamed(world: World, tmp_path: Path) ->
         assert [one.title for one in quartet.videos()] == ["three"]
         with pytest.raises(NotFoundError):
             quartet.rename_video(4711, "a")
-        with pytest.raises(InputError, match="no title"):
+        with pytest.raises(InputError, match="not a title"):
             quartet.rename_video(1, "a\0b")
         with pytest.raises(InvalidRequestError):
             quartet.rename_video(1, "")

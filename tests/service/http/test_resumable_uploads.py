@@ -80,7 +80,7 @@ def test_quota_and_limits_are_those_of_other_uploads(http: TestClient) -> None:
     assert bad.status_code == 422 and "Base64" in bad.json()["detail"]
     first = begin(http, 40_000)
     full = begin(http, 30_000)
-    assert full.status_code == 507 and "40,000 are taken" in full.json()["detail"]
+    assert full.status_code == 507 and "use 40,000 of 60,000" in full.json()["detail"]
     assert http.post("/v1/jobs/upload", files={"file": ("a.mp4", bytes(30_000))}).status_code == 507
     http.delete(first.headers["location"])
     assert begin(http, 30_000).status_code == 201

@@ -153,7 +153,7 @@ def test_an_upload_past_the_quota_is_refused(built_world: World, tmp_path: Path)
         full = client.post("/v1/jobs/upload", files=[("file", ("a.mp4", bytes(200))), ("file", ("b.mp4", bytes(201)))])
         assert client.get("/v1/jobs").json()["jobs"] == []
     assert full.status_code == 507 and full.json()["type"] == "/problems#no-room"
-    assert "600 are taken" in full.json()["detail"]
+    assert "use 600 of 1,000" in full.json()["detail"]
     assert [path.name for path in uploads.rglob("*")] == ["old", "one.mp4"]
 
 
