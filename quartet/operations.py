@@ -57,8 +57,8 @@ def wait(send: Send, job_id: str, told: Callable[[Job], None] = lambda job: None
 def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lambda sent, size: None) -> Steps[None]:
     """Send what the service does not have of an upload that `create_upload` began, now or in another process.
 
-    A broken connection does not end it: it goes on from what has arrived. `progress` is told the bytes that have, and how
-    many there are.
+    A broken connection does not end it: it goes on from what has arrived. `progress` is told the bytes
+    that have, and how many there are.
     """
     stored = yield from send(requests.stored_upload(upload_id))
     sent, breaks = stored.received, 0
