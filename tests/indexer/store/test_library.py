@@ -205,7 +205,7 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(LibraryError, match=f"process {holder.pid}"), writer_lock(tmp_path):
+        with pytest.raises(LibraryError, match=f"Process {holder.pid}"), writer_lock(tmp_path):
             pass
         holder.kill()
         holder.wait()
