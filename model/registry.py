@@ -6,10 +6,11 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from model.encoder import Encoder, QuerySettings
 from model.levels import resolve_weights
-from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
+from model.mcsan.checkpoint_identity import BASELINE, CONFIG_FILE, fingerprint_of
 from model.two_tower.layouts import find_layout
 from model.two_tower.prepared_models import (
     KNOWN,
@@ -70,9 +71,13 @@ def _loaded(name: str, device: str, models: Path, cuda_graphs: bool, queries: Qu
         return ClipEncoder(folder, called, there, cuda_graphs=graphs, templates=queries.prompts)
     if queries.prompts:
         raise ModelError(f"The model {name!r} takes no prompts: only a two-tower model does. `quartet tune --undo`.")
+    folder, there = checkpoint_folder(name, models), resolve_device(device)
+    if holds_baseline(folder):
+        from model.baselines.encoder import BaselineEncoder
+
+        return BaselineEncoder(folder, there, models=models)
     from model.mcsan.encoder import McsanEncoder
 
-    folder, there = checkpoint_folder(name, models), resolve_device(device)
     return McsanEncoder(folder, there, models=models, cuda_graphs=cuda_graphs and is_gpu(there))
 
 
@@ -109,12 +114,22 @@ def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
 
     Whether the weights are those that the configuration names, loading tells.
     """
-    folder = MODELS.get(str(name_or_path), Path(name_or_path))
+    config = _config(MODELS.get(str(name_or_path), Path(name_or_path)))
+    return fingerprint_of(config) if "weights_sha256" in config else None
+
+
+def holds_baseline(folder: Path) -> bool:
+    """Whether a folder is a checkpoint of a model of `model/baselines`."""
+    return BASELINE in _config(folder)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; nothing where there is none that can be read."""
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return fingerprint_of(config) if isinstance(config, dict) and "weights_sha256" in config else None
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def name_of_builder(built_by: str, models: Path = MODELS_FOLDER) -> str | None:

@@ -23,6 +23,7 @@ from model.mcsan.config import Preset, TrainConfig
 from model.mcsan.presets import PAPER, PRESETS
 from model.training.compare.paper_to_plus import steps
 from model.training.data.dataset import VideoText, Vocabularies
+from model.training.loop.baseline_matcher import BaselineMatcher
 from model.training.loop.matcher import Matcher
 from model.training.loop.mcsan_matcher import mcsan_matcher
 from quartet.errors import InputError
@@ -81,32 +82,32 @@ def _mcsan(preset: Preset, scaled: bool) -> Contestant:
 
 
 def _vse(inputs: Inputs, hardest: bool) -> Matcher:
-    return VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM))
+    return BaselineMatcher(VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM)))
 
 
 def _w2vvpp(inputs: Inputs) -> Matcher:
     widths = inputs.wide(w2vvpp.HIDDEN), inputs.wide(w2vvpp.DIM)
-    return W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+    return BaselineMatcher(W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths))
 
 
 def _dual_encoding(inputs: Inputs) -> Matcher:
     widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
-    return DualEncoding(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+    return BaselineMatcher(DualEncoding(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths))
 
 
 def _hsl(inputs: Inputs) -> Matcher:
     widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
     concepts = sum(inputs.concepts(level) for level in hsl.CONCEPT_LEVELS)
-    return HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths)
+    return BaselineMatcher(HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths))
 
 
 def _hgr(inputs: Inputs) -> Matcher:
-    return HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM))
+    return BaselineMatcher(HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM)))
 
 
 def _hanet(inputs: Inputs) -> Matcher:
     concepts = {level: inputs.concepts(level) for level in hgr.NODE_LEVELS}
-    return HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM))
+    return BaselineMatcher(HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM)))
 
 
 ABLATIONS = {
