@@ -4,6 +4,7 @@
     OUT/runs/MODEL-seed0/       its logs
     OUT/results.json            all runs, and the mean and spread of every figure
     OUT/table.md                the same as a table
+    KEEP/MODEL-seed0/           its checkpoint, where models are kept
 
 A run whose file exists is not trained again, so a comparison that was stopped goes on where it was.
 """
@@ -26,14 +27,16 @@ from model.language.spacy_parser import SpacyParser
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeaturizer
 from model.training.compare.contestants import Inputs, contestant
+from model.training.compare.kept_models import Keeping, TextTools
 from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
-from model.training.data.dataset import CaptionedVideo, VideoText
+from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
 from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import TextCache
 from model.training.distributed import is_first_process
 from model.training.loop.feature_training import Tell, video_text
+from model.training.loop.matcher import Matcher
 from model.training.loop.single_run import fit_matcher, vocabularies_of
 from quartet.errors import InputError
 
@@ -98,6 +101,7 @@ class Splits:
     train: VideoText
     validation: VideoText
     test: VideoText
+    text_tools: TextTools
 
 
 def compare(
@@ -108,16 +112,20 @@ def compare(
     tell: Tell,
     cache: Path | None = None,
     skip_missing: bool = False,
+    keeping: Keeping | None = None,
 ) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
 
     Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
-    `skip_missing` leaves out videos without features. Where several GPUs train together, each runs this in a process of
+    `skip_missing` leaves out videos without features. `keeping` keeps every model, and trains those again whose figures
+    are there without their checkpoint. Where several GPUs train together, each runs this in a process of
     its own: all train, the first alone measures, writes and yields.
 
     Raises InputError for captions without a test split, for features that do not fit, and for a folder with runs of
-    other settings or data.
+    other settings or data, and for models that cannot be kept.
     """
+    if keeping is not None:
+        keeping.require_vectors(plan.models)
     first = is_first_process()
     tell = tell if first else lambda sentence: None
     test = captions.split("test")
@@ -132,12 +140,15 @@ def compare(
     data = _digest(captions, features)
     settings = {model: {"data": data, **plan.settings(model)} for model in plan.models}
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
+    if keeping is not None:
+        finished = {run: result if keeping.has(*run) else None for run, result in finished.items()}
     if ready := sum(result is not None for result in finished.values()):
         tell(f"{ready} of {len(finished)} runs are finished already.")
     with FeatureSet(features) as file:
         training, validation, test = (
             file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
         )
+    backbone = keeping.backbone(features, tell) if keeping is not None else None
     splits = None
     done: list[FinishedRun] = []
     for model, seed in plan.runs():
@@ -145,8 +156,12 @@ def compare(
         if result is None:
             if splits is None:
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
-                splits = Splits(*load((training, validation, test), features, plan.frames, cache or folder, tell))
-            result = _run(model, seed, plan, settings[model], splits, folder)
+                splits = load((training, validation, test), features, plan.frames, cache or folder, tell)
+            matcher, vocabularies, result = _run(model, seed, plan, settings[model], splits, folder)
+            if result is not None and keeping is not None:
+                keeping.keep(model, seed, matcher, vocabularies, backbone, plan.frames, splits.text_tools)
+            if result is not None:
+                _write(_file(folder, model, seed), result)
         if result is not None and first:
             done.append(result)
             write_standings(folder, done)
@@ -155,18 +170,20 @@ def compare(
 
 def load(
     splits: Sequence[Sequence[CaptionedVideo]], features: Sequence[Path], frames: int, cache: Path, tell: Tell
-) -> list[VideoText]:
+) -> Splits:
     """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
     with FeatureSet(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
-    texts = TextCache(cache, TextFeaturizer(SpacyParser(), SentenceEncoder()), tell)
+    parser, sentences = SpacyParser(), SentenceEncoder()
+    texts = TextCache(cache, TextFeaturizer(parser, sentences), tell)
     featurize = partial(texts.texts, advance=lambda done, total: None)
-    return [video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True)]
+    train, validation, test = (video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True))
+    return Splits(train, validation, test, TextTools(parser.name, sentences.name))
 
 
 def _run(
     model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path
-) -> FinishedRun | None:
+) -> tuple[Matcher, Vocabularies, FinishedRun | None]:
     config = plan.training(model)
     logs = _file(folder, model, seed).with_suffix("")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -178,7 +195,7 @@ def _run(
         matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
     )
     if not is_first_process():
-        return None  # its weights are those of its last step, not of the best epoch
+        return matcher, vocabularies, None  # its weights are those of its last step, not of the best epoch
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sums = [epoch["fused"].sum_r for epoch in history]
     measured, _ = matcher.measure(splits.test)
@@ -194,15 +211,17 @@ def _run(
         validation_sum_r=max(sums),
         test={name: retrieval.to_json() for name, retrieval in measured.items()},
     )
-    # A comparison keeps figures: dozens of sets of weights would fill the disk.
+    # Without --keep a comparison keeps figures: dozens of sets of weights would fill the disk.
     for path in logs.iterdir():
         if path.suffix in (".ckpt", ".pt"):
             path.unlink()
-    file = _file(folder, model, seed)
+    return matcher, vocabularies, result
+
+
+def _write(file: Path, result: FinishedRun) -> None:
     temporary = file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"format": FORMAT, **asdict(result)}, indent=1) + "\n", encoding="utf-8")
     temporary.replace(file)
-    return result
 
 
 def _file(folder: Path, model: str, seed: int) -> Path:

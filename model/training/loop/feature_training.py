@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from model.baselines.checkpoint import load_baseline
+from model.baselines.single_vector import VectorModel
 from model.evaluation.scores import LevelScores
 from model.language.sentence_encoder import SentenceEncoder, Sentences
 from model.language.spacy_parser import load_parser, recorded_parser
 from model.language.word_vectors import initial_words
 from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.checkpoint_files import WEIGHTS_FILE
 from model.mcsan.config import Preset
 from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
-from model.registry import resolve_device
+from model.registry import MODELS, checkpoint_folder, holds_baseline, resolve_device
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
 from model.training.data.dataset_checks import (
@@ -36,6 +39,7 @@ from model.training.data.dataset_checks import (
 from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import Advance, TextCache
+from model.training.loop.baseline_matcher import vector_scores
 from model.training.loop.run_record import History, Run
 from model.training.loop.validation import level_scores
 from model.two_tower.encoder import SHARPNESS
@@ -103,14 +107,14 @@ def train_on_features(
     run = Run(logs, fresh, writes=first)
     if (folder / "config.json").exists() and not run.begun and not fresh:
         raise InputError(f"{folder} holds another checkpoint. Name another --out, or replace it with --fresh.")
-    weights = file_digest(backbone_weights) if backbone_weights else None
+    weights = file_digest(weights_file(backbone_weights)) if backbone_weights else None
     told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
     told["word vectors"] = file_digest(glove) if glove else None
     run.agree(_flat(asdict(preset)) | told | dict(made_with))
     with FeatureSet(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         splits = _training_splits(captions, file, skip_missing, seed, tell)
-        backbone = _backbone(file, backbone_weights, models)
+        backbone = backbone_of(file, backbone_weights, models)
         preset = _on_top_of(preset, backbone, file.name)
         rows = [file.read([video.video for video in videos], preset.model.frames) for videos in splits]
     run.agree({"frame features": features_digest([*rows[0], *rows[1]])})
@@ -157,26 +161,33 @@ def scores_on_features(
     models: Path = MODELS_FOLDER,
     cache: Path | None = None,
     tell: Tell = _say_nothing,
-) -> tuple[LevelScores, Checkpoint]:
+) -> tuple[LevelScores, Checkpoint[Any]]:
     """Scores of all captions, in the order of the videos, against the videos, whose features lie in files.
 
     Encoded captions are kept below `cache`, if it is given. Raises InputError for features of another width than the
     checkpoint's, ModelError for another parser.
     """
-    loaded = load_checkpoint(checkpoint, models)
+    loaded: Checkpoint[Any]
+    if holds_baseline(checkpoint):
+        loaded, frames = load_baseline(checkpoint, models)
+        expected = loaded.model.made_with["feature_dim"]
+    else:
+        loaded = load_checkpoint(checkpoint, models)
+        frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim
     if isinstance(loaded.backbone, TwoTower):
         loaded.backbone.to(device)
     sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint)
     featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
     with FeatureSet(features) as file:
-        expected = loaded.model.config.feature_dim
         if file.dim != expected:
             raise InputError(f"{file.name} holds features of width {file.dim}, the checkpoint needs {expected}.")
-        rows = file.read([video.video for video in videos], loaded.model.config.frames)
+        rows = file.read([video.video for video in videos], frames)
     featurize: Callable[[list[str]], Sequence[TextFeatures]] = featurizer
     if cache is not None:
         featurize = partial(TextCache(cache, featurizer, tell).texts, advance=lambda done, total: None)
-    return level_scores(loaded.model.to(device), video_text(videos, rows, featurize)), loaded
+    data = video_text(videos, rows, featurize)
+    scores = vector_scores if isinstance(loaded.model, VectorModel) else level_scores
+    return scores(loaded.model.to(device), data), loaded
 
 
 def video_text(
@@ -249,7 +260,12 @@ def _sentences(preset: Preset, network: FrameNetwork | None, device: str) -> Sen
     return SentenceEncoder(device)
 
 
-def _backbone(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetwork | None:
+def backbone_of(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetwork | None:
+    """The network that made the features; None where neither they nor `weights` say.
+
+    `weights` are a torchvision state dict, or a checkpoint that holds the backbone: its folder, or "demo".
+    Raises InputError where the weights do not go with the features.
+    """
     if isinstance(file.backbone, TwoTowerConfig):
         if weights is not None:
             raise InputError(f"{file.name} was made by {file.backbone.two_tower}: leave out --backbone-weights.")
@@ -259,10 +275,16 @@ def _backbone(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetw
     if file.backbone is None:
         raise InputError(f"{file.name} does not say which backbone made it. Make it with `quartet features`.")
     backbone = Backbone(file.backbone)
-    backbone.load_weights(weights)
+    backbone.load_weights(weights_file(weights))
     if backbone.feature_dim != file.dim:
         raise InputError(
             f"{file.name} holds features of width {file.dim}, but its backbone {file.backbone.arch} makes "
             f"{backbone.feature_dim} values per frame."
         )
     return backbone.eval()
+
+
+def weights_file(weights: Path) -> Path:
+    """Where the weights of a backbone are: the file itself, or that of a checkpoint by folder or name."""
+    named = weights.is_dir() or (str(weights) in MODELS and not weights.exists())
+    return checkpoint_folder(weights) / WEIGHTS_FILE if named else weights

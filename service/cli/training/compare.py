@@ -30,6 +30,20 @@ CacheOption = Annotated[
         help="Where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
     ),
 ]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep every model as a checkpoint below this folder, for quartet index and serve.", show_default=False
+    ),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --keep: weights of the backbone that made the features, or a checkpoint that holds it, such as "
+        "demo. Kept models then see videos.",
+        show_default=False,
+    ),
+]
 EpochsOption = Annotated[
     int | None, typer.Option(help="Epochs of every model. Default: as many as its paper or preset says.")
 ]
@@ -46,6 +60,8 @@ def compare(
     test_list: TestListOption = None,
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
+    keep: KeepOption = None,
+    backbone_weights: WeightsOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
 ) -> None:
     """Train and measure several models on the same splits, features and words.
@@ -55,13 +71,22 @@ def compare(
     comparison that was stopped goes on: what has a result is not trained again.
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
+
+    A kept model serves a library, as one of quartet train does:
+
+    [dim]quartet compare captions.jsonl --features f.h5 --models vse++,hsl --keep kept --backbone-weights w.pth[/]
+
+    [dim]quartet index VIDEOS --library my-library --model kept/vse++-seed0[/]
     """
+    if backbone_weights is not None and keep is None:
+        raise typer.BadParameter("It goes with --keep.", param_hint="--backbone-weights")
     let_threads_sleep()
     try:
         from model.training.compare.comparison import Plan
         from model.training.compare.comparison import compare as run
     except ImportError as error:
         raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
+    from model.training.compare.kept_models import Keeping
     from model.training.data.caption_readers import read_captions
     from model.training.distributed import is_first_process
     from model.training.loop.run_lock import run_lock
@@ -74,10 +99,12 @@ def compare(
     def tell(sentence: str) -> None:
         typer.echo(sentence, err=True)
 
-    texts = settings_of(text_cache=cache).text_cache_folder()
+    settings = settings_of(text_cache=cache)
+    texts = settings.text_cache_folder()
+    keeping = Keeping(keep, backbone_weights, settings.models) if keep is not None else None
     total = len(plan.runs())
     with run_lock(out):
-        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing), 1):
+        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing, keeping), 1):
             typer.echo(
                 f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
                 f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "
