@@ -60,7 +60,7 @@ class CheckpointEncoder(ABC):
         self.backbone = checkpoint.backbone.to(device)
         if isinstance(self.backbone, Backbone):
             self.backbone.freeze(f"{checkpoint.fingerprint} backbone")
-        self.sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder)
+        self.sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder, models)
         self.featurizer = TextFeaturizer(parser, self.sentences)
 
     def describe(self, levels: tuple[LevelSpec, ...], frames: int) -> EncoderSpec:

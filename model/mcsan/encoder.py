@@ -50,8 +50,10 @@ class McsanEncoder(CheckpointEncoder):
         self._graphed: GraphedFunction | None = None
         if cuda_graphs:
             self.sentences.use_graphs()
-            # An embedding of words looks them up on the CPU, which no graph can hold.
-            self._graphed = with_cuda_graphs(self.model.text) if self.model.text.embedding is None else None
+            # An embedding of words looks them up on the CPU, a GRU asks it for lengths: no graph can hold either.
+            config = self.model.config
+            held = config.words == "sentence" and config.node_words == "linear" and not config.alike
+            self._graphed = with_cuda_graphs(self.model.text) if held else None
         self.spec = self.describe(self.model.level_specs(), self.model.config.frames)
         heads = {level: self._head(level, checkpoint.vocabularies[level]) for level in self.model.concept_levels}
         self.concepts = ConceptReader(heads, CONCEPT_THRESHOLD)

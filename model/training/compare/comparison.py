@@ -37,6 +37,7 @@ from model.training.data.text_cache import TextCache
 from model.training.distributed import is_first_process
 from model.training.loop.feature_training import Tell, video_text
 from model.training.loop.matcher import Matcher
+from model.training.loop.run_record import kept_epoch
 from model.training.loop.single_run import fit_matcher, vocabularies_of
 from quartet.errors import InputError
 
@@ -113,9 +114,11 @@ def compare(
     cache: Path | None = None,
     skip_missing: bool = False,
     keeping: Keeping | None = None,
+    sentences: SentenceEncoder | None = None,
 ) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
 
+    `sentences` reads the captions, by default MiniLM.
     Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
     `skip_missing` leaves out videos without features. `keeping` keeps every model, and trains those again whose figures
     are there without their checkpoint. Where several GPUs train together, each runs this in a process of
@@ -138,7 +141,8 @@ def compare(
     if len(training) < 2:
         raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
     data = _digest(captions, features)
-    settings = {model: {"data": data, **plan.settings(model)} for model in plan.models}
+    read_by = {} if sentences is None else {"sentences": sentences.name}
+    settings = {model: {"data": data, **read_by, **plan.settings(model)} for model in plan.models}
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
     if keeping is not None:
         finished = {run: result if keeping.has(*run) else None for run, result in finished.items()}
@@ -156,7 +160,7 @@ def compare(
         if result is None:
             if splits is None:
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
-                splits = load((training, validation, test), features, plan.frames, cache or folder, tell)
+                splits = load((training, validation, test), features, plan.frames, cache or folder, tell, sentences)
             matcher, vocabularies, result = _run(model, seed, plan, settings[model], splits, folder)
             if result is not None and keeping is not None:
                 keeping.keep(model, seed, matcher, vocabularies, backbone, plan.frames, splits.text_tools)
@@ -169,12 +173,17 @@ def compare(
 
 
 def load(
-    splits: Sequence[Sequence[CaptionedVideo]], features: Sequence[Path], frames: int, cache: Path, tell: Tell
+    splits: Sequence[Sequence[CaptionedVideo]],
+    features: Sequence[Path],
+    frames: int,
+    cache: Path,
+    tell: Tell,
+    sentences: SentenceEncoder | None = None,
 ) -> Splits:
     """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
     with FeatureSet(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
-    parser, sentences = SpacyParser(), SentenceEncoder()
+    parser, sentences = SpacyParser(), sentences or SentenceEncoder()
     texts = TextCache(cache, TextFeaturizer(parser, sentences), tell)
     featurize = partial(texts.texts, advance=lambda done, total: None)
     train, validation, test = (video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True))
@@ -198,6 +207,7 @@ def _run(
         return matcher, vocabularies, None  # its weights are those of its last step, not of the best epoch
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sums = [epoch["fused"].sum_r for epoch in history]
+    kept = kept_epoch(history, config.keep)
     measured, _ = matcher.measure(splits.test)
     result = FinishedRun(
         model=model,
@@ -205,10 +215,10 @@ def _run(
         settings=settings,
         parameters=size,
         epochs=len(sums),
-        best_epoch=1 + max(range(len(sums)), key=sums.__getitem__),
+        best_epoch=1 + kept,
         train_seconds=wall,
         train_cpu_seconds=cpu,
-        validation_sum_r=max(sums),
+        validation_sum_r=sums[kept],
         test={name: retrieval.to_json() for name, retrieval in measured.items()},
     )
     # Without --keep a comparison keeps figures: dozens of sets of weights would fill the disk.

@@ -47,7 +47,7 @@ from model.two_tower.prepared_models import MODELS_FOLDER
 from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig
 from model.vision.backbones import Backbone
-from model.vision.frame_networks import FrameNetwork, recorded_sentences, recorded_two_tower
+from model.vision.frame_networks import FrameNetwork, load_sentences, recorded_sentences, recorded_two_tower
 from quartet.errors import InputError
 
 Tell = Callable[[str], None]
@@ -85,6 +85,7 @@ def train_on_features(
     skip_missing: bool = False,
     made_with: Mapping[str, Any] = MappingProxyType({}),
     models: Path = MODELS_FOLDER,
+    sentence_model: str | None = None,
 ) -> History:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
@@ -93,7 +94,8 @@ def train_on_features(
     kept encoded below `cache` (default: in the run's folder). `skip_missing` leaves out videos without features.
     With `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
     `parser` names the package of an installed spaCy pipeline; None is the bundled one. `made_with` says how the
-    features were made, where that is part of the run. `models` is where two-tower models are kept.
+    features were made, where that is part of the run. `models` is where two-tower models are kept. `sentence_model`
+    reads the captions instead of MiniLM: a folder of sentence-transformers, or a prepared name.
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
@@ -123,7 +125,9 @@ def train_on_features(
         return run.history
     for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
         tell(note)
-    featurizer = TextFeaturizer(spacy, _sentences(preset, backbone, resolve_device("auto")))
+    reader = _sentences(preset, backbone, resolve_device("auto"), sentence_model, models)
+    preset = replace(preset, model=replace(preset.model, sentence_dim=reader.dim, word_dim=reader.dim))
+    featurizer = TextFeaturizer(spacy, reader)
     run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
     texts = TextCache(cache or logs / "texts", featurizer, tell)
     run.begin()
@@ -176,7 +180,7 @@ def scores_on_features(
         frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim
     if isinstance(loaded.backbone, TwoTower):
         loaded.backbone.to(device)
-    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint)
+    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint, models)
     featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
     with FeatureSet(features) as file:
         if file.dim != expected:
@@ -254,7 +258,11 @@ def _on_top_of(preset: Preset, network: FrameNetwork | None, features: str) -> P
     return replace(preset, model=model)
 
 
-def _sentences(preset: Preset, network: FrameNetwork | None, device: str) -> Sentences:
+def _sentences(preset: Preset, network: FrameNetwork | None, device: str, other: str | None, models: Path) -> Sentences:
+    if other is not None and preset.texts == "two-tower":
+        raise InputError("--sentence-model does not go with a preset whose captions a two-tower model reads.")
+    if other is not None:
+        return load_sentences(other, models, device)
     if preset.texts == "two-tower" and isinstance(network, TwoTower):
         return TwoTowerSentences(network.to(device))
     return SentenceEncoder(device)

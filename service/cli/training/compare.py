@@ -44,6 +44,13 @@ WeightsOption = Annotated[
         show_default=False,
     ),
 ]
+SentenceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Reads the captions: folder of a sentence-transformers model, or a prepared name.",
+        show_default="all-MiniLM-L6-v2",
+    ),
+]
 EpochsOption = Annotated[
     int | None, typer.Option(help="Epochs of every model. Default: as many as its paper or preset says.")
 ]
@@ -62,6 +69,7 @@ def compare(
     cache: CacheOption = None,
     keep: KeepOption = None,
     backbone_weights: WeightsOption = None,
+    sentence_model: SentenceOption = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
 ) -> None:
     """Train and measure several models on the same splits, features and words.
@@ -90,6 +98,7 @@ def compare(
     from model.training.data.caption_readers import read_captions
     from model.training.distributed import is_first_process
     from model.training.loop.run_lock import run_lock
+    from model.vision.frame_networks import load_sentences
 
     plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
     read = read_captions(captions, test_list)
@@ -102,9 +111,10 @@ def compare(
     settings = settings_of(text_cache=cache)
     texts = settings.text_cache_folder()
     keeping = Keeping(keep, backbone_weights, settings.models) if keep is not None else None
+    sentences = None if sentence_model is None else load_sentences(sentence_model, settings.models)
     total = len(plan.runs())
     with run_lock(out):
-        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing, keeping), 1):
+        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing, keeping, sentences), 1):
             typer.echo(
                 f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
                 f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "
