@@ -176,11 +176,11 @@ class SentenceEncoder:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"The sentence model in {self._folder} cannot be loaded: {reason}") from error
         self.tokenizer = model.tokenizer
-        network = getattr(next(iter(model)), "auto_model", None)
+        network = getattr(next(iter(model), None), "auto_model", None)
         if network is None or not getattr(self.tokenizer, "is_fast", False):
             raise ModelError(f"{self._folder} holds no transformer of texts that tells where its tokens lie.")
         self._longest = int(model.max_seq_length or self.tokenizer.model_max_length)
-        self.name, self.dim = other.name, int(model.get_sentence_embedding_dimension() or 0)
+        self.name, self.dim = other.name, len(model.encode("a", show_progress_bar=False))
         if network.config.hidden_size != self.dim:
             raise ModelError(
                 f"The sentence model in {self._folder} has vectors of width {network.config.hidden_size} for words and "

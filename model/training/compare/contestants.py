@@ -54,8 +54,7 @@ class Inputs:
 
     def widths(self, model: ModelConfig) -> ModelConfig:
         """A configuration with the widths of the features and of the vectors of captions."""
-        dims = {"feature_dim": self.feature_dim, "word_dim": self.word_dim, "sentence_dim": self.sentence_dim}
-        return replace(model, **dims)
+        return replace(model, feature_dim=self.feature_dim, word_dim=self.word_dim, sentence_dim=self.sentence_dim)
 
     @property
     def bag(self) -> BagOfWords:

@@ -190,8 +190,8 @@ def scores_on_features(
     if cache is not None:
         featurize = partial(TextCache(cache, featurizer, tell).texts, advance=lambda done, total: None)
     data = video_text(videos, rows, featurize)
-    scores = vector_scores if isinstance(loaded.model, VectorModel) else level_scores
-    return scores(loaded.model.to(device), data), loaded
+    model = loaded.model.to(device)
+    return vector_scores(model, data) if isinstance(model, VectorModel) else level_scores(model, data), loaded
 
 
 def video_text(
