@@ -2,7 +2,7 @@
 
 Frames per second from decoded pictures to vectors, the time of queries in the networks that read texts, with and
 without CUDA graphs, and how far the device is from the CPU. Networks have the published sizes and random weights, on
-which speed does not depend. Exact scans of 100,000 and 1,000,000 made clips stand beside what reading them takes at
+which speed does not depend. Exact scans of 100,000 and 1,000,000 made clips stand versus what reading them takes at
 least. It needs torch, torchvision and transformers (`--checks searching`: torch alone), no FAISS and no spaCy, and
 runs on a CPU too, with fewer repetitions and without graphs.
 

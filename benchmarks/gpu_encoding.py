@@ -1,4 +1,4 @@
-"""Networks on this machine's device, for the table of `benchmarks.gpu_check`: pictures and texts, beside the CPU.
+"""Networks on this machine's device, for the table of `benchmarks.gpu_check`: pictures and texts, versus the CPU.
 
 It needs torch, torchvision and transformers.
 """

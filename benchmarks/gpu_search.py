@@ -46,12 +46,16 @@ class MadeSegment:
     def dim(self, level: str) -> int:
         return int(self._rows[level].shape[1])
 
+    def file_id(self, level: str) -> tuple[int, int]:
+        """Of no file: as long as this object is there, no other has it."""
+        return id(self), list(self.bounds).index(level)
+
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         return np.asarray(self._rows[level][positions])
 
 
 def searching(device: torch.device, sizes: Sequence[int] = SIZES, seed: int = 0) -> Iterator[Row]:
-    """Scans of every size beside the least that reading the rows can take, and whether they miss a true hit."""
+    """Scans of every size compared with the least that reading the rows can take, and whether they miss a true hit."""
     bandwidth = _bandwidth(device)
     yield Row("reading memory, GB/s", f"{bandwidth / 1e9:,.0f}", "the floor of a scan is its bytes over this")
     for n in sizes:

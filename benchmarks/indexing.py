@@ -1,4 +1,4 @@
-"""What indexing costs beside the two things it cannot do without: `python -m benchmarks.indexing` (docs/indexing.md).
+"""What indexing costs versus the two things it cannot do without: `python -m benchmarks.indexing` (docs/indexing.md).
 
 In one run, on the same generated files: decoding the sampled frames alone, the backbone alone on frames that are
 ready, the whole encoder on them, and indexing from the files to a published library. Indexing can at best take
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from typing import TypeVar
 import av
 import numpy as np
 
+from benchmarks import made_models
 from benchmarks.search import _machine
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.media.decode_pool import DecodePool
@@ -28,6 +30,7 @@ from indexer.pipeline.local_pipeline import BATCH
 from model.encoder import Encoder
 from model.fake_encoder import FakeEncoder
 from model.levels import Vectors
+from model.precision import PRECISIONS
 from model.registry import load_encoder
 from model.vision.backbones import Backbone, BackboneConfig
 
@@ -37,7 +40,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=10.0, help="duration of each file")
     parser.add_argument("--height", type=int, default=360, help="of the 16:9 picture")
-    parser.add_argument("--model", default="demo")
+    parser.add_argument("--model", default="demo", help="by name or folder; `made` is CLIP ViT-B/32 of random weights")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the networks on a CPU")
+    parser.add_argument("--pytorch", action="store_true", help="networks by PyTorch, as where OpenVINO is missing")
     parser.add_argument(
         "--backbone", help="instead of a model: a torchvision classifier with random weights, no towers"
     )
@@ -45,9 +50,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    encoder = BackboneAlone(options.backbone, options.frames) if options.backbone else load_encoder(options.model)
+    if options.pytorch:
+        sys.modules["openvino"] = None  # type: ignore[assignment]
+    encoder = _encoder(options)
     print(
-        f"{_machine()}; {encoder.spec.name} on {encoder.device}, {encoder.spec.frames_per_clip} frames per clip; "
+        f"{_machine()}; {encoder.spec.name} on {encoder.device} by {'PyTorch' if options.pytorch else 'OpenVINO'}, "
+        f"{options.precision}, {encoder.spec.frames_per_clip} frames per clip; "
         f"{options.files} files of {options.seconds:g} s, {options.height} lines, seed {options.seed}; "
         f"{options.workers} decoding at a time",
         flush=True,
@@ -55,7 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         paths = _write_videos(folder / "videos", options)
-        # What is loaded once is no part of any figure.
+        # What is loaded once is not part of any figure.
         index_videos(folder / "library", paths[:1], encoder, workers=options.workers)
         rest = paths[1:]
         frames, decoding = _measured(partial(_decode, rest, encoder.spec.frames_per_clip, options.workers))
@@ -74,6 +82,16 @@ def main() -> None:
         len(rest),
     )
     _judge(report, decoding, backbone, indexing)
+
+
+def _encoder(options: argparse.Namespace) -> Encoder:
+    if options.backbone:
+        return BackboneAlone(options.backbone, options.frames)
+    if options.model != "made":
+        return load_encoder(options.model, precision=options.precision)
+    with tempfile.TemporaryDirectory() as folder:
+        made_models.write_clip(Path(folder))
+        return load_encoder(folder, precision=options.precision)
 
 
 class BackboneAlone(FakeEncoder):
@@ -124,9 +142,12 @@ def _in_batches(encode: Callable[[Sequence[np.ndarray]], object], frames: Sequen
 
 
 def _backbone_alone(encoder: Encoder, frames: Sequence[np.ndarray]) -> Cost | None:
-    """None for an encoder that has no backbone."""
-    backbone = getattr(encoder, "backbone", None)
-    return None if backbone is None else _measured(partial(_in_batches, backbone.features, frames))[1]
+    """None for an encoder that has no backbone and no towers."""
+    backbone = getattr(encoder, "backbone", getattr(encoder, "tower", None))
+    if backbone is None:
+        return None
+    # Clip by clip, as an encoder does it on a CPU.
+    return _measured(lambda: [backbone.features([clip]) for clip in frames])[1]
 
 
 def _write_videos(folder: Path, options: argparse.Namespace) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a library in Milvus costs beside its own files: export, then single queries over the vectors of `search_data`.
+"""What a library in Milvus costs versus its own files: export, then single queries over the vectors of `search_data`.
 
     python -m benchmarks.milvus --clips 10000 --work DIR
     python -m benchmarks.milvus --clips 10000 --work DIR --to milvus://localhost:19530/benchmark

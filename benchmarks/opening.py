@@ -54,7 +54,7 @@ def _ask(child: subprocess.Popen[str]) -> dict[str, float]:
 
 
 def _open_and_wait(path: Path) -> None:
-    import faiss  # noqa: F401  what every process loads is no part of what opening takes
+    import faiss  # noqa: F401  what every process loads is not part of what opening takes
     import numpy as np
     import torch  # noqa: F401
 

@@ -38,9 +38,9 @@ _ORDER = "[...document.querySelectorAll('#results .card')].map((card) => card.da
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", type=Path, required=True, help="the library to search")
-    parser.add_argument("--runs", type=int, default=5, help="how often the page is opened anew")
+    parser.add_argument("--runs", type=int, default=5, help="how often the page is opened again")
     parser.add_argument("--steps", type=int, default=20, help="of sliders, in each run")
-    parser.add_argument("--hits", type=int, nargs="+", default=[24, 96], help="clips on the page")
+    parser.add_argument("--hits", type=int, nargs="+", default=[48, 200], help="clips on the page")
     options = parser.parse_args()
     print(_machine(), flush=True)
     with running_service(options.library) as url, sync_playwright() as playwright:
@@ -65,13 +65,9 @@ def main() -> None:
 
 def _steps(page: Page, hits: int, steps: int) -> list[float]:
     """Milliseconds of each step, over all sliders in turn, with so many hits on the page."""
-    page.goto(f"/?q={QUERY}")
-    cards = page.locator("#results .card:not(.waiting)")
-    cards.first.wait_for()
-    while cards.count() < hits:
-        shown = cards.count()
-        page.get_by_role("button", name="More clips").click()
-        cards.nth(shown).wait_for()
+    page.add_init_script(f"history.replaceState({{ depth: {hits} }}, '')")
+    page.goto(f"/?q={QUERY}&all=1")
+    page.locator("#results .card:not(.waiting)").first.wait_for()
     page.evaluate(_WATCH)
     levels = itertools.cycle(LEVEL_NAMES)
     for step in range(steps):

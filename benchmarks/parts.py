@@ -1,4 +1,4 @@
-"""What a question of five sentences costs beside a question of one: CPU time, in alternating rounds.
+"""What a question of five sentences costs compared with a question of one: CPU time, in alternating rounds.
 
 python -m benchmarks.parts LIBRARY --rounds 30
 """

@@ -1,10 +1,11 @@
 """What a power cut leaves of a library, at every moment of its life: `python -m benchmarks.power_cuts --states 1000`.
 
-A run that makes a library, indexes, indexes again, adds captions, tags, removes and tunes is recorded under strace:
-every write, rename, link, truncation, removal and flush below the library's folder. Before each flush the power is cut:
-what had been flushed is there, and of the rest what POSIX allows. That is nothing, everything, all names without their
-content, or any part of it, writes torn at sectors and in any order. Each such library must open, have every video once
-that had been reported done, be healed by `repair`, and end, indexed again, with the vectors of an undisturbed run.
+A run that makes a library, indexes, indexes again, adds captions, tags, removes, tunes and changes the model is
+recorded under strace: every write, rename, link, truncation, removal and flush below the library's folder. Before each
+flush the power is cut: what had been flushed is there, and of the rest what POSIX allows. That is nothing, everything,
+all names without their content, or any part of it, writes torn at sectors and in any order. Each such library must
+open, have every video once that had been reported done, be healed by `repair`, and end, indexed again, with the vectors
+of an undisturbed run.
 
 Needs `strace` and the right to trace. Videos are stand-ins (`benchmarks.stand_in_videos`).
 """
@@ -33,6 +34,7 @@ from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
+from indexer.store.manifest import Manifest
 from indexer.store.publishing import encode_anew
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions, remove_captions
@@ -42,11 +44,17 @@ from quartet.errors import LibraryError
 _CALLS = "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir"
 _CALLS += ",ftruncate,link,linkat,lseek,fallocate"
 
+NEXT = FakeEncoder(1, dim=24)
+"""The model that the library is changed to."""
+
+_MEMORY = Path("/dev/shm")
+"""Where libraries are looked at after a cut: no flush is waited for there."""
+
 _SECTOR = 512
 """Bytes that a disk writes whole."""
 
 MODES = ("nothing", "everything", "names", "some", "some", "some")
-"""What is kept of that which had not been flushed."""
+"""How much of the data that was not flushed survives the cut."""
 
 
 def live(library: Path, media: Path, tell: int) -> None:
@@ -75,6 +83,7 @@ def live(library: Path, media: Path, tell: int) -> None:
     (media / "2.mp4").unlink()
     remove_captions(library, ["a dog running"])
     encode_anew(library, APPROXIMATE_FROM)
+    index_videos(library, [media], NEXT, to_model=True)
 
 
 @dataclass
@@ -275,15 +284,25 @@ def check(library: Path, media: Path, told: list[str], calm: dict[str, list[str]
         state = "does not open"
     if problems:
         state = "does not open" if state == "does not open" else f"damaged: {problems[0].where}"
-        report = repair_library(library, lambda: encoder)
+        report = repair_library(library, lambda: NEXT if _model(library) == NEXT.spec.fingerprint else encoder)
         left = [each.detail for each in verify_library(library) if each.where != "videos"]
         assert left == [], f"after the repair {left} of {[p.detail for p in problems]}, {report}"
     _reported(library, told)
     (media.parent / "texts.txt").write_text("a cat\n")
-    index_videos(library, [media], encoder)
+    index_videos(library, [media], encoder, to_model=True)
     assert vectors(library) == calm, "the vectors are not those of an undisturbed run"
     assert verify_library(library) == []
     return state
+
+
+def _model(library: Path) -> str:
+    """The fingerprint of the model of the newest generation whose manifest can be read."""
+    for file in sorted(library.glob("generations/*/manifest.json"), reverse=True):
+        try:
+            return Manifest.read(file).model.fingerprint
+        except LibraryError:
+            continue
+    return ""
 
 
 def _reported(library: Path, told: list[str]) -> None:
@@ -319,20 +338,21 @@ def run(folder: Path, states: int, seed: int) -> dict[str, object]:
     chosen = every * (states // len(every)) + rng.sample(every, states % len(every))
     found: Counter[str] = Counter()
     failures = []
-    for number, (moment, mode) in enumerate(chosen):
-        library = folder / "cut" / "library"
-        shutil.rmtree(folder / "cut", ignore_errors=True)
-        library.mkdir(parents=True)
-        for name, content in cut(events, moment, mode, random.Random(f"{seed}/{number}")):
-            if content is None:
-                (library / name).mkdir(exist_ok=True)
-            else:
-                (library / name).write_bytes(content)
-        told = [line for event in events[:moment] if event[0] == "told" for line in event[2].splitlines()]
-        try:
-            found[check(library, media, told, calm)] += 1
-        except Exception as error:
-            failures.append(f"{moment} {mode} {number}: {type(error).__name__}: {error}")
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as cuts:
+        library = Path(cuts) / "library"
+        for number, (moment, mode) in enumerate(chosen):
+            shutil.rmtree(library, ignore_errors=True)
+            library.mkdir()
+            for name, content in cut(events, moment, mode, random.Random(f"{seed}/{number}")):
+                if content is None:
+                    (library / name).mkdir(exist_ok=True)
+                else:
+                    (library / name).write_bytes(content)
+            told = [line for event in events[:moment] if event[0] == "told" for line in event[2].splitlines()]
+            try:
+                found[check(library, media, told, calm)] += 1
+            except Exception as error:
+                failures.append(f"{moment} {mode} {number}: {type(error).__name__}: {error}")
     return {
         "flushes": len(moments) - 1,
         "events": len(events),

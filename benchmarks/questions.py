@@ -4,7 +4,7 @@
     quartet index runs/eval/videos --library runs/eval/library --model demo
     python -m benchmarks.questions runs/eval
 
-The library is that of docs/results.md: the test split, each clip beside its hard negatives (the same things doing
+The library is that of docs/results.md: the test split, each clip next to its hard negatives (the same things doing
 something else, roles swapped, another colour). Every caption of the split can be a question.
 """
 
@@ -278,7 +278,7 @@ def in_order(world: World) -> None:
                 question = make_question(world.levels, queries, {})
                 found = best_moments(gallery, timeline, question, within, 1, films=True).chains
                 hits[way, i] = int(table.video_ids[found[0].hits[0].id - 1]) == 2 * i + 1
-    print(f"\nOrder: {len(pairs)} questions to {n // 2} films of two clips, each beside its reverse")
+    print(f"\nOrder: {len(pairs)} questions to {n // 2} films of two clips, each with its reverse")
     print(
         f'  R@1 of "A, then B" as one sentence {100 * hits[0].mean():.1f}%, as two moments {100 * hits[1].mean():.1f}%'
     )

@@ -1,7 +1,7 @@
-"""What a Ray cluster of one machine costs beside no cluster: `python -m benchmarks.ray_indexing` (docs/indexing.md).
+"""What a Ray cluster of one machine costs versus no cluster: `python -m benchmarks.ray_indexing` (docs/indexing.md).
 
 The demo world is indexed with the demo model by both pipelines, in a new library each; loading the model into this
-process and rendering are no part of it. On one machine there is nothing to win: what is measured is what Ray adds,
+process and rendering are not part of it. On one machine there is nothing to win: what is measured is what Ray adds,
 once until the first file is done (its workers start and load the model), and from then on.
 """
 

@@ -1,4 +1,4 @@
-"""Fused top-10 over four levels, beside what else one could use: `python -m benchmarks.search` (docs/performance.md).
+"""Fused top-10 over four levels, versus what else one could use: `python -m benchmarks.search` (docs/performance.md).
 
 Every system runs in a process of its own, one after the other, on the same vectors and queries. Recall is
 against a float64 scan. Peers that are not installed are named and left out.
@@ -153,7 +153,7 @@ def _read(place: Path) -> None:
 def _measure(system: str, folder: Path, seconds: float) -> dict[str, float]:
     queries = load_queries(folder / "data")
     expected, n = np.load(folder / "truth.npy"), len(load(folder / "data")[LEVEL_NAMES[0]])
-    import faiss  # noqa: F401  what every system needs is no part of what its opening takes
+    import faiss  # noqa: F401  what every system needs is not part of what its opening takes
     import torch  # noqa: F401
 
     # Found on disk or in memory, an index is what it is: the kernel has all of it when measuring begins.
@@ -171,7 +171,7 @@ def _measure(system: str, folder: Path, seconds: float) -> dict[str, float]:
     for i in range(_WARM_UP):
         ask(pick(i, 1))
     if system == "quartet, exact":
-        # A process that keeps asking compiles beside its first searches: wait for that rather than measure both ways.
+        # A process that keeps asking compiles during its first searches: wait for that rather than measure both ways.
         from indexer.search.exact.code_scan import compiled_kernel
 
         compiled_kernel(n, wait=True)

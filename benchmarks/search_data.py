@@ -2,7 +2,7 @@
 
 easy  few latent dimensions, and queries that are drawn as items are: what flatters every index that looks into a part
 hard  many latent dimensions, topics of very different size, and a gap: all items of a level share a mean, queries
-      have another and are noisier, as sentences lie elsewhere than videos (Liang et al., Mind the Gap, 2022)
+      have another and are noisier, as sentences are elsewhere than videos (Liang et al., Mind the Gap, 2022)
 """
 
 from __future__ import annotations

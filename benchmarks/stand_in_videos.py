@@ -13,8 +13,8 @@ import numpy as np
 
 from indexer.media.clip_reader import SampledClip
 from indexer.media.decode_pool import DecodedClip, DecodePool
+from indexer.media.header import VideoInfo
 from indexer.media.segmentation import WHOLE, Segmentation, Span
-from indexer.media.video_info import VideoInfo
 from indexer.pipeline import local_pipeline
 
 

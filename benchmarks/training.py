@@ -42,18 +42,25 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--warm-up", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--bf16", action="store_true", help="products in bfloat16 (torch.autocast), sums in float32")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "products", "bf16"),
+        default="float32",
+        help="float32; products: tensors in float32 that oneDNN multiplies in bfloat16; bf16: torch.autocast",
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    if options.precision == "products":
+        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     preset = PRESETS[options.preset]
     data = made_data(preset, options.videos, options.captions, options.seed)
     module, pairs = prepare(preset, data)
     size = preset.train.batch_size
     print(
         f"Preset {options.preset}, {options.videos:,} videos x {options.captions} captions, batches of {size}, "
-        f"{'bfloat16' if options.bf16 else 'float32'}, {options.threads} threads, seed {options.seed}"
+        f"{options.precision}, {options.threads} threads, seed {options.seed}"
     )
     report(measure(module, pairs, preset, options), options.steps, len(pairs), size)
     report_floor(module, pairs, options, size)
@@ -136,7 +143,7 @@ def measure(module: MatcherModule, pairs: Pairs, preset: Preset, options: argpar
         with clock.part("data"):
             batch = pairs.collate([int(i) for i in order[step * size : (step + 1) * size]])
         with clock.part("loss"):
-            loss = loss_of(module, batch, options.bf16)
+            loss = loss_of(module, batch, options.precision == "bf16")
         with clock.part("backward"):
             loss.backward()
         with clock.part("optimiser"):
@@ -172,8 +179,9 @@ def report_floor(module: MatcherModule, pairs: Pairs, options: argparse.Namespac
     batch = pairs.collate(range(0, len(pairs), max(1, len(pairs) // size))[:size])
     counter = FlopCounterMode(display=False)
     with counter:
-        loss_of(module, batch, options.bf16).backward()
-    flops, speed = counter.get_total_flops(), matmul_speed(torch.bfloat16 if options.bf16 else torch.float32)
+        loss_of(module, batch, options.precision == "bf16").backward()
+    dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    flops, speed = counter.get_total_flops(), matmul_speed(dtype)
     print(
         f"Floor: {flops / 1e9:.0f} GFLOP per step at {speed / 1e9:.0f} GFLOP per second of wall clock: "
         f"{flops / speed * len(pairs) / size / 60:.1f} min an epoch"

@@ -50,9 +50,11 @@ class DatasetSpec:
             raise InputError(f"The captions of a clip must be 1 to {MOST_CAPTIONS}, not {self.captions}.")
         fewest, most = self.frames
         if not 1 <= fewest <= most:
-            raise InputError(f"A clip needs at least 1 frame, and not more at least than at most: {fewest}, {most}.")
+            raise InputError(
+                f"A clip needs at least 1 frame, and the minimum must not exceed the maximum: {fewest}, {most}."
+            )
         if not 0 <= self.sight <= HEIGHT:
-            raise InputError(f"Frames can be reduced to 1 to {HEIGHT} pixels of height, not {self.sight}.")
+            raise InputError(f"The height of frames must be 1 to {HEIGHT} pixels, not {self.sight}.")
 
     def specs(self, split: Split) -> list[ClipSpec]:
         """The clips of a split; see `sample_split`."""
@@ -84,7 +86,7 @@ def write_dataset(folder: Path, dataset: DatasetSpec, backbone: FrameNetwork) ->
     folder.mkdir(parents=True, exist_ok=True)
     about = json.dumps(asdict(dataset), indent=1) + "\n"
     if (folder / SPEC_FILE).exists() and (folder / SPEC_FILE).read_text(encoding="utf-8") != about:
-        raise InputError(f"{folder} holds another dataset, see its {SPEC_FILE}. Choose another folder.")
+        raise InputError(f"{folder} contains another dataset, see its {SPEC_FILE}. Choose another folder.")
     (folder / SPEC_FILE).write_text(about, encoding="utf-8")
     clips = {clip_name(split, i): (split, i, spec) for split in _SPLITS for i, spec in enumerate(dataset.specs(split))}
     lines = [

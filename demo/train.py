@@ -32,7 +32,7 @@ from model.training.loop.single_run import fit
 from model.vision.backbones import Backbone
 
 TRAIN_CLIPS, VALIDATION_CLIPS = 5000, 500
-NOTE = "Trained from scratch on Quartet's generated cartoon world. It has seen nothing else."
+NOTE = "Trained from scratch on Quartet's generated cartoon world. It knows nothing else."
 
 Report = Callable[[str, int, int, str], None]
 """Receives (what is being done, done, total, details) again and again."""

@@ -44,7 +44,7 @@ def video_name(split: Split, number: int) -> str:
 def write_videos(
     folder: Path, split: Split, count: int, seed: int, workers: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Write `count` clips of a split to `folder`/videos and their captions beside it; yields (done, total).
+    """Write `count` clips of a split to `folder`/videos and their captions next to it; yields (done, total).
 
     Clips that exist are kept. `captions.jsonl` holds one {"video", "captions", "split"} object per clip.
     """

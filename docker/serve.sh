@@ -35,7 +35,7 @@ if ! indexed; then
     fi
     # Unless it has ended by itself: then with its exit code.
     kill -0 $demo 2>/dev/null || wait $demo
-    echo "$QUARTET_LIBRARY has been indexed and is served from now on."
+    echo "$QUARTET_LIBRARY has been indexed. The service now uses it."
     kill -TERM $demo 2>/dev/null || true
     wait $demo || true
     trap - INT TERM

@@ -1,7 +1,8 @@
 """Frozen networks on the CPU by OpenVINO, which fuses their layers; PyTorch is the reference, and answers without it.
 
 What OpenVINO makes of a network is kept on disk, so that the next process needs neither to convert the network nor to
-load it with PyTorch. It is told to compute in float32: by default it uses bfloat16 where a processor has it.
+load it with PyTorch. It computes in the precision that it is told: float32, or bfloat16 where the processor has it,
+which is faster and close enough that vectors of both can be compared (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -16,22 +17,32 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from model.precision import BF16_BOUND, Precision, usable_precision
 
 LOG = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4
 """Of the largest number of a result: the most that OpenVINO's may be off. Rounding in float32 is a tenth of it."""
 
+_HINTS = {"float32": "f32", "bf16": "bf16"}
+
 _CHECKED = 3
 """Sizes of input whose results are compared with PyTorch's: a traced network may have taken a size for a constant."""
 
 _FILE = "network.xml"
+"""Next to it is an empty file by the name of each precision in which results have been compared with PyTorch's."""
+
+_KEPT = 24
+"""Networks on disk: the one that has not been opened for longest goes first."""
 
 
 def networks_folder() -> Path:
@@ -55,19 +66,25 @@ class CpuNetwork:
     key   what tells these weights from all others: with it, what was converted is kept. None: it is not
 
     The first inputs of a network that is converted are computed by PyTorch as well. Where OpenVINO is not installed,
-    fails or disagrees, one warning says so and PyTorch answers from then on.
+    fails or disagrees, one warning says so and PyTorch answers from then on, in float32. Where bfloat16 is more than
+    `BF16_BOUND` off, OpenVINO computes in float32 first.
     """
 
-    def __init__(self, load: Callable[[], nn.Module], name: str, key: str | None = None) -> None:
+    def __init__(
+        self, load: Callable[[], nn.Module], name: str, key: str | None = None, precision: Precision = "float32"
+    ) -> None:
         self._load = load
         self._name = name
         self._key = key
+        self._precision = usable_precision(precision)
         self._lock = threading.Lock()
         self._mine = threading.local()
         self._network: nn.Module | None = None
         self._compiled: Any = None
-        self._tried = False
+        self._model: Any = None  # converted, and not compiled yet
+        self._tried = self._failed = False
         self._to_check: set[tuple[torch.Size, ...]] | None = None
+        self._said_infinite = False
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -76,61 +93,106 @@ class CpuNetwork:
                 if not self._tried:
                     self._prepare(inputs)
                     self._tried = True
-        if self._compiled is None:
+        compiled = self._compiled
+        if compiled is None:
             return self._reference(inputs)
         try:
-            found = self._infer(inputs)
+            found = self._infer(compiled, inputs)
         except Exception as error:
-            return self._give_up(str(error), inputs)
+            return self._give_up(_line(error), inputs)
+        if not all(bool(value.isfinite().all()) for value in found):
+            return self._finite(inputs)
         if self._to_check is None:
             return found
         return self._checked(inputs, found)
 
+    @torch.inference_mode()
+    def convert(self, *inputs: Tensor) -> None:
+        """Convert the network now unless it is kept: that takes seconds to a minute, which no caller should wait for.
+
+        inputs  an example
+        """
+        with self._lock:
+            self._try(lambda: self._converted(inputs))
+
     def _prepare(self, inputs: tuple[Tensor, ...]) -> None:
-        try:
-            openvino = _openvino()
-        except Exception as error:  # not installed, or a library that it needs is missing
-            LOG.info("%s runs by PyTorch: OpenVINO cannot be imported: %s", self._name, error)
+        self._try(lambda: self._compile(inputs))
+
+    def _try(self, step: Callable[[], object]) -> None:
+        """Whatever OpenVINO raises is one warning, and PyTorch answers from then on."""
+        if self._failed:
             return
         try:
-            core = openvino.Core()
-            kept = self._place(openvino.__version__)
-            model = None
-            if kept is not None and (kept / _FILE).is_file():
-                with suppress(RuntimeError):  # damaged: it is made anew
-                    model = core.read_model(kept / _FILE)
-            if model is None:
-                self._to_check = set()
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # tracing warns of sizes taken for constants: results are compared
-                    model = openvino.convert_model(self._loaded(), example_input=inputs)
-                model = _written(openvino, core, model, kept)
-            settings = {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "ENABLE_CPU_PINNING": False,  # several processes would choose the same cores
-            }
-            self._compiled = core.compile_model(model, "CPU", settings)
+            _openvino()
+        except Exception as error:  # not installed, or a library that it needs is missing
+            LOG.info("%s runs on PyTorch because OpenVINO cannot be imported: %s", self._name, error)
+            self._failed = True
+            return
+        try:
+            step()
         except Exception as error:
-            self._compiled = None
-            LOG.warning("%s runs by PyTorch, since OpenVINO has failed: %s", self._name, _line(error))
+            self._compiled, self._failed = None, True
+            LOG.warning("%s runs on PyTorch because OpenVINO failed: %s", self._name, _line(error))
 
-    def _place(self, version: str) -> Path | None:
+    def _compile(self, inputs: tuple[Tensor, ...]) -> None:
+        core, model = self._converted(inputs)
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "ENABLE_CPU_PINNING": False,  # several processes would choose the same cores
+        }
+        # Whether results in this precision have been compared with PyTorch's, here or by another process.
+        kept = self._place()
+        self._to_check = set() if kept is None or not (kept / self._precision).exists() else None
+        self._compiled = core.compile_model(model, "CPU", settings)
+        self._model = None
+
+    def _converted(self, inputs: tuple[Tensor, ...]) -> tuple[Any, Any]:
+        """OpenVINO, and the network as it reads it: from disk, or converted and kept there."""
+        openvino = _openvino()
+        core = openvino.Core()
+        if self._model is not None:
+            return core, self._model
+        kept = self._place()
+        if kept is not None and (kept / _FILE).is_file():
+            with suppress(RuntimeError):  # damaged: it is made again
+                self._model = core.read_model(kept / _FILE)
+            with suppress(OSError):  # a folder that only others may write
+                kept.touch()
+        if self._model is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # tracing warns of sizes taken for constants: results are compared
+                model = openvino.convert_model(self._loaded(), example_input=inputs)
+            self._model = _written(openvino, core, model, kept)
+        return core, self._model
+
+    def _place(self) -> Path | None:
         if self._key is None:
             return None
-        parts = (self._key, version, torch.__version__, torch.backends.cpu.get_cpu_capability())
+        parts = (self._key, version("openvino"), torch.__version__, torch.backends.cpu.get_cpu_capability())
         try:
             folder = networks_folder()
         except RuntimeError:  # the user has no home
             return None
         return folder / hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
-    def _infer(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        request = getattr(self._mine, "request", None)
-        if request is None:
-            request = self._mine.request = self._compiled.create_infer_request()
+    def _infer(self, compiled: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        made_by: Any
+        request: Any
+        made_by, request = getattr(self._mine, "request", (None, None))
+        if made_by is not compiled:
+            request = compiled.create_infer_request()
+            self._mine.request = compiled, request
         results = request.infer([value.numpy() for value in inputs], share_inputs=True)
-        return tuple(torch.from_numpy(np.array(results[i])) for i in range(len(self._compiled.outputs)))
+        return tuple(torch.from_numpy(np.array(results[i])) for i in range(len(compiled.outputs)))
+
+    def _finite(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What PyTorch makes of input for which OpenVINO gives no numbers: attention among nothing, for one."""
+        with self._lock:
+            if not self._said_infinite:
+                LOG.info("%s: PyTorch computes what OpenVINO gives no finite numbers for.", self._name)
+                self._said_infinite = True
+            return self._reference(inputs)
 
     def _checked(self, inputs: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         shapes = tuple(value.shape for value in inputs)
@@ -138,24 +200,37 @@ class CpuNetwork:
             if self._to_check is None or shapes in self._to_check:
                 return found
             right = self._reference(inputs)
-            off = max(
-                float((own - other).abs().max() / other.abs().max().clamp_min(1e-30))
-                for own, other in zip(found, right, strict=True)
-            )
-            if off <= TOLERANCE:
+            if [value.shape for value in found] != [value.shape for value in right]:
+                off, bound, said = 1.0, 0.0, "its results have other sizes"
+            elif self._precision == "bf16":
+                off, bound = max(map(_turned, found, right)), BF16_BOUND
+                said = f"its vectors in bfloat16 are off by a cosine of 1 - {off:.1e}"
+            else:
+                off, bound = max(map(_differing, found, right)), TOLERANCE
+                said = f"its results differ by {off:.1e} of the largest value"
+            if off <= bound:
                 self._to_check.add(shapes)
+                with suppress(OSError):
+                    if (kept := self._place()) is not None and kept.is_dir():
+                        (kept / self._precision).touch()
                 if len(self._to_check) == _CHECKED:
                     self._to_check = None
                     self._network = None  # OpenVINO has its own copy of the weights
                 return found
-        return self._give_up(f"its results are off by {off:.1e} of the largest", inputs)
+            if self._precision == "bf16":
+                LOG.warning("%s is computed in float32: %s.", self._name, said)
+                self._precision = "float32"
+                self._prepare(inputs)
+                said = ""
+        return self._give_up(said, inputs) if said else self(*inputs)
 
     def _give_up(self, reason: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         with self._lock:
             if self._compiled is not None:
-                LOG.warning("%s runs by PyTorch, since OpenVINO has failed: %s", self._name, reason.splitlines()[0])
+                LOG.warning("%s runs on PyTorch because OpenVINO failed: %s", self._name, reason)
                 self._compiled = None
-                if (kept := self._place(_version())) is not None:
+                self._failed = True
+                if (kept := self._place()) is not None:
                     shutil.rmtree(kept, ignore_errors=True)
         return self._reference(inputs)
 
@@ -169,8 +244,18 @@ class CpuNetwork:
         return self._network
 
 
-def _version() -> str:
-    return str(_openvino().__version__)
+def _differing(found: Tensor, right: Tensor) -> float:
+    """The largest difference, of the largest number."""
+    return float((found - right).abs().max() / right.abs().max().clamp_min(1e-30))
+
+
+def _turned(found: Tensor, right: Tensor) -> float:
+    """1 - the least cosine of the vectors in the last dimension, but for those of padding: zeros."""
+    real = right.any(-1)
+    if not bool(real.any()):
+        return 0.0
+    one, other = (normalize(value[real].double(), dim=-1, eps=1e-300) for value in (found, right))
+    return 1 - float((one * other).sum(-1).min())
 
 
 def _written(openvino: Any, core: Any, model: Any, place: Path | None) -> Any:
@@ -190,7 +275,15 @@ def _written(openvino: Any, core: Any, model: Any, place: Path | None) -> Any:
             with suppress(OSError):  # another process was first
                 made.rename(place)
                 made = place
+                _forget_old(place.parent)
         return core.read_model(made / _FILE)
+
+
+def _forget_old(folder: Path) -> None:
+    """Delete all but the `_KEPT` networks that were opened last."""
+    networks = sorted(folder.glob(f"*/{_FILE}"), key=lambda network: network.parent.stat().st_mtime)
+    for network in networks[:-_KEPT]:
+        shutil.rmtree(network.parent, ignore_errors=True)
 
 
 def _line(error: Exception) -> str:

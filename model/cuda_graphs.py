@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RecordedGraph:
-    """`replay` computes `outputs` anew from what `inputs` then hold."""
+    """`replay` computes `outputs` again from what `inputs` then hold."""
 
     inputs: dict[str, Tensor]
     outputs: Outputs
@@ -53,7 +53,7 @@ class Recorder:
         self._pool: Any = None
 
     def __call__(self, function: Function, inputs: dict[str, Tensor]) -> RecordedGraph:
-        """`function` of `inputs`, which lie on a GPU, as a CUDA graph. Raises RuntimeError where CUDA refuses."""
+        """`function` of `inputs`, which are on a GPU, as a CUDA graph. Raises RuntimeError where CUDA refuses."""
         with torch.cuda.device(next(iter(inputs.values())).device):
             self._stream = self._stream or torch.cuda.Stream()
             self._pool = self._pool or torch.cuda.graph_pool_handle()
@@ -106,7 +106,7 @@ class GraphedFunction:
 
     @torch.inference_mode()
     def __call__(self, inputs: Inputs, device: torch.device) -> Outputs:
-        """What the function gives on `device` of `inputs`, which may lie on the CPU: new tensors, cut to size."""
+        """What the function gives on `device` of `inputs`, which may are on the CPU: new tensors, cut to size."""
         sizes = {
             letter: size
             for name, dims in self._inputs.items()
@@ -143,12 +143,12 @@ class GraphedFunction:
                     graph = self._recorder(self._function, self._empty(padded, inputs, device))
                 plainly = self._without_graph(inputs, device)
                 if not all(map(_nearly_equal, self._replay(graph, inputs, sizes), plainly)):
-                    raise RuntimeError("a graph gives other vectors than the network itself")
+                    raise RuntimeError("a graph returns other vectors than the network itself")
             # What CUDA refuses is a RuntimeError, want of memory too.
             except RuntimeError as error:
                 self.failed = True
                 self._graphs.clear()
-                _log.warning("Texts are encoded without CUDA graphs from now on: %s", error)
+                _log.warning("CUDA graphs are off for texts: %s", error)
                 return None
             while len(self._graphs) >= MOST:
                 del self._graphs[next(iter(self._graphs))]

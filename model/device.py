@@ -52,7 +52,8 @@ def in_one_batch_or_apart(
         if len(clips) == 1:
             raise ModelError(
                 f"{device} has too little free memory for one clip of {len(clips[0])} frames of "
-                f"{clips[0].shape[2]}x{clips[0].shape[1]} pixels. End what else uses it, or give the device cpu."
+                f"{clips[0].shape[2]}x{clips[0].shape[1]} pixels. Stop other programs that use it, or choose "
+                "the device cpu."
             ) from error
     # Only now has what failed let go of its memory.
     torch.cuda.empty_cache()

@@ -121,7 +121,7 @@ class StagedEncoder(Encoder, Protocol):
     """An encoder that parses texts and runs its networks independently of each other, until it puts both together.
 
     `encode_texts(texts)` is `finish(parse(texts), forward(tokenize(texts)))`. What `parse` makes can be pickled.
-    `parse`, `attributes` and `tokenize` are for one thread at a time. Everything else may run beside them and beside
+    `parse`, `attributes` and `tokenize` are for one thread at a time. Everything else may run next to them and next to
     itself.
     """
 

@@ -17,6 +17,5 @@ def expand_home(path: Path, variable: str) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise InputError(
-            f"{path} lies in the home folder, and this user has none: HOME is not set. Set {variable} to a folder "
-            "that this user may write to."
+            f"{path} is in the home folder, but HOME is not set. Set {variable} to a writable folder."
         ) from None

@@ -23,7 +23,7 @@ LEVEL_MEANINGS = {
     "action": "what happens",
     "relation": "who does what to whom",
 }
-"""What each level looks at, for people: shown beside its name."""
+"""What each level looks at, for people: shown next to its name."""
 
 LEVEL_NAMES = tuple(LEVEL_MEANINGS)
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
@@ -97,7 +97,7 @@ def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] |
     for name, weight in weights.items():
         if 0 < weight < LEAST_WEIGHT * largest:
             raise InputError(
-                f"The weight of level {name!r}, {weight:g}, is too small beside the largest, {largest:g}. "
+                f"The weight of level {name!r}, {weight:g}, is too small compared with the largest, {largest:g}. "
                 f"Give it 0, or at least {LEAST_WEIGHT:g} of that."
             )
     return weights

@@ -11,6 +11,7 @@ from typing import Any
 from model.encoder import Encoder, QuerySettings
 from model.levels import resolve_weights
 from model.mcsan.checkpoint_identity import BASELINE, CONFIG_FILE, fingerprint_of
+from model.precision import Precision
 from model.two_tower.layouts import find_layout
 from model.two_tower.prepared_models import (
     KNOWN,
@@ -36,6 +37,7 @@ def load_encoder(
     models: Path = MODELS_FOLDER,
     cuda_graphs: bool = False,
     queries: QuerySettings | None = None,
+    precision: Precision = "float32",
 ) -> Encoder:
     """An encoder by name or by folder.
 
@@ -43,11 +45,11 @@ def load_encoder(
     (for tests). A folder holds a checkpoint of `quartet train`, or a two-tower model as transformers writes it.
     `device` is "cpu", "cuda", "cuda:1" ..., or "auto": a GPU where there is one. With `cuda_graphs` texts are encoded
     by CUDA graphs there. `queries` is what a library has set for its queries: for an encoder that searches, not for one
-    that indexes.
+    that indexes. `precision` is what a CPU computes frozen networks in.
     Raises ModelError if there is no such model or it cannot be loaded. Nothing is ever downloaded.
     """
     set_by_library = queries or QuerySettings()
-    encoder = _loaded(str(name_or_path), device, models, cuda_graphs, set_by_library)
+    encoder = _loaded(str(name_or_path), device, models, cuda_graphs, set_by_library, precision)
     if set_by_library.weights:
         weights = resolve_weights(encoder.spec.levels, set_by_library.weights)
         levels = tuple(replace(level, weight=weights[level.name]) for level in encoder.spec.levels)
@@ -55,7 +57,9 @@ def load_encoder(
     return encoder
 
 
-def _loaded(name: str, device: str, models: Path, cuda_graphs: bool, queries: QuerySettings) -> Encoder:
+def _loaded(
+    name: str, device: str, models: Path, cuda_graphs: bool, queries: QuerySettings, precision: Precision
+) -> Encoder:
     if name == "fake":
         from model.fake_encoder import FakeEncoder
 
@@ -68,17 +72,21 @@ def _loaded(name: str, device: str, models: Path, cuda_graphs: bool, queries: Qu
         called = read_record(prepared).name if prepared is not None else folder.resolve().name
         there = resolve_device(device)
         graphs = cuda_graphs and is_gpu(there)
-        return ClipEncoder(folder, called, there, cuda_graphs=graphs, templates=queries.prompts)
+        return ClipEncoder(folder, called, there, cuda_graphs=graphs, templates=queries.prompts, precision=precision)
     if queries.prompts:
-        raise ModelError(f"The model {name!r} takes no prompts: only a two-tower model does. `quartet tune --undo`.")
+        raise ModelError(
+            f"The model {name!r} does not use prompts: only a two-tower model does. Remove them "
+            "with `quartet tune --undo`."
+        )
     folder, there = checkpoint_folder(name, models), resolve_device(device)
     if holds_baseline(folder):
         from model.baselines.encoder import BaselineEncoder
 
-        return BaselineEncoder(folder, there, models=models)
+        return BaselineEncoder(folder, there, models=models, precision=precision)
     from model.mcsan.encoder import McsanEncoder
 
-    return McsanEncoder(folder, there, models=models, cuda_graphs=cuda_graphs and is_gpu(there))
+    graphs = cuda_graphs and is_gpu(there)
+    return McsanEncoder(folder, there, models=models, cuda_graphs=graphs, precision=precision)
 
 
 def name_elsewhere(name: str, models: Path = MODELS_FOLDER) -> str:
@@ -151,7 +159,7 @@ def resolve_device(device: str) -> str:
     import torch
 
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise ModelError(f"Device {device!r} is not known. Give auto, cpu, cuda or cuda:N.")
+        raise ModelError(f"Unknown device {device!r}. Give auto, cpu, cuda or cuda:N.")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -28,8 +28,8 @@ def read_answer(url: str, request: Request[T], response: httpx2.Response) -> T:
         return request.answer.model_validate_json(response.content)
     except ValidationError as error:
         raise errors.QuartetError(
-            f"The answer of {url} is not one of Quartet's: {error.errors()[0]['msg']}. Is it a Quartet service, and "
-            "of this version?"
+            f"{url} did not answer as this version of Quartet does: {error.errors()[0]['msg']}. Check the "
+            "address and the version."
         ) from None
 
 
@@ -54,7 +54,9 @@ def _error(url: str, request: Request[T] | BytesRequest, response: httpx2.Respon
         problem = response.json()
         kind, detail = str(problem["type"]).rpartition("#")[2], str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        return errors.QuartetError(f"{url} answered {response.status_code} without a problem document of Quartet.")
+        return errors.QuartetError(
+            f"{url} answered {response.status_code} without a Quartet problem document. Check the address."
+        )
     if response.status_code == 429:
         return errors.BusyError(retry_delay(response))
     if kind == "unusable-video" and request.file is not None:

@@ -41,7 +41,7 @@ class VideoError(InputError):
         super().__init__(f"{self.path.name}: {detail}")
 
     def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str, str]]:
-        # By default an exception is made anew from its message: this one travels between processes whole.
+        # By default an exception is made again from its message: this one travels between processes whole.
         return type(self), (self.path, self.reason, self.detail)
 
 

@@ -20,7 +20,7 @@ from quartet.schemas.search import CaptionAnswer, ClipAnswer, Filter, SimilarAns
 
 _INSTRUCTIONS = """A library of video clips. Search it with a sentence that describes what is seen, look at the clips
 that are found (eight frames of each), and say which ones answer the question. Times are seconds of the video. A level
-with weight 0 has nothing to say about a query."""
+with weight 0 does not count for a query."""
 
 
 P = ParamSpec("P")
@@ -69,19 +69,20 @@ def make_server(client: AsyncClient) -> MCPServer:
     @server.tool()
     @_told
     async def describe_video(path: str, k: int = 5) -> dict[str, Any]:
-        """The captions of the library that describe a video file of this machine. It is read once and not kept."""
+        """The captions of the library that describe a video file on this machine. The uploaded copy is deleted after
+        analysis."""
         return _captions(await client.describe(Path(path), k))
 
     @server.tool()
     @_told
     async def look_at_clip(clip_id: int) -> Image:
-        """Eight frames of a clip side by side, from its beginning to its end."""
+        """Eight frames of a clip side by side, from start to end."""
         return Image(data=await client.strip(clip_id), format="webp")
 
     @server.tool()
     @_told
     async def list_videos(title: str = "", most: int = 50) -> list[dict[str, Any]]:
-        """The videos of the library, or those with all of these words in their titles."""
+        """The videos of the library, or only those whose titles contain all of these words."""
         found = []
         async for video in client.videos(title):
             found.append(
@@ -101,7 +102,7 @@ def make_server(client: AsyncClient) -> MCPServer:
     @server.tool()
     @_told
     async def index_folder(folder: str, path: str = ".") -> dict[str, Any]:
-        """Index a folder of the service's machine in the background; `job` says how far it is."""
+        """Index a folder on the service's machine in the background. `job` shows the progress."""
         return (await client.index_folder(folder, path)).model_dump(mode="json")
 
     @server.tool()

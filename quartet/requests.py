@@ -22,7 +22,7 @@ T = TypeVar("T", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Request(Generic[T]):
-    """A request whose JSON answer is an `answer`. `file`: a video to upload, beside the fields of the form `data`."""
+    """A request whose JSON answer is an `answer`. `file`: a video to upload with the fields of the form `data`."""
 
     answer: type[T]
     method: str

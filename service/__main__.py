@@ -11,7 +11,7 @@ _OURS = {"quartet", "model", "indexer", "service", "demo"}
 
 
 def main() -> None:
-    """Run the command that the arguments name. Ctrl-C while modules are still imported is no bug to be traced."""
+    """Run the command that the arguments name. Ctrl-C while modules are still imported is not a bug to be traced."""
     # Python processes that are started from here import nothing of the working directory either (`python -P`).
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
@@ -29,8 +29,8 @@ def main() -> None:
 
 def _explain(missing: str) -> str:
     return (
-        f"Error: the Python package {missing!r} is not installed. The command needs the extra `cpu` or `gpu`.\n"
-        f"Run: {install_command('cpu')}\n or: {install_command('gpu')}"
+        f"Error: the Python package {missing!r} is not installed. The command needs the extra `cpu` or "
+        f"`gpu`.\nRun: {install_command('cpu')}\nOr: {install_command('gpu')}"
     )
 
 

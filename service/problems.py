@@ -57,32 +57,32 @@ FORBIDDEN = Kind(
     "forbidden",
     403,
     "The request is not allowed",
-    "`detail` says why: another site's page, or a Host that is not ours.",
+    "`detail` says why: a page of another site, or a Host that is not allowed.",
 )
-NOT_FOUND = Kind("not-found", 404, "Not found", "The clip, its file or the job is not there.")
+NOT_FOUND = Kind("not-found", 404, "Not found", "The clip, its file or the job does not exist.")
 TOO_SLOW = Kind("too-slow", 408, "The request took too long to arrive", "Send it again, without pauses.")
-CONFLICT = Kind("conflict", 409, "Not possible in this state", "`detail` says what the state is.")
+CONFLICT = Kind("conflict", 409, "Not possible in this state", "`detail` says which state prevents it.")
 TOO_LARGE = Kind("too-large", 413, "The body is too large", "`detail` names the limit in bytes.")
-BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside of the file", "Ask for fewer bytes.")
+BAD_RANGE = Kind("range-not-satisfiable", 416, "The range is outside the file", "Ask for fewer bytes.")
 MALFORMED = Kind("malformed", 400, "The request is not valid HTTP", "Use a client that speaks HTTP/1.1.")
 UNSUPPORTED_TYPE = Kind(
     "unsupported-media-type",
     415,
-    "The body has a type that this route does not take",
-    "`detail` names the types that it takes. Set the Content-Type header.",
+    "The body's type is not accepted",
+    "`detail` names the accepted types. Set the Content-Type header.",
 )
 HEAD_TOO_LARGE = Kind("head-too-large", 431, "The header fields are too large", "Send fewer or shorter ones.")
 TOO_MANY_CONNECTIONS = Kind(
     "too-many-connections", 429, "Too many connections", "Close some, or use one for several requests."
 )
-BUSY = Kind("busy", 429, "The service is busy", "Ask again after the seconds in the Retry-After header.")
-NOT_READY = Kind("not-ready", 503, "The service is not ready", "Ask /readyz; look at the service's log.")
-OVERDUE = Kind("overdue", 503, "The search took too long", "Ask again after the seconds in the Retry-After header.")
+BUSY = Kind("busy", 429, "The service is busy", "Try again after the seconds in the Retry-After header.")
+NOT_READY = Kind("not-ready", 503, "The service is not ready", "Check /readyz and the service's log.")
+OVERDUE = Kind("overdue", 503, "The search took too long", "Try again after the seconds in the Retry-After header.")
 NO_ROOM = Kind(
     "no-room",
     507,
-    "There is no room for the upload",
-    "`detail` says how much is taken. Delete uploads that are no longer needed, or raise the limit.",
+    "Not enough disk space for the upload",
+    "`detail` says how much is used. Delete some uploads, or raise the limit.",
 )
 INTERNAL = Kind("internal", 500, "Something went wrong inside the service", "Report the `request_id`.")
 
@@ -120,7 +120,7 @@ class Problem(BaseModel):
     detail: str = Field(examples=["There is no clip 4711 in this library."])
     instance: str = Field(examples=["/v1/clips/4711"])
     request_id: str = Field(description="Also in the X-Request-ID header and in the log.")
-    reason: str | None = Field(default=None, description="For unusable-video: a stable word for the cause.")
+    reason: str | None = Field(default=None, description="For unusable-video: a fixed keyword for the cause.")
     errors: list[FieldError] | None = Field(default=None, description="For invalid-request: each field.")
 
 
@@ -235,12 +235,16 @@ async def _system_error(request: Request, error: Exception) -> Response:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
     LOG.error("%s %s: %s", request_id(request), request.url.path, error)
-    return problem_response(request, NO_ROOM, f"The service has no room to receive this: {error.strerror}.")
+    return problem_response(
+        request,
+        NO_ROOM,
+        f"The service has no disk space for this request: {error.strerror}. Free some space on its disk.",
+    )
 
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     # Starlette calls this outside of the middleware, so the header has to be set here; it logs the traceback.
-    detail = "The service failed to answer. The log has the cause under this request id."
+    detail = "The service failed to answer. Look for this request id in the service's log."
     LOG.error("%s %s: %s", request_id(request), request.url.path, type(error).__name__)
     return problem_response(request, INTERNAL, detail, headers={"X-Request-ID": request_id(request)})
 
@@ -251,7 +255,7 @@ def _encodable(text: str) -> str:
 
 
 def _field(item: Mapping[str, Any]) -> str:
-    """Where: of a body that is no JSON, Pydantic would say at which character."""
+    """Where: of a body that is not JSON, Pydantic would say at which character."""
     return (
         "body"
         if item["type"] == "json_invalid"
@@ -274,7 +278,7 @@ _REQUIRED: Mapping[str, str] = {
     "string_type": "must be text",
     "string_too_long": "may have at most {max_length} characters",
     "string_too_short": "must have at least {min_length} characters",
-    "string_pattern_mismatch": "must hold more than blanks",
+    "string_pattern_mismatch": "must contain more than spaces",
     "list_type": "must be a list",
     "dict_type": "must be a JSON object",
     "too_long": "may have at most {max_length} items",

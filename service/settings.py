@@ -29,111 +29,125 @@ class Settings(BaseSettings):
 
     library: Path | None = Field(default=None, description="Folder of the library to serve.")
     catalog: str | None = Field(
-        default=None, description="Database for the catalogue of a library that is made: postgresql://USER@HOST/NAME."
+        default=None, description="Database for the catalogue of a new library: postgresql://USER@HOST/NAME."
     )
     milvus: str | None = Field(
         default=None,
-        description="Milvus that has the library's vectors (`quartet export`): milvus://HOST:PORT/NAME, or "
-        "milvus:///FOLDER/FILE.db. None: the library's own files.",
+        description="Milvus with the library's vectors (`quartet export`): milvus://HOST:PORT/NAME, or "
+        "milvus:///FOLDER/FILE.db. None: search the library's own files.",
     )
     milvus_token: SecretStr | None = Field(default=None, description="USER:PASSWORD or API key of that Milvus.")
     publish_every: float = Field(
         default=10.0,
         ge=0,
-        description="Minutes after which a long indexing run makes searchable what is complete; 0: only at its end.",
+        description="Minutes between publications of finished clips in a long indexing run. 0: only at its end.",
     )
     model: str | None = Field(
         default=None,
-        description="Name of a model, or the folder of a checkpoint. Without one, that which built the library.",
+        description="Name of a model, or the folder of a checkpoint. Default: the model that built the library.",
     )
-    models: Path = Field(default=MODELS_FOLDER, description="Folder where `quartet prepare` keeps models.")
+    models: Path = Field(default=MODELS_FOLDER, description="Folder for the models of `quartet prepare`.")
     device: str = Field(default="auto", description="Device of the model: auto, cpu, cuda or cuda:N.")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        default="auto",
+        description="Number format of networks on a CPU: float32, bf16 (if the processor supports it), or "
+        "auto: the precision of the library; bf16 for a new library if the processor supports it.",
+    )
     cuda_graphs: bool = Field(
-        default=False, description="On a GPU, encode queries by CUDA graphs, recorded as lengths first come."
+        default=False,
+        description="On a GPU, encode queries with CUDA graphs. A graph is recorded for each new query length.",
     )
     roots: Folders = Field(
-        default={}, description="Where named roots of the videos lie here: NAME=PATH, several separated by commas."
+        default={}, description="Folders of named video roots on this machine: NAME=PATH, separated by commas."
     )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     api_key: SecretStr | None = Field(
-        default=None, description="Key that requests must carry. Needed on any address but loopback."
+        default=None, description="API key that requests must send. Required on any address but loopback."
     )
-    api_key_file: Path | None = Field(default=None, description="File that holds the key instead.")
+    api_key_file: Path | None = Field(default=None, description="File that contains the API key.")
     api_keys_file: Path | None = Field(
         default=None,
-        description="File of several keys, a line each: NAME ROLE KEY, where the role is read, write or admin. "
-        "It is read again when it changes.",
+        description="File with several keys, one per line: NAME ROLE KEY, where ROLE is read, write or "
+        "admin. The service reloads it after a change.",
     )
-    allow_no_key: bool = Field(default=False, description="Listen on other addresses without a key.")
+    allow_no_key: bool = Field(default=False, description="Allow addresses other than loopback without an API key.")
     allowed_hosts: Names = Field(
         default=(),
-        description="Names that the Host header may have, separated by commas. Empty: those of loopback if it "
-        "listens there without a key, else any.",
+        description="Allowed names in the Host header, separated by commas. Empty: loopback names if the "
+        "service listens on loopback without a key, else any name.",
     )
     base_path: str = Field(
-        default="", pattern=r"^(/[^/?#\s]+)*$", description="Path below which a proxy shows the service, as /quartet."
+        default="", pattern=r"^(/[^/?#\s]+)*$", description="Path of the service behind a proxy, such as /quartet."
     )
     cors_origins: Names = Field(
         default=(),
-        description="Origins whose pages may use the API with a key in a header, separated by commas; * for all.",
+        description="Origins whose pages may call the API with a key in a header, separated by commas. * allows all.",
     )
-    max_connections: int = Field(default=4096, ge=0, description="Most open connections; more are refused. 0: any.")
+    max_connections: int = Field(
+        default=4096, ge=0, description="Maximum open connections; beyond that: refused. 0: no limit."
+    )
     max_connections_per_client: int = Field(
-        default=256, ge=0, description="Most open connections of one address; 0: any, behind a proxy that counts them."
+        default=256,
+        ge=0,
+        description="Maximum open connections per client address. 0: no limit, for a proxy that counts them.",
     )
 
     workers: int = Field(
         default=2,
         ge=1,
         le=64,
-        description="Batches of queries that are answered at a time. On a CPU each has a process with the model.",
+        description="Number of query batches answered in parallel. On a CPU, each has its own model process.",
     )
-    batch_size: int = Field(default=32, ge=1, description="Most waiting queries that go into one call of the model.")
-    queue_size: int = Field(default=256, ge=1, description="Most waiting queries; more are answered 429.")
-    retry_after: float = Field(default=1.0, gt=0, description="Seconds that a 429 asks callers to wait.")
+    batch_size: int = Field(default=32, ge=1, description="Maximum queries in one call of the model.")
+    queue_size: int = Field(default=256, ge=1, description="Maximum queued queries; beyond that: 429.")
+    retry_after: float = Field(default=1.0, gt=0, description="Retry-After of a 429, in seconds.")
     request_timeout: float = Field(
-        default=60.0, gt=0, description="Seconds that a search may take, waiting included; then it is answered 503."
+        default=60.0,
+        gt=0,
+        description="Maximum seconds of a search, including its time in the queue; beyond that: 503.",
     )
     encode_timeout: float = Field(
-        default=30.0, gt=0, description="Seconds that one call of the model may take; then its process is replaced."
+        default=30.0,
+        gt=0,
+        description="Maximum seconds of one call of the model; beyond that, its process is replaced.",
     )
-    max_decodings: int = Field(
-        default=2, ge=1, description="Most uploads that are decoded at a time; more are answered 429."
-    )
-    query_cache: int = Field(default=1024, ge=0, description="How many encoded sentences are kept.")
-    reload_interval: float = Field(default=0.5, gt=0, description="Seconds between looks for a newer generation.")
+    max_decodings: int = Field(default=2, ge=1, description="Maximum uploads decoded in parallel; beyond that: 429.")
+    query_cache: int = Field(default=1024, ge=0, description="Number of encoded sentences in the cache.")
+    reload_interval: float = Field(default=0.5, gt=0, description="Seconds between checks for a new generation.")
 
     max_body_bytes: int = Field(
-        default=2**20, ge=1, description="Largest body in bytes that is no upload; larger ones are answered 413."
+        default=2**20, ge=1, description="Maximum bytes of a request body other than an upload; beyond that: 413."
     )
     max_upload_bytes: int = Field(
-        default=256 * 2**20, ge=1, description="Largest upload in bytes; larger ones are answered 413."
+        default=256 * 2**20, ge=1, description="Maximum bytes of an upload; beyond that: 413."
     )
     receive_timeout: float = Field(
-        default=20.0, gt=0, description="Seconds without a byte of a request after which it is given up."
+        default=20.0, gt=0, description="Maximum seconds without a new byte of a request; beyond that, it is aborted."
     )
-    upload_timeout: float = Field(default=600.0, gt=0, description="Seconds that the body of a request may take.")
-    shutdown_grace: float = Field(default=30.0, gt=0, description="Seconds that requests have to finish at the end.")
+    upload_timeout: float = Field(default=600.0, gt=0, description="Maximum seconds to receive a request body.")
+    shutdown_grace: float = Field(default=30.0, gt=0, description="Seconds for running requests to finish at shutdown.")
 
     job_folders: Folders = Field(
         default={},
-        description="Folders that jobs may index: NAME=PATH, several separated by commas. Empty: no jobs over folders.",
+        description="Folders that jobs may index: NAME=PATH, separated by commas. Empty: folder jobs are off.",
     )
     upload_folder: Path | None = Field(
-        default=None, description="Folder where videos that are uploaded to be indexed are kept. None: no such uploads."
+        default=None, description="Folder for videos uploaded to the library. None: uploads to the library are off."
     )
     upload_quota_bytes: int = Field(
-        default=10 * 2**30, ge=0, description="Bytes that uploads in that folder may take; more are answered 507."
+        default=10 * 2**30, ge=0, description="Maximum bytes of all uploads in that folder; beyond that: 507."
     )
-    max_jobs: int = Field(default=8, ge=1, description="Most jobs that wait; more are answered 429.")
+    max_jobs: int = Field(default=8, ge=1, description="Maximum queued jobs; beyond that: 429.")
 
-    log_format: Literal["text", "json"] = Field(default="text", description="Lines for people, or an object a line.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is logged.")
+    log_format: Literal["text", "json"] = Field(default="text", description="Log lines as text or as JSON objects.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Minimum level of logged messages."
+    )
 
     text_cache: Path = Field(
-        default=Path("~/.cache/quartet"), description="Folder where training keeps parsed and encoded captions."
+        default=Path("~/.cache/quartet"), description="Folder for captions that training has parsed and encoded."
     )
 
     def key(self) -> str | None:
@@ -167,7 +181,7 @@ class Settings(BaseSettings):
             return value
         pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
         if not all(name and path for name, _, path in pairs):
-            raise ValueError("folders are given as NAME=PATH")
+            raise ValueError("folders must have the form NAME=PATH")
         return {name: path for name, _, path in pairs}
 
 
@@ -178,7 +192,7 @@ def read_key(path: Path) -> str:
     except OSError as error:
         raise InputError(f"The API key cannot be read from {path}: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise InputError(f"The API key cannot be read from {path}: it is not text in UTF-8.") from None
+        raise InputError(f"The API key cannot be read from {path}: it is not UTF-8 text.") from None
 
 
 def checked_key(key: str) -> str:

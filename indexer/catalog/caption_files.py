@@ -50,11 +50,11 @@ def read_captions(file: Path) -> Iterator[CaptionEntry]:
     for entry in readers[file.suffix.lower()](file, content):
         if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in entry.text):
             # JSON can escape what no text holds and no database keeps.
-            raise InputError(f"{file.name}: the caption {ascii(entry.text)[:80]} holds what is no character.")
+            raise InputError(f"{file.name}: the caption {ascii(entry.text)[:80]} contains an invalid character.")
         found = True
         yield entry
     if not found:
-        raise InputError(f"{file.name} holds no captions.")
+        raise InputError(f"{file.name} has no captions.")
 
 
 def _text(file: Path) -> str:
@@ -68,15 +68,15 @@ def _text(file: Path) -> str:
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
         if encoding is not None:
-            raise InputError(f"{file.name} begins like {encoding.upper()} and is not: it is damaged.") from error
+            raise InputError(f"{file.name} begins like {encoding.upper()} but is damaged.") from error
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{file.name} is not UTF-8 text: line {line} holds the byte {content[error.start]:#04x}. Save it as UTF-8 "
-            f"(if it is Western European: iconv -f WINDOWS-1252 -t UTF-8 {quote(file.name)})."
+            f"{file.name} is not UTF-8 text: line {line} contains the byte {content[error.start]:#04x}. Save "
+            f"it as UTF-8 (if it is Western European: iconv -f WINDOWS-1252 -t UTF-8 {quote(file.name)})."
         ) from error
     if "\0" in text:
         # Among them UTF-16 without a mark, every second byte of which is zero.
-        raise InputError(f"{file.name} is not UTF-8 text: it holds zero bytes. Save it as UTF-8.")
+        raise InputError(f"{file.name} is not UTF-8 text: it contains zero bytes. Save it as UTF-8.")
     # As where Python opens a file for reading: lines may end in any of the three ways.
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 

@@ -54,7 +54,7 @@ class CaptionWriter:
             mark_erased(connection)
 
     def leaving_captions(self, settled: int) -> set[str]:
-        """Texts that were removed after generation `settled`: their removal was cut short."""
+        """Texts that were removed after generation `settled`: their removal was interrupted."""
         with self.engine.connect() as connection:
             return set(connection.scalars(select(captions.c.text).where(captions.c.removed > settled)))
 

@@ -29,11 +29,13 @@ def checked_url(text: str) -> URL:
             "The catalogue's URL cannot be read. It has the form postgresql://USER@HOST:PORT/DATABASE."
         ) from None
     if url.drivername not in _SERVERS:
-        raise InputError(f"A catalogue on {url.drivername!r} is not known. Give a URL that begins with postgresql://.")
+        raise InputError(
+            f"The database {url.drivername!r} is not supported. Give a URL that begins with postgresql://."
+        )
     if url.password is not None:
         raise InputError(
-            "The catalogue's URL holds a password, and the library would keep it for all to read. Leave it out and "
-            "set PGPASSWORD, or put it into ~/.pgpass."
+            "The catalogue's URL contains a password, which the library would save in plain text. Leave it "
+            "out and set PGPASSWORD, or use ~/.pgpass."
         )
     return url.set(drivername=_SERVERS[url.drivername])
 

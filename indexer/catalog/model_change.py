@@ -1,5 +1,5 @@
 """What the catalogue keeps of a change of the model: the vectors that the next model has made, and the generation of
-the one before.
+the previous one.
 
 Every function is one transaction, or part of its caller's.
 """
@@ -22,7 +22,7 @@ from model.levels import FloatArray, LevelSpec
 NEXT_MODEL = "next model"
 """The fact that a change is under way: the specification of the model that the library is changed to, as JSON."""
 
-MODEL_BEFORE = "generation of the model before"
+MODEL_BEFORE = "generation of the previous model"
 """The fact that names the generation to which the model can be changed back, by its number."""
 
 _LIVE = {"clips": clips, "captions": captions}
@@ -79,7 +79,7 @@ def drop_next(connection: Connection, kind: str, ids: Collection[int] | Select) 
 
 
 def generation_before(engine: Engine) -> int | None:
-    """The number of the generation of the model before, where it is kept."""
+    """The number of the generation of the previous model, where it is kept."""
     with engine.connect() as connection:
         number = fact(connection, MODEL_BEFORE)
     return None if number is None else int(number)
@@ -92,7 +92,7 @@ def keep_generation(connection: Connection, number: int | None) -> None:
 def finish_change(connection: Connection, manifest: str | None) -> None:
     """A generation with this manifest has gone live: if it is of the next model, the change is complete.
 
-    The clips of unfinished files were made by the model before.
+    The clips of unfinished files were made by the previous model.
     """
     known = _next_model(connection)
     if known is not None and manifest is not None and json.loads(manifest)["model"]["fingerprint"] == known.fingerprint:

@@ -60,7 +60,7 @@ class PublicationWriter:
             return list(connection.scalars(select(table.c.id).where(table.c.removed <= before)))
 
     def generation_kept(self, number: int, before: int) -> int | None:
-        """Which generation stays besides `number`, which goes live, and the one before: that of the model before.
+        """Which generation stays besides `number`, which goes live, and the previous one: that of the previous model.
 
         None: there is none, or it has to go too, since something was removed on purpose that it holds.
         """
@@ -83,7 +83,7 @@ class PublicationWriter:
         held: Mapping[str, Collection[int]] | None = None,
         kept: int | None = None,
     ) -> None:
-        """After generation `number` has gone live: drop staged vectors, and items that the one before lacked too.
+        """After generation `number` has gone live: drop staged vectors, and items that the previous one lacked too.
 
         before  the number of the generation that was live until then
         kept    that of another which stays (`generation_kept`)
@@ -110,7 +110,7 @@ class PublicationWriter:
                     set_fact(connection, ERASE, None)
 
     def forget_other_models(self) -> None:
-        """Drop a change of the model that is under way, and the way back to the model before."""
+        """Drop a change of the model that is under way, and the way back to the previous model."""
         with self.engine.begin() as connection:
             known = fact(connection, MODEL_BEFORE)
             forget_change(connection)

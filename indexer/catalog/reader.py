@@ -38,7 +38,7 @@ VIDEO_ORDERS: Mapping[str, tuple[ColumnElement[object], ...]] = {
 
 
 class Catalog:
-    """Read access to catalog.sqlite. Safe to use from many threads and beside a running indexer.
+    """Read access to catalog.sqlite. Safe to use from many threads and next to a running indexer.
 
     Lists and counts leave out clips that a newer generation has dropped; look-ups by id still find them
     until nobody can hold a generation with them.
@@ -62,12 +62,12 @@ class Catalog:
         return {row.number: GenerationNote(row.stamp, row.manifest, row.settled) for row in self._rows(_GENERATIONS)}
 
     def roots(self) -> list[Root]:
-        """The named folders that videos lie in, in order of their names."""
+        """The named folders that videos are in, in order of their names."""
         rows = self._rows(select(roots.c.name, roots.c.path).order_by(roots.c.name))
         return [Root(row.name, self._elsewhere.get(row.name, Path(row.path)), Path(row.path)) for row in rows]
 
     def relocate(self, elsewhere: Mapping[str, Path]) -> None:
-        """Take roots, by name, to lie elsewhere than the catalogue says. Raises InputError for an unknown name."""
+        """Take roots, by name, to be elsewhere than the catalogue says. Raises InputError for an unknown name."""
         names = [root.name for root in self.roots()]
         unknown = sorted(set(elsewhere) - set(names))
         if unknown:
@@ -100,7 +100,7 @@ class Catalog:
         return {row[0]: row[1] for row in self._rows(query.group_by(clips.c.video_id))}
 
     def clip_table(self) -> ClipTable:
-        """Video and time of every clip, also of those that only the generation before still has."""
+        """Video and time of every clip, also of those that only the previous generation still has."""
         # Straight from the driver: a million rows in a second.
         with self.engine.connect() as connection:
             raw = connection.connection.cursor()

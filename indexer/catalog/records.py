@@ -11,7 +11,7 @@ from model.levels import FloatArray
 
 @dataclass(frozen=True)
 class Root:
-    """A named folder of videos: where it lies here, and where the catalogue says (`stored`)."""
+    """A named folder of videos: where it is here, and where the catalogue says (`stored`)."""
 
     name: str
     path: Path

@@ -41,7 +41,7 @@ def saved_search(engine: Engine, name: str) -> SavedSearch:
     with engine.connect() as connection:
         row = connection.execute(select(saved_searches).where(saved_searches.c.name == name)).first()
     if row is None:
-        raise NotFoundError(f"There is no saved search {name!r}. `quartet searches list` shows those that there are.")
+        raise NotFoundError(f"There is no saved search {name!r}. `quartet searches list` lists the saved ones.")
     return _saved(row)
 
 
@@ -49,7 +49,7 @@ def save_search(engine: Engine, name: str, request: str) -> SavedSearch:
     """Keep a search, in place of one of the same name. Clips that there are now are not new to it."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise InputError(f"{name!r} is no name for a search: give 1 to {LONGEST_NAME} characters.")
+        raise InputError(f"{name!r} is not a valid name for a search: give 1 to {LONGEST_NAME} characters.")
     with _writing(engine) as connection:
         row = {"name": name, "request": request, "seen": connection.scalar(_NEWEST)}
         statement = upsert(saved_searches).values(row)
@@ -79,7 +79,7 @@ def remove_search(engine: Engine, name: str) -> None:
 @contextmanager
 def _writing(engine: Engine) -> Iterator[Connection]:
     """A transaction. The file of SQLite gets a new checksum; while a command writes to the library, the transaction is
-    beside it and takes the checksum off, which the command then gives again."""
+    next to it and takes the checksum off, which the command then gives again."""
     with ExitStack() as stack:
         if (library := _folder(engine)) is not None and _is_free(library, stack):
             stack.enter_context(closing(WritingSession(engine, library)))

@@ -82,7 +82,7 @@ clips = Table(
     Column("video_id", ForeignKey("videos.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("start", Float, nullable=False),
     Column("end", Float, nullable=False),
-    # The number of the first generation without this clip; readers of the one before still look it up.
+    # The number of the first generation without this clip; readers of the previous one still look it up.
     Column("removed", Integer, nullable=True, index=True),
     # CRC-32 of the picture and of the strip. Null where an earlier version has made them.
     Column("picture_crc", BigInteger, nullable=True),
@@ -116,7 +116,7 @@ caption_sources = Table(
     Column("language", String(16), nullable=True),
 )
 
-# The texts of a video that indexing has read: subtitle files beside it, by name, and those inside of it, by "".
+# The texts of a video that indexing has read: subtitle files next to it, by name, and those inside of it, by "".
 video_texts = Table(
     "video_texts",
     metadata,
@@ -237,7 +237,7 @@ def open_database(path: Path) -> Engine:
 
 
 def _open_closed(path: Path) -> Engine:
-    # WAL needs to write beside the file, unless SQLite is told that the file rests. While an indexer that may
+    # WAL needs to write next to the file, unless SQLite is told that the file rests. While an indexer that may
     # write works on it, it does not rest: there is then a log, and SQLite can read that.
     log = path.with_name(f"{path.name}-wal")
     resting = not log.exists() or log.stat().st_size == 0
@@ -262,7 +262,8 @@ def require_empty(url: URL) -> None:
             for table in (videos, captions):
                 if table.name in there and connection.execute(select(table.c.id).limit(1)).first() is not None:
                     raise LibraryError(
-                        f"The database {url} holds the catalogue of a library already. Give each its own."
+                        f"The database {url} already holds the catalogue of another library. Give each "
+                        "library its own database."
                     )
     except DatabaseError as error:
         raise unreachable(url, error) from error

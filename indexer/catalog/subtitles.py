@@ -30,7 +30,7 @@ class Cue:
 def read_cues(name: str, content: str) -> Iterator[Cue]:
     """The cues of a subtitle file in their order, without mark-up; those without text are left out.
 
-    Raises InputError, with the file's `name`, for a line that is no part of a cue.
+    Raises InputError, with the file's `name`, for a line that is not part of a cue.
     """
     for first, block in _blocks(content):
         # A cue may have a number or a name of one line before its times.
@@ -41,7 +41,7 @@ def read_cues(name: str, content: str) -> Iterator[Cue]:
             raise InputError(f"{name}, line {first}: a cue needs times, like 00:00:01.000 --> 00:00:04.000, before it.")
         times = _TIMES.fullmatch(block[at])
         if times is None:
-            raise InputError(f"{name}, line {first + at}: {block[at].strip()!r} are no times of a cue.")
+            raise InputError(f"{name}, line {first + at}: {block[at].strip()!r} is not a cue time.")
         start, end = _seconds(*times.groups()[:4]), _seconds(*times.groups()[4:])
         if end <= start:
             raise InputError(f"{name}, line {first + at}: the cue ends before it begins.")

@@ -1,4 +1,4 @@
-"""Writing the texts that indexing reads of videos: subtitles beside them and inside of them."""
+"""Writing the texts that indexing reads of videos: subtitles next to them and inside them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TimedText:
 
 
 def known_texts(engine: Engine) -> dict[int, dict[str, TextState]]:
-    """What was read for each video, by name: the subtitle files beside it, and "" for those inside of it."""
+    """What was read for each video, by name: the subtitle files next to it, and "" for those inside of it."""
     found: dict[int, dict[str, TextState]] = {}
     with engine.connect() as connection:
         for row in connection.execute(select(video_texts)):

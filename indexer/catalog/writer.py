@@ -30,7 +30,7 @@ from indexer.catalog.schema import (
 )
 from indexer.catalog.staged_vectors import pack, stage
 from indexer.catalog.writing_session import WritingSession
-from indexer.media.video_info import VideoInfo
+from indexer.media.header import VideoInfo
 from model.levels import LevelSpec
 from quartet.errors import InputError
 
@@ -51,7 +51,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
     ) -> None:
         """Begin to write (`indexer.catalog.writing_session`, which explains `wait` and `accept_damaged`).
 
-        `elsewhere` says of named roots where they lie now; one that the catalogue does not have is added.
+        `elsewhere` says of named roots where they are now; one that the catalogue does not have is added.
         """
         self.engine = open_database(path)
         self.levels = tuple(levels)
@@ -72,7 +72,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
         self.engine.dispose()
 
     def add_root(self, folder: Path) -> None:
-        """Make `folder` (absolute) a root, unless it lies in one. Its name is the folder's, made unique."""
+        """Make `folder` (absolute) a root, unless it is in one. Its name is the folder's, made unique."""
         with self.engine.begin() as connection:
             if self._root_of(connection, folder / "x"):
                 return
@@ -84,7 +84,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             _insert_root(connection, name, folder)
 
     def move_root(self, name: str, folder: Path) -> None:
-        """Record that the root `name` lies at `folder` from now on. Raises InputError for an unknown name."""
+        """Record that the root `name` is at `folder` from then on. Raises InputError for an unknown name."""
         with self.engine.begin() as connection:
             names = sorted(connection.scalars(select(roots.c.name)))
             if name not in names:
@@ -147,7 +147,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
         return list(pictures)
 
     def keep_clips(self, file: FileState, segmentation: str, first: int, parts: Sequence[NewClip]) -> None:
-        """Keep clips of a file that has more, as its clips number `first` and on. A first of 0 begins it anew."""
+        """Keep clips of a file that has more, as its clips number `first` and on. A first of 0 begins it again."""
         with self.engine.begin() as connection:
             place = self._place(connection, file.path)
             if first == 0:
@@ -178,7 +178,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             connection.execute(update(clips).where(clips.c.id == clip_id).values(values))
 
     def move_video(self, video_id: int, file: FileState, generation: int) -> None:
-        """Record that an unchanged video now lies at `file` (another place, or another mtime).
+        """Record that an unchanged video now is at `file` (another place, or another mtime).
 
         If the catalogue had another video at that place, that one's clips are gone from `generation` on.
         """
@@ -202,7 +202,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
                 mark_erased(connection)
 
     def leaving_videos(self, settled: int) -> list[Path]:
-        """Videos that were removed after generation `settled`: their removal was cut short."""
+        """Videos that were removed after generation `settled`: their removal was interrupted."""
         removed = select(clips.c.video_id).where(clips.c.removed > settled)
         stays = select(clips.c.video_id).where(clips.c.removed.is_(None))
         with self.engine.connect() as connection:
@@ -258,7 +258,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             of_clips = select(clips.c.video_id).where(clips.c.id.in_(ids))
             for row in connection.execute(select(videos).where(videos.c.id.in_(of_clips))).all():
                 place = {"root_id": row.root_id, "relpath": row.relpath}
-                detail = "The model gave a vector that is not finite for it."
+                detail = "The model returned a vector with NaN or infinity."
                 refused = {"size": row.size, "mtime": row.mtime, "reason": "model-fault", "detail": detail}
                 connection.execute(insert(failures).values(**place, **refused))
                 _remove_clips(connection, [row.id], generation)
@@ -267,14 +267,14 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
         return [(r.id, self._elsewhere.get(r.name, Path(r.path))) for r in connection.execute(select(roots))]
 
     def _root_of(self, connection: Connection, path: Path) -> tuple[int, Path] | None:
-        """The innermost root that a path lies in."""
+        """The innermost root that a path is in."""
         found = [root for root in self._roots(connection) if path.is_relative_to(root[1])]
         return max(found, key=lambda root: len(root[1].parts), default=None)
 
     def _place(self, connection: Connection, path: Path) -> dict[str, int | str]:
         root = self._root_of(connection, path)
         if root is None:
-            raise ValueError(f"{path} lies in no root of the catalogue")
+            raise ValueError(f"{path} is in no root of the catalogue")
         # A name that is not Unicode can only be listed as refused, with a mark in place of what it cannot say.
         relpath = str(path.relative_to(root[1])).encode("utf-8", "replace").decode("utf-8")
         return {"root_id": root[0], "relpath": relpath}
@@ -293,7 +293,7 @@ def _insert_root(connection: Connection, name: str, folder: Path) -> None:
 def _require_free(connection: Connection, name: str, folder: Path) -> None:
     taken = connection.scalars(select(roots.c.name).where(roots.c.path == str(folder), roots.c.name != name)).first()
     if taken is not None:
-        raise InputError(f"{folder} is the root {taken!r} of the library already: it cannot be {name!r} too.")
+        raise InputError(f"{folder} is already the root {taken!r} of the library. It cannot also be {name!r}.")
 
 
 def _at(table: Table, place: dict[str, int | str]) -> list:

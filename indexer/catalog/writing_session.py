@@ -91,8 +91,8 @@ class WritingSession:
         original = Path(folder)
         if machine == platform.node() and identity_of(original) == identity and not original.samefile(self._library):
             raise LibraryError(
-                f"The library {self._library} is a copy: its catalogue on the server belongs to {original}. Give the "
-                "copy a database of its own (copy it too, and name it in catalog.url), or remove the original."
+                f"The library {self._library} is a copy: its catalogue on the server belongs to {original}. "
+                "Copy the database too and name the copy in catalog.url, or remove the original."
             )
 
     def _unlock(self) -> None:
@@ -107,8 +107,8 @@ def require_undamaged(connection: Connection, library: Path) -> None:
     """Raises LibraryError if a catalogue file is not what was sealed. A server checks its own."""
     if connection.dialect.name == "sqlite" and is_damaged(_driver(connection)):
         raise LibraryError(
-            f"{library / 'catalog.sqlite'} is damaged: its content is not what Quartet wrote. Restore it from a backup "
-            "and run `quartet repair`. To keep it as it is, run `quartet repair --accept-catalogue`."
+            f"{library / 'catalog.sqlite'} is damaged or was changed by another program. Restore it from a "
+            "backup and run `quartet repair`. To keep it as it is, run `quartet repair --accept-catalogue`."
         )
 
 
@@ -116,9 +116,9 @@ def require_same_library(library: Path, in_catalogue: str | None, in_folder: str
     """Raises LibraryError if a catalogue and a folder say that they are of different libraries."""
     if in_catalogue is not None and in_folder is not None and in_catalogue != in_folder:
         raise LibraryError(
-            f"The catalogue of {library} belongs to another library: it says {in_catalogue}, and the file "
-            f"`identity` says {in_folder}. Put the right catalogue in its place, or run `quartet repair` if that file "
-            "is damaged."
+            f"The catalogue of {library} belongs to another library: the catalogue says {in_catalogue}, and "
+            f"the file `identity` says {in_folder}. Restore the right catalogue, or run `quartet repair` if "
+            "the file `identity` is damaged."
         )
 
 
@@ -147,7 +147,7 @@ def _lock(engine: Engine, wait: bool) -> Connection:
     elif not connection.execute(text(f"SELECT pg_try_advisory_lock({key})")).scalar_one():
         connection.close()
         raise LibraryError(
-            "The catalogue of the library is being written from another machine or folder. Wait until that has "
-            "finished, or stop it, and try again."
+            "Another machine or folder is writing the catalogue of the library. Wait until it has finished, "
+            "or stop it, and try again."
         )
     return connection

@@ -21,7 +21,7 @@ from indexer.media.timeline import Timeline, read_timeline
 from quartet.errors import InputError
 
 _INSTANT = 1e-6
-"""Seconds: rounding must not make of the very moment of a frame the one before."""
+"""Seconds: rounding must not make of the very moment of a frame the previous one."""
 
 _COPIED_TO = {"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts"}
 """The suffix of a file whose packets are copied, by the format that they come from. WebM keeps its own."""
@@ -90,7 +90,7 @@ def write_clip(path: Path, start: float, end: float, target: Path, *, encode: bo
 def _cut(path: Path, header: Header, timeline: Timeline, start: float, end: float) -> _Cut:
     times = timeline.times
     if not start < end or start >= timeline.end or end <= timeline.start:
-        raise InputError(f"{path.name}: there is no part of the video from {start:g} s to {end:g} s.")
+        raise InputError(f"{path.name}: the video has no part from {start:g} s to {end:g} s.")
     first = max(int(np.searchsorted(times, start + _INSTANT, side="right")) - 1, 0)
     last = max(int(np.searchsorted(times, end - _INSTANT, side="left")) - 1, first)
     until = float(times[last + 1]) if last + 1 < len(times) else timeline.end

@@ -1,4 +1,4 @@
-"""Files that survive a crash: written beside their place, flushed to disk, renamed into it.
+"""Files that survive a crash: written next to their place, flushed to disk, renamed into it.
 
 And what a full disk or a folder that is closed to writing makes of them: one LibraryError.
 """
@@ -38,8 +38,8 @@ def writing(library: Path) -> Iterator[None]:
         if not isinstance(error.orig, sqlite3.Error):
             said = " ".join(str(error.orig).split())
             raise LibraryError(
-                f"The catalogue of the library {library} does not answer: {said} What was complete is safe. Run the "
-                "same command again when the database server does."
+                f"The catalogue of the library {library} does not answer: {said} Finished work is saved. "
+                "Start the database server and run the same command again."
             ) from error
         raise LibraryError(_cannot_be_written(library, str(error.orig), "readonly" in str(error.orig))) from error
     except DatabaseError as error:
@@ -63,10 +63,10 @@ def _lies_elsewhere(error: OSError, library: Path) -> bool:
 
 
 def _cannot_be_written(library: Path, reason: str, closed: bool) -> str:
-    way_out = "Get the right to write to it" if closed else "Make room on its disk"
+    way_out = "Change its permissions" if closed else "Free space on its disk"
     return (
-        f"The library {library} cannot be written ({reason}). What it holds is safe. "
-        f"{way_out} and run the same command again."
+        f"The library {library} cannot be written ({reason}). Its content is safe. {way_out} and run the same "
+        "command again."
     )
 
 
@@ -117,7 +117,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, and those that it lies in, so that they survive a power cut."""
+    """Make a folder, and those that it is in, so that they survive a power cut."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)

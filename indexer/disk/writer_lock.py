@@ -27,7 +27,7 @@ def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
     """
     path = library / ".lock"
     if library.is_dir() and not os.access(library, os.W_OK | os.X_OK):
-        raise LibraryError(f"The library {library} cannot be written: its folder is read-only. Get the right to write.")
+        raise LibraryError(f"The library {library} cannot be written: its folder is read-only. Change its permissions.")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
@@ -38,8 +38,8 @@ def writer_lock(library: Path, wait: bool = False) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise LibraryInUseError(
-                f"The library {library} is being written by process {holder}. "
-                "Wait until it has finished, or stop it, and try again."
+                f"Process {holder} is writing the library {library}. Wait until it has finished, or stop it, "
+                "and try again."
             ) from None
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())

@@ -1,4 +1,4 @@
-"""Recognising the videos of a library by their content, wherever they lie now."""
+"""Recognising the videos of a library by their content, wherever they are now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ContentFinder:
         self.claimed: set[int] = set()
 
     def at(self, path: Path) -> Video | None:
-        """The video that the library has at a path, whatever lies there now."""
+        """The video that the library has at a path, whatever is there now."""
         return self._by_path.get(path)
 
     def candidates(self, file: FileState) -> list[Video]:

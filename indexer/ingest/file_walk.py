@@ -22,7 +22,7 @@ class Plan:
     refused    files that were refused before and have not changed since
     missing    videos under the inputs whose files have gone
     forgotten  refused files under the inputs that have gone
-    closed     folders that cannot be looked into, each with the reason; what lies in them counts as unchanged
+    closed     folders that cannot be looked into, each with the reason; what is in them counts as unchanged
     """
 
     work: list[FileState] = field(default_factory=list)
@@ -51,11 +51,11 @@ def resolve_inputs(inputs: Sequence[Path]) -> list[Path]:
 
 
 def require_outside(inputs: Sequence[Path], library: Path) -> None:
-    """Raises InputError if an input (absolute) is the library or lies in what it is made of: its pictures decode."""
+    """Raises InputError if an input (absolute) is the library or is in what it is made of: its pictures decode."""
     library = library.resolve()
     for path in inputs:
         if path == library:
-            raise InputError(f"{path} is both the library and what to index. Give the library a folder of its own.")
+            raise InputError(f"{path} is both the library and the videos to index. Give the library its own folder.")
         if any(path.is_relative_to(library / own) for own in ("generations", "thumbnails")):
             raise InputError(f"{path} belongs to the library itself. Name a video file or a folder of videos.")
 
@@ -69,8 +69,8 @@ def require_mounted(inputs: Sequence[Path], known: Sequence[Path]) -> None:
         lost = sum(path.is_relative_to(folder) for path in known)
         if lost and folder.is_dir() and os.access(folder, os.R_OK | os.X_OK) and not any(folder.iterdir()):
             raise InputError(
-                f"{folder} is empty, but the library has {lost} videos from it. Mount its disk if it is not mounted; "
-                "if they were deleted, take them out with `quartet remove`."
+                f"{folder} is empty, but the library has {lost} videos from it. If its disk is not mounted, "
+                "mount it. If you deleted the videos, run `quartet remove`."
             )
 
 
@@ -119,7 +119,7 @@ def make_plan(
 def _files(inputs: Sequence[Path], library: Path, closed: dict[Path, str]) -> Iterator[Path]:
     """Every file that is not hidden, in a stable order, each once; the library itself is left out.
 
-    Subtitle files are left out too: they belong to the videos beside them (`indexer.texts.video_texts`).
+    Subtitle files are left out too: they belong to the videos next to them (`indexer.texts.video_texts`).
     """
     seen: set[Path] = set()
     for entry in inputs:
@@ -139,7 +139,7 @@ def _walk(folder: Path, library: Path, closed: dict[Path, str]) -> Iterator[Path
         for name in sorted(names):
             path = here / name
             try:
-                # A link whose target has gone, a socket or a pipe is no file.
+                # A link whose target has gone, a socket or a pipe is not a file.
                 if not name.startswith(".") and path.suffix.lower() not in SUBTITLES and path.is_file():
                     yield path
             except OSError as error:

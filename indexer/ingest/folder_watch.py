@@ -51,7 +51,7 @@ def watch_videos(
     sources, library = resolve_inputs(inputs), library_path.resolve()
 
     def matters(change: object, name: str) -> bool:
-        """As for the walk: hidden files do not, nor what lies in the library."""
+        """As for the walk: hidden files do not, nor what is in the library."""
         path = Path(name)
         inside = next((path.relative_to(source) for source in sources if path.is_relative_to(source)), path)
         return not path.is_relative_to(library) and not any(part.startswith(".") for part in inside.parts)

@@ -1,6 +1,6 @@
 """Frame features of many videos in one HDF5 file, to train on.
 
-What is done lies beside the file, one small array per video, until all of it is put into the file at once: HDF5 does
+What is done is next to the file, one small array per video, until all of it is put into the file at once: HDF5 does
 not survive a kill in the middle of a write, and a kill here costs no more than the video in flight.
 """
 
@@ -47,7 +47,7 @@ def files_below(folder: Path) -> dict[str, Path]:
     Raises InputError if there is no folder.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder.")
+        raise InputError(f"{folder} is not a folder.")
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {path.relative_to(folder).as_posix(): path for path in files}
 
@@ -62,7 +62,10 @@ def by_name(files: Mapping[str, Path]) -> dict[str, Path]:
     shared = [file for file, name in names.items() if counts[key_of(name)] > 1]
     if shared:
         raise InputError(
-            list_names("Videos are told apart without their endings. Rename one of each", shared, counted=False) + "."
+            list_names(
+                "Two videos have the same name apart from the extension. Rename one of each pair", shared, counted=False
+            )
+            + "."
         )
     return {names[file]: path for file, path in files.items()}
 

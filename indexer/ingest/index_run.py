@@ -86,23 +86,22 @@ def index_videos(
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
-    Files that were indexed and have not changed are skipped, moved ones keep their clips, changed ones are
-    encoded again, and videos under `inputs` whose files have gone leave the library. Ctrl-C publishes what is
-    complete.
+    Files that were indexed and have not changed are skipped, moved ones keep their clips, changed ones are encoded
+    again, and videos under `inputs` whose files have gone leave the library. Ctrl-C publishes the finished clips.
 
     workers       files that are decoded at the same time, where no `pipeline` is given
     pipeline      who decodes and encodes, with the model of `encoder`, instead of this process
     segmentation  how files are divided into clips; those that were divided otherwise are divided again. None: see
                   `indexer.ingest.segmentation_plan.SegmentationPlan`
     keep_missing  hold the videos whose files have gone
-    roots         where named roots lie for this run; a name that the library does not have makes a new root
-    base          a folder that the inputs lie in: new ones are named from there, and cut like the latest video in it.
+    roots         where named roots are for this run; a name that the library does not have makes a new root
+    base          a folder that the inputs are in: new ones are named from there, and cut like the latest video in it.
                   None: from each folder itself, and the folder of each file
     wait          wait for another writer to finish, instead of refusing
     publish_every minutes after which what is complete is published, though files are left: it is then searchable. 0:
                   only at the end
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
-    texts         also read subtitles beside the videos and inside of them
+    texts         also read subtitles next to the videos and inside them
     makers        make texts of the videos besides, such as `indexer.texts.text_makers.ScreenText`
     to_model      first change a library of another model to that of `encoder` (`indexer.ingest.model_change`)
 
@@ -116,7 +115,7 @@ def index_videos(
     if base is not None:
         (base,) = resolve_inputs([base])
         if outside := [source for source in sources if not source.is_relative_to(base)]:
-            raise InputError(f"{outside[0]} does not lie in {base}. Name paths in that folder.")
+            raise InputError(f"{outside[0]} is outside {base}. Name paths in that folder.")
     own = LocalPipeline(encoder, workers)
     with writing(library_path), closing(own):
         if not exists(library_path):
@@ -165,14 +164,14 @@ def index_videos(
 def _require_changeable(
     library: Library, sources: Sequence[Path], base: Path | None, segmentation: Segmentation | None, keep_missing: bool
 ) -> None:
-    """Raises InputError where a change of the model would have to take videos out, or to encode them twice."""
+    """Raises InputError where a change of the model would have to remove videos, or to encode them twice."""
     known = library.catalog.list_videos(limit=None)
     if not keep_missing:
         require_mounted(sources, [video.path for video in known])
     cuts = SegmentationPlan(segmentation, sources if base is None else [base], known)
     if any(not cuts.is_current(video) for video in known if any(map(video.path.is_relative_to, sources))):
         raise InputError(
-            "These videos are divided otherwise. Change the model first, without --segment, and then divide them anew."
+            "These videos have another segmentation. Change the model first, without --segment. Then divide them again."
         )
 
 
@@ -266,7 +265,7 @@ class _Run:
         self.on_progress(self.progress(None))
         self.writer.forget_failures(plan.forgotten)
         for path, problem in plan.closed.items():
-            self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"It cannot be looked into: {problem}.")
+            self.writer.add_failure(FileState(path, 0, 0.0), "unreadable", f"The folder cannot be read: {problem}.")
 
     def _index_files(self, plan: Plan, finder: ContentFinder, cuts: SegmentationPlan) -> None:
         work = plan.work

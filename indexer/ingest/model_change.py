@@ -1,7 +1,7 @@
 """Changing the model of a library that is in use: every clip and text is encoded by the next model, then all at once
-become the next generation. Until then the model before answers, and whatever has been encoded is kept.
+become the next generation. Until then the previous model answers, and whatever has been encoded is kept.
 
-The clips keep their ids, pictures, tags and captions. Of the model before a generation stays, so that the way back
+The clips keep their ids, pictures, tags and captions. Of the previous model a generation stays, so that the way back
 encodes only what has come since.
 """
 
@@ -50,7 +50,7 @@ class ModelChange:
     clips, captions  that the next model has encoded in this run
     done             whether it answers now; if not, the run was stopped
     left             clips that it has not encoded
-    fit_again        sentences about what was set or chosen for the model before
+    fit_again        sentences about what was set or chosen for the previous model
     """
 
     before: ModelInfo
@@ -80,7 +80,7 @@ def change_model(
 ) -> ModelChange:
     """Encode all that a library holds with another model and publish it; go on with it where a run was stopped.
 
-    writer   of the catalogue, for the model before; its caller holds the writer's lock
+    writer   of the catalogue, for the previous model; its caller holds the writer's lock
     sources  what is indexed afterwards: videos in there that are gone or have changed may leave, others may not
 
     Ctrl-C keeps what is complete. Raises InputError, and changes nothing that is searched, if videos cannot be encoded
@@ -180,7 +180,7 @@ class _Change:
         self._clips += len(rows)
 
     def go_over(self, sources: Sequence[Path], keep_missing: bool) -> None:
-        """Publish a generation of the next model: from now on it answers."""
+        """Publish a generation of the next model: from then on it answers."""
         writer, path = self._writer, self._library.path
         writer.remove_videos(self._leaving(sources, keep_missing), next_number(path))
         if refused := self._missing("captions"):
@@ -190,7 +190,7 @@ class _Change:
         self._done = True
 
     def _leaving(self, sources: Sequence[Path], keep_missing: bool) -> list[int]:
-        """Videos that have no vectors of the next model, and that the run over `sources` takes out or in anew.
+        """Videos that have no vectors of the next model, and that the run over `sources` takes out or in again.
 
         Raises InputError for others: they would be lost.
         """
@@ -208,11 +208,11 @@ class _Change:
             else:
                 lost.append(f"{video.path} {'is gone' if gone else f'cannot be encoded again: {detail}'}")
         if lost:
-            more = f" So it is with {len(lost) - 1} more." if len(lost) > 1 else ""
+            more = f" The same applies to {len(lost) - 1} more." if len(lost) > 1 else ""
             raise InputError(
-                f"The model is not changed: {lost[0].rstrip('.')}.{more} Put such videos back, give their folder to "
-                f"this command too, or take them out with `quartet remove`, and run it again. What is encoded is kept; "
-                f"until then {self._live.model.name} answers."
+                f"The model is not changed: {lost[0].rstrip('.')}.{more} Restore such videos, add their "
+                "folder to this command, or remove them with `quartet remove`. Then run it again. Encoded "
+                f"clips are kept. Until then {self._live.model.name} answers."
             )
         return leaving
 
@@ -247,7 +247,7 @@ class _Change:
 
 
 def fit_again(library: Library, before: ModelInfo) -> list[str]:
-    """What of a library was set or chosen for the model before and does not hold for another, as sentences."""
+    """What of a library was set or chosen for the previous model and does not hold for another, as sentences."""
     said = []
     settings = read_search_settings(library.path, before.fingerprint)
     if settings.prompts:

@@ -13,7 +13,7 @@ class SegmentationPlan:
     """With a segmentation that was asked for, that is how, and what was cut otherwise is cut again.
 
     Without one every file keeps its clips, a changed one is cut as it was, and a new one like the latest video of
-    the input that it lies in; where there is none, it is one clip.
+    the input that it is in; where there is none, it is one clip.
     """
 
     def __init__(self, asked: Segmentation | None, inputs: Sequence[Path], known: Sequence[Video]) -> None:

@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from indexer.media.decode_limits import UNLIMITED, Limits
 from indexer.media.frames import FrameReader, Picture
-from indexer.media.header import Header, read_header
+from indexer.media.header import Header, VideoInfo, read_header
 from indexer.media.segmentation import WHOLE, Segmentation, Span, windows
 from indexer.media.shots import find_shots
 from indexer.media.timeline import Seconds, Timeline, read_timeline
-from indexer.media.video_info import VideoInfo
 from model.encoder import Frames
 from quartet.errors import InputError, VideoError
 
@@ -49,13 +48,13 @@ def sample_frames(
 
     Seconds are those of the player's clock (docs/decoding.md). A clip with fewer frames gives fewer rows, never the
     same frame twice. `alive` and `limits` are those of `read_clips`.
-    Raises VideoError if the file cannot be used, InputError if the part lies outside of the file.
+    Raises VideoError if the file cannot be used, InputError if the part is outside of the file.
     """
     _require_positive(count)
     header, timeline = _within(limits, path, alive)
     span = Span(max(start, timeline.start), timeline.end if end is None else min(end, timeline.end))
     if start < 0 or span.start >= span.end:
-        raise InputError(f"{path.name}: there is no part of the video from {start:g} s to {span.end:g} s.")
+        raise InputError(f"{path.name}: the video has no part from {start:g} s to {span.end:g} s.")
     with FrameReader(path, header, timeline, alive) as reader:
         return next(_clips(reader, [span], count))
 
@@ -95,10 +94,10 @@ def _within(limits: Limits, path: Path, alive: Callable[[], None]) -> tuple[Head
     header = read_header(path)
     if header.width * header.height > limits.pixels:
         size, most = f"{header.width}x{header.height}", f"{limits.pixels / 1e6:.3g} million"
-        raise VideoError(path, "over-limit", f"Its picture has {size} pixels, and at most {most} are taken.")
+        raise VideoError(path, "over-limit", f"Its frames have {size} pixels. The maximum is {most}.")
     timeline = read_timeline(path, header, alive)
     if timeline.duration > limits.duration:
-        detail = f"It lasts {timeline.duration:.0f} s, and at most {limits.duration:.0f} s are taken."
+        detail = f"It lasts {timeline.duration:.0f} s. The maximum is {limits.duration:.0f} s."
         raise VideoError(path, "over-limit", detail)
     return header, timeline
 

@@ -1,7 +1,7 @@
 """The clock of a file where it jumps: recordings that were joined, stamps that wrapped or began again.
 
-A jump is no video: each part follows the one before without a gap. `times` of a timeline, spans and pictures know only
-the continuous clock; what a demuxer gives and is searched by are the file's own stamps.
+A jump adds no time: each part follows the previous one without a gap. `times` of a timeline, spans and pictures know
+only the continuous clock; what a demuxer gives and is searched by are the file's own stamps.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _BACK = Fraction(1, 2)
 """Seconds that a clock must fall back to have begun again."""
 
 _GAP, _GAP_OF_BROADCASTS = 3600, 10
-"""Seconds without any packet that are no pause but a jump. FFmpeg takes 10 s for one in the latter, too."""
+"""Seconds without any packet that are not pause but a jump. FFmpeg takes 10 s for one in the latter, too."""
 
 _BROADCASTS = {"mpegts", "mpeg", "flv"}
-"""Containers of streams, whose clock may begin anew at any packet."""
+"""Containers of streams, whose clock may begin again at any packet."""
 
 
 def mended(packets: Iterator[Any], stream: Any, formats: frozenset[str]) -> Iterator[Any]:
     """The packets of streams, where in broadcasts a picture of the stream `stream` is shown long after it is due.
 
     At a joint FFmpeg gives the last picture before it the time of the first one after it: it is shown as much later
-    than due as the one before.
+    than due as the previous one.
     """
     if not formats & _BROADCASTS:
         yield from packets
@@ -80,7 +80,7 @@ class JumpFinder:
         self._expected = due + (packet.duration or 0)
 
     def confirmed(self, covered: Callable[[], Sequence[float]]) -> list[Part]:
-        """The jumps among the candidates. One forward is none where other streams go on: there the picture stands.
+        """The jumps among the candidates. A jump forward counts only where no other stream goes on.
 
         covered  gives the due times in seconds of the packets of the other streams; asked only if it matters
         """
@@ -99,7 +99,7 @@ class JumpFinder:
 
 @dataclass(frozen=True)
 class Joints:
-    """What to add to the stamps of a file, part by part, so that each part follows the one before.
+    """What to add to the stamps of a file, part by part, so that each part follows the previous one.
 
     packets  (J,) numbers of the first packet of each part
     due      (J,) due time of that packet by the file's clock

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+Place = tuple[int, int]
+"""Where the content of an element or box begins and ends in the file."""
+
 
 class Crop(NamedTuple):
     """Stored pixels that are not shown on each side."""
@@ -31,7 +34,7 @@ def declared_crop(path: Path, formats: frozenset[str], place: int, size: tuple[i
         return Crop()
     try:
         with path.open("rb") as file:
-            crops = list(read(file, path.stat().st_size, size))
+            crops = list(read(file, (0, path.stat().st_size), size))
     except (OSError, struct.error, ValueError, ZeroDivisionError):
         return Crop()
     crop = crops[place] if place < len(crops) else Crop()
@@ -44,34 +47,35 @@ _SIDES = (0x54CC, 0x54BB, 0x54DD, 0x54AA)
 _VIDEO_TRACK = 1
 
 
-def _matroska(file: BinaryIO, end: int, size: tuple[int, int]) -> Iterator[Crop]:
-    for name, start, stop in _elements(file, 0, end):
+def _matroska(file: BinaryIO, whole: Place, size: tuple[int, int]) -> Iterator[Crop]:
+    for name, segment in _elements(file, whole):
         if name != _SEGMENT:
             continue
-        for part, begin, past in _elements(file, start, stop):
+        for part, content in _elements(file, segment):
             if part == _TRACKS:
-                for track, *place in _elements(file, begin, past):
+                for track, place in _elements(file, content):
                     if track == _TRACK:
-                        yield from _matroska_track(file, *place)
+                        yield from _matroska_track(file, place)
             if part in (_TRACKS, _CLUSTER):
                 return
 
 
-def _matroska_track(file: BinaryIO, start: int, stop: int) -> Iterator[Crop]:
+def _matroska_track(file: BinaryIO, track: Place) -> Iterator[Crop]:
     kind, sides = 0, [0, 0, 0, 0]
-    for name, begin, past in _elements(file, start, stop):
+    for name, content in _elements(file, track):
         if name == _TYPE:
-            kind = _number(file, begin, past)
+            kind = _number(file, content)
         elif name == _VIDEO:
-            for part, *place in _elements(file, begin, past):
+            for part, place in _elements(file, content):
                 if part in _SIDES:
-                    sides[_SIDES.index(part)] = _number(file, *place)
+                    sides[_SIDES.index(part)] = _number(file, place)
     if kind == _VIDEO_TRACK:
         yield Crop(*sides)
 
 
-def _elements(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """Id, start and end of the content of each element."""
+def _elements(file: BinaryIO, inside: Place) -> Iterator[tuple[int, Place]]:
+    """Id and content of each element."""
+    start, stop = inside
     while start < stop:
         file.seek(start)
         head = file.read(12)
@@ -85,33 +89,33 @@ def _elements(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, int,
         begin = start + width + length_width
         unknown = length == (1 << 7 * length_width) - 1
         past = stop if unknown else min(begin + length, stop)
-        yield int.from_bytes(head[:width]), begin, past
+        yield int.from_bytes(head[:width]), (begin, past)
         start = past
 
 
-def _number(file: BinaryIO, start: int, stop: int) -> int:
-    file.seek(start)
-    return int.from_bytes(file.read(min(stop - start, 8)))
+def _number(file: BinaryIO, place: Place) -> int:
+    file.seek(place[0])
+    return int.from_bytes(file.read(min(place[1] - place[0], 8)))
 
 
 _VISUAL_ENTRY = 78
 """Bytes of a sample entry of pictures before its boxes."""
 
 
-def _mp4(file: BinaryIO, end: int, size: tuple[int, int]) -> Iterator[Crop]:
-    for _, *movie in _boxes(file, 0, end, b"moov"):
-        for _, *track in _boxes(file, *movie, b"trak"):
-            for _, *media in _boxes(file, *track, b"mdia"):
-                for _, *information in _boxes(file, *media, b"minf"):
-                    if any(_boxes(file, *information, b"vmhd")):
-                        yield _mp4_track(file, *information, size)
+def _mp4(file: BinaryIO, whole: Place, size: tuple[int, int]) -> Iterator[Crop]:
+    for movie in _boxes(file, whole, b"moov"):
+        for track in _boxes(file, movie, b"trak"):
+            for media in _boxes(file, track, b"mdia"):
+                for information in _boxes(file, media, b"minf"):
+                    if any(_boxes(file, information, b"vmhd")):
+                        yield _mp4_track(file, information, size)
 
 
-def _mp4_track(file: BinaryIO, start: int, stop: int, size: tuple[int, int]) -> Crop:
-    for _, *table in _boxes(file, start, stop, b"stbl"):
-        for _, begin, past in _boxes(file, *table, b"stsd"):
-            for _, entry, entry_end in _boxes(file, begin + 8, past):
-                for _, place, _ in _boxes(file, entry + _VISUAL_ENTRY, entry_end, b"clap"):
+def _mp4_track(file: BinaryIO, information: Place, size: tuple[int, int]) -> Crop:
+    for table in _boxes(file, information, b"stbl"):
+        for begin, stop in _boxes(file, table, b"stsd"):
+            for entry, entry_stop in _boxes(file, (begin + 8, stop)):
+                for place, _ in _boxes(file, (entry + _VISUAL_ENTRY, entry_stop), b"clap"):
                     file.seek(place)
                     wide, wide_by, high, high_by, *offsets = struct.unpack(">IIIIiIiI", file.read(32))
                     return _aperture((wide / wide_by, high / high_by), offsets, size)
@@ -120,14 +124,15 @@ def _mp4_track(file: BinaryIO, start: int, stop: int, size: tuple[int, int]) -> 
 
 
 def _aperture(shown: tuple[float, float], offsets: list[int], size: tuple[int, int]) -> Crop:
-    """A clean aperture is given by its size and by how far its middle lies from that of the picture."""
+    """A clean aperture is given by its size and by how far its middle is from that of the picture."""
     right_by, down_by = offsets[0] / offsets[1], offsets[2] / offsets[3]
     left, top = round((size[0] - shown[0]) / 2 + right_by), round((size[1] - shown[1]) / 2 + down_by)
     return Crop(left, top, size[0] - left - round(shown[0]), size[1] - top - round(shown[1]))
 
 
-def _boxes(file: BinaryIO, start: int, stop: int, wanted: bytes | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of the content of each box, or of those of a type."""
+def _boxes(file: BinaryIO, inside: Place, wanted: bytes | None = None) -> Iterator[Place]:
+    """The content of each box, or of each of a type."""
+    start, stop = inside
     while start + 8 <= stop:
         file.seek(start)
         length, kind = struct.unpack(">I4s", file.read(8))
@@ -139,5 +144,5 @@ def _boxes(file: BinaryIO, start: int, stop: int, wanted: bytes | None = None) -
         if past < start + head:
             return
         if wanted in (None, kind):
-            yield kind, start + head, past
+            yield start + head, past
         start = past

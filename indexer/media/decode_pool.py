@@ -165,7 +165,7 @@ class _Process:
                 if isinstance(answer, DecodedClip):
                     yield answer
         except (EOFError, ConnectionError) as error:
-            raise VideoError(task.path, "unreadable", "The decoder crashed on it.") from error
+            raise VideoError(task.path, "unreadable", "The decoder crashed on this file.") from error
         finally:
             # In the middle of a file a process is of no more use.
             if not (answer == _COMPLETE or isinstance(answer, _Refusal)):
@@ -188,7 +188,7 @@ class _Process:
         except EOFError as error:
             self.stop()
             raise QuartetError(
-                "The decoding process ended before it began. A script that indexes videos must do so "
+                "The decoding process ended before it was ready. A script must index videos "
                 'under `if __name__ == "__main__":`.'
             ) from error
         return self._pipe
@@ -209,9 +209,9 @@ class _Process:
 
 def _given_up(task: _Task, limit: float, over: bool) -> VideoError:
     if over:
-        detail = f"It took more than {task.limits.seconds:g} s to decode and was given up."
+        detail = f"It took more than {task.limits.seconds:g} s to decode. Quartet stopped decoding it."
         return VideoError(task.path, "over-limit", detail)
-    return VideoError(task.path, "unreadable", f"The decoder did nothing for {limit:g} s and was given up.")
+    return VideoError(task.path, "unreadable", f"The decoder did nothing for {limit:g} s. Quartet stopped decoding it.")
 
 
 def _serve(pipe: Connection) -> None:
@@ -250,7 +250,7 @@ def _answer(pipe: Connection, task: _Task) -> str | _Refusal:
     except QuartetError as error:
         return _Refusal("unreadable", str(error))
     except MemoryError:
-        return _Refusal("over-limit", "Decoding it takes more memory than is given to it.")
+        return _Refusal("over-limit", "Decoding it needs more memory than the limit.")
     return _COMPLETE
 
 

@@ -88,7 +88,7 @@ class FrameReader:
     def at(self, indices: npt.NDArray[np.int64]) -> Iterator[Picture]:
         """The frames with these numbers in the timeline (ascending), one picture per number.
 
-        Where one cannot be decoded it is the one before it, which stays on screen in a player too, or else the next.
+        Where one cannot be decoded it is the previous one, which stays on screen in a player too, or else the next.
         """
         import av
 
@@ -151,7 +151,7 @@ class FrameReader:
             earlier = int(keys[max(0, key - 1), 1])
             if any(self._seek(target, shown) for target in (shown, due, earlier)):
                 return
-        # What the container takes for key frames are none, or all of them are damaged, or it cannot be searched.
+        # What the container takes for key frames are not, or all of them are damaged, or it cannot be searched.
         self._seekable = False
         self._restart()
 

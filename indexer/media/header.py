@@ -1,4 +1,4 @@
-"""What a file says of itself before anything is decoded, and why it is refused (PyAV)."""
+"""What a file says of itself before anything is decoded, what it turns out to be, and why it is refused (PyAV)."""
 
 from __future__ import annotations
 
@@ -61,6 +61,17 @@ class Header:
     source: PictureSequence = field(default=PictureSequence(), repr=False)
 
 
+@dataclass(frozen=True)
+class VideoInfo:
+    """A whole file as it is: seconds, frames per second on average, pixels as shown (after rotation), frames."""
+
+    duration: float
+    fps: float
+    width: int
+    height: int
+    frames: int
+
+
 def open_container(path: Path, source: PictureSequence = PictureSequence()) -> Any:  # noqa: B008
     """A file as PyAV opens it. Raises what PyAV raises."""
     import av
@@ -112,7 +123,7 @@ def _moving_pictures(path: Path, container: Any) -> PictureSequence:
     context = container.streams.video[0].codec_context if container.streams.video else None
     source = None if context is None else picture_sequence(path, context.codec.canonical_name)
     if source is None:
-        raise VideoError(path, "not-a-video", f"The file is a still picture ({kind_of(container)}), not a video.")
+        raise VideoError(path, "not-a-video", f"This is an image ({kind_of(container)}), not a video.")
     return source
 
 
@@ -122,20 +133,20 @@ def _header(path: Path, container: Any, source: PictureSequence) -> Header:
     names = _names(container)
     kinds = {stream.type for stream in container.streams}
     if names & _NOT_VIDEO_FORMATS or not kinds & {"video", "audio"}:
-        raise VideoError(path, "not-a-video", f"The file is not a video but {container.format.long_name}.")
+        raise VideoError(path, "not-a-video", f"This is not a video. Its format is {container.format.long_name}.")
     stream = _film(path, container, source)
     if stream is None:
-        raise VideoError(path, "no-video-stream", "The file has sound but no pictures.")
+        raise VideoError(path, "no-video-stream", "The file has sound but no video.")
     context = stream.codec_context
     if context is None:
-        raise VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
+        raise VideoError(path, "unsupported-codec", "No installed decoder reads the codec of this video.")
     if stream.frames < 2 and is_still(container, stream):
         with open_container(path, source) as counted:
             single = _frames(counted, stream.index).get(stream.index, 0) == 1
         if single and "audio" in kinds:
-            raise VideoError(path, "no-video-stream", "The file has sound and a still picture, but no moving pictures.")
+            raise VideoError(path, "no-video-stream", "The file has sound and a cover image, but no video.")
         if single:
-            raise VideoError(path, "not-a-video", f"The file is a still picture ({kind_of(container)}), not a video.")
+            raise VideoError(path, "not-a-video", f"This is an image ({kind_of(container)}), not a video.")
     rate = stream.average_rate or stream.guessed_rate or 0
     return Header(
         stream=stream.index,
@@ -200,14 +211,14 @@ def refusal(path: Path, error: Exception) -> VideoError:
     import av
 
     if isinstance(error, av.error.DecoderNotFoundError | av.error.PatchWelcomeError):
-        return VideoError(path, "unsupported-codec", "The video is coded in a way that no installed decoder knows.")
+        return VideoError(path, "unsupported-codec", "No installed decoder reads the codec of this video.")
     if isinstance(error, PermissionError) and os.access(path, os.R_OK):
-        return VideoError(path, "not-a-video", "The file is a list of other files, which Quartet does not open.")
+        return VideoError(path, "not-a-video", "The file is a playlist. Quartet does not open the files that it lists.")
     if isinstance(error, OSError) and not isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return VideoError(path, "unreadable", f"The file cannot be read: {error.strerror}.")
     if _begins_like_a_video(path):
-        return VideoError(path, "truncated", "The file begins like a video but its index or its end is missing.")
-    return VideoError(path, "not-a-video", "The file is in no video format that is known.")
+        return VideoError(path, "truncated", "The file is incomplete: its index or its end is missing.")
+    return VideoError(path, "not-a-video", "The format of the file is unknown.")
 
 
 def _begins_like_a_video(path: Path) -> bool:

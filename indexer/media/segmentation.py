@@ -23,7 +23,7 @@ class Segmentation:
     """How files are divided.
 
     kind       `whole`: a file is a clip. `window`: windows of `window` seconds, each of which shares `overlap`
-               seconds with the one before. `shot`: from cut to cut.
+               seconds with the previous one. `shot`: from cut to cut.
     threshold  `shot`: how much neighbouring frames must differ for a cut, in grey levels of hue, saturation and
                brightness on average
     Raises InputError for numbers that make no sense.
@@ -36,10 +36,10 @@ class Segmentation:
 
     def __post_init__(self) -> None:
         if self.kind not in ("whole", "window", "shot"):
-            raise InputError(f"A video can be divided by whole, window or shot, not by {self.kind!r}.")
+            raise InputError(f"Divide a video by whole, window or shot, not by {self.kind!r}.")
         if not 0.1 <= self.window < float("inf"):
             raise InputError(f"A window must last at least 0.1 s, not {self.window:g} s.")
-        # Every frame of a file lies in at most ten windows: this bounds the work and the memory.
+        # Every frame of a file is in at most ten windows: this bounds the work and the memory.
         if not 0 <= self.overlap <= 0.9 * self.window:
             raise InputError(
                 f"The overlap of windows of {self.window:g} s must be from 0 to {0.9 * self.window:g} s, "

@@ -9,8 +9,8 @@ import numpy as np
 
 from indexer.media.clip_reader import SampledClip
 from indexer.media.decode_limits import Limits
+from indexer.media.header import VideoInfo
 from indexer.media.segmentation import Span
-from indexer.media.video_info import VideoInfo
 from quartet.errors import VideoError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 
 def read_picture(path: Path, limits: Limits) -> SampledClip | None:
-    """The picture in a file as it is to be seen, turned as its EXIF data say; None if the file is no still picture.
+    """The picture in a file as it is to be seen, turned as its EXIF data say; None if the file is not a still picture.
 
     Raises VideoError if it is damaged, or larger than `limits` allow.
     """
@@ -35,7 +35,7 @@ def read_picture(path: Path, limits: Limits) -> SampledClip | None:
                 return None
             if image.width * image.height > limits.pixels:
                 size, most = f"{image.width}x{image.height}", f"{limits.pixels / 1e6:.3g} million"
-                raise VideoError(path, "over-limit", f"The picture has {size} pixels, and at most {most} are taken.")
+                raise VideoError(path, "over-limit", f"The picture has {size} pixels. The maximum is {most}.")
             upright = ImageOps.exif_transpose(image)
             pixels = np.asarray(_rgb(upright))
     except UnidentifiedImageError:

@@ -187,7 +187,7 @@ def _require_complete(path: Path, header: Header, frames: int, end: float) -> No
         declared -= header.begin
     ends_early = seconds < _COMPLETE * declared
     if header.formats & _DURATION_IS_WRITTEN and ends_early:
-        detail = f"The file ends after {seconds:.1f} of the {declared:.1f} s that it declares."
+        detail = f"The file ends after {seconds:.1f} of the {declared:.1f} s in its header."
         raise VideoError(path, "truncated", detail)
     if frames < _COMPLETE * header.frames and (ends_early or "mov" not in header.formats):
-        raise VideoError(path, "truncated", f"The file has {frames} of the {header.frames} frames that it declares.")
+        raise VideoError(path, "truncated", f"The file has {frames} of the {header.frames} frames in its header.")

@@ -30,7 +30,7 @@ CONNECT_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Address:
-    """Where a library lies in Milvus.
+    """Where a library is in Milvus.
 
     uri   what pymilvus connects to: the URL of a server or the path of a file
     name  begins the names of its collections
@@ -51,28 +51,28 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Raises InputError for what is no address of a Milvus, or holds a password."""
+    """Raises InputError for what is not an address of a Milvus, or holds a password."""
     parts = urlsplit(text)
     if parts.scheme not in _SCHEMES:
-        raise InputError(f"{text!r} names no Milvus. Give {_FORMS}.")
+        raise InputError(f"{text!r} is not a Milvus address. Give {_FORMS}.")
     if parts.username or parts.password:
         raise InputError(
-            "The address of Milvus holds a password. Leave it out, and set QUARTET_MILVUS_TOKEN to USER:PASSWORD."
+            "The Milvus address contains a password. Leave it out, and set QUARTET_MILVUS_TOKEN to USER:PASSWORD."
         )
     if not parts.netloc:
         path = Path(parts.path)
         if path.suffix != ".db" or parts.scheme != "milvus":
-            raise InputError(f"{text!r} names no file of Milvus Lite: its name must end in .db, as in {_FORMS}.")
+            raise InputError(f"{text!r} is not a file of Milvus Lite: its name must end in .db, as in {_FORMS}.")
         return Address(str(path), _NAME_IN_A_FILE, text)
     name = parts.path.removeprefix("/")
     if not _NAME.fullmatch(name):
         raise InputError(
-            f"{text!r} does not name the library: letters, digits and underscores, 100 at most, as in {_FORMS}."
+            f"{text!r} has no valid library name. Use at most 100 letters, digits and underscores, as in {_FORMS}."
         )
     try:
         host, port = parts.hostname, parts.port or _PORT
     except ValueError:
-        raise InputError(f"{text!r} has a port that is none. Give {_FORMS}.") from None
+        raise InputError(f"{text!r} has an invalid port. Give {_FORMS}.") from None
     shown = f"[{host}]" if host and ":" in host else host
     return Address(f"{_SCHEMES[parts.scheme]}://{shown}:{port}", name, text)
 
@@ -120,7 +120,7 @@ def library_errors(address: Address) -> Iterator[None]:
     except MilvusException as error:
         said = " ".join(str(error.message).split())
         if address.is_file and "Open local milvus failed" in said:
-            said = "another process has the file open, or it is none of Milvus Lite"
+            said = "another process has the file open, or it is not a file of Milvus Lite"
         raise LibraryError(f"The Milvus at {address} cannot be used: {said}.") from error
     except RpcError as error:
         raise LibraryError(f"The Milvus at {address} does not answer: {type(error).__name__}.") from error

@@ -1,4 +1,4 @@
-"""How a library lies in Milvus: three collections a generation, and an alias that names the live one.
+"""How a library is in Milvus: three collections a generation, and an alias that names the live one.
 
     NAME                 alias of the live generation's NAME_about_TAG: moving it changes everything over at once
     NAME_about_TAG       one row: what a reader has to know of the generation (`GenerationRecord`), written last
@@ -169,7 +169,7 @@ def build_index(client: MilvusClient, collection: str, index: IndexParams) -> No
     for name in client.list_indexes(collection):
         while (state := client.describe_index(collection, name)["state"]) != "Finished":
             if state == "Failed":
-                raise LibraryError(f"Milvus could not make the index {name} of {collection}. Its log says why.")
+                raise LibraryError(f"Milvus could not build the index {name} of {collection}. See the log of Milvus.")
             time.sleep(_LOOK_AGAIN)
     client.load_collection(collection)
 

@@ -47,16 +47,16 @@ def export_library(
 ) -> ExportReport:
     """Copy the live generation of a library into Milvus and let it answer there.
 
-    Readers go on with the generation before until everything is there, and then change over at once. An export that
-    was cut short leaves nothing that is read; the next one begins anew.
+    Readers go on with the previous generation until everything is there, and then switch at once. An export that
+    was interrupted leaves nothing that is read; the next one begins again.
 
     to             `indexer.milvus.address`; `token`: USER:PASSWORD or an API key
     encoder        gives the model of the library, with which the items of one gallery become questions to tune the
                    inverted lists of the other with; only called where there are such lists
     recall         recall@10 that these are to reach; approximate_from: items from which there are lists. None: as the
                    library's own
-    replace_other  also where another library lies under this name
-    Raises InputError for what is no address, LibraryError if Milvus or the library cannot be used.
+    replace_other  also where another library is under this name
+    Raises InputError for what is not an address, LibraryError if Milvus or the library cannot be used.
     """
     where = parse_address(to)
     with Library.open(library) as opened:
@@ -77,8 +77,8 @@ def export_library(
         before = live_generation_record(client, where)
         if before is not None and before.library != identity and not replace_other:
             raise LibraryError(
-                f"{where} holds another library, of the model {before.model.name!r}. Export under another name, "
-                "or give --replace to put this one in its place."
+                f"{where} holds another library, of the model {before.model.name!r}. Export under another "
+                "name, or replace that library with --replace."
             )
         if before is not None and replace(before, galleries={}) == about:
             return ExportReport(generation.name, counts, written=False)
@@ -107,7 +107,7 @@ def export_library(
 
 
 def _questions(generation: Generation, kind: str, encoder: LoadEncoder | None) -> Questions | None:
-    """What asks for the items of a gallery: those of the other; None where they are few or the model is not at hand."""
+    """What asks for the items of a gallery: those of the other; None where they are few or the model is missing."""
     model = None if encoder is None else encoder()
     (other,) = (name for name in KINDS if name != kind)
     return None if model is None else questions_of(generation.gallery(other), other, model)

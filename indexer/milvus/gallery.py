@@ -72,7 +72,7 @@ class MilvusGallery:
     def answer(self, question: Question, k: int, filter: Ids | ClipFilter | None, exact: bool) -> list[SearchResult]:
         """Raises InputError for more hits than Milvus gives."""
         if k > DEEPEST and len(self) > DEEPEST:
-            raise InputError(f"Milvus gives at most {DEEPEST:,} hits, not {k:,}.")
+            raise InputError(f"Milvus returns at most {DEEPEST:,} hits, not {k:,}.")
         condition = _condition(filter)
         lists = None if exact else self.facts.lists
         contests = [CandidateSearch(one, k, self._patterns, exhaustive=lists is None) for one in question]

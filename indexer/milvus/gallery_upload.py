@@ -35,7 +35,7 @@ def copy_gallery(
     recall: float = RECALL,
     questions: Callable[[], Questions | None] = lambda: None,
 ) -> GalleryFacts:
-    """Make a collection of the items of `gallery`, anew if there is one of that name; returns what to know of it.
+    """Make a collection of the items of `gallery`, again if there is one of that name; returns what to know of it.
 
     approximate_from  from how many items on it gets inverted lists; recall: what these are to reach
     table             for clips: their videos and times
@@ -66,8 +66,8 @@ def copy_gallery(
         counted = client.query(collection, output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"]
     if counted != len(gallery):
         raise LibraryError(
-            f"{address} has {counted} of {len(gallery)} items in {collection}. If another export to it was running, "
-            "wait for its end, and run this one again."
+            f"{address} has {counted} of {len(gallery)} items in {collection}. If another export was running, "
+            "wait until it has finished, and run this one again."
         )
     if lists is None:
         return facts

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MilvusGeneration:
-    """A generation whose vectors lie in Milvus (`served_generation.ServedGeneration`); the alias named `collection`."""
+    """A generation whose vectors are in Milvus (`served_generation.ServedGeneration`); the alias named `collection`."""
 
     name: str
     collection: str
@@ -48,7 +48,7 @@ class MilvusStore:
     def open(cls, library: Path, address: str, token: str | None = None) -> Self:
         """The generations of the library in the folder `library`.
 
-        Raises InputError for what is no address, LibraryError if there is nothing of this library at it.
+        Raises InputError for what is not an address, LibraryError if there is nothing of this library at it.
         """
         where = parse_address(address)
         with ExitStack() as on_failure:
@@ -81,8 +81,8 @@ class MilvusStore:
             about = read_generation_record(client, collection)
         if about.library != self._library:
             raise LibraryError(
-                f"{where} holds another library than this one: its clips are not those of this catalogue. "
-                "Name the Milvus that this library was exported to, or export it under a name of its own."
+                f"{where} holds another library: its clips are not in this catalogue. Give the address that "
+                "this library was exported to, or export it under its own name."
             )
         galleries = {}
         for kind in KINDS:
@@ -94,7 +94,7 @@ class MilvusStore:
 
 
 def live_collection(client: MilvusClient, address: Address) -> str | None:
-    """The collection that the alias of a library names; None if there is no such alias, or it is no library's."""
+    """The collection that the alias of a library names; None if there is no such alias, or it is not a library's."""
     with library_errors(address):
         if address.name not in client.list_aliases()["aliases"]:
             return None

@@ -43,7 +43,7 @@ class Questions:
 def questions_of(gallery: Gallery, kind: str, encoder: Encoder) -> Questions | None:
     """Items of a gallery of `kind` ("clips" or "captions") as questions to the other; None if there are too few.
 
-    They lie farther from the lists than the items that are asked for, and so ask more of them.
+    They are farther from the lists than the items that are asked for, and so ask more of them.
     """
     if len(gallery) < _FEWEST:
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from indexer.catalog.records import FileState, NewClip
+from indexer.media.header import VideoInfo
 from indexer.media.segmentation import Segmentation
-from indexer.media.video_info import VideoInfo
 from quartet.errors import VideoError
 
 
@@ -84,7 +84,7 @@ class ClipCollector:
         """The model gave vectors that are not finite for this clip of the file."""
         part = f"from {clip.start:.3f} s to {clip.end:.3f} s"
         self._fault = VideoError(
-            self._file.path, "model-fault", f"The model gave a vector that is not finite for the clip {part}."
+            self._file.path, "model-fault", f"The model returned a vector with NaN or infinity for the clip {part}."
         )
         self.clips = []
 
@@ -105,7 +105,7 @@ class ClipCollector:
         if self._fault is not None:
             return Refused(self._file, self._fault)
         if self._info is None:
-            raise ValueError(f"{self._file.path} was read to its end and gave no clip")
+            raise ValueError(f"{self._file.path} was read to its end without a clip")
         return Encoded(self._file, self._cut, self._info, self._first, self.clips, self._seconds())
 
     def _seconds(self) -> float:

@@ -2,7 +2,7 @@
 
     hash, decode: in workers  ->  encode, in batches: a thread  ->  write: the caller's thread
 
-Every arrow is a bounded queue, so that a slow stage holds up the ones before it instead of filling the memory.
+Every arrow is a bounded queue, so that a slow stage holds up the previous ones it instead of filling the memory.
 A batch is what has been decoded by the time the encoder is free. It never waits for more: a slow decoder
 does not hold back finished clips, which are written and safe at once, and a slow encoder gets full batches.
 """

@@ -10,8 +10,8 @@ from indexer.pipeline.file_outcomes import Encoded, Outcome, Part
 class Ledger:
     """Lets through one consistent series of outcomes per file.
 
-    When a machine is lost, its files are begun anew on another, and outcomes that have arrived are not sent again. This
-    is seamless as long as the second reading gives what the first one gave. A file that changed in between gives
+    When a machine is lost, its files are begun again on another, and outcomes that have arrived are not sent again.
+    This is seamless as long as the second reading gives what the first one gave. A file that changed in between gives
     another content, or a different number of outcomes, so that some are there twice and others not at all.
     """
 

@@ -88,8 +88,8 @@ class RayPipeline:
                         yield outcome
         except RayError as error:
             raise QuartetError(
-                f"The Ray cluster {self._address} could not go on: {_last_line(error)}. What was indexed is kept, and "
-                "the same command goes on with the rest."
+                f"The Ray cluster {self._address} failed: {_last_line(error)}. Indexed videos are saved. Run "
+                "the same command again to continue."
             ) from error
 
     def _reports(self, jobs: Sequence[Job]) -> Generator[Report, None, None]:
@@ -138,7 +138,7 @@ class Shares(NamedTuple):
 
 
 def shares(nodes: Sequence[Mapping[str, Any]], workers: int, gpus: bool) -> Shares:
-    """As many workers as there are GPUs, or as fit beside each other with a core per stage. `nodes` as of `ray.nodes`.
+    """As many workers as there are GPUs, or as fit next to each other with a core per stage. `nodes` as of `ray.nodes`.
 
     Raises InputError for a cluster without cores.
     """
@@ -154,7 +154,7 @@ def shares(nodes: Sequence[Mapping[str, Any]], workers: int, gpus: bool) -> Shar
         return Shares(sum(min(cards, cores // cpus) for cores, cards in with_gpus), cpus, 1)
     most = max((cores for cores, _ in machines), default=0)
     if most == 0:
-        raise InputError("The Ray cluster has no cores to work on. Start it with --num-cpus, or add machines to it.")
+        raise InputError("The Ray cluster has no free CPU cores. Start it with --num-cpus, or add machines to it.")
     cpus = min(workers + 1, most)
     return Shares(sum(cores // cpus for cores, _ in machines), cpus, 0)
 
@@ -180,8 +180,8 @@ def _connect(address: str) -> bool:
         ray.init(address, include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"There is no Ray cluster at {address!r} that can be reached: {_last_line(error)}. Start one with "
-            "`ray start --head`, give the HOST:PORT that it prints, or use `local`."
+            f"The Ray cluster at {address!r} cannot be reached: {_last_line(error)}. Start one with `ray "
+            "start --head`, give the HOST:PORT that it prints, or use `local`."
         ) from error
     return True
 
@@ -197,14 +197,14 @@ def _require_answer(address: str) -> None:
             raise ValueError
     except ValueError:
         raise InputError(
-            f"{address!r} is no address of a Ray cluster. Give auto, local, HOST:PORT or ray://HOST:PORT."
+            f"{address!r} is not the address of a Ray cluster. Give auto, local, HOST:PORT or ray://HOST:PORT."
         ) from None
     try:
         socket.create_connection((host, port), timeout=_PATIENCE).close()
     except OSError as error:
         raise InputError(
-            f"Nothing answers at {address}: {error.strerror or error}. Give the HOST:PORT that `ray start --head` "
-            "has printed, and see to it that this machine may reach it."
+            f"Nothing answers at {address}: {error.strerror or error}. Give the HOST:PORT that `ray start "
+            "--head` printed, and check that this machine can reach it."
         ) from error
 
 
@@ -214,8 +214,8 @@ def checked_outcome(report: Report) -> Outcome:
     path = report.outcome.file.path
     if report.unseen and os.access(path, os.R_OK):
         raise InputError(
-            f"The machine {report.machine} cannot read {path}, and this one can. Every machine of the cluster needs "
-            "the videos in a shared folder, under the same path and with the right to read them."
+            f"The machine {report.machine} cannot read {path}, and this one can. Put the videos in a shared "
+            "folder that every machine of the cluster can read under the same path."
         )
     return report.outcome
 

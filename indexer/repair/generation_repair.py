@@ -1,6 +1,6 @@
 """Making files of a generation again, byte for byte, out of what is left of it.
 
-A file is copied from another generation that has the same; or written anew from the ids and the vectors of its segment,
+A file is copied from another generation that has the same, or written again from the ids and vectors of its segment,
 some of which the caller may make again. Its checksum says whether it is the one that was lost. 4-bit codes depend
 on more than that: they are not made here, but with a new generation.
 """
@@ -153,7 +153,7 @@ class Healing:
                 return
 
     def _ids(self, kind: str, number: int, lost: bool) -> Ids | None:
-        """The ids of a segment: its file, or what the catalogue lists between the segments beside it."""
+        """The ids of a segment: its file, or what the catalogue lists between the segments next to it."""
         folder = self.of.folder / kind
         if not lost:
             return np.asarray(np.load(folder / segment_name(number) / "ids.npy"))

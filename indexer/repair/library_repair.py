@@ -1,6 +1,6 @@
 """Making a library whole again: whatever can be made out of its catalogue, its vectors and its videos.
 
-In this order, since each step needs the ones before: the name of the live generation and its manifest, out of the
+In this order, since each step needs the previous ones: the name of the live generation and its manifest, out of the
 catalogue; files of generations, out of each other (`indexer.repair.generation_repair`); what is left, in a new
 generation; pictures. What was encoded and is lost is encoded again, and nothing else.
 """
@@ -68,7 +68,7 @@ def repair_library(
     """Make again what is damaged or missing in a library.
 
     encoder           gives the model of the library; called only if something has to be encoded again
-    roots             where named roots of its videos lie here
+    roots             where named roots of its videos are here
     accept_catalogue  take a catalogue whose checksum does not match as it is
     Raises LibraryError if the catalogue itself cannot be read: it cannot be made again.
     """
@@ -133,14 +133,14 @@ class _Repair:
                 self._generations[number] = OnDisk(folder, manifest)
         if not self._generations:
             raise LibraryError(
-                f"{self.path} has no generation whose manifest can be read or made again. Index the videos into a new "
-                "library."
+                f"{self.path} has no generation with a readable or repairable manifest. Index the videos into "
+                "a new library."
             )
         self._current()
         known = self.catalog.identity()
         if known is not None and identity_of(self.path) != known:
             set_identity(self.path, known)
-            self.healed.append(f"{self.path / 'identity'} was written again.")
+            self.healed.append(f"{self.path / 'identity'} was restored.")
 
     def _require_own_catalogue(self) -> None:
         """Raises LibraryError if identity and stamps both say that the catalogue is another library's."""
@@ -150,7 +150,7 @@ class _Repair:
         noted = {note.stamp for note in self.notes.values()}
         texts = [manifest_text(generation_folder(self.path, number)) for number in generation_numbers(self.path)]
         if not any(stamp in text for stamp in noted for text in texts):
-            raise LibraryError(f"The catalogue of {self.path} belongs to another library. Put its own back.")
+            raise LibraryError(f"The catalogue of {self.path} belongs to another library. Restore the right catalogue.")
 
     def _manifest(self, folder: Path, note: GenerationNote | None) -> Manifest | None:
         """What a generation says of itself, or the catalogue of it if its own file is damaged."""
@@ -168,7 +168,7 @@ class _Repair:
         if own is not None and own.stamp != noted.stamp and own.checksums != noted.checksums:
             return own  # another generation, of the same number
         replace_file(file, note.manifest.encode())  # type: ignore[union-attr]
-        self.healed.append(f"{file} was written again.")
+        self.healed.append(f"{file} was restored.")
         return noted
 
     def _current(self) -> None:
@@ -181,7 +181,7 @@ class _Repair:
         noted = [number for number in self._generations if number in self.notes]
         newest = max(noted or self._generations)
         replace_file(self.path / "CURRENT", f"{newest:06d}\n".encode())
-        self.healed.append(f"{self.path / 'CURRENT'} was written again: generation {newest:06d} is live.")
+        self.healed.append(f"{self.path / 'CURRENT'} was restored: generation {newest:06d} is live.")
 
     def generations(self, writer: CatalogWriter) -> None:
         """The files of generations, and that the live one is the catalogue's."""
@@ -192,13 +192,13 @@ class _Repair:
         others = [g for n, g in self._generations.items() if n != number and _same_model(g, live)]
         work = Healing(live, others, known, wanted, self.remaker.rows)
         left = work.run()
-        self.healed += [f"{live.folder / name} was made again." for name in work.healed]
+        self.healed += [f"{live.folder / name} was rebuilt." for name in work.healed]
         if left or not agrees:
             self._anew(writer, number, work, left)
         else:
             with Library.open(self.path) as library:
                 if publish_changes(library, writer) != live.folder.name:
-                    self.healed.append("A command that had been cut short was finished.")
+                    self.healed.append("An interrupted command was finished.")
         self._older(int(live_name(self.path)), writer)
         for folder in (self.path / "generations").glob(".*.tmp"):
             shutil.rmtree(folder)
@@ -236,8 +236,8 @@ class _Repair:
         approximate_from = work.of.manifest.index["approximate_from"]
         name = publish(self.path, spec, changes, None, approximate_from, writer)
         what = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
-        why = f"{what} could not be made as they were" if left else "catalogue and index did not belong together"
-        self.healed.append(f"Generation {name} was written from what both have, since {why}.")
+        why = f"{what} could not be restored" if left else "catalogue and index did not match"
+        self.healed.append(f"Generation {name} was written from what catalogue and index share: {why}.")
 
     def _largest_id(self, kind: str) -> int:
         """The largest id that any generation on disk may have used."""
@@ -262,11 +262,14 @@ class _Repair:
             return
         clips = self.catalog.clips(ids).values()
         for video in {clip.video_id: clip.path for clip in clips}.items():
-            self._lost.append(f"{video[1]} has left the library: its vectors are lost. `quartet index` puts it back.")
+            self._lost.append(
+                f"{video[1]} was removed from the library because its vectors are lost. Run "
+                "`quartet index` to add it again."
+            )
         writer.remove_videos(sorted({clip.video_id for clip in clips}), next_number(self.path))
 
     def _older(self, live: int, writer: CatalogWriter) -> None:
-        """Of older generations only sound ones stay; nobody but a reader about to change over needs them."""
+        """Of older generations only sound ones stay; nobody but a reader about to switch needs them."""
         for number in generation_numbers(self.path):
             if number == live:
                 continue
@@ -275,11 +278,11 @@ class _Repair:
             if generation is not None:
                 now = generation_folder(self.path, live)
                 healed, left = heal_by_copies(generation, [OnDisk(now, Manifest.read(now / "manifest.json"))])
-                self.healed += [f"{folder / name} was made again." for name in healed]
+                self.healed += [f"{folder / name} was rebuilt." for name in healed]
                 if not left:
                     continue
             shutil.rmtree(folder)
-            self.healed.append(f"{folder}, which is not live, was damaged and removed.")
+            self.healed.append(f"{folder} was damaged and not live. It was removed.")
 
     def search_settings(self) -> None:
         """What people have set cannot be made again."""
@@ -306,11 +309,11 @@ class _Repair:
             }
             replace_files(contents)
             writer.set_picture_checks(clip.id, crc32(decoded.picture), crc32(decoded.strip))
-            self.healed.append(f"The pictures of the clip {clip.id} ({clip.path.name}) were made again.")
+            self.healed.append(f"The pictures of the clip {clip.id} ({clip.path.name}) were rebuilt.")
         for file in sorted((self.path / "thumbnails").rglob("*")):
             if file.is_file() and file not in wanted:
                 file.unlink()
-                self.healed.append(f"{file}, which belonged to no clip, was removed.")
+                self.healed.append(f"{file} belonged to no clip. It was removed.")
 
 
 def _same_model(one: OnDisk, other: OnDisk) -> bool:

@@ -79,7 +79,7 @@ class Remaker:
                     yield left.pop(clip.id), decoded
                 if not left:
                     return
-        raise VideoError(video.path, "unreadable", "It is divided into other clips now. Index it again.")
+        raise VideoError(video.path, "unreadable", "Its clips have changed. Index it again.")
 
     def _encode_clips(self, ids: Sequence[int]) -> Iterator[tuple[int, dict[str, FloatArray]]]:
         encoder = self._encoder
@@ -103,11 +103,11 @@ class Remaker:
             self._encoder = self._load()
             if self._encoder is None:
                 self.lost["model"] = (
-                    f"The model {self._spec.name!r} is not at hand, and lost vectors have to be encoded again. "
-                    "Give it with --model."
+                    f"The model {self._spec.name!r} is missing, and lost vectors must be encoded again. Give "
+                    "the model with --model."
                 )
             elif self._encoder.spec.fingerprint != self._spec.fingerprint:
-                self.lost["model"] = "The model is not the one that built the library. Give that one with --model."
+                self.lost["model"] = "Another model built the library. Give that model with --model."
                 self._encoder = None
         return self._encoder
 
@@ -125,5 +125,5 @@ def _not_the_same(video: Video) -> str | None:
         if video.path.stat().st_size != video.size or file_sha256(Path(video.path)) != video.sha256:
             return "It has changed since it was indexed. Index it again."
     except OSError as error:
-        return f"It cannot be read: {error.strerror}. Bring it back and run `quartet repair` again."
+        return f"It cannot be read: {error.strerror}. Restore it and run `quartet repair` again."
     return None

@@ -26,9 +26,9 @@ def clean_tag(tag: str) -> str:
     """
     clean = " ".join(tag.split()).lower()
     if not any(c.isalnum() for c in clean) or "," in clean or not clean.isprintable():
-        raise InputError(f"{tag!r} is no tag: use letters and digits, with spaces or hyphens, without commas.")
+        raise InputError(f"{tag!r} is not a valid tag: use letters, digits, spaces and hyphens, but no commas.")
     if len(clean) > _LONGEST_TAG:
-        raise InputError(f"The tag {clean[:20]!r}... has {len(clean)} characters; {_LONGEST_TAG} are the most.")
+        raise InputError(f"The tag {clean[:20]!r}... has {len(clean)} characters. The maximum is {_LONGEST_TAG}.")
     return clean
 
 
@@ -36,7 +36,7 @@ def clean_language(language: str) -> str:
     """A language as the catalogue has it: `en` for `en-GB`, `eng` and `EN`. Raises InputError for what names none."""
     code = re.split(r"[-_]", language.strip().lower())[0]
     if not re.fullmatch(r"[a-z]{2,3}", code):
-        raise InputError(f"{language!r} is no code of a language. Give one of two or three letters, such as en.")
+        raise InputError(f"{language!r} is not a language code. Give two or three letters, such as en.")
     return _TWO_LETTERS.get(code, code)
 
 
@@ -45,7 +45,7 @@ def phrases_of(words: str) -> list[list[str]]:
     found = [_WORD.findall(quoted or single) for quoted, single in _QUOTED.findall(words)]
     phrases = [phrase for phrase in found if phrase]
     if not phrases:
-        raise InputError(f"{words!r} holds no word. Give words that are said, and phrases in double quotes.")
+        raise InputError(f"{words!r} contains no word. Give words, or phrases in double quotes.")
     return phrases
 
 
@@ -70,12 +70,12 @@ class ClipFilter:
     start, end  clips that have a part in [start, end), in seconds from the beginning of their video
     path  clips of videos in this folder of their root, or whose path there fits this pattern of `*` and `?`
     after, before  clips of videos whose files were last changed in [after, before), in seconds since 1970
-    shortest, longest  clips of videos that last so many seconds
+    shortest, longest  clips minimum and maximum length of a video, in seconds
     words  clips at whose time a text has all of these words; phrases in double quotes
     languages  clips at whose time there is a text in one of these languages
     has_text  clips at whose time there is a text, or there is none
     after_clip  clips that were added after this one: their ids are larger
-    Raises InputError if a range is empty, a tag is none or there is no word in `words`.
+    Raises InputError if a range is empty, a tag is not valid or there is no word in `words`.
     """
 
     video_ids: frozenset[int] | None = None
@@ -98,11 +98,13 @@ class ClipFilter:
         if self.words is not None:
             phrases_of(self.words)
         if self.start is not None and self.end is not None and self.start >= self.end:
-            raise InputError(f"The time range from {self.start:g} s to {self.end:g} s is empty. Let it end later.")
+            raise InputError(f"start ({self.start:g} s) must be before end ({self.end:g} s).")
         if self.after is not None and self.before is not None and self.after >= self.before:
-            raise InputError("The range of dates is empty. Let it end later.")
+            raise InputError("The first date must be before the last date.")
         if self.shortest is not None and self.longest is not None and self.shortest > self.longest:
-            raise InputError(f"No video lasts at least {self.shortest:g} s and at most {self.longest:g} s.")
+            raise InputError(
+                f"The minimum length ({self.shortest:g} s) must not exceed the maximum length ({self.longest:g} s)."
+            )
 
     @property
     def by_video(self) -> bool:

@@ -1,4 +1,4 @@
-"""How likely a hit is a match: what it scores, beside what unrelated questions and unrelated clips score.
+"""How likely a hit is a match: what it scores, compared with what unrelated questions and unrelated clips score.
 
 Every library has a best hit for any question. Whether that is a match shows in how far it stands out, by two measures
 of the same score: among what the question gives to clips of the library at large, and among what questions at large
@@ -34,7 +34,7 @@ _FEWEST = 24
 _RIDGE = 1e-3
 
 _NINE_IN_TEN = 1.2816
-"""Standard deviations of a normal distribution below which nine tenths of it lie."""
+"""Standard deviations of a normal distribution below which nine tenths of it are."""
 
 
 @dataclass(frozen=True)

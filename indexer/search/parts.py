@@ -40,7 +40,7 @@ def fold(specs: Sequence[LevelSpec], parts: Sequence[Part]) -> Vectors:
         for spec in specs
     }
     if len(parts) > 1 and not any(row.any() for row in rows.values()) and any(_says(part) for part in parts):
-        raise InputError("The parts of this question cancel each other out. Change one of them or its weight.")
+        raise InputError("The parts of this question cancel each other out. Change a part or its weight.")
     return rows
 
 

@@ -67,8 +67,8 @@ def make_question(specs: Sequence[LevelSpec], queries: Vectors, weights: Mapping
     if not effective.any(axis=1).all():
         lacking = ", ".join(name for name, weight in resolved.items() if weight)
         raise InputError(
-            f"The query has nothing at the levels with a weight above 0 ({lacking}). "
-            "Use other words, or give another level a weight."
+            f"The query has no words for the levels with a weight above 0 ({lacking}). Use other words, or "
+            "raise the weight of another level."
         )
     unit = math.ldexp(1.0, max(math.frexp(max(resolved.values()))[1] - 1, _LEAST_EXPONENT))
     return Question(tuple(specs), rows, effective / unit, unit)
@@ -81,7 +81,7 @@ def _level_rows(spec: LevelSpec, queries: Vectors) -> FloatArray:
     if rows.ndim != 2 or rows.shape[1] != spec.dim:
         raise InputError(f"The {spec.name} query must have the shape (1, {spec.dim}), not {rows.shape}.")
     if not np.isfinite(rows).all():
-        raise InputError(f"The {spec.name} query holds a number that is not finite.")
+        raise InputError(f"The {spec.name} query contains NaN or infinity.")
     return rows
 
 

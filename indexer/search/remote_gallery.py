@@ -19,7 +19,7 @@ from model.levels import LevelSpec, Vectors
 
 
 class RemoteGallery(Protocol):
-    """A gallery whose vectors lie in another engine. Safe to use from many threads.
+    """A gallery whose vectors are in another engine. Safe to use from many threads.
 
     Every method raises LibraryError if the engine does not answer.
     """

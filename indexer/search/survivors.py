@@ -1,4 +1,4 @@
-"""What a search keeps before it knows the true order: rows, and between what their scores lie."""
+"""What a search keeps before it knows the true order: rows, and between what their scores are."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class TextLinks:
 
 
 def _places(order: Ids, values: Ids, wanted: Ids) -> Ids:
-    """Where the wanted ones lie among values, which are ascending in `order`."""
+    """Where the wanted ones are among values, which are ascending in `order`."""
     wanted = np.unique(wanted)
     first, last = np.searchsorted(values, wanted), np.searchsorted(values, wanted, side="right")
     counts = last - first

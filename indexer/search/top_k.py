@@ -107,7 +107,7 @@ def _approximate(
     """Of the `depth` rows that the codes propose those that are allowed. Where too few are, that query is scanned."""
     proposed = propose(gallery, question, depth)
     rows = [own.rows if allowed is None else own.rows[allowed[own.rows]] for own in proposed]
-    watch.lap("fast scan")
+    watch.lap("fast_scan")
     scanned = [not own.complete and len(left) < wanted_for(k) for own, left in zip(proposed, rows, strict=True)]
     found = [
         scan(gallery, one, k, allowed)[0] if again else Survivors(left)

@@ -1,8 +1,8 @@
 """Whether a catalogue and a generation belong together: each has the number and the random stamp of the other.
 
 A generation is noted in the catalogue before CURRENT names it, and as settled after. So a catalogue that does not know
-the live generation was put back from an older copy, or is another library's; and one that has settled a later
-generation finds that the folder was put back.
+the live generation was restored from an older copy, or is another library's; and one that has settled a later
+generation finds that the folder was restored.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ def require_agreement(library: Path, number: int, stamp: str, notes: Mapping[int
     known = notes.get(number)
     if known is None or known.stamp != stamp:
         raise LibraryError(
-            f"The catalogue of {library} does not know generation {number:06d}, which is live: the catalogue was put "
-            "back from an older copy, or is another library's. Put the newest copy back, or run `quartet repair`: it "
-            "keeps what both have, and the next `quartet index` encodes the rest."
+            f"The catalogue of {library} does not know the live generation {number:06d}: it is an older copy, "
+            "or belongs to another library. Restore the newest copy, or run `quartet repair`, which keeps "
+            "what catalogue and index share. The next `quartet index` then encodes the rest."
         )
     newest = max((each for each, note in notes.items() if note.settled), default=number)
     if newest > number:
         raise LibraryError(
-            f"The catalogue of {library} belongs to generation {newest:06d}, but {number:06d} is live: the files of "
-            "the library were put back from an older copy, or this folder is a copy. Put the newest files back, or "
-            "run `quartet repair`: it keeps what both have, and the next `quartet index` encodes the rest."
+            f"The catalogue of {library} belongs to generation {newest:06d}, but {number:06d} is live: the "
+            "files of the library are an older copy, or this folder is a copy. Restore the newest files, or "
+            "run `quartet repair`, which keeps what catalogue and index share. The next `quartet index` then "
+            "encodes the rest."
         )

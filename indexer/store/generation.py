@@ -27,7 +27,7 @@ KINDS = ("clips", "captions")
 """The two galleries of a generation."""
 
 LoadEncoder = Callable[[], Encoder | None]
-"""Loads the model of a library; None where it is not at hand."""
+"""Loads the model of a library; None where it is missing."""
 
 _CHECKED_AT_OPEN = 256 * 2**20
 """Bytes of a generation up to which opening reads all of it to compare checksums: a fifth of a second."""
@@ -97,7 +97,7 @@ def write_generation(
 ) -> Manifest:
     """Write a complete generation to `folder`, flushed to disk before it appears under that name.
 
-    live              the generation before: segments that `changes` keep are its segments
+    live              the previous generation: segments that `changes` keep are its segments
     approximate_from  items from which a gallery gets 4-bit codes. None: as `live`, or the default
     """
     temporary = folder.with_name(f".{folder.name}.tmp")

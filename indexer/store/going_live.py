@@ -61,8 +61,8 @@ def settle(
 ) -> None:
     """Finish what begins when generation `number` goes live in the place of `before`. It can be repeated.
 
-    The one before is kept, for readers between reading CURRENT and opening its folder, and that of the model before, to
-    which the library can be changed back. For `held` see `PublicationWriter.finish_generation`.
+    The previous one is kept for readers between reading CURRENT and opening its folder, and that of the previous model,
+    to which the library can be changed back. For `held` see `PublicationWriter.finish_generation`.
     """
     kept = writer.generation_kept(number, before)
     for other in generation_numbers(path):
@@ -77,7 +77,7 @@ def settle(
 
 
 def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:
-    """Settle the live generation, where its publishing was cut short just after it went live."""
+    """Settle the live generation, where its publishing was interrupted just after it went live."""
     number = int(live.name)
     older = [other for other in generation_numbers(path) if other < number]
     settle(path, writer, number, max(older, default=0), {kind: live.gallery(kind).ids.tolist() for kind in KINDS})

@@ -1,4 +1,4 @@
-"""Where things lie in the folder of a library (docs/library-format.md)."""
+"""Where things are in the folder of a library (docs/library-format.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def require_library(path: Path) -> None:
     """Raises LibraryError if there is no library at `path`, or one without its file CURRENT."""
     if not exists(path):
         require_no_generations(path)
-        raise LibraryError(f"There is no library at {path}. Make one with `quartet index`.")
+        raise LibraryError(f"There is no library at {path}. Create one with `quartet index`.")
 
 
 def require_no_generations(path: Path) -> None:
@@ -24,8 +24,8 @@ def require_no_generations(path: Path) -> None:
     newest = max(generation_numbers(path), default=0)
     if newest > 1:
         raise LibraryError(
-            f"The library at {path} is damaged: its file CURRENT is missing. It holds the name of the live generation; "
-            f"the newest that is there is {newest:06d}. Run `quartet repair`."
+            f"The library at {path} is damaged: its file CURRENT, which names the live generation, is "
+            f"missing. The newest generation on disk is {newest:06d}. Run `quartet repair`."
         )
 
 
@@ -60,10 +60,10 @@ def next_number(path: Path) -> int:
 
 
 def thumbnail_path(library: Path, clip_id: int) -> Path:
-    """Pictures lie in folders of 1000, which file systems and people list faster than one big folder."""
+    """Pictures are in folders of 1000, which file systems and people list faster than one big folder."""
     return library / "thumbnails" / f"{clip_id // 1000:06d}" / f"{clip_id}.webp"
 
 
 def strip_path(library: Path, clip_id: int) -> Path:
-    """Contact strips lie beside the pictures."""
+    """Contact strips are next to the pictures."""
     return thumbnail_path(library, clip_id).with_suffix(".strip.webp")

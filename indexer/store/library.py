@@ -81,24 +81,24 @@ class Library:
         """
         url = checked_url(catalog) if catalog else None
         if path.exists() and not path.is_dir():
-            raise LibraryError(f"No library can be made at {path}: it is a file. Name an empty or a new folder.")
+            raise LibraryError(f"A library cannot be created at {path}: it is a file. Name an empty or a new folder.")
         try:
             path.mkdir(parents=True, exist_ok=True)
             foreign = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(_OWN_NAMES))
         except OSError as error:
-            raise LibraryError(f"No library can be made at {path}: {error.strerror}.") from error
+            raise LibraryError(f"A library cannot be created at {path}: {error.strerror}.") from error
         if foreign:
             raise LibraryError(
-                f"No library can be made at {path}: it holds {foreign[0]}. Name an empty or a new folder."
+                f"A library cannot be created at {path}: it holds {foreign[0]}. Name an empty or a new folder."
             )
         with writer_lock(path, wait):
             if exists(path):
                 if wait:
                     return cls.open(path)
-                raise LibraryError(f"There is a library at {path} already.")
+                raise LibraryError(f"There is already a library at {path}.")
             require_no_generations(path)
             sync_folder(path.absolute().parent)
-            # What a creation that was cut short has left is made again, or kept where it is the same.
+            # What a creation that was interrupted has left is made again, or kept where it is the same.
             shutil.rmtree(path / "generations", ignore_errors=True)
             (path / "generations").mkdir()
             (path / "thumbnails").mkdir(exist_ok=True)
@@ -124,7 +124,7 @@ class Library:
     ) -> Library:
         """Open a library for reading; exhaustive searches run on the torch device `device`.
 
-        roots      where named roots of its videos lie here, if not where the catalogue says
+        roots      where named roots of its videos are here, if not where the catalogue says
         elsewhere  another engine that has its vectors (`indexer.milvus`): its own are then not opened, and need not be
                    there. It is closed with the library
 
@@ -170,7 +170,7 @@ class Library:
         return self.current() if self._elsewhere is None else self._elsewhere.current()
 
     def settled(self) -> int:
-        """The number of the last generation that was published to the end: the live one, or the one before it."""
+        """The number of the last generation that was published to the end: the live one, or the previous one."""
         number = int(self.current().name)
         note = self.catalog.generations().get(number)
         return number - 1 if note is not None and not note.settled else number
@@ -259,8 +259,8 @@ def _unreadable(path: Path, error: DatabaseError) -> LibraryError:
         return unreachable(server, error)
     if "readonly" in str(error.orig):
         return LibraryError(
-            f"The library {path} was made by an earlier version of Quartet and cannot be upgraded: its folder is "
-            "read-only. Run `quartet status` on it once where it can be written."
+            f"The library {path} was made by an earlier version of Quartet and cannot be upgraded: its folder "
+            "is read-only. Make it writable and run `quartet status` once."
         )
     return LibraryError(
         f"The catalogue {path / 'catalog.sqlite'} cannot be read: {error.orig}. Restore the file from a backup and run "

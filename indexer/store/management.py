@@ -42,15 +42,15 @@ def remove_videos(
     roots: Mapping[str, Path] | None = None,
     erase_now: bool = False,
 ) -> RemoveReport:
-    """Take videos out of a library, with their clips; their captions stay.
+    """Remove videos of a library, with their clips; their captions stay.
 
     Answers are without them from the generation that this publishes. Their vectors, pictures and rows are in no file
-    any more after the next one, or at once with `erase_now`. A removal that was cut short is finished.
+    any more after the next one, or at once with `erase_now`. A removal that was interrupted is finished.
 
     paths    video files and folders of them, whether or not they still exist
     missing  also every video whose file has gone
-    roots    where named roots of its videos lie here
-    erase_now  remove the generation before at once; a service that still answers from it may miss a hit
+    roots    where named roots of its videos are here
+    erase_now  remove the previous generation at once; a service that still answers from it may miss a hit
 
     Raises InputError, before anything changes, for a path at which the library has nothing.
     """
@@ -89,10 +89,10 @@ def tag_videos(
     """Give videos the tags `add` and take `remove` from them; returns how many videos that were.
 
     paths  video files and folders of them
-    roots  where named roots of its videos lie here
+    roots  where named roots of its videos are here
 
     Searches by tag see it at once. Raises InputError, before anything changes, for a path at which the library has
-    no video or a tag that is none.
+    no video or a tag that is not valid.
     """
     more, less = [clean_tag(tag) for tag in add], [clean_tag(tag) for tag in remove]
     wanted = [path.resolve() for path in paths]
@@ -108,12 +108,12 @@ def tag_videos(
 
 
 def move_root(library_path: Path, name: str, folder: Path) -> None:
-    """Record that the videos of a named root lie in `folder` from now on.
+    """Record that the videos of a named root are in `folder` from then on.
 
     Raises InputError for a name that the library does not have or a folder that does not exist.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder. Name the folder that the videos lie in now.")
+        raise InputError(f"{folder} is not a folder. Name the folder that contains the videos now.")
     with (
         writing(library_path),
         Library.open(library_path) as library,

@@ -19,13 +19,13 @@ from model.levels import finite_rows
 from quartet.errors import LibraryError
 
 _LARGE = 10_000
-"""Rows from which a gallery is added to rather than written anew."""
+"""Rows from which a gallery is added to rather than written again."""
 
 _MOST_SEGMENTS = 16
 
 
 def encode_anew(path: Path, approximate_from: int) -> Generation:
-    """Write every gallery of a library anew; returns the new live generation.
+    """Write every gallery of a library again; returns the new live generation.
 
     Those of `approximate_from` items or more get 4-bit codes, with codebooks that are learned from what they hold now.
     Raises LibraryError if the library is missing, damaged or held by another writer.
@@ -41,7 +41,7 @@ def publish_changes(library: Library, writer: CatalogWriter, approximate_from: i
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
     Nothing is written if the live one holds exactly that, and `approximate_from` (`encode_anew`) is not given. What an
-    earlier command was cut short in is finished.
+    earlier command was interrupted in is finished.
     The caller holds the writer's lock.
     """
     finish_cut_short(library, writer)
@@ -60,7 +60,7 @@ def publish_changes(library: Library, writer: CatalogWriter, approximate_from: i
 
 
 def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
-    """Settle the live generation, where the command that published it was cut short."""
+    """Settle the live generation, where the command that published it was interrupted."""
     live = library.current()
     note = library.catalog.generations().get(int(live.name))
     if note is not None and not note.settled:
@@ -80,7 +80,7 @@ def _finite_rows(writer: CatalogWriter, kind: str, number: int) -> Rows:
 def _change(
     ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False, erases: bool = False
 ) -> Change:
-    """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all anew.
+    """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all again.
 
     With `erases`, no file may hold the rows of other items.
     """
@@ -100,7 +100,7 @@ def _change(
 
 
 def _worth_keeping(old: Gallery, fresh: np.ndarray, removed: np.ndarray) -> bool:
-    """Whether the live segments are better kept than written anew.
+    """Whether the live segments are better kept than written again.
 
     A small gallery is quickly written. In a large one removed rows take room and many segments take time, and codebooks
     grow old: what came and went since the first segment stays below a tenth of it.

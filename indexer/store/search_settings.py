@@ -1,6 +1,6 @@
-"""What a library remembers for its searches: prompts, weights of levels, and the folders of its models.
+"""What a library remembers for its searches: prompts, weights of levels, folders of its models, precision.
 
-`search_settings.json` lies in the library's folder. Every change keeps what was set before, so that it can be undone.
+`search_settings.json` is in the library's folder. Every change keeps what was set before, so that it can be undone.
 What is set belongs to the model that it was set for: after a change of the model it waits for the way back.
 """
 
@@ -17,6 +17,7 @@ from indexer.disk.durable_files import replace_file, writing
 from indexer.store.layout import exists, live_name
 from indexer.store.manifest import Manifest
 from model.encoder import QuerySettings
+from model.precision import Precision
 from quartet.errors import InputError, LibraryError
 
 SETTINGS_FILE = "search_settings.json"
@@ -45,19 +46,21 @@ class SearchSettings:
     def notes(self) -> list[str]:
         """What an answer says of them."""
         prompts = f"Prompts: {self.prompts_from}." if self.prompts else ""
-        weights = f"Weights of the levels, where the request gives none: {self.weights_from}." if self.weights else ""
+        weights = f"Weights of the levels unless the request gives others: {self.weights_from}." if self.weights else ""
         return [note for note in (prompts, weights) if note]
 
 
 @dataclass(frozen=True)
 class _File:
-    """settings: for the model with a fingerprint, the latest first; folders: of models, by fingerprint.
+    """settings: for the model with a fingerprint, the latest first; folders: of models, by fingerprint; precision: what
+    a CPU computes them in.
 
     An earlier version did not note the model: its settings, with the fingerprint "", belong to whichever there is.
     """
 
     settings: list[tuple[str, SearchSettings]]
     folders: dict[str, str]
+    precision: Precision = "float32"
 
     def of(self, fingerprint: str) -> list[SearchSettings]:
         return [own for model, own in self.settings if model in (fingerprint, "")]
@@ -86,21 +89,22 @@ def undo(library: Path) -> SearchSettings:
     known, model = _read(library), _model(library)
     _, *before = known.of(model) or [SearchSettings()]
     if not before:
-        raise InputError(f"Nothing was set for the searches of {library} that could be undone.")
+        raise InputError(f"The library {library} has no search settings to undo.")
     _write(library, replace(known, settings=[*_for(model, before), *known.without(model)]))
     return before[0]
 
 
 def claim_search_settings(library: Path, fingerprint: str) -> None:
-    """Before the model changes: what an earlier version has set belongs to the model before."""
+    """Before the model changes: what an earlier version has set belongs to the previous model."""
     known = _read(library)
     if any(not model for model, _ in known.settings) or "" in known.folders:
         folders = {model or fingerprint: folder for model, folder in known.folders.items()}
-        _write(library, _File([(model or fingerprint, own) for model, own in known.settings], folders))
+        own = [(model or fingerprint, own) for model, own in known.settings]
+        _write(library, replace(known, settings=own, folders=folders))
 
 
 def model_folder(library: Path, fingerprint: str) -> str | None:
-    """Where the folder of a model lies that was given as a folder."""
+    """Where the folder of a model is that was given as a folder."""
     folders = _read(library).folders
     return folders.get(fingerprint, folders.get(""))
 
@@ -109,6 +113,17 @@ def note_model_folder(library: Path, fingerprint: str, folder: str) -> None:
     known = _read(library)
     if known.folders.get(fingerprint) != folder:
         _write(library, replace(known, folders={**known.folders, fingerprint: folder}))
+
+
+def library_precision(library: Path) -> Precision:
+    """What a CPU computes the models of a library in."""
+    return _read(library).precision
+
+
+def note_precision(library: Path, precision: Precision) -> None:
+    known = _read(library)
+    if known.precision != precision:
+        _write(library, replace(known, precision=precision))
 
 
 def _model(library: Path, fingerprint: str | None = None) -> str:
@@ -130,12 +145,12 @@ def _read(library: Path) -> _File:
         if content["format"] not in (1, FORMAT):
             raise ValueError(f"its format is {content['format']}, not {FORMAT}")
         if content["format"] == FORMAT and text != _text({k: v for k, v in content.items() if k != "checksum"}):
-            raise ValueError("it is not as it was written")
+            raise ValueError("it has changed since Quartet wrote it")
         entries = content["settings"]
         folders = dict(content.get("folders", {}))
         if content["format"] == 1 and (latest := entries[0].get("model")):
             folders[""] = latest
-        return _File([_entry(entry) for entry in entries], folders)
+        return _File([_entry(entry) for entry in entries], folders, content.get("precision", "float32"))
     except FileNotFoundError:
         return _File([], {})
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
@@ -159,6 +174,6 @@ def _text(content: dict[str, Any]) -> str:
 
 def _write(library: Path, file: _File) -> None:
     settings = [{"fingerprint": model, **asdict(own)} for model, own in file.settings]
-    content = {"format": FORMAT, "folders": file.folders, "settings": settings}
+    content = {"format": FORMAT, "folders": file.folders, "precision": file.precision, "settings": settings}
     with writing(library):
         replace_file(library / SETTINGS_FILE, _text(json.loads(json.dumps(content))).encode())

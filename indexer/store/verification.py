@@ -51,7 +51,7 @@ class Problem:
 def verify_library(path: Path, roots: Mapping[str, Path] | None = None, content: bool = False) -> list[Problem]:
     """Everything that is wrong with a library. Every byte of its files is read.
 
-    roots    where named roots of its videos lie here
+    roots    where named roots of its videos are here
     content  read the videos too and compare their hashes; otherwise their size and time of change are compared
 
     No writer may be at work meanwhile. Raises LibraryError if one is, if there is no library, or if the server of its
@@ -95,7 +95,7 @@ def _generations(path: Path, catalog: Catalog | None) -> Iterator[Problem]:
     """CURRENT, the identity, and every file of every generation."""
     try:
         if live_name(path) not in (f"{number:06d}" for number in generation_numbers(path)):
-            yield Problem("index", f"{path / 'CURRENT'} names a generation that is not there.")
+            yield Problem("index", f"{path / 'CURRENT'} names a generation that does not exist.")
     except LibraryError as error:
         yield Problem("index", str(error))
     notes = {} if catalog is None else catalog.generations()
@@ -115,9 +115,9 @@ def _generations(path: Path, catalog: Catalog | None) -> Iterator[Problem]:
             continue
         note = notes.get(number)
         if note is not None and note.stamp == manifest.stamp and note.manifest != manifest_text(folder):
-            yield Problem("index", f"{folder / 'manifest.json'} is not as it was written.")
+            yield Problem("index", f"{folder / 'manifest.json'} has changed since Quartet wrote it.")
         for name in damaged_files(folder, manifest):
-            state = "is not as it was written" if (folder / name).exists() else "is missing"
+            state = "has changed since Quartet wrote it" if (folder / name).exists() else "is missing"
             yield Problem("index", f"{folder / name} {state}.")
 
 
@@ -147,7 +147,7 @@ def _catalogue(path: Path, catalog: Catalog) -> Iterator[Problem]:
 
 def _database(connection: Connection, path: Path) -> Iterator[Problem]:
     if is_damaged(connection.connection.driver_connection):  # type: ignore[arg-type]
-        yield Problem("catalogue", f"{path} is not as Quartet wrote it.")
+        yield Problem("catalogue", f"{path} has changed since Quartet wrote it.")
     for pragma in ("integrity_check", "foreign_key_check"):
         for row in connection.exec_driver_sql(f"PRAGMA {pragma}"):
             if row[0] != "ok":
@@ -162,9 +162,9 @@ def _items(connection: Connection, kind: str, held: np.ndarray) -> Iterator[Prob
     wanted = np.array([row.id for row in rows if row.removed is None], dtype=np.int64)
     waiting = connection.scalars(select(staged.c.item_id).where(staged.c.kind == kind)).all()
     for item in np.setdiff1d(held, known):
-        yield Problem("catalogue", f"The index holds the {one} {item}, which the catalogue does not.")
+        yield Problem("catalogue", f"The {one} {item} is in the index but not in the catalogue.")
     for item in np.setdiff1d(np.intersect1d(held, known), wanted):
-        yield Problem("index", f"The {one} {item} was removed, but is still found: a command was cut short.")
+        yield Problem("index", f"The {one} {item} was removed but is still in the index: a command was interrupted.")
     for item in np.setdiff1d(wanted, np.union1d(held, np.array(waiting, dtype=np.int64))):
         yield Problem("index", f"The vectors of the {one} {item} are missing.")
 
@@ -200,7 +200,7 @@ def wrong_with_picture(file: Path, expected: int | None) -> str | None:
         return f"cannot be read: {error.strerror}"
     if expected is None:
         return None if _decodes(file) else "is damaged"
-    return None if crc32(content) == expected else "is not as it was written"
+    return None if crc32(content) == expected else "has changed since Quartet wrote it"
 
 
 def _decodes(file: Path) -> bool:
@@ -229,7 +229,7 @@ def _videos(catalog: Catalog, content: bool) -> Iterator[Problem]:
         found = in_root.get(root.name, [])
         if found and is_gone(root.path):
             where = f"The root {root.name}, with {len(found)} videos, is not at {root.path}."
-            yield Problem("videos", f"{where} Mount its disk, or say where it lies now with `quartet relocate`.")
+            yield Problem("videos", f"{where} Mount its disk, or give its new folder with `quartet relocate`.")
             continue
         for video in found:
             wrong = _problem_of(video, content)
@@ -243,7 +243,7 @@ def _problem_of(video: Video, content: bool) -> str | None:
         if status.st_size != video.size or (not content and status.st_mtime != video.mtime):
             return "has changed since it was indexed. Index it again."
         if content and file_sha256(video.path) != video.sha256:
-            return "has other content than when it was indexed. Index it again."
+            return "has changed its content since it was indexed. Index it again."
     except FileNotFoundError:
         return "is gone."
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Texts of a library: captions that are added, subtitles beside and inside of videos, writing on screen."""
+"""Texts of a library: captions that are added, subtitles next to and inside videos, writing on screen."""

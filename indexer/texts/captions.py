@@ -53,7 +53,7 @@ class CaptionRemoval:
 def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | None = None) -> CaptionReport:
     """Add the captions of a file to a library.
 
-    .txt holds a caption a line; .jsonl an object a line with "caption", "text" or a list of "captions", and
+    .txt holds a caption a line; .jsonl one object per line with "caption", "text" or a list of "captions", and
     perhaps "video"; .csv has "caption" or "text" and "video" as columns. A .srt or .vtt file is about the video
     of its own name (`talk.srt` or `talk.en.srt` of `talk.mp4`), and ties every text to its times in it. `video`
     names the video of all captions that name none, and of subtitles.
@@ -106,7 +106,7 @@ def remove_captions(
     sources: Collection[str] = (),
     erase_now: bool = False,
 ) -> CaptionRemoval:
-    """Take captions out of a library, by their texts or by the names of the files that they came from.
+    """Remove captions of a library, by their texts or by the names of the files that they came from.
 
     A text that other files have given too forgets these files, and stays. When they are gone from answers and from the
     disk, `erase_now`: as for `indexer.store.management.remove_videos`.

@@ -1,4 +1,4 @@
-"""The texts that come with videos: subtitle files beside them, and subtitle streams inside of them.
+"""The texts that come with videos: subtitle files next to them, and subtitle streams inside of them.
 
 They are read at the end of a run, for every video under its inputs whose texts are new or have changed. What is told
 at the time of a clip is then evidence for it (docs/search.md), and all of it can be searched for exact words.

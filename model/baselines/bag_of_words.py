@@ -1,4 +1,4 @@
-"""Bags of words over the training captions' vocabulary, for the models that read one beside word vectors."""
+"""Bags of words over the training captions' vocabulary, for the models that read one in addition to word vectors."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class ThreeLevels(nn.Module):
 
 
 class DualEncoding(VectorModel):
-    """Reads the bags of `bag` beside word vectors."""
+    """Reads the bags of `bag` in addition to word vectors."""
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from model.levels import Vectors
 from model.mcsan.checkpoint_encoder import CheckpointEncoder
 from model.mcsan.layers import unit
 from model.mcsan.text_features import TextFeatures
+from model.precision import Precision
 from model.two_tower.prepared_models import MODELS_FOLDER
 
 
@@ -21,10 +22,15 @@ class BaselineEncoder(CheckpointEncoder):
     """A `StagedEncoder` (`model/encoder.py`) of cosines. It knows of no clip which words it shows."""
 
     def __init__(
-        self, folder: Path, device: str = "cpu", parser: CaptionParser | None = None, models: Path = MODELS_FOLDER
+        self,
+        folder: Path,
+        device: str = "cpu",
+        parser: CaptionParser | None = None,
+        models: Path = MODELS_FOLDER,
+        precision: Precision = "float32",
     ) -> None:
         checkpoint, frames = load_baseline(folder, models)
-        super().__init__(checkpoint, folder, device, parser, models)
+        super().__init__(checkpoint, folder, device, parser, models, precision)
         self.model = checkpoint.model
         self.spec = self.describe(self.model.level_specs(), frames)
 

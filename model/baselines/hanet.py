@@ -1,4 +1,4 @@
-"""HANet: HGR's levels beside concepts that single frames and single words vote for.
+"""HANet: HGR's levels and concepts that single frames and single words vote for.
 
 Wu, He, Fan, Wang, Wang, Zheng, "HANet: Hierarchical Alignment Networks for Video-Text Retrieval", ACM Multimedia 2021.
 Every frame and every word gives probabilities of nouns (1 x 1) and of verbs (over three neighbours on the video side),

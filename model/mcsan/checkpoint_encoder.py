@@ -18,8 +18,8 @@ from model.levels import LevelSpec, Vectors
 from model.mcsan.checkpoint_files import Checkpoint
 from model.mcsan.layers import pad_features, unit
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
+from model.precision import Precision
 from model.two_tower.prepared_models import MODELS_FOLDER
-from model.vision.backbones import Backbone
 from model.vision.frame_networks import recorded_sentences
 from quartet.errors import ModelError
 
@@ -28,7 +28,7 @@ class CheckpointEncoder(ABC):
     """What the `StagedEncoder` (`model/encoder.py`) of every trained model does.
 
     Raises ModelError if the checkpoint was trained with another parser or sentence encoder than the ones here, and for
-    one that has no backbone to see videos with.
+    one that has no backbone to read videos.
     """
 
     spec: EncoderSpec
@@ -41,12 +41,13 @@ class CheckpointEncoder(ABC):
         device: str = "cpu",
         parser: CaptionParser | None = None,
         models: Path = MODELS_FOLDER,
+        precision: Precision = "float32",
     ) -> None:
         from model.language.spacy_parser import recorded_parser
 
         if checkpoint.backbone is None:
             raise ModelError(
-                f"The checkpoint {folder} was trained on given frame features: it has no backbone to see videos with."
+                f"The checkpoint {folder} was trained on given frame features: it has no backbone to read videos."
             )
         parser = parser or recorded_parser(checkpoint.parser, folder)
         if parser.name != checkpoint.parser:
@@ -58,9 +59,10 @@ class CheckpointEncoder(ABC):
         self.checkpoint = checkpoint
         checkpoint.model.to(device)
         self.backbone = checkpoint.backbone.to(device)
-        if isinstance(self.backbone, Backbone):
-            self.backbone.freeze(f"{checkpoint.fingerprint} backbone")
-        self.sentences = recorded_sentences(checkpoint.sentence_encoder, self.backbone, device, folder, models)
+        self.backbone.freeze(f"{checkpoint.fingerprint} backbone", precision)
+        self.sentences = recorded_sentences(
+            checkpoint.sentence_encoder, self.backbone, device, folder, precision, models
+        )
         self.featurizer = TextFeaturizer(parser, self.sentences)
 
     def describe(self, levels: tuple[LevelSpec, ...], frames: int) -> EncoderSpec:

@@ -1,7 +1,7 @@
 """The configuration of an MCSAN model and of its training.
 
 Every choice that the paper leaves open is a field. Defaults are the paper's letters or, where those cannot be meant,
-the reading that docs/model.md gives. What a field does stands beside its type: `quartet train --explain` lists it.
+the reading that docs/model.md gives. What a field does stands next to its type: `quartet train --explain` lists it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class ModelConfig:
     input_dropout: Annotated[float, "dropout on frame features"] = 0.0
     clip_dropout: Annotated[
         bool,
-        "hide the same features in all frames of a clip, others for every level; off: frame by frame, which a mean "
-        "over frames undoes",
+        "hide the same features in all frames of a clip, different ones per level; off: per frame, which a "
+        "mean over frames cancels",
     ] = False
     frame_dropout: Annotated[float, "share of frames hidden from the towers in training"] = 0.0
-    train_frames: Annotated[int, "in training a clip shows at most so many of its frames, drawn each time; 0: all"] = 0
-    level_fc: Annotated[bool, "ReLU(F + FC(F)) per level (7-10); off: the levels read the features themselves"] = True
+    train_frames: Annotated[int, "maximum frames of a clip per training step, drawn at random; 0: all"] = 0
+    level_fc: Annotated[bool, "ReLU(F + FC(F)) per level (7-10); off: the levels use the features directly"] = True
     bottleneck: Annotated[int, "width that features are projected to before the towers; 0: not projected"] = 0
     standardise: Annotated[bool, "centre and scale features by the statistics of the training frames"] = False
     attention_scaled: Annotated[bool, "multiply alpha * F by N, so that attention does not shrink its input"] = False
@@ -94,7 +94,7 @@ class LossConfig:
     margin: Annotated[float, "m of the hinge losses (34)"] = 0.25
     temperature: Annotated[float, "initial temperature of InfoNCE, then learned"] = 0.05
     fused_ranking: Annotated[
-        float, "weight of the ranking loss of the fused score; 0: every level learns by itself"
+        float, "weight of the ranking loss of the fused score; 0: each level is trained separately"
     ] = 1.0
     level_ranking: Annotated[float, "weight of the mean of the four per-level ranking losses"] = 0.0
     concept_weight: Annotated[float, "of L_e + L_a + L_r (41)"] = 0.1
@@ -121,7 +121,7 @@ class TrainConfig:
     epochs: Annotated[int, "passes over the training captions"] = 50
     optimizer: Annotated[Literal["adam", "adamw"], "adam or adamw"] = "adam"
     learning_rate: Annotated[float, "highest learning rate"] = 1e-4
-    weight_decay: Annotated[float, "of matrices; biases, norms and temperatures do not decay"] = 0.0
+    weight_decay: Annotated[float, "weight decay of matrices; biases, norms and temperatures do not decay"] = 0.0
     schedule: Annotated[
         Literal["constant", "cosine"], "cosine: warm up over the first 5% of the steps, then decay to 0"
     ] = "constant"
@@ -130,7 +130,10 @@ class TrainConfig:
         "best: the epoch with the best validation SumR; last: the last one, where the schedule has decayed and few "
         "videos validate",
     ] = "best"
-    clip_norm: Annotated[float, "largest norm of the gradients; 0: not clipped"] = 0.0
+    clip_norm: Annotated[float, "maximum norm of the gradients; 0: not clipped"] = 0.0
+    precision: Annotated[
+        Literal["auto", "float32", "bf16"], "of products; auto: bf16 on a GPU that has it, float32 on a CPU"
+    ] = "auto"
     fit_dropout: Annotated[bool, "choose the input dropout from the training data"] = False
     fit_weights: Annotated[bool, "fit the weights of the levels to the validation data"] = False
     entity_vocabulary: Annotated[int, "K_e, nouns that are learned as concepts"] = 1024

@@ -17,6 +17,7 @@ from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.mcsan.layers import unit
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import with_cuda_graphs
+from model.precision import Precision
 from model.two_tower.prepared_models import MODELS_FOLDER
 
 CONCEPT_THRESHOLD = 0.25
@@ -33,6 +34,7 @@ class McsanEncoder(CheckpointEncoder):
     """Encodes clips and texts with one checkpoint: a `StagedEncoder` (`model/encoder.py`).
 
     `cuda_graphs`: encode texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU.
+    `precision`: of the frozen networks on a CPU (`model/cpu_backend.py`); the towers are computed in float32.
     Raises ModelError as `CheckpointEncoder` does.
     """
 
@@ -43,9 +45,10 @@ class McsanEncoder(CheckpointEncoder):
         parser: CaptionParser | None = None,
         models: Path = MODELS_FOLDER,
         cuda_graphs: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         checkpoint = load_checkpoint(folder, models)
-        super().__init__(checkpoint, folder, device, parser, models)
+        super().__init__(checkpoint, folder, device, parser, models, precision)
         self.model = checkpoint.model
         self._graphed: GraphedFunction | None = None
         if cuda_graphs:

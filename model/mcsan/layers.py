@@ -32,7 +32,7 @@ def masked_top_mean(x: Tensor, mask: Tensor) -> Tensor:
 def at_real(function: Callable[[Tensor], Tensor], x: Tensor, mask: Tensor) -> Tensor:
     """`function` of the rows (n, ...) of x (B, N, ...) where mask is true, zeros elsewhere.
 
-    What lies in padding cannot matter, and it costs no arithmetic where `skips_padding` says so.
+    What is in padding cannot matter, and it costs no arithmetic where `skips_padding` says so.
     """
     if skips_padding(x):
         return padded(function(x[mask]), mask)

@@ -49,7 +49,7 @@ def override(preset: Preset, changes: Iterable[str]) -> Preset:
     for change in changes:
         name, equals, text = (piece.strip() for piece in change.partition("="))
         if not equals or name not in known:
-            problem = f"{change!r} is not NAME=VALUE" if not equals else f"there is no setting {name!r}"
+            problem = f"{change!r} is not NAME=VALUE" if not equals else f"unknown setting {name!r}"
             raise InputError(f"--set: {problem}. `quartet train --explain` lists the settings.")
         part, field = name.split(".")
         config = getattr(preset, _PARTS[part])

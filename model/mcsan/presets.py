@@ -115,7 +115,7 @@ PRESETS = {"paper": PAPER, "demo": DEMO, "plus": PLUS, "clip": CLIP}
 
 
 def preset(name: str) -> Preset:
-    """Raises InputError that lists the presets if there is none of this name."""
+    """Raises InputError that lists the presets if there is not one of this name."""
     if name not in PRESETS:
         raise InputError(f"Unknown preset {name!r}. Presets: {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -118,7 +118,7 @@ class ActionPool(nn.Module):
 
 
 class ActionChange(nn.Module):
-    """The mean frame beside the mean absolute change from frame to frame, both after Linear and GELU."""
+    """The mean frame next to the mean absolute change from frame to frame, both after Linear and GELU."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class VideoTower(nn.Module):
         """What one level sees of frames (n, D_v) of the clips `clip` (n,): (n, tower_dim)."""
         config = self.config
         if name == "global" and config.video_global == "residual":
-            return frames  # they lie in the space of the sentences, and must stay there
+            return frames  # they are in the space of the sentences, and must stay there
         f = (frames - self.mean) / self.std if config.standardise else frames
         if config.clip_dropout and self.training:
             f = f * fn.dropout(f.new_ones(int(clip.max()) + 1, f.shape[1]), config.input_dropout)[clip]

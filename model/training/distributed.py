@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that speaks and writes. Each further GPU runs the same command beside it."""
+    """Whether this process is the one that speaks and writes. Each further GPU runs the same command next to it."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 

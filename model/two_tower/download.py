@@ -92,11 +92,13 @@ def _fetch(
         check_without_weights(partial)
         download(files)
     except GatedRepoError as error:
-        raise InputError(f"{repository} asks for an agreement and an account: log in with `hf auth login`.") from error
+        raise InputError(
+            f"{repository} needs an account and a signed agreement. Log in with `hf auth login`."
+        ) from error
     except RevisionNotFoundError as error:
         raise InputError(f"{repository} has no revision {revision!r}.") from error
     except RepositoryNotFoundError as error:
-        raise InputError(f"The hub has no model {repository!r}, or only for those who are logged in.") from error
+        raise InputError(f"The hub has no model {repository!r}, or shows it only after a login.") from error
     except ModelError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -137,7 +139,7 @@ def wanted_files(names: Sequence[str]) -> list[str]:
     )
     if not weights:
         raise ModelError(
-            "The repository has no weights in a layout that is known: model.safetensors or pytorch_model.bin of "
+            "The repository has no weights in a known layout: model.safetensors or pytorch_model.bin of "
             "transformers, open_clip_model.safetensors or open_clip_pytorch_model.bin of open_clip."
         )
     places = {path.parent for path in weights} | {PurePosixPath()}

@@ -30,6 +30,7 @@ from model.language.parsed_caption import Attributes, CaptionParser, ParsedCapti
 from model.language.query_language import foreign_language
 from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
+from model.precision import Precision
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.two_tower.phrases import Prompts, filled, participle, phrases, with_article
 from model.two_tower.towers import TwoTower
@@ -53,17 +54,17 @@ WEIGHTS = {"global": 2.0, "entity": 0.5, "action": 0.5, "relation": 1.0}
 """The whole sentence counts as much as its parts together."""
 
 NOTE = (
-    "Zero-shot: it knows what its model learned from pictures and their captions, and sees no motion. Its relation "
-    "level compares the same vector of a clip as its global level, with the relations of the query alone."
+    "Zero-shot: the model learned from pictures and their captions, and cannot see motion. Its relation "
+    "level compares the clip's global vector with the relations of the query."
 )
 VIDEO_NOTE = (
-    "Zero-shot: it knows what its model learned from videos and their captions. Its relation level compares the same "
-    "vector of a clip as its global level, with the relations of the query alone."
+    "Zero-shot: the model learned from videos and their captions. Its relation level compares the clip's "
+    "global vector with the relations of the query."
 )
 
 _FOREIGN = (
-    "The query looks like {!r} rather than English, which is what the parser reads: only the global level, the whole "
-    "sentence, is compared."
+    "The query looks like {!r} rather than English, the parser's language. Only the global level (the "
+    "whole sentence) is compared."
 )
 
 _NO_PHRASES: dict[str, list[str]] = {"entity": [], "action": [], "relation": []}
@@ -77,6 +78,7 @@ class ClipEncoder:
 
     `cuda_graphs`: read texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU. `prompts` are those
     of the bank, on which clips depend; `templates` by level replace them in texts (`QuerySettings.prompts`).
+    `precision`: what a CPU computes the towers in (`model/cpu_backend.py`).
 
     Raises ModelError if the folder holds no such model.
     """
@@ -90,9 +92,10 @@ class ClipEncoder:
         prompts: Prompts | None = None,
         cuda_graphs: bool = False,
         templates: Mapping[str, tuple[str, ...]] | None = None,
+        precision: Precision = "float32",
     ) -> None:
         self.device = device
-        self.tower = TwoTower(folder, device)
+        self.tower = TwoTower(folder, device).freeze(precision=precision)
         if cuda_graphs:
             self.tower.use_graphs()
         self.parser = parser or SpacyParser()

@@ -14,12 +14,14 @@ class LoadedNetwork(Protocol):
     net           all weights; moving it to a device moves both towers
     class_name    for messages
     text_modules  the names of the children of `net` that read texts
-    tokenizer     the tokenizer of transformers; None for one of another library, which does not tell where tokens lie
+    tokenizer     the tokenizer of transformers; None for one of another library, which does not tell where tokens are
     padding_id    the token that fills texts up to one length
     max_tokens    tokens of the longest text that it reads
     pads_fully    whether every text is filled up to `max_tokens`, as in training
     clip_frames   frames of one video that the network sees at a time; None where it sees single pictures
     centre        the cosine at which a picture and a text are as likely to belong together as not
+    version       of the library that reads it
+    of_tensors    whether `see` and `read` depend on nothing but the tensors that they are given
     """
 
     net: nn.Module
@@ -31,6 +33,8 @@ class LoadedNetwork(Protocol):
     pads_fully: bool
     clip_frames: int | None
     centre: float
+    version: str
+    of_tensors: bool
 
     def prepare(self, images: Tensor) -> dict[str, Tensor]:
         """Frames (T, 3, H, W) uint8 as input, on their device: tensors whose first dimension is T."""
@@ -68,7 +72,7 @@ def centre_of(scale: float | None, bias: float | None = None) -> float:
     """The cosine of an even chance, from what a model has learned to make logits of cosines: scale * cosine + bias.
 
     With a bias (SigLIP) it is where the logit is 0. Without one (CLIP) nothing says where it is, only how far apart
-    cosines lie: a model with a larger scale than CLIP's spreads them less, so its centre is nearer to 0.
+    cosines are: a model with a larger scale than CLIP's spreads them less, so its centre is nearer to 0.
     """
     if scale is not None and scale > 0:
         return -bias / scale if bias is not None else CLIP_CENTRE * min(1.0, 1 / scale / _CLIP_TEMPERATURE)

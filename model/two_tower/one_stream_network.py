@@ -31,6 +31,8 @@ class OneStreamNetwork:
     clip_frames: int | None = None
     centre = CLIP_CENTRE
     text_modules: tuple[str, ...] = ()
+    version = ""
+    of_tensors = False  # pictures are seen by `prepare`, and texts are read as `tokens` has last found
 
     def __init__(self, folder: Path) -> None:
         from sentence_transformers import SentenceTransformer
@@ -49,7 +51,7 @@ class OneStreamNetwork:
         kinds = [str(kind) for kind in getattr(self.net, "modalities", ["text"])]
         if not {"text", "image"} <= set(kinds):
             raise ModelError(
-                f"The model in {folder} ({self.class_name}) reads {', '.join(kinds)}: it must read texts and images."
+                f"The model in {folder} ({self.class_name}) reads {', '.join(kinds)}: It must read texts and images."
             )
         self._prompt = self.net.prompts.get("query") or None
         self._kind: Any = "text"

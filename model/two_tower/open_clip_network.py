@@ -25,6 +25,7 @@ class OpenClipNetwork:
 
     clip_frames: int | None = None
     pads_fully = True  # its tokenizers fill up every text
+    of_tensors = True
 
     def __init__(self, folder: Path) -> None:
         text = require_open_clip(folder)
@@ -47,6 +48,7 @@ class OpenClipNetwork:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"The open_clip model in {folder} cannot be loaded: {reason}") from error
         self.class_name = f"{type(self.net).__name__} of open_clip"
+        self.version = f"open_clip {open_clip.__version__}"
         self.text_modules = tuple(n for n, _ in self.net.named_children() if n in ("text", "transformer", "ln_final"))
         self.max_tokens = int(self._tokenize.context_length)
         self.padding_id = 0
@@ -88,8 +90,7 @@ def require_open_clip(folder: Path) -> dict[str, Any]:
         import open_clip  # noqa: F401
     except ImportError as error:
         raise ModelError(
-            f"The model in {folder} has the layout of open_clip, and the package is not installed: {error}. "
-            "Install it with: pip install 'quartet-video[open-clip]'"
+            f"The model in {folder} needs the package open_clip: {error}. Run: pip install 'quartet-video[open-clip]'"
         ) from error
     config = read_json(folder / OPEN_CLIP_CONFIG)
     model = config.get("model_cfg") if isinstance(config, dict) else None
@@ -97,8 +98,8 @@ def require_open_clip(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder / OPEN_CLIP_CONFIG} is damaged: it has no model_cfg with a text_cfg.")
     if elsewhere := model["text_cfg"].get("hf_model_name"):
         raise ModelError(
-            f"The text tower of the model in {folder} is {elsewhere}, whose configuration lies in another repository. "
-            "Only folders that are complete can be used."
+            f"The text tower of the model in {folder} is {elsewhere}, whose configuration is in another "
+            "repository. Only complete folders can be used."
         )
     return model["text_cfg"]
 

@@ -52,7 +52,7 @@ ACTIONS = tuple(" ".join(phrase.split()) for phrase in _ACTIONS.split(","))
 """Everyday things and actions of video captions; those of another field are then interpolated between them."""
 
 SHOWN = 2.0
-"""A clip shows a word that lies so many standard deviations above the bank's mean for that clip.
+"""A clip shows a word that is so many standard deviations above the bank's mean for that clip.
 
 That is about one word in forty of a bank by chance. It is a convention, not a fitted value.
 """

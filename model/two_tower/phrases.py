@@ -55,7 +55,9 @@ def checked_templates(given: Any) -> dict[str, tuple[str, ...]]:
             raise InputError(f"The prompts of level {level!r} must be a list of texts, such as {_EXAMPLE}.")
         for template in templates:
             if template.count("{}") != 1:
-                raise InputError(f"The prompt {template!r} of level {level!r} must have {{}} once, for the phrase.")
+                raise InputError(
+                    f"The prompt {template!r} of level {level!r} must contain {{}} exactly once, for the phrase."
+                )
         checked[level] = tuple(dict.fromkeys(templates))
     return checked
 

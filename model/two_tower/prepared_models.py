@@ -98,7 +98,7 @@ def hash_files(folder: Path) -> dict[str, str]:
         differing = sorted(set(hashes.items()) ^ set(record.files.items()))
         if differing:
             raise ModelError(
-                f"{folder / differing[0][0]} is not as it was fetched. Delete {folder} and run: "
+                f"{folder / differing[0][0]} has changed since it was fetched. Delete {folder} and run: "
                 f"quartet prepare {record.name} --revision {record.revision}"
             )
     return hashes

@@ -39,7 +39,7 @@ def refuse_code(folder: Path) -> None:
         foreign = [name for name in types if not name.startswith(_OWN_MODULES)]
         foreign += [value for name, value in _settings(content) if _names_code(name, value)]
         if foreign:
-            raise ModelError(f"{path} names code that Quartet never runs: {foreign[0]!r}.")
+            raise ModelError(f"{path} contains code, which Quartet never runs: {foreign[0]!r}.")
 
 
 def _settings(content: Any) -> Iterator[tuple[str, str]]:

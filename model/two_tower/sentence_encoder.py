@@ -71,7 +71,7 @@ class TwoTowerSentences:
             return np.array(tokens["offset_mapping"], dtype=np.int64)
         offsets = np.zeros((len(texts), length, 2), np.int64)
         for row, text in zip(offsets, texts, strict=True):
-            # A tokenizer that does not tell where its tokens lie: how many there are up to the end of each word.
+            # A tokenizer that does not tell where its tokens are: how many there are up to the end of each word.
             first, begin = 0, 0
             for end in [*(i for i, letter in enumerate(text) if letter == " "), len(text)]:
                 last = min(len(tokenizer(text[:end], add_special_tokens=False, verbose=False)["input_ids"]), length)
@@ -82,6 +82,7 @@ class TwoTowerSentences:
 
 def _no_words(tower: TwoTower) -> ModelError:
     return ModelError(
-        f"The words of captions have no vectors in the space of {tower.config.two_tower} ({tower.network.class_name}). "
-        "Train on top of it with --preset plus, whose captions are read by Sentence-BERT."
+        f"Words of captions have no vectors in the space of {tower.config.two_tower} "
+        f"({tower.network.class_name}). Train on top of it with --preset plus, which reads captions with "
+        "Sentence-BERT."
     )

@@ -10,17 +10,20 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from model.cpu_backend import CpuNetwork
 from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.device import BATCH, FittingBatches, in_half_precision, upload
 from model.encoder import Frames
+from model.precision import Precision
 from model.two_tower.layouts import Layout, find_layout
 from model.two_tower.loaded_network import LoadedNetwork
 from model.two_tower.prepared_models import hash_files
@@ -68,6 +71,26 @@ class TwoTower:
         size = max(1, BATCH.get(self.device.type, BATCH["cpu"]) // (self.clip_frames or 1))
         self._batches = FittingBatches(self.device, size)
         self._graphed: GraphedFunction | None = None
+        self._frozen: dict[str, CpuNetwork] = {}
+        return self
+
+    def freeze(self, key: str | None = None, precision: Precision = "float32") -> Self:
+        """The weights stay as they are from then on, until `to`, so that on a CPU `model.cpu_backend` may compute them.
+
+        key  what tells these weights from all others; None: the files of the model, as they are
+        """
+        if self.device.type == "cpu" and self.network.of_tensors:
+            key = f"{key or self.config.sha256} {self.network.version}"
+            grey = np.full((self.clip_frames or 1, 32, 32, 3), 128, np.uint8)
+            picture = self._prepare(grey)
+            if self.clip_frames is not None:
+                picture = {name: value[None] for name, value in picture.items()}
+            parts = {"pictures": (self.network.see, picture), "texts": (self.network.read, self.tokens(["a picture"]))}
+            for part, (function, example) in parts.items():
+                network = partial(_OfTensors, self.net, function, tuple(example))
+                called = f"The tower of {part} of {self.config.two_tower}"
+                self._frozen[part] = CpuNetwork(network, called, f"{key} {part}", precision)
+                self._frozen[part].convert(*example.values())
         return self
 
     def _try_both(self, folder: Path) -> int:
@@ -84,11 +107,11 @@ class TwoTower:
             raise ModelError(f"The {kind} cannot be used: {reason}") from error
         if seen.shape[1] != read.shape[1]:
             raise ModelError(
-                f"The {kind} gives {seen.shape[1]} values for a picture and {read.shape[1]} for a text: they cannot be "
-                "compared."
+                f"The {kind} gives {seen.shape[1]} values for a picture and {read.shape[1]} for a text. They "
+                "cannot be compared."
             )
         if not (seen.isfinite().all() and read.isfinite().all()):
-            raise ModelError(f"The {kind} gives values that are not numbers: its weights are damaged.")
+            raise ModelError(f"The {kind} returns NaN: its weights are damaged.")
         return read.shape[1]
 
     def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
@@ -108,7 +131,7 @@ class TwoTower:
         """Unit vectors of clips: one (R_i, feature_dim) float32 tensor per clip, on the CPU.
 
         A model of pictures gives a row for each frame. A model of videos first gives the whole clip, by `clip_frames`
-        of its frames, then its windows of as many neighbouring frames, each half a window after the one before.
+        of its frames, then its windows of as many neighbouring frames, each half a window after the previous one.
         """
         inputs = [self._prepare(frames) for frames in clips]
         joined = {name: torch.cat([clip[name] for clip in inputs]) for name in inputs[0]}
@@ -118,7 +141,9 @@ class TwoTower:
             start += len(frames)
 
         def forward(rows: Tensor) -> Tensor:
-            return self.network.see({name: values[rows] for name, values in joined.items()})
+            chosen = {name: values[rows] for name, values in joined.items()}
+            frozen = self._frozen.get("pictures")
+            return self.network.see(chosen) if frozen is None else frozen(*chosen.values())[0]
 
         vectors = self._batches(in_half_precision(forward, self.device), torch.cat(rows).to(self.device))
         return list(fn.normalize(vectors, dim=-1).cpu().split([len(own) for own in rows]))
@@ -142,7 +167,7 @@ class TwoTower:
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors of texts, (N, feature_dim) float32 on the CPU. A text longer than the model reads is cut off.
 
-        Texts are computed in single precision: there are few of them, and their order decides between near hits.
+        A GPU computes texts in single precision: there are few of them, and their order decides between near hits.
         """
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # texts of similar length: less padding
         vectors = torch.empty(len(texts), 0)
@@ -159,7 +184,9 @@ class TwoTower:
         return self.network.tokens(texts)
 
     def vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """What `read` gives, without gradients; by a CUDA graph where they are used."""
+        """What `read` gives, without gradients; by a CUDA graph or by `model.cpu_backend` where they are used."""
+        if (frozen := self._frozen.get("texts")) is not None:
+            return frozen(*tokens.values())
         return self.read(tokens) if self._graphed is None else self._graphed(tokens, self.device)
 
     def read(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -168,6 +195,17 @@ class TwoTower:
         if self.text_tower:
             device = next(self.text_tower.parameters()).device
         return self.network.read({name: value.to(device) for name, value in tokens.items()})
+
+
+class _OfTensors(nn.Module):
+    """A tower as a network of tensors in the order of `names`."""
+
+    def __init__(self, net: nn.Module, function: Callable[[Mapping[str, Tensor]], Any], names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.net, self._function, self._names = net, function, names
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self._function(dict(zip(self._names, inputs, strict=True)))
 
 
 def load_network(folder: Path) -> LoadedNetwork:
@@ -203,8 +241,8 @@ def _layout_of(folder: Path) -> Layout:
     layout = find_layout(folder)
     if layout is None:
         raise ModelError(
-            f"{folder} holds no two-tower model of pictures and texts: neither the config.json of transformers, nor an "
-            "open_clip_config.json, nor the modules.json of sentence-transformers."
+            f"{folder} contains no two-tower model of pictures and texts. It has neither a config.json of "
+            "transformers, nor an open_clip_config.json, nor a modules.json of sentence-transformers."
         )
     refuse_code(folder)
     return layout

@@ -13,6 +13,7 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 class TransformersNetwork:
     """See the module, and `LoadedNetwork`. Raises ModelError for a folder that cannot be used."""
+
+    version = f"transformers {version('transformers')}"
+    of_tensors = True
 
     def __init__(self, place: Path) -> None:
         self.net = _load_network(place)
@@ -207,7 +211,8 @@ def _load_network(place: Path) -> Any:
         )
     if hasattr(net, "language_model"):
         raise ModelError(
-            f"{place} holds a {name}: its texts are states of a language model, not vectors to compare with pictures."
+            f"{place} contains a {name}. Its text output is the state of a language model, not a vector to "
+            "compare with pictures."
         )
     return net.eval()
 
@@ -227,9 +232,9 @@ def class_of(place: Path) -> Any:
             raise ModelError(f"The two-tower model in {place} cannot be loaded: {_reason(error)}") from error
     cls: Any = found[0] if isinstance(found, tuple) else found
     if not hasattr(cls, "get_text_features"):
-        raise ModelError(f"{place} holds a {cls.__name__}, which has no tower for texts (get_text_features).")
+        raise ModelError(f"{place} contains a {cls.__name__}, which has no tower for texts (get_text_features).")
     if not hasattr(cls, "get_image_features") and not hasattr(cls, "get_video_features"):
-        raise ModelError(f"{place} holds a {cls.__name__}, which has no tower for pictures or videos.")
+        raise ModelError(f"{place} contains a {cls.__name__}, which has no tower for pictures or videos.")
     return cls
 
 
@@ -275,9 +280,9 @@ def _quiet() -> Iterator[None]:
 def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     if "trust_remote_code" in str(error) or "custom code" in str(error):
-        return "it needs code of its own, which Quartet never runs. Models whose class is part of transformers work."
+        return "it needs its own code, which Quartet never runs. Models whose class is part of transformers work."
     if "ignore_mismatched_sizes" in str(error):
-        return "its weights have other sizes than its config.json says."
+        return "the sizes of its weights differ from its config.json."
     return lines[0] if lines else type(error).__name__
 
 

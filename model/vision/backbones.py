@@ -20,6 +20,7 @@ from torchvision.transforms.v2 import functional as transform
 from model.cpu_backend import CpuNetwork
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
+from model.precision import Precision
 from quartet.errors import InputError, ModelError
 
 _HEADS = ("fc", "classifier", "heads", "head")
@@ -79,7 +80,7 @@ class Backbone(nn.Module):
             dim = self.forward(torch.zeros(1, 3, *self.config.image_size, dtype=torch.uint8)).shape[1]
         self.train(was_training)
         if dim > _MAX_FEATURES:
-            raise ModelError(f"Backbone {self.config.arch!r} gives {dim} values per frame: it does not pool.")
+            raise ModelError(f"Backbone {self.config.arch!r} returns {dim} values per frame: it has no pooling layer.")
         return dim
 
     def forward(self, images: Tensor) -> Tensor:
@@ -107,13 +108,13 @@ class Backbone(nn.Module):
         network = in_half_precision(self, device) if frozen is None else (lambda rows: frozen(rows)[0])
         return list(self._batches(network, images).cpu().split([len(frames) for frames in clips]))
 
-    def freeze(self, key: str | None = None) -> None:
-        """The weights stay as they are from now on, so that on a CPU `features` may use `model.cpu_backend`.
+    def freeze(self, key: str | None = None, precision: Precision = "float32") -> None:
+        """The weights stay as they are from then on, so that on a CPU `features` may use `model.cpu_backend`.
 
         key  what tells these weights from all others
         """
         self.eval()
-        self._frozen = CpuNetwork(lambda: self, f"The backbone {self.config.arch}", key)
+        self._frozen = CpuNetwork(lambda: self, f"The backbone {self.config.arch}", key, precision)
 
     def load_weights(self, path: Path) -> None:
         """Read a torchvision state dict (safetensors or .pth), or the backbone's part of a checkpoint's weights.
@@ -133,7 +134,7 @@ class Backbone(nn.Module):
         wrong = [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
         if wrong:
             raise ModelError(
-                f"{path} does not hold weights of {self.config.arch}: {len(wrong)} entries are missing or have "
-                f"another shape, the first is {wrong[0]!r}."
+                f"{path} does not contain weights of {self.config.arch}: {len(wrong)} entries are missing or "
+                f"have another shape, the first is {wrong[0]!r}."
             )
         self.net.load_state_dict({name: state[name] for name in own})

@@ -13,6 +13,7 @@ from typing import Any
 
 from model.json_config import from_json
 from model.language.sentence_encoder import OTHER_MODEL, SentenceEncoder, SentenceModel
+from model.precision import Precision
 from model.two_tower.layouts import find_layout
 from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared, hash_files
 from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
@@ -49,13 +50,16 @@ def recorded_two_tower(config: TwoTowerConfig, models: Path = MODELS_FOLDER) -> 
     tower = load_two_tower(config.two_tower, models)
     if tower.config.sha256 != config.sha256:
         raise ModelError(
-            f"The two-tower model {config.two_tower} has other files here than where it was used before "
-            f"({tower.config.sha256[:12]}, not {config.sha256[:12]}). Prepare the revision that was used there."
+            f"The two-tower model {config.two_tower} has different files than before "
+            f"({tower.config.sha256[:12]}, not {config.sha256[:12]}). Prepare the revision that was used "
+            "before."
         )
     return tower
 
 
-def load_sentences(called: str, models: Path = MODELS_FOLDER, device: str = "cpu") -> SentenceEncoder:
+def load_sentences(
+    called: str, models: Path = MODELS_FOLDER, device: str = "cpu", precision: Precision = "float32"
+) -> SentenceEncoder:
     """A model of sentence-transformers by its folder, or by the name that it was prepared under.
 
     Raises InputError if it is not on this machine, ModelError if it cannot be used.
@@ -65,11 +69,16 @@ def load_sentences(called: str, models: Path = MODELS_FOLDER, device: str = "cpu
         raise InputError(f"There is no sentence model {called!r}: give the folder of a sentence-transformers model.")
     digest = hashlib.sha256(json.dumps(hash_files(folder)).encode()).hexdigest()
     named = called if find_prepared(models, called) else str(folder.resolve())
-    return SentenceEncoder(device, SentenceModel(folder, named, digest))
+    return SentenceEncoder(device, precision, SentenceModel(folder, named, digest))
 
 
 def recorded_sentences(
-    name: str, network: FrameNetwork | None, device: str, needed_by: Path, models: Path = MODELS_FOLDER
+    name: str,
+    network: FrameNetwork | None,
+    device: str,
+    needed_by: Path,
+    precision: Precision = "float32",
+    models: Path = MODELS_FOLDER,
 ) -> SentenceEncoder | TwoTowerSentences:
     """The sentence encoder by the name that the checkpoint `needed_by` records. Raises ModelError for another one."""
     sentences: SentenceEncoder | TwoTowerSentences
@@ -77,11 +86,11 @@ def recorded_sentences(
         sentences = TwoTowerSentences(network)
     elif name.startswith(OTHER_MODEL):
         try:
-            sentences = load_sentences(name.removeprefix(OTHER_MODEL).rsplit("@", 1)[0], models, device)
+            sentences = load_sentences(name.removeprefix(OTHER_MODEL).rsplit("@", 1)[0], models, device, precision)
         except InputError as error:
             raise ModelError(f"The checkpoint {needed_by} needs its sentence encoder. {error}") from error
     else:
-        sentences = SentenceEncoder(device)
+        sentences = SentenceEncoder(device, precision)
     if sentences.name != name:
         raise ModelError(
             f"The checkpoint {needed_by} was trained with the sentence encoder {name}, but {sentences.name} is "

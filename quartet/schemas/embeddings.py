@@ -19,12 +19,13 @@ class EmbeddingRequest(BaseModel):
         description="A text of up to 1,000 characters, a picture as `data:image/...;base64,...`, or up to 64 of them.",
         examples=["a red ball rolls behind a box"],
     )
-    model: str | None = Field(default=None, description="The name of the model of the service, if it is given at all.")
+    model: str | None = Field(default=None, description="Name of the service's model. Optional.")
     encoding_format: Literal["float", "base64"] = Field(
         default="float", description="Numbers, or the bytes of 32-bit floats, little-endian, in base64."
     )
     level: str | None = Field(
-        default=None, description="Only the vector of this level; all of them, one after the other, if left out."
+        default=None,
+        description="Return the vector of this level only. Default: the vectors of all levels, concatenated.",
     )
     user: str | None = Field(default=None, description="Ignored.")
 
@@ -33,15 +34,15 @@ class Embedding(BaseModel):
     """The vector of one input."""
 
     object: Literal["embedding"] = "embedding"
-    index: int = Field(description="Which of the inputs.")
+    index: int = Field(description="Position of the input in the request.")
     embedding: list[float] | str
     kind: Literal["query", "item"] = Field(
-        description="`query` of a text, `item` of a picture: a query is multiplied with items, not with queries."
+        description="`query` for a text, `item` for a picture. Multiply a query with items, not with other queries."
     )
 
 
 class LevelPart(BaseModel):
-    """Where the vector of a level lies in an embedding, and how its product with an item becomes a score."""
+    """Position of a level's vector in an embedding, and how its inner product with an item becomes a score."""
 
     name: str
     start: int
@@ -53,7 +54,7 @@ class LevelPart(BaseModel):
 
 
 class Usage(BaseModel):
-    """What was encoded, in characters: the model's tokens are its own."""
+    """Amount of encoded text, in characters instead of tokens."""
 
     prompt_tokens: int
     total_tokens: int

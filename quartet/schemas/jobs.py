@@ -11,36 +11,39 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class JobRequest(BaseModel):
-    """Index a folder of the service's machine, or what lies in it."""
+    """Index a folder on the service's machine, or a part of it."""
 
     model_config = ConfigDict(extra="forbid")
 
     folder: str = Field(max_length=200, description="Name of a folder that may be indexed.", examples=["films"])
     path: str = Field(
-        default=".", max_length=1000, description="A folder or a file in it; all of it if left out.", examples=["2026"]
+        default=".",
+        max_length=1000,
+        description="A folder or a file in that folder. Default: all of it.",
+        examples=["2026"],
     )
 
 
 class Progress(BaseModel):
-    """How far a job is, as `quartet index --json` says."""
+    """Progress of a job, as in `quartet index --json`."""
 
-    done: int = Field(description="Files that are dealt with.")
+    done: int = Field(description="Files processed.")
     total: int
-    file: str | None = Field(description="The file just dealt with.")
+    file: str | None = Field(description="The file processed last.")
     clips: int = Field(description="Clips encoded in this job.")
     clips_per_second: float
     video_hours_per_hour: float
-    seconds: float = Field(description="Since the indexer began.")
+    seconds: float = Field(description="Seconds since the indexer started.")
     seconds_left: float | None
-    bottleneck: str | None = Field(description="The stage that the others wait for.")
-    busy: dict[str, float] = Field(description="Per stage, the part of the time in which it worked.")
+    bottleneck: str | None = Field(description="The slowest stage, which sets the pace.")
+    busy: dict[str, float] = Field(description="Share of the time that each stage was busy.")
 
 
 class Refused(BaseModel):
     """A file that could not be used."""
 
     file: str
-    reason: str = Field(description="A stable word for the cause.")
+    reason: str = Field(description="A fixed keyword for the cause.")
     detail: str
 
 
@@ -67,18 +70,18 @@ class Job(BaseModel):
     id: str
     state: State
     source: str = Field(
-        description="What is indexed: a path in a folder, or files that were uploaded.", examples=["films/2026"]
+        description="What the job indexes: a path in a folder, or uploaded files.", examples=["films/2026"]
     )
     created: datetime
     started: datetime | None
     finished: datetime | None
     progress: Progress | None
-    report: Report | None = Field(description="When it has ended by itself, or published what was complete.")
+    report: Report | None = Field(description="Present once the job has finished, or has published part of its work.")
     error: str | None = Field(description="Why it failed.")
 
 
 class JobList(BaseModel):
-    """The jobs since the service began, the newest first, and what may be indexed."""
+    """The jobs since the service started, newest first, and what may be indexed."""
 
     folders: list[str] = Field(description="Names of the folders that may be indexed.")
     uploads: bool = Field(description="Whether videos may be uploaded to be indexed.")

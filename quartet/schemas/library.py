@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Selection(BaseModel):
-    """Clips to be listed for a player or an editing program."""
+    """Clips to export for a player or an editing program."""
 
     model_config = ConfigDict(extra="forbid")
 
     clip_ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(
-        min_length=1, max_length=1000, description="Clips, in their order."
+        min_length=1, max_length=1000, description="Clip ids, in the order of the list."
     )
     format: Literal["csv", "m3u8", "otio", "edl", "fcpxml"]
     padding: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = Field(
@@ -23,7 +23,7 @@ class Selection(BaseModel):
 
 
 class VideoTags(BaseModel):
-    """Tags to give to videos and to take from them."""
+    """Tags to add to videos and to remove from them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,7 +33,7 @@ class VideoTags(BaseModel):
 
 
 class Changed(BaseModel):
-    """How many videos a request has changed or removed."""
+    """Number of videos that a request has changed or removed."""
 
     videos: int
 
@@ -48,7 +48,7 @@ class Caption(BaseModel):
 class ListedCaption(Caption):
     """A caption of the library."""
 
-    source: str = Field(description="The file that the caption came from.")
+    source: str = Field(description="The source file of the caption.")
     clip_id: int | None = Field(description="The clip that the caption was written for, where known.")
 
 
@@ -61,7 +61,7 @@ class ListedClip(BaseModel):
     start: float
     end: float
     thumbnail_url: str
-    strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
+    strip_url: str = Field(description="Eight frames side by side, to preview the clip.")
     media_url: str
 
 
@@ -70,8 +70,10 @@ class TimedText(BaseModel):
 
     caption_id: int
     text: str
-    source: str = Field(description="The file that it came from.")
-    start: float | None = Field(description="Seconds from the start of the video; null for a text about all of it.")
+    source: str = Field(description="The source file.")
+    start: float | None = Field(
+        description="Seconds from the start of the video. null for a text about the whole video."
+    )
     end: float | None
     language: str | None
 
@@ -83,10 +85,10 @@ class Clip(ListedClip):
 
 
 class Tag(BaseModel):
-    """A tag of videos, which searches can keep to."""
+    """A tag of videos. Searches can filter by it."""
 
     tag: str
-    videos: int = Field(description="How many videos have it.")
+    videos: int = Field(description="Number of videos with this tag.")
 
 
 class Video(BaseModel):
@@ -94,26 +96,26 @@ class Video(BaseModel):
 
     video_id: int
     title: str
-    root: str = Field(description="Name of the folder that it was found in.")
-    path: str = Field(description="Where in that folder.")
+    root: str = Field(description="Name of the root folder.")
+    path: str = Field(description="Path below the root folder.")
     bytes: int
-    modified: datetime = Field(description="When the file was last changed.")
+    modified: datetime = Field(description="Modification time of the file.")
     duration: float = Field(description="Seconds.")
     fps: float
     width: int
     height: int
-    clips: int = Field(description="How many clips it was divided into.")
+    clips: int = Field(description="Number of clips in the video.")
     tags: list[str]
-    thumbnail_url: str | None = Field(description="The picture of its first clip.")
-    first_clips: list[ListedClip] = Field(description="As many of its clips as were asked for.")
+    thumbnail_url: str | None = Field(description="Thumbnail of its first clip.")
+    first_clips: list[ListedClip] = Field(description="The first clips, as many as the request asked for.")
 
 
 class Failure(BaseModel):
     """A file that was refused."""
 
     file: str = Field(description="Its name.")
-    folder: str = Field(description="The folder that it is in: the name of the root, and the path in it.")
-    reason: str = Field(description="A stable word for the cause.")
+    folder: str = Field(description="Folder of the video: name of the root, and path below it.")
+    reason: str = Field(description="A fixed keyword for the cause.")
     detail: str
 
 
@@ -123,7 +125,7 @@ T = TypeVar("T")
 class Page(BaseModel, Generic[T]):
     """Part of a list."""
 
-    total: int = Field(description="How many there are in all.")
+    total: int = Field(description="Total number of items.")
     offset: int
     limit: int
     items: list[T]
@@ -140,7 +142,7 @@ class ModelInfo(BaseModel):
 
     name: str
     fingerprint: str
-    note: str = Field(description="What the model can and cannot know.")
+    note: str = Field(description="What the model learned from, and its limits.")
 
 
 class Counts(BaseModel):
@@ -161,23 +163,23 @@ class Ready(BaseModel):
     generation: str
     library_path: str
     library: Counts
-    encoders: int = Field(default=1, description="Processes of the model that are alive.")
+    encoders: int = Field(default=1, description="Running model processes.")
     warnings: list[str] = Field(
         default_factory=list,
-        description="What is wrong though searches are answered, such as an index that cannot be opened.",
+        description="A fault that does not stop searches, such as a new generation that cannot be opened.",
     )
 
 
 class LevelInfo(BaseModel):
-    """A level and the weight that it has where a request names none."""
+    """A level and its default weight."""
 
     name: str
     weight: float
-    meaning: str = Field(description="What the level looks at, in a few words; empty if nobody has said.")
+    meaning: str = Field(description="What the level compares, in a few words. May be empty.")
 
 
 class LibraryInfo(BaseModel):
-    """What a client needs to offer a search."""
+    """What a search client needs."""
 
     generation: str
     model: ModelInfo

@@ -27,7 +27,7 @@ def checked_query(text: str) -> str:
     """`text` without the blanks around it. Raises ValueError if it is empty, too long or not text."""
     text = text.strip()
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("The query holds half of a surrogate pair, which stands for no character.")
+        raise ValueError("The query contains half of a surrogate pair, which is not a valid character.")
     if not text:
         raise ValueError("The query is empty. Describe a clip in a sentence.")
     if len(text) > MAX_QUERY:
@@ -38,8 +38,8 @@ def checked_query(text: str) -> str:
 def _checked_part_weight(weight: float) -> float:
     if not MIN_WEIGHT <= abs(weight) <= MAX_WEIGHT:
         raise ValueError(
-            f"The weight of a part must be between {MIN_WEIGHT:g} and {MAX_WEIGHT:g}, or the negative of such a "
-            f"number for what is not wanted. It is {weight:g}."
+            f"The weight of a part must be between {MIN_WEIGHT:g} and {MAX_WEIGHT:g}, or between "
+            f"{-MAX_WEIGHT:g} and {-MIN_WEIGHT:g} to rank clips like it lower. It is {weight:g}."
         )
     return weight
 
@@ -63,10 +63,10 @@ class Part(BaseModel):
         default=None,
         min_length=1,
         max_length=64,
-        description="The id that `POST /v1/search/uploads` gave, or the name of a file beside this question in a form.",
+        description="The id from `POST /v1/search/uploads`, or the name of a file in the same form.",
     )
     weight: Annotated[PartWeight, AfterValidator(_checked_part_weight)] = Field(
-        default=1.0, description="How much the part counts. Below 0: clips like it are not wanted."
+        default=1.0, description="How much the part counts. Below 0: rank clips like it lower."
     )
 
     @model_validator(mode="after")
@@ -74,17 +74,17 @@ class Part(BaseModel):
         given = [name for name in ("text", "clip_id", "upload") if getattr(self, name) is not None]
         if len(given) != 1:
             said = " and ".join(given) if given else "none of them"
-            raise ValueError(f"A part has exactly one of text, clip_id and upload. This one has {said}.")
+            raise ValueError(f"A part needs exactly one of text, clip_id and upload. This one has {said}.")
         return self
 
 
 class Then(BaseModel):
-    """A later moment of a question: what has to be seen after the moment before, in the same video."""
+    """A later moment of a question: what comes after the previous moment in the same video."""
 
     model_config = ConfigDict(extra="forbid")
 
-    parts: Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, description="What has to be seen.")]
+    parts: Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, description="What the moment shows.")]
     within: Annotated[float, Field(ge=0, le=MAX_WITHIN, allow_inf_nan=False)] = Field(
         default=DEFAULT_WITHIN,
-        description="Seconds at most from the end of the moment before to the beginning of this one.",
+        description="Maximum seconds from the end of the previous moment to the start of this one.",
     )

@@ -13,10 +13,10 @@ class SavedSearch(BaseModel):
     name: str
     request: ClipSearch = Field(description="What `POST /v1/search/clips` takes.")
     seen: int = Field(
-        description="The newest clip when it was last looked at. With `after_clip` of the filter set to it, a search "
-        "has what is new."
+        description="The newest clip when the search was last shown. Set `after_clip` of the filter to this "
+        "value to find new clips."
     )
-    new_clips: bool = Field(description="Whether clips have come since then. They need not be hits.")
+    new_clips: bool = Field(description="Whether clips were added since then. They need not be hits.")
 
 
 class SavedSearches(BaseModel):

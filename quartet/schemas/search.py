@@ -60,7 +60,7 @@ Queries = Annotated[
 
 
 def checked_weight(weight: float) -> float:
-    """Raises ValueError for a weight that single precision might lose beside the others."""
+    """Raises ValueError for a weight that single precision might lose compared with the others."""
     if 0 < weight < MIN_WEIGHT:
         raise ValueError(f"A weight must be 0 or between {MIN_WEIGHT:g} and {MAX_WEIGHT:g}, not {weight:g}.")
     return weight
@@ -71,12 +71,12 @@ _WEIGHT = {"type": "number", "minimum": 0, "maximum": MAX_WEIGHT}
 Weights = Annotated[
     dict[str, Weight],
     WithJsonSchema({"type": "object", "additionalProperties": _WEIGHT}),
-    Field(description="Weight of each level; levels that are left out keep the weight of the model."),
+    Field(description="Weight of each level. A level that is not named keeps the model's weight."),
 ]
 
 
 class Filter(BaseModel):
-    """Which clips may be hits. Every condition that is given must hold."""
+    """Conditions on clips. A hit meets all of them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,62 +89,62 @@ class Filter(BaseModel):
         description="Clips of videos with all of these tags.",
         examples=[["holiday"]],
     )
-    start: Seconds | None = Field(default=None, description="Clips that have a part at or after this second.")
-    end: Seconds | None = Field(default=None, description="Clips that have a part before this second.")
+    start: Seconds | None = Field(default=None, description="Clips that end after this second of their video.")
+    end: Seconds | None = Field(default=None, description="Clips that start before this second of their video.")
     path: str | None = Field(
         default=None,
         max_length=MAX_PATH,
-        description="Clips of videos in this folder of their root, or whose path there fits this pattern of * and ?.",
+        description="Clips of videos in this folder below the root, or whose path matches this pattern with * and ?.",
         examples=["2024/holiday"],
     )
     after: date | datetime | None = Field(
-        default=None, description="Clips of videos whose files were changed then or later. Without a zone: UTC."
+        default=None, description="Clips of videos whose files changed at this time or later. Without a time zone: UTC."
     )
     before: date | datetime | None = Field(
-        default=None, description="Clips of videos whose files were changed before. Without a zone: UTC."
+        default=None, description="Clips of videos whose files changed before this time. Without a time zone: UTC."
     )
-    shortest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or more.")
-    longest: Seconds | None = Field(default=None, description="Clips of videos that last so many seconds or less.")
+    shortest: Seconds | None = Field(default=None, description="Clips of videos that last at least this many seconds.")
+    longest: Seconds | None = Field(default=None, description="Clips of videos that last at most this many seconds.")
     words: str | None = Field(
         default=None,
         max_length=MAX_QUERY,
-        description="Clips at whose time a text has all of these words. Phrases stand in double quotes.",
+        description="Clips whose text, such as a subtitle, contains all of these words. Put phrases in double quotes.",
         examples=['"interest rates"'],
     )
     languages: list[str] | None = Field(
         default=None,
         max_length=MAX_FILTER_TAGS,
-        description="Clips at whose time there is a text in one of these languages (ISO 639).",
+        description="Clips with a text in one of these languages (ISO 639).",
         examples=[["en"]],
     )
-    has_text: bool | None = Field(default=None, description="Clips at whose time there is a text, or none.")
+    has_text: bool | None = Field(default=None, description="true: clips with a text. false: clips without one.")
     after_clip: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = Field(
-        default=None, description="Clips that were added after this one: what is new since then."
+        default=None, description="Clips added after this clip."
     )
 
 
 class SearchRequest(BaseModel):
-    """What every search can ask for."""
+    """Options of every search."""
 
     model_config = ConfigDict(extra="forbid")
 
     k: int = Field(default=10, ge=1, le=MAX_K, description="How many hits to return.")
-    offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="How many hits to leave out before those.")
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET, description="How many hits to skip first.")
     weights: Weights = Field(default_factory=dict, examples=[{"action": 2.0}])
     min_score: float | None = Field(
-        default=None, allow_inf_nan=False, description="Leave out hits that score less.", examples=[0.2]
+        default=None, allow_inf_nan=False, description="Minimum score of a hit.", examples=[0.2]
     )
-    explain: bool = Field(default=False, description="Also say how the answer was found.")
+    explain: bool = Field(default=False, description="Also explain how the answer was found.")
 
 
 class ClipRequest(SearchRequest):
-    """What every search for clips can ask for."""
+    """Options of every search for clips."""
 
-    filter: Filter | None = Field(default=None, description="Which clips may be hits; all if left out.")
+    filter: Filter | None = Field(default=None, description="Which clips to search. Default: all.")
     sort: Literal["score", "time", "date"] = Field(
         default="score",
-        description="Order of the hits that are returned: by score, by their place in their videos, or the newest "
-        "files first. Which hits they are is decided by score.",
+        description="Order of the returned hits: by score, by position in the video, or newest files first. "
+        "The score always decides which hits are returned.",
     )
 
 
@@ -155,34 +155,36 @@ class ClipSearch(ClipRequest):
     parts: list[Part] = Field(
         default_factory=list,
         max_length=MAX_PARTS,
-        description="Parts of the question beside the sentence.",
+        description="Further parts of the question.",
         examples=[[{"text": "a dog", "weight": -0.5}]],
     )
     more_like: list[Id] = Field(
         default_factory=list,
         max_length=MAX_REACTIONS,
-        description="Hits that are like what is wanted. The question moves towards them.",
+        description="Clips that are good answers. The search moves towards them.",
     )
     less_like: list[Id] = Field(
         default_factory=list,
         max_length=MAX_REACTIONS,
-        description="Hits that are unlike what is wanted. The question moves away from them.",
+        description="Clips that are wrong answers. The search moves away from them.",
     )
     then: list[Then] = Field(
         default_factory=list,
         max_length=MAX_MOMENTS - 1,
-        description="What has to be seen after that, in the same video. A hit then has a clip for each moment.",
+        description="Later moments, in order, in the same video. A hit then has one clip for each moment.",
     )
-    group: Literal["video"] | None = Field(default=None, description='"video": each video once, by its best moment.')
+    group: Literal["video"] | None = Field(
+        default=None, description='"video": list each video once, ranked by its best moment.'
+    )
     diverse: bool = Field(
         default=False,
-        description="Tell what is nearly the same once: clips that overlap or touch, and clips that look alike.",
+        description="Merge near-duplicates: clips that overlap or touch, and clips that look alike.",
     )
     per_video: int | None = Field(
         default=None,
         ge=1,
         le=MAX_K,
-        description="Hits of one video at most with `diverse`, or moments of a video with `group`.",
+        description="With `diverse`: maximum hits per video. With `group`: maximum moments per video.",
     )
 
     @model_validator(mode="after")
@@ -191,9 +193,9 @@ class ClipSearch(ClipRequest):
             raise ValueError("The question is empty. Give a query, or parts.")
         count = len(self.parts) + (self.query is not None) + sum(len(moment.parts) for moment in self.then)
         if count > MAX_PARTS:
-            raise ValueError(f"The question has {count} parts. {MAX_PARTS} are the most.")
+            raise ValueError(f"The question has {count} parts. The maximum is {MAX_PARTS}.")
         if self.per_video is not None and not (self.diverse or self.group):
-            raise ValueError("per_video goes with diverse or with group.")
+            raise ValueError("per_video needs diverse or group.")
         return self
 
 
@@ -219,7 +221,7 @@ class CaptionSearch(SearchRequest):
 
 
 class CaptionUpload(SearchRequest):
-    """Video to text, for an uploaded file: the fields beside the file."""
+    """Video to text, for an uploaded file: the fields in addition to the file."""
 
 
 class Attributes(BaseModel):
@@ -231,21 +233,23 @@ class Attributes(BaseModel):
 
 
 class LevelScore(BaseModel):
-    """What one level said about a hit, and what that was worth."""
+    """Score of one level for a hit, and its share of the total."""
 
     raw: float = Field(description="Inner product of the query and the hit.")
     activation: float = Field(description="The score of this level.")
-    weight: float = Field(description="Weight in this comparison; 0 where a side has nothing at this level.")
+    weight: float = Field(
+        description="Weight in this comparison. 0 where the query or the hit has no vector at this level."
+    )
     contribution: float = Field(description="Share of the score: the shares of a hit sum to its score.")
 
 
 class Took(BaseModel):
-    """Milliseconds by stage, of the batch that the request was answered in."""
+    """Milliseconds by stage, for the request's batch."""
 
-    queue: float = Field(description="Waiting for a worker.")
+    queue: float = Field(description="Time in the queue.")
     encode: float = Field(description="Parsing the sentence, or decoding the video, and running the model.")
     search: float
-    hydrate: float = Field(description="Reading the catalogue, and finding what of the query a hit shows.")
+    hydrate: float = Field(description="Reading the catalogue, and matching the words of the query with each hit.")
 
 
 class LevelExplained(BaseModel):
@@ -261,34 +265,34 @@ class Explanation(BaseModel):
     """How the answer was found."""
 
     levels: dict[str, LevelExplained]
-    candidates: int = Field(description="How many items were scored on all levels, or may be hits.")
+    candidates: int = Field(description="Number of items scored on all levels.")
     bound: float | None = Field(
-        description="For approximate answers of Milvus: what an item that its lists could have given, and did not, "
-        "can score. Null for all others."
+        description="For approximate answers from Milvus: the maximum score of an item that Milvus did not "
+        "return. Otherwise null."
     )
-    certified: bool = Field(description="Nothing that the index could have returned can displace a hit.")
+    certified: bool = Field(description="No item that the index could have returned scores higher than a hit.")
     search_ms: dict[str, float] = Field(description="Milliseconds by stage of the search.")
-    batch: int = Field(description="How many queries were answered together.")
+    batch: int = Field(description="Number of queries in the batch.")
 
 
 class AskedPart(BaseModel):
     """One part of the question that was answered."""
 
-    moment: int = Field(description="The moment that it belongs to, from 0 on.")
+    moment: int = Field(description="The moment of the part, counted from 0.")
     text: str | None
     clip_id: int | None
     upload: str | None
     weight: float
-    reaction: bool = Field(description="Whether it comes from `more_like` or `less_like`.")
-    attributes: Attributes = Field(description="What the parser read off a sentence.")
+    reaction: bool = Field(description="True for a part from `more_like` or `less_like`.")
+    attributes: Attributes = Field(description="What the parser found in the sentence.")
 
 
 class PartScores(BaseModel):
-    """What the parts of a question gave to the score of a hit: contributions, base and words sum to it."""
+    """Contributions of the parts of a question to a hit's score. Contributions, base and words sum to the score."""
 
     contributions: list[float] = Field(description="One per part, in the order of the answer's `parts`.")
-    base: float = Field(description="What the levels score without any part.")
-    words: float = Field(default=0.0, description="What a text at the time of the hit gave.")
+    base: float = Field(description="Score of the levels without any part.")
+    words: float = Field(default=0.0, description="Contribution of the text at the time of the hit.")
 
 
 class _Hit(BaseModel):
@@ -302,11 +306,13 @@ class Line(BaseModel):
 
     caption_id: int
     text: str
-    source: str = Field(description="The file that it came from.")
-    start: float | None = Field(description="Seconds from the start of the video; null for a text about all of it.")
+    source: str = Field(description="The source file.")
+    start: float | None = Field(
+        description="Seconds from the start of the video. null for a text about the whole video."
+    )
     end: float | None
     language: str | None
-    marks: list[tuple[int, int]] = Field(description="Characters [from, to) of the words that were asked for.")
+    marks: list[tuple[int, int]] = Field(description="Positions [from, to) of the words that matched.")
 
 
 class Moment(BaseModel):
@@ -323,11 +329,11 @@ class Moment(BaseModel):
 class Fit(BaseModel):
     """Whether anything fits the question."""
 
-    likelihood: float = Field(description="How likely the best of all hits is a match, from 0 to 1.")
-    nothing_fits: bool = Field(description="Even the best hit is weak.")
-    weak: float = Field(description="Hits that are less likely than this are weak.")
+    likelihood: float = Field(description="Probability that the best hit is a match, from 0 to 1.")
+    nothing_fits: bool = Field(description="True when even the best hit is weak.")
+    weak: float = Field(description="A hit below this probability is weak.")
     basis: Literal["captions", "sentences"] = Field(
-        description="What taught it: captions of this library, or sentences about nothing in particular."
+        description="What the probability was learned from: captions of this library, or general sentences."
     )
 
 
@@ -340,23 +346,21 @@ class ClipHit(_Hit):
     start: float = Field(description="Seconds from the start of the video.")
     end: float = Field(description="Seconds from the start of the video.")
     thumbnail_url: str
-    strip_url: str = Field(description="Eight frames side by side, for leafing through the clip.")
+    strip_url: str = Field(description="Eight frames side by side, to preview the clip.")
     media_url: str
-    line: Line | None = Field(
-        default=None, description="The text that raised the score, or that has the words that the filter asks for."
-    )
+    line: Line | None = Field(default=None, description="The text that raised the score or matched the filter.")
     parts: PartScores | None = Field(default=None, description="For questions of several parts.")
     likelihood: float | None = Field(
-        default=None, description="How likely the hit is a match, from 0 to 1. Null where the answer's `fit` is."
+        default=None, description="Probability that the hit is a match, from 0 to 1. null where `fit` is null."
     )
 
     moments: list[Moment] = Field(
         default_factory=list,
         description="With `then`: the clip of each moment; `start` and `end` of the hit span all of them. "
-        "With `group`: the best moments of the video, in the order of time.",
+        "With `group`: the best moments of the video, in order of time.",
     )
     alike: list[int] = Field(
-        default_factory=list, description="With `diverse`: clips that rank behind this one and that it stands for."
+        default_factory=list, description="With `diverse`: lower-ranked near-duplicates of this hit."
     )
 
 
@@ -365,17 +369,17 @@ class CaptionHit(_Hit):
 
     caption_id: int
     text: str
-    source: str = Field(description="The file that the caption came from.")
+    source: str = Field(description="The source file of the caption.")
     clip_id: int | None = Field(description="The clip that the caption was written for, where known.")
 
 
 class _Answer(BaseModel):
     generation: str = Field(description="The generation of the library that answered.")
-    exact: bool = Field(description="True: nothing that is not shown can beat the last hit.")
+    exact: bool = Field(description="True: no other clip scores higher than the last hit.")
     took_ms: Took
     model_fingerprint: str
-    weights: dict[str, float] = Field(description="The weights asked for, with the model's for the rest.")
-    explanation: Explanation | None = Field(default=None, description="Where `explain` asked for it, else null.")
+    weights: dict[str, float] = Field(description="The requested weights, completed with the model's.")
+    explanation: Explanation | None = Field(default=None, description="Present when `explain` is true, else null.")
 
 
 class ClipAnswer(_Answer):
@@ -383,17 +387,17 @@ class ClipAnswer(_Answer):
 
     notes: list[str] = Field(
         default_factory=list,
-        description="What to know of this answer: that the parser cannot read the query's language, or that the "
-        "library has prompts or weights of its own; where `explain` asked for it also what the model cannot know.",
+        description="Notes about this answer: the parser cannot read the query's language, or the library "
+        "has its own prompts or weights. With `explain` also the limits of the model.",
     )
-    query: str = Field(description="The sentence; the first one where there are several, empty where there is none.")
-    query_attributes: Attributes = Field(description="What the parser read off the sentences that are wanted.")
+    query: str = Field(description="The sentence of the question. The first one of several; empty if there is none.")
+    query_attributes: Attributes = Field(description="What the parser found in the sentences with a positive weight.")
     unknown: Attributes = Field(
-        description="Words of these that the model cannot judge. Of the others a hit shows those that it has `matched`."
+        description="Words that the model cannot judge. For the other words, see `matched` of each hit."
     )
     parts: list[AskedPart] = Field(description="The parts of the question.")
     fit: Fit | None = Field(
-        description="Null for questions without a sentence, for several moments, and where it cannot be known."
+        description="null for questions without a sentence, for several moments, and where it is unknown."
     )
     hits: list[ClipHit]
 
@@ -401,20 +405,22 @@ class ClipAnswer(_Answer):
 class Upload(BaseModel):
     """An upload to search with."""
 
-    upload: str = Field(description="Its id, for parts of questions. The service keeps the latest uploads in memory.")
+    upload: str = Field(
+        description="Id of the upload, for parts of questions. The service keeps the latest uploads in memory."
+    )
     kind: Literal["picture", "video"]
-    start: float = Field(description="Seconds from the start of the video: the part that counts.")
+    start: float = Field(description="The part of the video to use, in seconds from its start.")
     end: float
 
 
 class ClipAnswers(BaseModel):
-    """Ranked clips for each of several sentences, in their order, from one generation."""
+    """Ranked clips for each of several sentences, in the same order, from one generation."""
 
     answers: list[ClipAnswer]
 
 
 class SimilarAnswer(_Answer):
-    """Ranked clips, the one asked for left out. `matched` are words of its captions that a hit shows too."""
+    """Ranked clips, without the requested clip. `matched` are words of its captions that a hit shows too."""
 
     clip_id: int
     hits: list[ClipHit]

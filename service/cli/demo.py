@@ -36,12 +36,12 @@ QUESTIONS = (
     Question("a red heart swings on a rope in the city", "test-0032.mp4"),
     Question("a white balloon swallows a big robot", "test-0025.mp4"),
 )
-"""Each has clips beside it that differ in one thing: roles swapped, another action, another colour."""
+"""Each has clips next to it that differ in one thing: roles swapped, another action, another colour."""
 DESCRIBED = "test-0057.mp4"
 
-FolderOption = Annotated[Path, typer.Option(help="Where the videos and the library go.")]
+FolderOption = Annotated[Path, typer.Option(help="Folder for the videos and the library.")]
 ClipsOption = Annotated[int, typer.Option(min=1, max=5000, help="How many clips to render.")]
-SeedOption = Annotated[int, typer.Option(min=0, help="Another seed, another library.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Random seed. Another seed gives other clips.")]
 OnceOption = Annotated[bool, typer.Option("--once", help="Stop after the searches; exit 1 if one went wrong.")]
 RenderOption = Annotated[bool, typer.Option("--render-only", help="Stop after the videos.")]
 
@@ -57,8 +57,8 @@ def demo(
 ) -> None:
     """Render a video library, index it, search it both ways and serve it.
 
-    The clips show compositions that the bundled model has never seen, made of things and actions that it has.
-    What exists already is used again. The searches are those of the standard library and are left out of another.
+    The bundled model has seen the things and actions of these clips, but never together. Existing videos are used
+    again. The four searches run only with the default number of clips and seed.
 
     [dim]quartet demo[/]
 

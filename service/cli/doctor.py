@@ -19,9 +19,8 @@ from service.cli.options import console, settings_of
 def doctor() -> None:
     """Check the installation: versions, device, decoders, bundled weights.
 
-    Each line is tried out, not only looked up: a video is written and read back, and the bundled model
-    encodes a sentence; the files of prepared models are compared with what was fetched. Exit code 1 if something
-    does not work.
+    Every check really runs: the command writes and reads a video, encodes a sentence with the bundled model and
+    compares the files of prepared models with what was fetched. Exit code 1 if a check fails.
     """
     out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -61,7 +60,7 @@ def _index() -> str:
     flat.add(np.eye(4, dtype=np.float32))
     _, found = flat.search(np.eye(4, dtype=np.float32)[2:3], 1)
     if found[0, 0] != 2:
-        raise RuntimeError("An index of four vectors does not find the third one.")
+        raise RuntimeError("A test index of four vectors does not find the third one.")
     return f"faiss {faiss.__version__}"
 
 

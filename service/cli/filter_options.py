@@ -12,42 +12,46 @@ _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 TagOption = Annotated[
     list[str] | None,
-    typer.Option("--tag", help="Only videos with this tag. Repeat: with all of them.", show_default=False),
+    typer.Option("--tag", help="Only videos with this tag. Repeat it to require several tags.", show_default=False),
 ]
 PathOption = Annotated[
     str | None,
     typer.Option(
-        "--path", help="Only videos in this folder of their root, or whose path fits a pattern: '2024/*.mp4'.",
+        "--path", help="Only videos in this folder below their root, or whose path matches a pattern: '2024/*.mp4'.",
         show_default=False,
     ),
 ]  # fmt: skip
 AfterOption = Annotated[
     datetime | None,
-    typer.Option("--after", formats=_DATES, help="Only files that were changed then or later.", show_default=False),
+    typer.Option("--after", formats=_DATES, help="Only files changed at this time or later.", show_default=False),
 ]
 BeforeOption = Annotated[
     datetime | None,
-    typer.Option("--before", formats=_DATES, help="Only files that were changed before.", show_default=False),
+    typer.Option("--before", formats=_DATES, help="Only files changed before this time.", show_default=False),
 ]
 ShortestOption = Annotated[
-    float | None, typer.Option("--shortest", min=0, help="Seconds that a video lasts at least.", show_default=False)
+    float | None, typer.Option("--shortest", min=0, help="Minimum length of a video, in seconds.", show_default=False)
 ]
 LongestOption = Annotated[
-    float | None, typer.Option("--longest", min=0, help="Seconds that a video lasts at most.", show_default=False)
+    float | None, typer.Option("--longest", min=0, help="Maximum length of a video, in seconds.", show_default=False)
 ]
 WordsOption = Annotated[
     str | None,
     typer.Option(
-        "--words", help="Only clips at whose time a text has these words; phrases in double quotes.", show_default=False
+        "--words", help="Only clips whose text contains these words. Put phrases in double quotes.", show_default=False
     ),
 ]
 LanguageOption = Annotated[
     list[str] | None,
-    typer.Option("--language", help="Only clips with a text in this language: en. May repeat.", show_default=False),
+    typer.Option(
+        "--language",
+        help="Only clips with a text in this language, such as en. Repeat it for more languages.",
+        show_default=False,
+    ),
 ]
 HasTextOption = Annotated[
     bool | None,
-    typer.Option("--has-text/--no-text", help="Only clips with, or without, a text at their time.", show_default=False),
+    typer.Option("--has-text/--no-text", help="Only clips with a text, or only clips without one.", show_default=False),
 ]
 
 
@@ -60,11 +64,9 @@ class Sort(StrEnum):
 
 
 SortOption = Annotated[
-    Sort, typer.Option(help="Order of the hits: by score, by their place in their videos, or the newest files first.")
+    Sort, typer.Option(help="Order of the hits: by score, by position in the video, or newest files first.")
 ]
-MinimumOption = Annotated[
-    float | None, typer.Option("--min-score", help="Leave out hits that score less.", show_default=False)
-]
+MinimumOption = Annotated[float | None, typer.Option("--min-score", help="Minimum score of a hit.", show_default=False)]
 
 
 def filter_of(

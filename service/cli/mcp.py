@@ -12,17 +12,18 @@ from service.cli.options import settings_of
 
 def mcp(
     server: Annotated[
-        str, typer.Option("--server", metavar="URL", help="The running service.")
+        str, typer.Option("--server", metavar="URL", help="Address of the running service.")
     ] = "http://127.0.0.1:8000",
     transport: Annotated[
-        Literal["stdio", "http"], typer.Option(help="stdio for an agent that starts this; http to listen (/mcp).")
+        Literal["stdio", "http"],
+        typer.Option(help="stdio: an agent starts this command. http: listen for agents on a port (/mcp)."),
     ] = "stdio",
     host: Annotated[str, typer.Option(help="Address to listen on with http.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on with http.")] = 8001,
 ) -> None:
     """Give agents tools: search, look at clips, describe, list, index (Model Context Protocol).
 
-    The key of the service, if it has one, is read from QUARTET_API_KEY or QUARTET_API_KEY_FILE.
+    Set the service's API key in QUARTET_API_KEY or QUARTET_API_KEY_FILE.
 
     [dim]quartet mcp --server http://localhost:8000[/]
     """
@@ -32,7 +33,7 @@ def mcp(
     try:
         from quartet.mcp_server import make_server
     except ModuleNotFoundError as error:
-        raise InputError("Tools for agents need the package mcp: pip install 'quartet-video[mcp]'.") from error
+        raise InputError("Agent tools need the package mcp. Run: pip install 'quartet-video[mcp]'.") from error
 
     async def run() -> None:
         async with AsyncClient(server, settings_of().key()) as client:

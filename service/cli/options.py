@@ -22,7 +22,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Name of a model, or folder of a checkpoint. Default: QUARTET_MODEL, else the one that built the library.",
+        help="Name of a model, or folder of a checkpoint. Default: QUARTET_MODEL, else the model that built "
+        "the library.",
         show_default=False,
     ),
 ]
@@ -30,7 +31,16 @@ DeviceOption = Annotated[
     str | None,
     typer.Option("--device", help="auto, cpu, cuda or cuda:N. Default: QUARTET_DEVICE, else auto.", show_default=False),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, the same as the API answers.")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Number format of networks on a CPU: auto, float32 or bf16. Default: QUARTET_PRECISION, else "
+        "auto: the precision of the library; bf16 for a new library if the processor supports it.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, as the API returns it.")]
 CountOption = Annotated[int, typer.Option("-k", min=1, max=100, help="How many hits to show.")]
 
 
@@ -47,9 +57,9 @@ def parse_weights(text: str) -> dict[str, float]:
         try:
             weights[name] = float(value)
         except ValueError:
-            raise typer.BadParameter(f"{part.strip()!r} is not of the form LEVEL=NUMBER.") from None
+            raise typer.BadParameter(f"{part.strip()!r} must have the form LEVEL=NUMBER.") from None
         if not 0 <= weights[name] < math.inf:
-            raise typer.BadParameter(f"{part.strip()!r}: a weight is a number of at least 0.")
+            raise typer.BadParameter(f"{part.strip()!r}: a weight must be a number of at least 0.")
     return weights
 
 
@@ -59,7 +69,7 @@ WeightsOption = Annotated[
     typer.Option(
         parser=parse_weights,
         metavar="LEVEL=NUMBER,...",
-        help="Weights of the levels, for example entity=2,action=1. The others keep the model's.",
+        help="Weights of the levels, for example entity=2,action=1. Other levels keep the model's weight.",
         show_default=False,
     ),
 ]
@@ -69,7 +79,7 @@ def parse_root(text: str) -> tuple[str, Path]:
     """`films=/media/films` as a pair. Raises a usage error for anything else."""
     name, _, path = text.partition("=")
     if not name.strip() or not path.strip():
-        raise typer.BadParameter(f"{text!r} is not of the form NAME=PATH.")
+        raise typer.BadParameter(f"{text!r} must have the form NAME=PATH.")
     return name.strip(), Path(path.strip())
 
 
@@ -80,7 +90,7 @@ RootOption = Annotated[
         "--root",
         parser=parse_root,
         metavar="NAME=PATH",
-        help="Where a named root of the videos lies here. May be given again. Default: QUARTET_ROOTS.",
+        help="Folder of a named root on this machine. Repeat it for more roots. Default: QUARTET_ROOTS.",
         show_default=False,
     ),
 ]
@@ -109,7 +119,7 @@ def settings_of(**given: Any) -> Settings:
 def library_of(settings: Settings) -> Path:
     """The library of `settings`, or a usage error."""
     if settings.library is None:
-        raise typer.BadParameter("Name the library, here or as QUARTET_LIBRARY.", param_hint="--library")
+        raise typer.BadParameter("Name the library, here or in QUARTET_LIBRARY.", param_hint="--library")
     return settings.library
 
 

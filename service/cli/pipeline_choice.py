@@ -8,7 +8,7 @@ from indexer.pipeline.contract import Pipeline
 from indexer.pipeline.local_pipeline import LocalPipeline
 from model.encoder import Encoder
 from quartet.errors import InputError
-from service.encoders.model_choice import chosen_model, indexing_encoder, open_encoder
+from service.encoders.model_choice import chosen_model, chosen_precision, indexing_encoder, open_encoder
 from service.settings import Settings
 
 _DEVICES = ("auto", "cpu", "cuda")
@@ -35,6 +35,12 @@ def open_pipeline(settings: Settings, workers: int, ray: str | None) -> tuple[En
     # Here it is only asked who it is.
     encoder = open_encoder(settings.model_copy(update={"device": "cpu"}))
     models = settings.models.resolve()
-    load = partial(load_encoder, name_elsewhere(chosen_model(settings), models), settings.device, models)
+    load = partial(
+        load_encoder,
+        name_elsewhere(chosen_model(settings), models),
+        settings.device,
+        models,
+        precision=chosen_precision(settings),
+    )
     gpus = settings.device != "cpu"
     return encoder, RayPipeline(ray, load, encoder.spec.fingerprint, workers=workers, gpus=gpus)

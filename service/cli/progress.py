@@ -60,8 +60,7 @@ def _pace(progress: Progress) -> str:
         left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d} left, "
     return (
         f"{left}{progress.clips_per_second:.1f} clips/s, {progress.video_hours_per_hour:.1f} h of video/h, "
-        f"most time in {progress.bottleneck} "
-        f"[dim]{escape(progress.path.name)}[/]"
+        f"limited by {progress.bottleneck} [dim]{escape(progress.path.name)}[/]"
     )
 
 

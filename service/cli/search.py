@@ -70,12 +70,13 @@ def parse_stretch(text: str) -> File:
     if not name or not dash:
         return File(Path(text))
     if not 0 <= start < end:
-        raise typer.BadParameter(f"{text!r}: the part from {start:g} s to {end:g} s is empty.")
+        raise typer.BadParameter(f"{text!r}: the start ({start:g} s) must be before the end ({end:g} s).")
     return File(Path(name), start, end)
 
 
 ServerOption = Annotated[
-    str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
+    str | None,
+    typer.Option("--server", metavar="URL", help="Send the question to a running service.", show_default=False),
 ]
 
 
@@ -86,7 +87,7 @@ def search(
     weights: WeightsOption = None,
     image: Annotated[
         list[Path] | None,
-        typer.Option("--image", metavar="FILE", help="A picture that it looks like.", show_default=False),
+        typer.Option("--image", metavar="FILE", help="Find clips that look like this picture.", show_default=False),
     ] = None,
     video: Annotated[
         list[Any] | None,
@@ -94,28 +95,35 @@ def search(
             "--video",
             parser=parse_stretch,
             metavar="FILE[@START-END]",
-            help="A video that it looks like, or seconds START to END of one.",
+            help="Find clips that look like this video, or like its seconds START to END.",
             show_default=False,
         ),
     ] = None,
     like: Annotated[
         list[int] | None,
-        typer.Option("--like", metavar="CLIP", help="A clip of the library that it looks like.", show_default=False),
+        typer.Option(
+            "--like", metavar="CLIP", help="Find clips that look like this clip of the library.", show_default=False
+        ),
     ] = None,
     unwanted: Annotated[
-        list[str] | None, typer.Option("--not", metavar="SENTENCE", help="What it does not show.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            "--not", metavar="SENTENCE", help="What the clip must not show. Ranks such clips lower.", show_default=False
+        ),
     ] = None,
     then: Annotated[
         list[str] | None,
-        typer.Option("--then", metavar="SENTENCE", help="What comes after it in the same video.", show_default=False),
+        typer.Option("--then", metavar="SENTENCE", help="What comes next in the same video.", show_default=False),
     ] = None,
     within: Annotated[
-        float, typer.Option(min=0, max=MAX_WITHIN, metavar="SECONDS", help="How soon after it.")
+        float,
+        typer.Option(min=0, max=MAX_WITHIN, metavar="SECONDS", help="Maximum seconds between one moment and the next."),
     ] = DEFAULT_WITHIN,
     group: Annotated[
-        str | None, typer.Option(metavar="video", help="Each video once, by its best moment.", show_default=False)
+        str | None,
+        typer.Option(metavar="video", help="List each video once, ranked by its best moment.", show_default=False),
     ] = None,
-    diverse: Annotated[bool, typer.Option("--diverse", help="Tell what is nearly the same once.")] = False,
+    diverse: Annotated[bool, typer.Option("--diverse", help="Merge near-duplicates into one hit.")] = False,
     tag: TagOption = None,
     path: PathOption = None,
     after: AfterOption = None,
@@ -133,7 +141,7 @@ def search(
 ) -> None:
     """Find the clips that a sentence describes, or that look like a picture, a video or another clip.
 
-    Every hit shows the score of each level; a dash means that the query has nothing to say at that level.
+    Every hit shows the score of each level. A dash means that the level does not count for this query.
 
     [dim]quartet search "a dog runs after a ball" --library my-library[/]
 
@@ -141,7 +149,7 @@ def search(
 
     [dim]quartet search "two people dance" --library my-library --tag wedding[/]
 
-    Several parts make one question. --image, --video, --like, --not and --then may be given again and again.
+    A question can have several parts. Repeat --image, --video, --like, --not and --then as needed.
 
     [dim]quartet search "at night" --like 17 --not "a dog" --library my-library[/]
 
@@ -149,15 +157,15 @@ def search(
 
     [dim]quartet search "a ball falls" --then "a dog eats it" --within 20 --library my-library[/]
 
-    With --server a running service is asked, which has its model loaded already; its key, if it has one, is read
-    from QUARTET_API_KEY or QUARTET_API_KEY_FILE.
+    With --server, a running service answers; its model is already loaded. Set its API key in QUARTET_API_KEY or
+    QUARTET_API_KEY_FILE.
 
     [dim]quartet search "two people dance" --server http://localhost:8000[/]
     """
     files = [File(path) for path in image or ()] + list(video or ())
     for file in files:
         if not file.path.is_file():
-            raise typer.BadParameter(f"{file.path} is not a file that exists.", param_hint="--image, --video")
+            raise typer.BadParameter(f"{file.path} does not exist or is not a file.", param_hint="--image, --video")
     question = _question(query, like or (), unwanted or (), files, then or (), within)
     question |= {"group": group, "diverse": diverse, "k": k, "weights": weights or {}}
     question["filter"] = filter_of(tag, path, after, before, shortest, longest, words, language, has_text)
@@ -167,18 +175,21 @@ def search(
         answer = _search_here(body, files, library, model, device)
     else:
         if library or model or device:
-            raise typer.BadParameter("A service has its library and its model already.", param_hint="--server")
+            raise typer.BadParameter(
+                "--server cannot be combined with --library, --model or --device: the service has its own.",
+                param_hint="--server",
+            )
         answer = _search_there(body, files, server)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     elif answer.hits:
         console().print(clips_table(answer), provenance(answer), sep="\n")
     elif question["filter"]:
-        typer.echo("No clips were found: none fits these filters.")
+        typer.echo("No clip matches these filters.")
     elif then:
-        typer.echo("No clips were found: no video shows this in this order.")
+        typer.echo("No video shows these moments in this order.")
     else:
-        typer.echo("No clips were found: the library has none.")
+        typer.echo("The library has no clips.")
 
 
 def describe(
@@ -198,7 +209,7 @@ def describe(
     from service.search.requests import SearchOptions
 
     if not video.is_file():
-        raise InputError(f"{video} is not a file that exists. Name a video file.")
+        raise InputError(f"{video} does not exist or is not a file. Name a video file.")
     engine = open_engine(settings_of(library=library, model=model, device=device))
     try:
         answer = asyncio.run(engine.describe_file(video, SearchOptions(k, weights=weights or {})))

@@ -11,6 +11,7 @@ from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
+    PrecisionOption,
     RootOption,
     existing_library,
     library_of,
@@ -38,19 +39,20 @@ def serve(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = None,
     root: RootOption = None,
     host: HostOption = None,
     port: PortOption = None,
     allow_no_key: Annotated[
-        bool, typer.Option("--allow-no-key", help="Listen on other addresses than loopback without an API key.")
+        bool, typer.Option("--allow-no-key", help="Allow addresses other than loopback without an API key.")
     ] = False,
 ) -> None:
     """Serve the search page and the API of a library.
 
-    The page is at /, the API reference at /docs. A library that another model built is refused. The library
-    may be indexed again while it is served: the service changes over without failing a request.
+    The page is at /, the API reference at /docs. The service uses the model that built the library. You can index the
+    library while the service runs: it switches to the new index without failing a request.
 
-    It listens on loopback. On any other address it needs an API key (docs/settings.md).
+    The service listens on loopback. Any other address needs an API key (docs/settings.md).
 
     [dim]quartet serve --library my-library[/]
 
@@ -60,6 +62,7 @@ def serve(
         library=library,
         model=model,
         device=device,
+        precision=precision,
         roots=roots_of(root),
         host=host,
         port=port,

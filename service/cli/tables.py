@@ -1,4 +1,4 @@
-"""Answers as Rich tables: the score of each of the four levels beside every hit."""
+"""Answers as Rich tables: the score of each of the four levels next to every hit."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _words(matched: Attributes) -> str:
 def settings_table(settings: Sequence[Setting], preset: str) -> Table:
     """Every setting of a preset: its name, its value there, what it may be and what it does."""
     table = Table(title=f"Settings of the preset {preset}, changed by --set NAME=VALUE", title_justify="left")
-    for column in ("name", "value", "may be", "what it does"):
+    for column in ("name", "value", "may be", "description"):
         table.add_column(column, overflow="fold")
     for setting in settings:
         value = str(setting.value).lower() if isinstance(setting.value, bool) else str(setting.value)

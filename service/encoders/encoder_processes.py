@@ -151,7 +151,7 @@ class EncoderProcesses:
         except Exception as error:
             # Then the one that needs them parses, and what is wrong with these texts is raised there.
             if not isinstance(error, queue.Empty):
-                LOG.warning("Texts are parsed again, after %s: %s", type(error).__name__, error)
+                LOG.warning("Text parsing works again after %s: %s", type(error).__name__, error)
             return None
 
     @contextmanager
@@ -164,7 +164,7 @@ class EncoderProcesses:
         except _ProcessEnded as death:
             alive = False
             self._lost(process, death)
-            raise ModelError(f"{death} Another takes its place: ask again.") from None
+            raise ModelError(f"{death} A new process is starting. Try again.") from None
         finally:
             if alive:
                 self._idle.put(process)
@@ -173,7 +173,7 @@ class EncoderProcesses:
         """See `_process`. One that ended while it had nothing to do costs nobody a call."""
         while True:
             if self._broken and not self.alive:
-                raise ModelError(f"No process for the encoder is alive. {self._broken}")
+                raise ModelError(f"No model process is running. {self._broken}")
             try:
                 # In short turns: meanwhile the last process may turn out to be lost.
                 process = self._idle.get(block=wait, timeout=_TURN)
@@ -183,7 +183,7 @@ class EncoderProcesses:
                 continue
             if process is None:
                 self._idle.put(None)
-                raise ModelError("The service is stopping and takes no more work.")
+                raise ModelError("The service is stopping and accepts no more requests.")
             if process.alive:
                 return process
             self._lost(process, _ProcessEnded(process.end()))
@@ -204,8 +204,8 @@ class EncoderProcesses:
                 process.ready(self._timeout)
             except (QuartetError, OSError) as error:
                 self._all.discard(process)
-                self._broken = f"Another cannot be started: {error}"
-                LOG.error("A process for the encoder cannot be started again. %s", error)
+                self._broken = f"A new process cannot be started: {error}"
+                LOG.error("A model process cannot be restarted. %s", error)
                 self._closing.wait(pause)
                 pause = min(_LONGEST_PAUSE, 2 * pause)
                 continue
@@ -279,7 +279,7 @@ class _Process:
             with nullcontext() if timeout is None else self.due(max(timeout, _LOADING)):
                 known: _EncoderFacts = self.receive()
         except _ProcessEnded as death:
-            raise ModelError(f"{death} It was still loading the model.") from None
+            raise ModelError(f"{death} It was loading the model.") from None
         except Exception:
             self.stop()
             raise
@@ -313,10 +313,10 @@ class _Process:
         """Wait for the end of the process; what to say of it."""
         self._process.join()
         if self._overdue:
-            return "The process that encodes did not answer in time and was ended."
+            return "The model process did not answer in time and was stopped."
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-        return f"The process that encodes has ended with {how}."
+        return f"The model process ended with {how}."
 
 
 def _serve(pipe: Connection, load: Load, count: int) -> None:
@@ -366,7 +366,7 @@ def _answer(call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     try:
         return call(*arguments)
     except Exception as error:
-        LOG.exception("The encoder failed.")
+        LOG.exception("The model failed.")
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:

@@ -1,4 +1,4 @@
-"""A process that has loaded what it will keep, and from now on answers."""
+"""A process that has loaded what it will keep, and from then on answers."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.encoder import Encoder, QuerySettings
+from model.precision import Precision, has_bf16
 from model.two_tower.prepared_models import DEFAULT_MODEL, prepared_names
 from quartet.errors import InputError, ModelError
 from service.encoders.deferred_encoder import DeferredEncoder
@@ -31,7 +32,8 @@ def serving_encoder(settings: Settings, built: ModelInfo | None = None) -> Encod
     torch.set_num_threads(1)
     threadpool_limits(limits=1, user_api="blas")
     model, queries = _queried_model(settings, built)
-    load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries)
+    precision = chosen_precision(settings)
+    load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries, precision=precision)
     return EncoderProcesses(load, settings.workers, settings.encode_timeout)
 
 
@@ -42,7 +44,8 @@ def open_encoder(settings: Settings) -> Encoder:
     """
     from model.registry import load_encoder
 
-    return load_encoder(chosen_model(settings), settings.device, settings.models, settings.cuda_graphs)
+    model, precision = chosen_model(settings), chosen_precision(settings)
+    return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, precision=precision)
 
 
 def query_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder:
@@ -53,7 +56,8 @@ def query_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder
     from model.registry import load_encoder
 
     model, queries = _queried_model(settings, built)
-    return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, queries)
+    precision = chosen_precision(settings)
+    return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, queries, precision)
 
 
 def _queried_model(settings: Settings, built: ModelInfo | None) -> tuple[str, QuerySettings | None]:
@@ -108,7 +112,7 @@ def chosen_model(settings: Settings) -> str:
 def model_of_library(settings: Settings, built: ModelInfo) -> str:
     """The name or folder of the model that made a generation of the library. Raises InputError where it is not known.
 
-    A checkpoint, or a two-tower model that was given as a folder, has no name: the library notes where it lies.
+    A checkpoint, or a two-tower model that was given as a folder, has no name: the library notes where it is.
     """
     from indexer.store.search_settings import model_folder
     from model.registry import name_of_builder
@@ -120,14 +124,35 @@ def model_of_library(settings: Settings, built: ModelInfo) -> str:
             return folder
         was = "cannot be found by its name" if folder is None else f"is no longer at {folder}"
         raise InputError(
-            f"The model {built.name!r}, which built the library {settings.library}, {was}. "
-            "Give its folder with --model (or QUARTET_MODEL)."
+            f"The model {built.name!r} built the library {settings.library}, but it {was}. Give its folder "
+            "with --model (or QUARTET_MODEL)."
         )
     return name
 
 
+def chosen_precision(settings: Settings) -> Precision:
+    """What a CPU computes the model in: as it is set, else as the library was made, and a new one in bf16 if it can."""
+    from indexer.store.layout import exists
+    from indexer.store.search_settings import library_precision
+
+    if settings.precision != "auto":
+        return settings.precision
+    if settings.library is not None and exists(settings.library):
+        return library_precision(settings.library)
+    return "bf16" if has_bf16() else "float32"
+
+
+def remember_precision(settings: Settings) -> None:
+    """Note in the library what its model is computed in."""
+    from indexer.store.layout import exists
+    from indexer.store.search_settings import note_precision
+
+    if settings.library is not None and exists(settings.library):
+        note_precision(settings.library, chosen_precision(settings))
+
+
 def remember_folder(settings: Settings, fingerprint: str) -> None:
-    """Note in the library where the folder of a model lies, if it was given as a folder."""
+    """Note in the library where the folder of a model is, if it was given as a folder."""
     from indexer.store.layout import exists
     from indexer.store.search_settings import note_model_folder
     from model.registry import name_elsewhere
@@ -144,11 +169,11 @@ def choices(settings: Settings) -> str:
     prepared = prepared_names(settings.models)
     fetch = "" if DEFAULT_MODEL in prepared else f"; fetch it first: quartet prepare {DEFAULT_MODEL}"
     lines = [
-        "Which model? Choose with --model (or QUARTET_MODEL):",
+        "Choose a model with --model (or QUARTET_MODEL):",
         f"  {DEFAULT_MODEL:<16} for any videos, without training{fetch}",
         *(f"  {name:<16} prepared on this machine" for name in prepared if name != DEFAULT_MODEL),
-        "  FOLDER           a model that `quartet train` made of captioned videos of your own kind",
-        "  MODEL            any of those that `quartet models` lists, once it is prepared",
-        "  demo             the bundled one, which has only seen the generated cartoon world of `quartet demo`",
+        "  FOLDER           a model that you trained on your own captioned videos",
+        "  MODEL            another model of `quartet models`, once it is prepared",
+        "  demo             the bundled model, which knows only the generated cartoon world of `quartet demo`",
     ]
     return "\n".join(lines)

@@ -123,9 +123,9 @@ class WorkerPool:
                     # A lane that had as many workers as it may have takes another batch.
                     self._changed.notify()
         except BaseException as error:
-            # Only what is no Exception gets here, such as SystemExit from inside a library. Nobody may be left
+            # Only what is not an Exception gets here, such as SystemExit from inside a library. Nobody may be left
             # waiting for this thread, and others need one in its place.
-            LOG.error("A worker has crashed with %s: %s", type(error).__name__, error)
+            LOG.error("A worker crashed with %s: %s", type(error).__name__, error)
             with self._changed:
                 self._running.pop(me, None)
                 self._threads.discard(me)
@@ -171,11 +171,10 @@ class WorkerPool:
 
 
 def _stopped() -> ModelError:
-    return ModelError("The service is stopping and takes no more work.")
+    return ModelError("The service is stopping and accepts no more requests.")
 
 
 def _crashed(error: BaseException) -> ModelError:
     return ModelError(
-        f"The worker that had this request has crashed with {type(error).__name__}: {error}. "
-        "Another has taken its place: ask again."
+        f"The worker for this request crashed with {type(error).__name__}: {error}. A new worker is running. Try again."
     )

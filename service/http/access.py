@@ -68,18 +68,18 @@ class Access:
         host = headers.get("host", "")
         if self._hosts and _name(host) not in self._hosts:
             raise ProblemError(
-                FORBIDDEN, "The service does not answer to the name in the Host header. See QUARTET_ALLOWED_HOSTS."
+                FORBIDDEN, "The name in the Host header is not allowed. Add it to QUARTET_ALLOWED_HOSTS."
             )
         address = request.client.host if request.client else ""
         locked = self._keys.required and path not in _OPEN and not path.startswith(_OPEN_UNDER)
         given = _given(headers)
         key = self._keys.find(given) if given else None
         if given and key is None and locked:
-            refuse_wrong_key(self._attempts, address, "The service has no such API key.")
+            refuse_wrong_key(self._attempts, address, "The API key is wrong.")
         # No page of another site knows the key: what it has browsers send by themselves is the cookie.
         foreign = method not in _HARMLESS and _of_another_site(headers, host, self._origins)
         if foreign and key is None:
-            raise ProblemError(FORBIDDEN, "The page of another site may not change anything here.")
+            raise ProblemError(FORBIDDEN, "A page of another site may not change anything on this service.")
         key = key or self._keys.of_session(request.cookies.get(COOKIE, ""))
         request.state.key = key
         request.state.caller = f"{key.name if key else ''}@{address}"
@@ -88,7 +88,7 @@ class Access:
         if key is None:
             raise ProblemError(
                 UNAUTHORIZED,
-                "This service asks for an API key. Send it as `Authorization: Bearer KEY`.",
+                "This service needs an API key. Send it as `Authorization: Bearer KEY`.",
                 {"WWW-Authenticate": "Bearer"},
             )
         role = needed_role(method, path)
@@ -110,7 +110,7 @@ def wait_for_next_attempt(attempts: Attempts, address: str) -> None:
     if seconds := attempts.wait(address):
         raise ProblemError(
             BUSY,
-            "Too many wrong keys came from this address. Wait, then try again.",
+            "Too many wrong keys from this address. Wait a minute, then try again.",
             {"Retry-After": str(ceil(seconds))},
         )
 

@@ -21,7 +21,7 @@ _TAGS = {
     "clips": "Clips, their pictures and their videos.",
     "browse": "What the library holds.",
     "jobs": "Indexing in the background.",
-    "status": "Whether the service answers, is ready, and how it does.",
+    "status": "Health, readiness and metrics.",
     "session": "How the page logs in.",
 }
 _SECURITY = {
@@ -35,8 +35,8 @@ _SECURITY = {
     },
 }
 _HEADERS = {
-    "RequestId": {"description": "Names this request in the log of the service.", "schema": {"type": "string"}},
-    "RetryAfter": {"description": "Seconds to wait before asking again.", "schema": {"type": "integer"}},
+    "RequestId": {"description": "Id of this request in the service's log.", "schema": {"type": "string"}},
+    "RetryAfter": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
 }
 _EXAMPLES = {"clip_id": 42, "video_id": 7, "job_id": "0f8fad5bd9cb469fa16570867728950e", "name": "default"}
 
@@ -86,8 +86,10 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     operation["security"] = [] if path in _OPEN else [{"bearer": []}, {"key": []}, {"session": []}]
     if path not in _OPEN:
         responses.setdefault("401", {"description": "The API key is missing or wrong", "content": content})
-    responses.setdefault("403", {"description": "The key, the page or the name may not do this", "content": content})
-    responses.setdefault("429", {"description": "Too much at a time; see Retry-After", "content": content})
+    responses.setdefault(
+        "403", {"description": "The key, the origin or the host name is not allowed to do this", "content": content}
+    )
+    responses.setdefault("429", {"description": "Too many requests; see Retry-After", "content": content})
     for status, response in responses.items():
         headers = response.setdefault("headers", {})
         headers["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}

@@ -19,6 +19,8 @@ from service.http.addressing import BasePath, HeadAsGet
 from service.http.api_description import DescribedAPI, operation_id
 from service.http.keys import Attempts, Keys
 from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
+from service.http.moment_proxies import MomentProxies
+from service.http.pages.web_pages import router as pages
 from service.http.representations import Compressed, TaggedJSON
 from service.http.routes import (
     clips,
@@ -34,7 +36,6 @@ from service.http.routes import (
 )
 from service.http.routes import library as browse
 from service.http.stored_uploads import UploadStore
-from service.http.web_pages import router as pages
 from service.jobs.job_queue import Jobs
 from service.search.engine import Engine
 from service.settings import Settings
@@ -99,6 +100,7 @@ def create_app(
         yield
         if opening is not None:
             await opening
+        app.state.proxies.close()
         if hasattr(app.state, "engine"):
             await app.state.jobs.close()
             if engine is None:
@@ -113,7 +115,7 @@ def create_app(
         redoc_url=None,
         generate_unique_id_function=operation_id,
     )
-    app.state.settings, app.state.kept = settings, UploadStore(settings)
+    app.state.settings, app.state.kept, app.state.proxies = settings, UploadStore(settings), MomentProxies()
     app.state.keys, app.state.attempts = keys, attempts = Keys(settings), Attempts()
     # The last one added is the first to see a request.
     app.add_middleware(BodyLimit, settings=settings)

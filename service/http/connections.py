@@ -25,7 +25,7 @@ MAX_HEAD = 64 * 1024
 _LINGER = 1.0
 """Seconds in which a client that was refused can read why. What it sends meanwhile is thrown away."""
 
-_TOO_LARGE = f"The request line and the header fields may have at most {MAX_HEAD:,} bytes together."
+_TOO_LARGE = f"Request line and headers together may have at most {MAX_HEAD:,} bytes."
 _TOO_MANY = "This address has too many connections open. Close some, or use one for several requests."
 _FULL = "The service has too many connections open. Try again in a moment."
 

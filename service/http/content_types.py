@@ -35,7 +35,7 @@ def require_form(request: Request) -> None:
     """Raises ProblemError (415) unless the body is a form with files."""
     given = _given_type(request)
     if given != _FORM:
-        shown = f"of the type {given}" if given else "of no named type"
+        shown = f"of the type {given}" if given else "without a Content-Type"
         raise ProblemError(
             UNSUPPORTED_TYPE,
             f"The body is {shown}. Send files as a form: Content-Type: {_FORM} (curl --form file=@FILE).",

@@ -40,14 +40,14 @@ def video_type(path: Path) -> str:
 
 
 def inside_roots(library: Library, path: Path) -> Path:
-    """`path`, if it lies in a root of the library once links are followed.
+    """`path`, if it is in a root of the library once links are followed.
 
     The catalogue names only such files. A link that was put in one's place since is not followed out of the roots.
     Raises NotFoundError.
     """
     resolved = path.resolve()
     if not any(resolved.is_relative_to(root.path.resolve()) for root in library.catalog.roots()):
-        raise NotFoundError(f"{path.name} does not lie in a folder of the library. Index the library again.")
+        raise NotFoundError(f"{path.name} is outside the library's folders. Index the videos again.")
     return resolved
 
 
@@ -63,7 +63,7 @@ def file_response(request: Request, path: Path, media_type: str, cache_control: 
         if not os.access(path, os.R_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFoundError(f"{path.name} is no longer on disk. Index the library again.") from None
+        raise NotFoundError(f"{path.name} is no longer on disk. Index the videos again.") from None
     except OSError as error:
         raise NotFoundError(f"{path.name} cannot be read: {error.strerror}.") from None
     version = f"{stat.st_mtime_ns}-{stat.st_size}-{path.name}"
@@ -87,7 +87,7 @@ class _RangedFile(FileResponse):
             if message["type"] == "http.response.start" and message["status"] in (400, 416):
                 replaced = True
                 size = self.headers["content-length"]
-                detail = f"The range asked for is malformed or outside of the {size} bytes of the file."
+                detail = f"The requested range is malformed or outside the {size} bytes of the file."
                 headers = {"Content-Range": f"bytes */{size}"}
                 problem = problem_response(Request(scope), BAD_RANGE, detail, headers=headers)
                 await problem(scope, receive, send)

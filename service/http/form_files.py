@@ -11,7 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 
 async def read_form(request: Request, folder: Path, max_files: int, max_fields: int) -> FormData:
-    """The form that `request` carries; its files are closed and lie in `folder` (`file_path`).
+    """The form that `request` carries; its files are closed and are in `folder` (`file_path`).
 
     Raises HTTPException (400) for a malformed form, OSError where the disk does not take it.
     """
@@ -25,7 +25,7 @@ async def read_form(request: Request, folder: Path, max_files: int, max_fields: 
 
 
 def file_path(upload: UploadFile) -> Path:
-    """Where a file of `read_form` lies."""
+    """Where a file of `read_form` is."""
     return Path(upload.file.name)
 
 

@@ -84,9 +84,9 @@ class Keys:
             self._seen = now
             try:
                 self._keys = _keys(self._settings)
-                LOG.info("The API keys have been read again: %d.", len(self._keys))
+                LOG.info("API keys reloaded: %d.", len(self._keys))
             except InputError as error:
-                LOG.error("The API keys stay as they were. %s", error)
+                LOG.error("The API keys cannot be reloaded; the previous ones stay valid. %s", error)
         return self._keys
 
     def _versions(self) -> list[tuple[int, int, int] | None]:
@@ -122,7 +122,7 @@ def _keys(settings: Settings) -> list[Key]:
     if settings.api_keys_file is not None:
         found += _listed(settings.api_keys_file)
     if len({key.digest for key in found}) < len(found) or len({key.name for key in found}) < len(found):
-        raise InputError("Two API keys have the same name, or are the same. Give each a name and a key of its own.")
+        raise InputError("Two API keys have the same name or the same key. Make each name and each key unique.")
     if settings.has_keys and not found:
         raise InputError(f"{settings.api_keys_file} holds no API key. Write a line for each: NAME ROLE KEY.")
     return found
@@ -138,7 +138,7 @@ def _listed(path: Path) -> list[Key]:
         roles = {role: role for role in ROLES}
         if len(parts) != 3 or parts[1] not in roles:
             raise InputError(
-                f"Line {number} of {path} is not of the form NAME ROLE KEY, where ROLE is one of {', '.join(ROLES)}."
+                f"Line {number} of {path} must have the form NAME ROLE KEY, where ROLE is one of {', '.join(ROLES)}."
             )
         found.append(Key(parts[0], roles[parts[1]], _digest(checked_key(parts[2]))))
     return found

@@ -80,7 +80,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
-            # A bug: what answers it lies further out than this. An answer that had begun is counted already.
+            # A bug: what answers it is further out than this. An answer that had begun is counted already.
             if not answered:
                 _count(scope, 500, time.perf_counter() - began)
             raise
@@ -125,7 +125,7 @@ class BodyLimit:
                 async with asyncio.timeout(max(0.0, min(self._pause, left))):
                     message = await receive()
             except TimeoutError:
-                detail = f"No more of the request came for {self._pause:g} s, or it took more than {self._whole:g} s."
+                detail = f"The request stopped for {self._pause:g} s, or took longer than {self._whole:g} s."
                 raise ProblemError(TOO_SLOW, detail, {"Connection": "close"}) from None
             received += len(message.get("body", b""))
             complete = not message.get("more_body", False)
@@ -137,7 +137,7 @@ class BodyLimit:
 
 
 def _too_large(most: int) -> str:
-    return f"The body of this request may have at most {most:,} bytes. Send less, such as a shorter video."
+    return f"The body of this request may have at most {most:,} bytes. Send a smaller one, such as a shorter video."
 
 
 def _route(scope: Scope) -> str:

@@ -40,19 +40,19 @@ def settings_to_listen(settings: Settings) -> Settings:
         return settings.model_copy(update={"allowed_hosts": hosts})
     if not settings.has_keys and not settings.allow_no_key:
         raise InputError(
-            f"Listening on {settings.host} would let others in, and no API key is set. Set QUARTET_API_KEY or "
-            "QUARTET_API_KEY_FILE, or allow it with QUARTET_ALLOW_NO_KEY=1."
+            f"Listening on {settings.host} needs an API key. Set QUARTET_API_KEY or QUARTET_API_KEY_FILE, or "
+            "set QUARTET_ALLOW_NO_KEY=1 to allow access without one."
         )
     return settings
 
 
 def require_free(settings: Settings) -> None:
-    """Raises InputError if the address of `settings` is none, taken or not allowed: before a model is loaded for it."""
+    """Raises InputError if the address of `settings` is missing, taken or not allowed, before a model is loaded."""
     host, port = settings.host, settings.port
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"There is no address {host!r} to listen on. Give another with --host.") from error
+        raise InputError(f"This machine has no address {host!r}. Choose another with --host.") from error
     for family, kind, _, _, address in found:
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -61,15 +61,16 @@ def require_free(settings: Settings) -> None:
             except OSError as error:
                 # One that this machine does not have is for uvicorn: a name may have others.
                 if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                    raise InputError(
-                        f"Port {port} of {host} cannot be listened on: {error.strerror}. Give another with --port."
-                    ) from error
+                    why = "is already in use" if error.errno == errno.EADDRINUSE else "needs administrator rights"
+                    raise InputError(f"Port {port} of {host} {why}. Choose another with --port.") from error
 
 
 def make_server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """A server for `app`. SIGINT and SIGTERM let requests finish, for `shutdown_grace` seconds at most."""
     if settings.host not in LOOPBACK and not settings.has_keys:
-        LOG.warning("Listening on %s without an API key: whoever reaches it may use it.", settings.host)
+        LOG.warning(
+            "Listening on %s without an API key: anyone who reaches this address can use the service.", settings.host
+        )
     allow_open_files()
     config = uvicorn.Config(
         app,

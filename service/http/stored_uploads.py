@@ -27,7 +27,7 @@ _LONGEST_NAME = 200
 
 
 class UploadStore:
-    """Where uploads are kept. `folder` is None where none are taken."""
+    """Where uploads are kept. `folder` is None where uploads are off."""
 
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.upload_folder
@@ -41,9 +41,7 @@ class UploadStore:
         and ProblemError (507) or OSError when there is no room for them.
         """
         if self.folder is None or self._quota is None:
-            raise InputError(
-                "This service takes no videos to index. It needs a folder for them: QUARTET_UPLOAD_FOLDER."
-            )
+            raise InputError("Uploads are off. Set QUARTET_UPLOAD_FOLDER.")
         home = self.folder.resolve() / uuid.uuid4().hex[:12]
         async with self._quota.admit(request, home.name) as counted:
             # No indexer looks into a hidden folder: it sees the upload when all of it is there.

@@ -59,9 +59,8 @@ class Quota:
         others = self._taken + sum(self._promised.values()) - self._promised[name]
         if others + size > self._most:
             detail = (
-                f"The upload has {size:,} bytes{more}, and of the {self._most:,} that uploads may take, "
-                f"{others:,} are taken. Delete uploads that are no longer needed and index their folder again, or "
-                "raise QUARTET_UPLOAD_QUOTA_BYTES."
+                f"The upload has {size:,} bytes{more}. Other uploads use {others:,} of {self._most:,} bytes. "
+                "Delete some uploads and index their folder again, or raise QUARTET_UPLOAD_QUOTA_BYTES."
             )
             raise ProblemError(NO_ROOM, detail, headers)
         self._promised[name] = size

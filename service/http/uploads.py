@@ -24,7 +24,7 @@ _FIELDS = 8
 
 @asynccontextmanager
 async def received_video(request: Request) -> AsyncIterator[tuple[Path, CaptionUpload]]:
-    """The uploaded file on disk, for as long as the context lasts, and the fields beside it.
+    """The uploaded file on disk, for as long as the context lasts, and the fields next to it.
 
     The form has a part `file`, and may have the fields of `CaptionUpload` (`weights` as JSON text). Raises
     RequestValidationError.
@@ -52,7 +52,7 @@ async def received_files(
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 if name in paths:
-                    raise invalid(name, f"Two files are named {name!r}. Give each part of the form its own name.")
+                    raise invalid(name, f"Two files have the name {name!r}. Give each form part its own name.")
                 paths[name] = file_path(value)
         yield paths, {name: value for name, value in form.items() if isinstance(value, str)}
 

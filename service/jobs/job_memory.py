@@ -32,7 +32,7 @@ class JobMemory:
         try:
             return [_read(one) for one in json.loads(self._file.read_text(encoding="utf-8"))]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            LOG.error("The jobs of before cannot be read from %s and are forgotten: %s", self._file, error)
+            LOG.error("Earlier jobs cannot be read from %s and are lost: %s", self._file, error)
             return []
 
     def save(self, jobs: Iterable[Job]) -> None:
@@ -43,7 +43,7 @@ class JobMemory:
             self._file.parent.mkdir(exist_ok=True)
             replace_file(self._file, content)
         except OSError as error:
-            LOG.warning("The jobs cannot be written to %s, so a restart forgets them: %s", self._file, error)
+            LOG.warning("The jobs cannot be saved to %s. A restart will lose them: %s", self._file, error)
 
 
 def _read(given: dict[str, Any]) -> Job:

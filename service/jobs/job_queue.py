@@ -69,13 +69,13 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """Raises NotFoundError."""
         if job_id not in self._jobs:
-            raise NotFoundError(f"There is no job {job_id}. The latest {_KEPT} are remembered.")
+            raise NotFoundError(f"There is no job {job_id}. The service keeps the latest {_KEPT} jobs.")
         return self._jobs[job_id]
 
     def folder(self, name: str, path: str) -> tuple[Path, Path]:
         """What a request names, a path in a configured folder, and that folder. Raises InputError.
 
-        Links are followed before it is decided whether the path lies in the folder.
+        Links are followed before it is decided whether the path is in the folder.
         """
         folders = self._settings.job_folders
         if name not in folders:
@@ -98,7 +98,9 @@ class Jobs:
         """The job that a request with this `Idempotency-Key` made. Raises ProblemError if it asked for another."""
         job = next((job for job in self._jobs.values() if key is not None and job.repeat_key == key), None)
         if job is not None and source is not None and job.source != source:
-            raise ProblemError(CONFLICT, f"The Idempotency-Key {key!r} was sent before, to index {job.source}.")
+            raise ProblemError(
+                CONFLICT, f"The Idempotency-Key {key!r} was already used to index {job.source}. Send a new key."
+            )
         return job
 
     def add(self, inputs: Sequence[Path], base: Path, source: str, root: Path, repeat_key: str | None = None) -> Job:
@@ -145,7 +147,7 @@ class Jobs:
             job.cancelling = True
             self._interrupt()
         else:
-            raise ProblemError(CONFLICT, f"Job {job_id} has ended already: it is {job.state}.")
+            raise ProblemError(CONFLICT, f"Job {job_id} has already ended: it is {job.state}.")
         return job
 
     async def close(self) -> None:
@@ -169,7 +171,7 @@ class Jobs:
             # This task began with the first job, in the context of the request that made it.
             REQUEST_ID.set(job.request_id)
             job.state, job.started = "running", datetime.now(UTC)
-            LOG.info("Job %s begins: %s.", job.id, job.source)
+            LOG.info("Job %s started: %s.", job.id, job.source)
             try:
                 outcome = await self._run(job)
             except asyncio.CancelledError:
@@ -202,7 +204,8 @@ class Jobs:
         ]
         for name, folder in settings.roots.items():
             command += ["--root", f"{name}={folder}"]
-        command += ["--device", settings.device, "--base", str(job.root), "--", *map(str, job.inputs)]
+        command += ["--device", settings.device, "--precision", settings.precision]
+        command += ["--base", str(job.root), "--", *map(str, job.inputs)]
         self._process = process = await asyncio.create_subprocess_exec(
             *command,
             # Not by --model, with which a run changes the model of a library that has another.
@@ -232,7 +235,7 @@ class Jobs:
             return "cancelled"
         if job.report is not None:
             return "done"
-        last = errors.splitlines()[-1] if errors else f"it ended with status {code} and said nothing"
+        last = errors.splitlines()[-1] if errors else f"it ended with status {code} and no message"
         job.error = last.removeprefix("Error: ")
         LOG.error("Job %s has failed: %s", job.id, errors or last)
         return "failed"

@@ -33,7 +33,7 @@ class Metrics:
         )
         self.latency = Histogram(
             "quartet_request_seconds",
-            "Time until the answer begins.",
+            "Time to the first byte of the answer.",
             ("route",),
             buckets=_SECONDS,
             registry=self._registry,
@@ -55,7 +55,7 @@ class Metrics:
         self._restarts = Counter(
             "quartet_worker_restarts", "Workers that crashed and were replaced.", registry=self._registry
         )
-        self._reloads = Counter("quartet_reloads", "Newer generations taken up.", registry=self._registry)
+        self._reloads = Counter("quartet_reloads", "New generations loaded.", registry=self._registry)
         # Label sets are looked up once, not at every request.
         self._stage = {name: self._stages.labels(name) for name in ("queue", "encode", "search", "hydrate")}
 

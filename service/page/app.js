@@ -8,7 +8,6 @@ import { levelNames, setLevels } from "./common/levels.js";
 import { busy, button, message, problem, say, show } from "./common/messages.js";
 import { NO_FILTERS, filtersIn, href } from "./common/state.js";
 import { t, translate } from "./common/words.js";
-import * as library from "./library/library.js";
 import { addFiles, listen as listenToFiles } from "./question/files.js";
 import { listenToMenu } from "./question/add_menu.js";
 import { Parts } from "./question/parts.js";
@@ -27,6 +26,15 @@ import * as viewer from "./viewer/viewer.js";
 // Milliseconds without another letter, or another step of a slider, after which the service is asked.
 const TYPING = 60;
 const SLIDING = 60;
+
+// Who searches need not wait for the library: its modules come when they are needed.
+const loaded = () => import("./library/library.js");
+const library = {
+  asks: () => true,
+  titleOf: () => t("tab.library"),
+  answer: async (...given) => (await loaded()).answer(...given),
+  find: async (...given) => (await loaded()).find(...given),
+};
 
 const views = { clips, captions, library };
 const view = (state) => views[state.tab];
@@ -92,7 +100,7 @@ function frame(state, asks) {
     parts.set(state);
   }
   weights.set(state.weights);
-  filters.set(state, { places: state.tab === "clips" });
+  filters.set(state, { places: state.tab === "clips", shown: asks });
 }
 
 function clear() {
@@ -183,9 +191,10 @@ function listen() {
   const asParts = (files) =>
     addFiles(files, (added) => go({ ...asked(), tab: "clips", show: null, parts: [...asked().parts, ...added] }));
   listenToMenu({ sentence: (role) => parts.add(role), files: asParts });
-  listenToFiles((files) => {
-    if (asked().tab === "captions") captions.describe(files[0]);
-    else if (asked().tab !== "library" || !library.take(files)) asParts(files);
+  listenToFiles(async (files) => {
+    const { tab } = asked();
+    if (tab === "captions") captions.describe(files[0]);
+    else if (tab !== "library" || !(await loaded()).take([...files])) asParts(files);
   });
   listenToSaved();
   listenToSettings(() => clips.rankingOf(asked()).list.redraw());

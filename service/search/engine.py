@@ -96,7 +96,7 @@ class Engine:
 
     def _loaded(self, generation: ServedGeneration) -> ServedModel:
         """The model that has made a generation, ready to answer."""
-        # Only the settings may know where that lies with which the service began.
+        # Only the settings may know where that is with which the service began.
         back = generation.model.fingerprint == self._first and self._settings.model
         model = self._served(self._load(self._settings, None if back else generation.model), generation)
         model.clips.fits.of(generation)
@@ -120,11 +120,11 @@ class Engine:
         Raises LibraryError, ModelError or FingerprintError.
         """
         if settings.library is None:
-            raise LibraryError("No library was named. Set QUARTET_LIBRARY or pass --library.")
+            raise LibraryError("Name the library with --library or QUARTET_LIBRARY.")
         with ExitStack() as on_failure:
             from model.registry import resolve_device
 
-            # What a GPU scans lies in its memory, on the device that encodes.
+            # What a GPU scans is in its memory, on the device that encodes.
             device = "cpu" if settings.device == "cpu" else resolve_device(settings.device)
             elsewhere = None
             if settings.milvus:
@@ -161,7 +161,7 @@ class Engine:
 
     @contextmanager
     def one_model(self) -> Iterator[ServedModel]:
-        """What is asked meanwhile is answered by the same model, also while the library changes over to another."""
+        """What is asked meanwhile is answered by the same model, also while the library switches to another."""
         held = self._held.get()
         if held is not None:
             yield held
@@ -204,7 +204,7 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """Queries that wait for a worker."""
+        """Queries waiting for a worker."""
         return self._pool.waiting
 
     @property
@@ -324,7 +324,7 @@ class Engine:
             async with asyncio.timeout(self._patience):
                 return await asyncio.gather(*waiting)
         except TimeoutError:
-            detail = f"The search took more than {self._patience:g} s. Ask again, for less at a time."
+            detail = f"The search took longer than {self._patience:g} s. Try again, with a smaller question."
             raise ProblemError(OVERDUE, detail, {"Retry-After": "5"}) from None
         finally:
             # Where the client has gone, or it took too long: what no worker has yet leaves the line.

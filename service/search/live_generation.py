@@ -1,4 +1,4 @@
-"""The model and the generation that answer, and changing over to newer ones without a request noticing."""
+"""The model and the generation that answer, and switching to newer ones without a request noticing."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PAUSE = 30.0
 class LiveGeneration:
     """Looks every `every` seconds for a newer generation, opens and warms it, and only then lets it answer.
 
-    Until then the one before answers: nobody waits for files to be read. One of another model has that model loaded
+    Until then the previous one answers: nobody waits for files to be read. One of another model has that model loaded
     first, by `load`; `model` is then that. What cannot be opened or loaded is logged and counted in `failures`,
-    `trouble` says why, and the one before goes on answering. `changed` is called after every change.
+    `trouble` says why, and the previous one still answers. `changed` is called after every change.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class LiveGeneration:
                 newest = self._library.served()
                 if newest is not self._newest:
                     self._take_up(newest)
-            # Whatever it is: the one before goes on answering, and the next look may go well.
+            # Whatever it is: the previous one still answers, and the next look may go well.
             except Exception as error:
                 self.failures += 1
                 if str(error) != self.trouble:
                     self.trouble = str(error)
-                    LOG.error("The newest generation cannot answer; the one before goes on answering. %s", error)
+                    LOG.error("The newest generation cannot answer; the previous one still answers. %s", error)
                 return False
             self.trouble = ""
             return True
@@ -84,7 +84,7 @@ class LiveGeneration:
             self.model.adopt(newest, self.model.clips.fits.of)
         else:
             before, self.model = self.model, self._loaded(newest)
-            LOG.info("The model %s answers from now on, instead of %s.", self.model.spec.name, before.spec.name)
+            LOG.info("The model %s now answers instead of %s.", self.model.spec.name, before.spec.name)
             before.retire()
         self._newest = newest
         self._changed()

@@ -59,7 +59,7 @@ class SearchOptions:
 
 
 def search_options(request: SearchRequest) -> SearchOptions:
-    """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is none."""
+    """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is not valid."""
     of_clips = request if isinstance(request, ClipRequest) else None
     common = SearchOptions(
         k=request.k,
@@ -188,7 +188,7 @@ def _part(given: schemas.Part, uploads: Mapping[str, Vectors]) -> Part:
         return Part(Stored(given.clip_id), given.weight)
     assert given.upload is not None
     if given.upload not in uploads:
-        raise NotFoundError(f"There is no upload {given.upload!r}, or it was dropped. Upload the file again.")
+        raise NotFoundError(f"There is no upload {given.upload!r}, or it has expired. Upload the file again.")
     return Part(Uploaded(given.upload, uploads[given.upload]), given.weight)
 
 

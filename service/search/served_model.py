@@ -64,14 +64,14 @@ class ServedModel:
         return time.monotonic() - self._since
 
     def adopt(self, generation: ServedGeneration, before: Callable[[ServedGeneration], object] | None = None) -> None:
-        """Get a generation of this model ready and let it answer. Until then the one before does."""
+        """Get a generation of this model ready and let it answer. Until then the previous one does."""
         for kind in KINDS:
             _warm(generation.gallery(kind))
         if before is not None:
             before(generation)
         self._generation = generation
         self._since = time.monotonic()
-        LOG.info("Generation %s answers from now on.", generation.name)
+        LOG.info("Generation %s is live.", generation.name)
 
     def hold(self) -> bool:
         """Whether it may be asked: False if it is closed, since another model answers."""
@@ -85,7 +85,7 @@ class ServedModel:
         self._close_unheld()
 
     def retire(self) -> None:
-        """Another model answers from now on: close when nobody holds it any more."""
+        """Another model answers from then on: close when nobody holds it any more."""
         self._retired = True
         self._close_unheld()
 
@@ -122,7 +122,7 @@ class Asked(NamedTuple):
 
 
 def by_model(answer: Callable[[ServedModel, Sequence[Any]], Sequence[Any]]) -> Callable[[Sequence[Asked]], list[Any]]:
-    """Answers batches of `Asked`, each by its model: while the library changes over, a batch may have two."""
+    """Answers batches of `Asked`, each by its model: while the library switches, a batch may have two."""
 
     def answered(asked: Sequence[Asked]) -> list[Any]:
         return [

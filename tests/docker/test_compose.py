@@ -26,7 +26,7 @@ OF_COMPOSE = {
     "QUARTET_PUBLISH_GPU",
     "QUARTET_PUBLISH_GRAFANA",
 }
-"""Variables of docker-compose.yml that are no settings of the service."""
+"""Variables of docker-compose.yml that are not settings of the service."""
 OF_THE_NETWORK = {"HF_ENDPOINT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 OURS = ("service", "indexer", "service-gpu", "indexer-gpu")
@@ -145,7 +145,7 @@ def test_its_variables_are_settings_or_its_own(root: Path, compose: dict[str, An
     text = (root / "docker-compose.yml").read_text(encoding="utf-8")
     assert variables(text) <= OF_COMPOSE | {"QUARTET_API_KEY"}
     passed = {key for name in OURS for key in compose["services"][name]["environment"]}
-    # Where things lie in the container, and where the service listens there, is not for .env to say.
+    # Where things are in the container, and where the service listens there, is not for .env to say.
     fixed = {"QUARTET_LIBRARY", "QUARTET_MODELS", "QUARTET_HOST", "QUARTET_PORT", "QUARTET_TEXT_CACHE"}
     assert SETTINGS - fixed <= set(compose["services"]["service"]["environment"])
     assert passed - OF_COMPOSE - OF_THE_NETWORK - {"QUARTET_API_KEY"} <= SETTINGS

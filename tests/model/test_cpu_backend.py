@@ -8,12 +8,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from model import cpu_backend
+from model import cpu_backend, precision
 from model.cpu_backend import CpuNetwork
 
 openvino = pytest.importorskip("openvino")
@@ -81,10 +82,12 @@ def test_several_threads_may_use_it() -> None:
 def test_a_result_that_differs_is_replaced_by_pytorchs(
     kept: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(CpuNetwork, "_infer", lambda self, given: tuple(1.01 * one for one in Network()(*given)))
+    monkeypatch.setattr(CpuNetwork, "_infer", lambda self, _, given: tuple(1.01 * one for one in Network()(*given)))
     with caplog.at_level(logging.WARNING):
         check(CpuNetwork(Network, "A network", "these weights"))
-    assert len(caplog.records) == 1 and "A network runs by PyTorch" in caplog.text and "off by 1.0e-02" in caplog.text
+    assert (
+        len(caplog.records) == 1 and "A network runs on PyTorch" in caplog.text and "differ by 1.0e-02" in caplog.text
+    )
     assert not list(kept.iterdir())
 
 
@@ -99,6 +102,83 @@ def test_an_openvino_that_fails_is_one_warning(
     with caplog.at_level(logging.WARNING):
         check(CpuNetwork(Network, "A network", "these weights"))
     assert len(caplog.records) == 1 and "this processor is unknown" in caplog.text
+
+
+def test_results_of_other_sizes_are_replaced_by_pytorchs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(CpuNetwork, "_infer", lambda self, _, given: tuple(one[:0] for one in Network()(*given)))
+    with caplog.at_level(logging.WARNING):
+        check(CpuNetwork(Network, "A network"))
+    assert len(caplog.records) == 1 and "its results have other sizes" in caplog.text
+
+
+def test_what_is_not_finite_is_computed_by_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    infer, network = CpuNetwork._infer, CpuNetwork(Network, "A network")
+
+    def nothing_of_pairs(self: CpuNetwork, compiled: Any, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        found = infer(self, compiled, given)
+        return tuple(one * float("nan") for one in found) if len(given[0]) == 2 else found
+
+    monkeypatch.setattr(CpuNetwork, "_infer", nothing_of_pairs)
+    check(network)
+    assert network._compiled is not None, "the rest is still OpenVINO's"
+
+
+needs_bf16 = pytest.mark.skipif(not precision.has_bf16(), reason="this processor has no bfloat16")
+
+
+@needs_bf16
+def test_bfloat16_is_compared_by_itself(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(CpuNetwork(Network, "A network", "these weights"))
+    made: list[int] = []
+
+    def made_anew() -> nn.Module:
+        made.append(1)
+        return Network()
+
+    exact = REFERENCE(*inputs(2, 64))[1]
+    rough = CpuNetwork(made_anew, "A network", "these weights", "bf16")(*inputs(2, 64))[1]
+    assert made, "what float32 gives says nothing of bfloat16"
+    assert 1e-5 < (rough - exact).abs().max() < 0.1
+    assert torch.equal(CpuNetwork(refuse, "A network", "these weights", "bf16")(*inputs(2, 64))[1], rough)
+
+
+@needs_bf16
+def test_a_network_that_bfloat16_turns_too_far_is_computed_in_float32(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cpu_backend, "BF16_BOUND", 1e-12)
+    network = CpuNetwork(Network, "A network", "these weights", "bf16")
+    with caplog.at_level(logging.WARNING):
+        check(network)
+    assert len(caplog.records) == 1 and "A network is computed in float32: its vectors in bfloat16" in caplog.text
+    assert network._compiled is not None
+
+
+def test_a_processor_without_bfloat16_is_one_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    precision._warn_without_bf16.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        check(CpuNetwork(Network, "A network", precision="bf16"))
+        check(CpuNetwork(Network, "Another", precision="bf16"))
+    assert [record.message for record in caplog.records] == [
+        "This processor has no instructions for bfloat16: networks are computed in float32."
+    ]
+
+
+def test_networks_that_were_not_opened_for_long_are_forgotten(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu_backend, "_KEPT", 2)
+    for number, key in enumerate("abac"):
+        CpuNetwork(Network, "A network", key)(*inputs(1, 3))
+        for place in kept.iterdir():  # in whole seconds: some file systems know no parts
+            if place.stat().st_mtime > 1e6:
+                os.utime(place, (number, number))
+    assert len(list(kept.iterdir())) == 2
+    for key in "ac":
+        CpuNetwork(refuse, "A network", key)(*inputs(1, 3))
 
 
 def test_a_kept_network_that_is_damaged_is_made_anew(kept: Path) -> None:

@@ -1,6 +1,6 @@
 """Texts by recorded graphs: padded sizes, the same vectors, what is forgotten and what happens when CUDA refuses.
 
-Graphs need a GPU: here what they hold is computed anew, from and to the same places in memory.
+Graphs need a GPU: here what they hold is computed again, from and to the same places in memory.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ def test_where_cuda_refuses_texts_are_encoded_without(caplog: pytest.LogCaptureF
     for rows in (1, 2, 1):
         assert torch.equal(own({"x": torch.ones(rows, 3)}, CPU)[0], torch.full((rows,), 3.0))
     assert tries == [1]
-    assert [record.getMessage() for record in caplog.records] == [
-        "Texts are encoded without CUDA graphs from now on: CUDA out of memory"
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["CUDA graphs are off for texts: CUDA out of memory"]
 
 
 def test_a_graph_that_is_wrong_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
@@ -148,7 +146,7 @@ def test_a_graph_that_is_wrong_is_not_used(caplog: pytest.LogCaptureFixture) -> 
     x = torch.ones(2, 5)
     assert torch.equal(own({"x": x}, CPU)[0], torch.ones(2))
     assert own.failed
-    assert "gives other vectors than the network itself" in caplog.text
+    assert "returns other vectors than the network itself" in caplog.text
 
 
 @pytest.mark.parametrize("device", WAYS)

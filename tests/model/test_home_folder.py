@@ -38,9 +38,9 @@ def test_no_home_is_needed_for_what_is_not_in_it(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("homeless")
 def test_else_the_variable_to_set_is_named() -> None:
-    with pytest.raises(InputError, match=r"HOME is not set\. Set QUARTET_MODELS to a folder"):
+    with pytest.raises(InputError, match=r"HOME is not set\. Set QUARTET_MODELS to a writable folder"):
         prepared_folder(Path("~/models"), "clip-vit-b32")
-    with pytest.raises(InputError, match="Set QUARTET_TEXT_CACHE to a folder"):
+    with pytest.raises(InputError, match="Set QUARTET_TEXT_CACHE to a writable folder"):
         Settings().text_cache_folder()
 
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 OTHERS = {"pre-commit", "lancedb", "uv"}
-"""Packages that a developer may want, and that are no dependency."""
+"""Packages that a developer may want, and that are not dependency."""
 
 PLACES = ("quartet", "model", "indexer", "service", "demo", "benchmarks", "training", "docs", "docker", ".ci")
 KINDS = {".py", ".md", ".js", ".html", ".yml", ".sh", ""}

@@ -61,7 +61,7 @@ def write_film(path: Path) -> None:
 
 @dataclass(frozen=True)
 class World:
-    """Where the videos, the caption file and the library lie, and the caption of each video by its title."""
+    """Where the videos, the caption file and the library are, and the caption of each video by its title."""
 
     videos: Path
     captions: Path

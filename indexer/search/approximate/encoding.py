@@ -67,7 +67,7 @@ def encoding_of(gallery: Gallery) -> Encoding | None:
 
 
 def encode_gallery(gallery: Gallery, old: Encoding | None, added: Mapping[str, FloatArray] | None) -> Encoding:
-    """Write LEVEL.pq.faiss beside the other files of every segment that lacks them.
+    """Write LEVEL.pq.faiss next to the other files of every segment that lacks them.
 
     old    of the codebooks, if the first segment has some; None: they are learned from it
     added  rows that this gallery has and that one had not, to see how well they fit

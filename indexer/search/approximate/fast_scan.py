@@ -1,12 +1,12 @@
 """The rows of a large gallery that are worth scoring, by FAISS's fast scan of 4-bit codes (Andre, Kermarrec and Le
 Scouarnec, 2017; `IndexPQFastScan`).
 
-All levels are read in one pass: the codes of an item's levels lie side by side, so that
+All levels are read in one pass: the codes of an item's levels are side by side, so that
 
     sum_l w_l act_l(a_l <v_l, q_l> + b_l)  is about  <(v_1 .. v_L), (c_1 q_1 .. c_L q_L)> + constant
 
 where c_l = w_l a_l of a level without activation. A sigmoid is taken for its tangent where the best rows of the level
-lie, which some rows show. What is proposed is scored by `ranking`, so only which rows are looked at is approximate.
+are, which some rows show. What is proposed is scored by `ranking`, so only which rows are looked at is approximate.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from indexer.search.survivors import Positions
 from indexer.search.threads import cores, threads
 from indexer.search.vectors.gallery import Gallery
 from indexer.search.vectors.joint_codes import JointCodes, Part
-from indexer.search.vectors.product_codes import fill
+from indexer.search.vectors.product_codes import fast_scan_queries, fill
 from model.levels import FloatArray, LevelSpec
 
 _DEPTH, _PER_HIT = 400, 10
@@ -71,9 +71,13 @@ def propose(gallery: Gallery, question: Question, depth: int) -> list[Proposal]:
     lines = _Lines.of(question, [own for own in codes if own.parts])
     work = [(int(start), part) for start, own in zip(gallery.starts, codes, strict=False) for part in own.parts]
 
+    # All segments of a gallery have the same codebooks.
+    kinds = {part.columns: part for _, part in work}
+    asked = {columns: lines.joined(part) for columns, part in kinds.items()}
+
     def look_up(item: tuple[int, Part]) -> tuple[Floats, npt.NDArray[np.int64]]:
         start, part = item
-        queries, constants = lines.joined(part.columns)
+        queries, constants = asked[part.columns]
         scores, places = part.index.search(queries, min(depth, len(part.rows)))
         if len(part.rows) <= depth:
             _add_lowest(scores, places)
@@ -133,9 +137,9 @@ class _Lines:
         """Which queries share a level that counts with rows that have the levels `columns`: (B,)."""
         return np.asarray(self.question.weights[:, list(columns)].any(axis=1))
 
-    def joined(self, columns: tuple[int, ...]) -> tuple[FloatArray, Floats]:
-        """The queries for rows that have the levels `columns` (B, D), and what is added (B,); -inf: nothing shared."""
-        own = list(columns)
+    def joined(self, part: Part) -> tuple[FloatArray, Floats]:
+        """The queries for rows like those of a part (B, D), and what is added (B,); -inf: nothing shared."""
+        own = list(part.columns)
         weights = self.question.weights[:, own]
         total = weights.sum(axis=1, keepdims=True)
         shares = weights / np.where(total > 0, total, 1.0)
@@ -143,11 +147,11 @@ class _Lines:
         names = [self.question.specs[column].name for column in own]
         parts = [fill(self.question.rows[name] * factors[:, [i]].astype(np.float32)) for i, name in enumerate(names)]
         constants = np.where(total[:, 0] > 0, (shares * self.offsets[:, own]).sum(axis=1), -np.inf)
-        return np.concatenate(parts, axis=1), constants
+        return fast_scan_queries(part.tables, np.concatenate(parts, axis=1)), constants
 
 
 def _tangent(spec: LevelSpec, queries: FloatArray, sample: FloatArray) -> tuple[Floats, Floats]:
-    """Slope and offset (B,) of a sigmoid's tangent where the best of the sample lie."""
+    """Slope and offset (B,) of a sigmoid's tangent where the best of the sample are."""
     if not len(sample):
         return np.full(len(queries), spec.scale / 4), np.zeros(len(queries))
     raw = np.quantile(queries @ sample.T, _BEST, axis=1).astype(np.float64)

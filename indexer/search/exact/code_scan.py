@@ -1,7 +1,7 @@
 """The scan of 8-bit rows on the CPU, in machine code and on all cores (`indexer.search.exact.kernel`).
 
 Compiling takes some seconds of a core. A process that asks once, like a command, is done before that; one that keeps
-asking large galleries, like the service, compiles beside its first searches, which `exact.exhaustive` meanwhile
+asking large galleries, like the service, compiles during its first searches, which `exact.exhaustive` meanwhile
 answers with PyTorch. Either way keeps every row that may be among the first k, so the answers are the same.
 """
 
@@ -59,7 +59,7 @@ def compiled_kernel(rows: int, wait: bool = False) -> ModuleType | None:
 def prepare(gallery: object) -> None:
     """Compile now, for a process that will keep asking, if the scans of `gallery` are worth it.
 
-    Beside searches it takes longer, and takes Python's lock from them: a search may then last half a second.
+    During searches it takes longer, and takes Python's lock from them: a search may then last half a second.
     """
     from indexer.search.vectors.gallery import Gallery
 
@@ -79,7 +79,7 @@ def _compilation() -> Future[ModuleType]:
 
 def _report(future: Future[ModuleType]) -> None:
     if error := future.exception():
-        _log.warning("Exact searches go on without machine code, at half the speed, since Numba failed: %s", error)
+        _log.warning("Numba failed, so exact searches run at half the speed: %s", error)
 
 
 def scan_codes(
@@ -90,7 +90,7 @@ def scan_codes(
     allowed: npt.NDArray[np.bool_] | None,
     skip: int = 0,
 ) -> list[Survivors]:
-    """What `exhaustive.scan` gives, of a gallery whose rows are on the CPU, and between what the scores lie."""
+    """What `exhaustive.scan` gives, of a gallery whose rows are on the CPU, and between what the scores are."""
     parts = [part for part in gallery.parts() if part[0] >= skip]
     coded = _CodedQuestion(kernel, gallery, question)
     rows = sum(len(segment) for _, _, segment in parts)

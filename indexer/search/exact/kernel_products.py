@@ -26,7 +26,7 @@ _WIDTH = 32
 
 
 def _products_of(rows: int, queries: int) -> Any:
-    """Makes the function that gives the inner products of 8-bit rows that lie together and queries of 16 bits.
+    """Makes the function that gives the inner products of 8-bit rows that are together and queries of 16 bits.
 
     Products of neighbours that are added at once become the instructions that exist for it (vpdpwssd, pmaddwd). From
     loops in Python LLVM makes those for one query, but plain multiplications, at a third of the speed, for several.

@@ -150,7 +150,7 @@ def _best(timeline: Timeline, scores: Floats, within: Sequence[float], k: int, f
 
 
 def _with_others(gallery: AnyGallery, limits: ScoreLimits, question: Question, chains: Sequence[Chain]) -> list[Chain]:
-    """Each film with its best clips beside the best, in the order of their scores."""
+    """Each film with its best clips after the best, in the order of their scores."""
     timeline, low, high = limits.timeline, limits.low[0], limits.high[0]
     film_of = dict(zip(timeline.ids.tolist(), timeline.video_numbers.tolist(), strict=True)) if chains else {}
     bounds = np.append(timeline.first_of_video, len(timeline))

@@ -1,4 +1,4 @@
-"""The best chains of clips, by dynamic programming: one clip per moment, each after the one before, in one video."""
+"""The best chains of clips, by dynamic programming: one clip per moment, each after the previous one, in one video."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Codes = npt.NDArray[np.int8]
 
 _LARGEST = 127
-"""Codes lie in [-127, 127]: -128 has no opposite."""
+"""Codes are in [-127, 127]: -128 has no opposite."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def residuals(rows: FloatArray, codes: Codes, scales: FloatArray) -> Floats:
 
 _WIDENED = 1 << 20
 """Numbers that are made float32 at a time where the processor has no products of 8 bits: 4 MB stay in its caches and
-are used again; 32 MB take 16 times as long, since the kernel has to give them anew each time."""
+are used again; 32 MB take 16 times as long, since the kernel has to give them again each time."""
 
 
 class CodeProducts:

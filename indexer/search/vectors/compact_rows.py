@@ -93,7 +93,7 @@ class Halves:
 def make_resident(segments: Sequence[Segment], device: str) -> Resident:
     """Half-precision rows on a GPU if they take at most half of the memory that it has for them, else mapped codes.
 
-    That is what is free and what rows of other galleries take: those of the generation before, which goes as soon as
+    That is what is free and what rows of other galleries take: those of the previous generation, which goes as soon as
     this one answers.
     """
     if device == "cpu":
@@ -109,7 +109,7 @@ def make_resident(segments: Sequence[Segment], device: str) -> Resident:
     if missing <= 0.9 * free and wanted <= (free + held_bytes(device)) // 2:
         return Halves(segments, device)
     _log.warning(
-        "The CPU searches, not %s: %.1f GB of vectors are more than half of the %.1f GB that there are for them.",
+        "The CPU searches instead of %s: %.1f GB of vectors are more than half of the %.1f GB available.",
         device,
         wanted / 1e9,
         (free + held_bytes(device)) / 1e9,

@@ -26,7 +26,7 @@ _BLOCK = 1 << 16
 
 _held: WeakValueDictionary[tuple[str, int, int], torch.Tensor] = WeakValueDictionary()
 """Rows that some gallery of this process has on a device, by the file that they come from. A generation mostly keeps
-the segments of the one before, which go on answering while it is opened: those are not copied once more."""
+the segments of the previous one, which go on answering while it is opened: those are not copied once more."""
 
 
 def half_rows(segment: Segment, level: str, device: str) -> torch.Tensor:
@@ -114,6 +114,6 @@ def _exponent(bounds: Bounds) -> int:
 
 
 def _scaled(queries: FloatArray) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Queries times powers of two, so that their norms lie in [1/2, 1), and the exponents."""
+    """Queries times powers of two, so that their norms are in [1/2, 1), and the exponents."""
     exponents = -np.frexp(np.linalg.norm(queries.astype(np.float64), axis=1))[1].astype(np.int64)
     return np.ldexp(queries.astype(np.float64), exponents[:, None]), exponents

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from indexer.search.vectors.product_codes import codes_of, fast_scan_index
+from indexer.search.vectors.product_codes import Tables, codes_of, fast_scan_index, tables_of
 from indexer.search.vectors.segment import Segment
 from model.levels import FloatArray, LevelSpec
 
@@ -22,19 +22,20 @@ _PART = 1 << 16
 """Rows of an index: several are searched at once, by a thread each."""
 
 _SAMPLE = 2048
-"""Rows that show where the inner products of a level lie."""
+"""Rows that show where the inner products of a level are."""
 
 
 @dataclass(frozen=True)
 class Part:
     """Rows of a segment that have the same levels.
 
-    columns  the levels that they have
+    columns  the levels that they have; tables: of these
     rows     int64 (n,): their row numbers in the segment
     index    of these rows, the levels side by side
     """
 
     columns: tuple[int, ...]
+    tables: Tables
     rows: npt.NDArray[np.int64]
     index: Any
 
@@ -48,12 +49,14 @@ class JointCodes:
         self.parts: list[Part] = []
         for number, pattern in enumerate(kinds):
             columns = tuple(np.flatnonzero(pattern).tolist())
+            if not columns:
+                continue
             rows = np.flatnonzero(kind.reshape(-1) == number)
-            for start in range(0, len(rows) if columns else 0, _PART):
+            tables = tables_of([segment.pq[levels[column].name] for column in columns])
+            for start in range(0, len(rows), _PART):
                 own = rows[start : start + _PART]
                 side_by_side = np.concatenate([codes[column][own] for column in columns], axis=1)
-                books = [segment.pq[levels[column].name] for column in columns]
-                self.parts.append(Part(columns, own, fast_scan_index(books, side_by_side)))
+                self.parts.append(Part(columns, tables, own, fast_scan_index(tables, side_by_side)))
         self._segment, self._levels = segment, levels
         self._samples: dict[int, FloatArray] = {}
 
@@ -69,7 +72,7 @@ class JointCodes:
 
 _open: WeakValueDictionary[tuple[tuple[int, int], ...], JointCodes] = WeakValueDictionary()
 """Those that some gallery of this process has, by the files that they come from: a generation mostly keeps the segments
-of the one before, which are not read and arranged once more."""
+of the previous one, which are not read and arranged once more."""
 
 
 def joint_codes(segment: Segment, levels: Sequence[LevelSpec]) -> JointCodes:

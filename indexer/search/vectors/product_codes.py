@@ -7,12 +7,16 @@ changes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.levels import FloatArray
+
+Tables = FloatArray
+"""float32 (D / 2, 16, 2): the 16 pairs of every two of D numbers."""
 
 _ALIGNED = 4
 """Numbers of a byte: a level is filled up with zeros to a multiple of it, so that codes of levels fit side by side."""
@@ -64,17 +68,45 @@ def coding_loss(index: Any, rows: FloatArray) -> float:
     return float(np.square(lost, dtype=np.float64).sum()) / size
 
 
-def fast_scan_index(parts: list[Any], codes: npt.NDArray[np.uint8]) -> Any:
-    """An index of rows whose levels lie side by side; parts: an index per level, for its codebook; codes (n, bytes)."""
+def fast_scan_index(tables: Tables, codes: npt.NDArray[np.uint8]) -> Any:
+    """An index for `fast_scan_queries` of rows whose levels are side by side; codes (n, bytes), tables of those levels.
+
+    It has one byte more, which is 0 in every row and only there for `fast_scan_queries`.
+    """
     import faiss
 
-    width = sum(part.d for part in parts)
+    more = np.zeros((_ALIGNED // 2, *tables.shape[1:]), np.float32)
+    more[0, 1:, 0] = 1
+    width = 2 * len(tables) + _ALIGNED
     flat: Any = faiss.IndexPQ(width, width // 2, 4, faiss.METRIC_INNER_PRODUCT)
-    _set_codebook(flat, np.concatenate([faiss.vector_to_array(part.pq.centroids) for part in parts]))
-    flat.add_sa_codes(np.ascontiguousarray(codes))
+    _set_codebook(flat, np.concatenate([tables, more]).reshape(-1))
+    flat.add_sa_codes(np.pad(codes, ((0, 0), (0, 1))))
     index: Any = faiss.IndexPQFastScan(flat, 32)
     index.orig_codes = None  # of `flat`, which goes
     return index
+
+
+def fast_scan_queries(tables: Tables, queries: FloatArray) -> FloatArray:
+    """Queries (B, D), filled up, with what keeps FAISS's sums within 16 bits.
+
+    FAISS makes every query's table of inner products one of 8 bits, so that the widest of its columns fills these, and
+    adds up a number of each column in 16 bits: of more than 257 columns that may overflow, and a row that is near be
+    taken for one that is far. A further column, of which every row has the smallest number, is made as wide as need be.
+    """
+    products = np.einsum("mcd,bmd->bmc", tables, queries.reshape(len(queries), -1, 2))
+    total = np.ptp(products, axis=2).sum(axis=1)
+    # Rounding adds half a step to each column at most.
+    needed = total * 255 / max(65535 - len(tables), 255)
+    more = np.zeros((len(queries), _ALIGNED), np.float32)
+    more[:, 0] = needed
+    return np.concatenate([queries, more], axis=1)
+
+
+def tables_of(indices: Sequence[Any]) -> Tables:
+    """The codebooks of levels, side by side."""
+    import faiss
+
+    return np.concatenate([faiss.vector_to_array(index.pq.centroids).reshape(-1, 16, 2) for index in indices])
 
 
 def fill(rows: FloatArray) -> FloatArray:

@@ -91,7 +91,7 @@ class Segment:
         start = os.fstat(file).st_size - index.ntotal * width
         read = bytearray().join([os.pread(file, width, start + position * width) for position in positions.tolist()])
         if len(read) != len(positions) * width:
-            raise LibraryError(f"The library is damaged: {self.folder / level}.faiss ends too soon.")
+            raise LibraryError(f"The library is damaged: {self.folder / level}.faiss is too short.")
         return np.frombuffer(read, dtype=np.float32).reshape(len(positions), index.d)
 
     def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
@@ -160,7 +160,7 @@ def write_segment(
         norms = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
         if not np.isfinite(norms).all():
             bad = int(ids[~np.isfinite(norms)][0])
-            raise LibraryError(f"The {spec.name} vector of item {bad} is not finite. The model is at fault.")
+            raise LibraryError(f"The {spec.name} vector of item {bad} contains NaN or infinity. Check the model.")
         present[:, column] = rows.any(axis=1)
         index = faiss.IndexFlatIP(spec.dim)
         index.add(rows)

@@ -25,7 +25,7 @@ _LONGEST = 100
 """Recall at k is drawn up to this k."""
 
 _OTHERS = 4
-"""Line styles that html_report.css has for scores that are no level of ours."""
+"""Line styles that html_report.css has for scores that are not level of ours."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def _headline(assessment: Assessment) -> list[tuple[str, str]]:
     r = Retrieval.of(assessment.ranks[PER_CAPTION][FUSED])
     return [
         (f"{r.sum_r:.1f}", "SumR, of 600"),
-        (f"{r.text_to_video.r1:.1f}%", "of the captions find their video first"),
-        (f"{r.text_to_video.r10:.1f}%", "find it among the first ten"),
-        (f"{r.video_to_text.r1:.1f}%", "of the videos find a caption of theirs first"),
+        (f"{r.text_to_video.r1:.1f}%", "of captions rank their video first"),
+        (f"{r.text_to_video.r10:.1f}%", "of captions rank it in the first ten"),
+        (f"{r.video_to_text.r1:.1f}%", "of videos rank one of their captions first"),
     ]
 
 

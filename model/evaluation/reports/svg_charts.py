@@ -28,7 +28,7 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies, from 0 at `low` to 1 at `high`."""
+        """Where a value is, from 0 at `low` to 1 at `high`."""
         low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, value))
         return (value - low) / (high - low) if high > low else 0.5
 
@@ -62,7 +62,7 @@ class Bars:
 
 
 def bar_chart(title: str, groups: Sequence[Bars], label: str) -> str:
-    """Lying bars from a common zero line, with their values beside them."""
+    """Lying bars from a common zero line, with their values next to them."""
     thick, gap, margin = 16, 14, 78
     values = [value for group in groups for value, _ in group.values]
     low, high = min(0.0, *values), max(0.0, *values)

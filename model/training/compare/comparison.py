@@ -137,7 +137,10 @@ def compare(
     training, validation = captions.split("train") or captions.split(""), captions.split("val")
     if not validation:
         training, validation = hold_out(training, SPLIT_SEED)
-        tell(f"The captions name no validation split: {len(validation)} training videos validate every run.")
+        tell(
+            f"The captions name no validation split. {len(validation)} training videos are used for "
+            "validation in every run."
+        )
     if len(training) < 2:
         raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
     data = _digest(captions, features)
@@ -147,7 +150,7 @@ def compare(
     if keeping is not None:
         finished = {run: result if keeping.has(*run) else None for run, result in finished.items()}
     if ready := sum(result is not None for result in finished.values()):
-        tell(f"{ready} of {len(finished)} runs are finished already.")
+        tell(f"{ready} of {len(finished)} runs are already finished.")
     with FeatureSet(features) as file:
         training, validation, test = (
             file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
@@ -249,7 +252,7 @@ def _read(path: Path, settings: dict[str, Any]) -> FinishedRun | None:
         result = FinishedRun(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is no result of a comparison ({error}). Delete it, or choose another --out."
+            f"{path} is not a result of a comparison ({error}). Delete it, or choose another --out."
         ) from error
     for name, value in settings.items():
         if result.settings.get(name) != value:

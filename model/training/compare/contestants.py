@@ -167,7 +167,7 @@ CONTESTANTS = (
 
 
 def contestant(name: str) -> Contestant:
-    """Raises InputError that lists the models if there is none of this name."""
+    """Raises InputError that lists the models if there is not one of this name."""
     if name not in CONTESTANTS:
         raise InputError(f"Unknown model {name!r}. Models: {', '.join(CONTESTANTS)}.")
     return CONTESTANTS[name]

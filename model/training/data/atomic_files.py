@@ -1,4 +1,4 @@
-"""Files that a kill cannot leave half written: made beside their place, flushed to disk, renamed into it."""
+"""Files that a kill cannot leave half written: made next to their place, flushed to disk, renamed into it."""
 
 from __future__ import annotations
 

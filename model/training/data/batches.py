@@ -23,7 +23,7 @@ Collate = Callable[[Sequence[TextFeatures]], TextTensors]
 class PairBatch:
     """B pairs: features (B, N, D_v), frame_mask (B, N), texts, labels per level (B, K).
 
-    `owner` and `wording` (B,) number the video and the caption's words: pairs that share one are no negatives.
+    `owner` and `wording` (B,) number the video and the caption's words: pairs that share one are not negatives.
     """
 
     features: Tensor

@@ -95,7 +95,7 @@ def _read(path: Path) -> CaptionSet:
         return _read_msrvtt(path, data)
     if isinstance(data, list) and data and isinstance(data[0], dict) and "enCap" in data[0]:
         return _read_vatex(path, data)
-    raise InputError(f"{path} is neither MSR-VTT's videodatainfo nor a VATEX file.")
+    raise InputError(f"{path} is neither an MSR-VTT videodatainfo file nor a VATEX file.")
 
 
 def _json(path: Path) -> Any:
@@ -124,14 +124,14 @@ def _read_msrvtt(path: Path, data: dict[str, Any]) -> CaptionSet:
         raise InputError(f"{path}: a video or a sentence has no {error}.") from error
     except TypeError as error:
         raise InputError(f'{path}: "videos" and "sentences" must be lists of objects ({error}).') from error
-    what = f"{path.name}: {len(strangers)} captions left out, of videos that the file does not list"
+    what = f"{path.name}: {len(strangers)} captions left out because the file does not list their videos"
     notes = [list_names(what, list(dict.fromkeys(strangers)), counted=False)] if strangers else []
     return _collect(path, [CaptionRow(str(path), name, said[name], splits[name]) for name in splits], notes)
 
 
 def _read_vatex(path: Path, data: list[dict[str, Any]]) -> CaptionSet:
     split = next((split for key, split in SPLITS.items() if key and key in path.stem.lower()), "")
-    notes = [] if split else [f"{path.name}: the name tells no split (training, validation or test)."]
+    notes = [] if split else [f"{path.name}: the name contains no split (training, validation or test)."]
     try:
         rows = [CaptionRow(str(path), item["videoID"], item["enCap"], split) for item in data]
     except (KeyError, TypeError) as error:
@@ -142,7 +142,7 @@ def _read_vatex(path: Path, data: list[dict[str, Any]]) -> CaptionSet:
 def _read_hgr(folder: Path) -> CaptionSet:
     path = folder / "annotation" / "RET" / "ref_captions.json"
     if not path.is_file():
-        raise InputError(f"{folder} has no annotation/RET/ref_captions.json: it is no HGR folder.")
+        raise InputError(f"{folder} has no annotation/RET/ref_captions.json: it is not an HGR folder.")
     said = _json(path)
     if not isinstance(said, dict):
         raise InputError(f"{path} must be an object of videos and their captions.")
@@ -202,11 +202,11 @@ def _test_list(path: Path) -> dict[str, tuple[str, ...]]:
                 raise InputError(f'{path}: a list of test videos is a CSV file with a "video_id" column.')
             for row in rows:
                 if not row["video_id"]:
-                    raise InputError(f"{path}, line {rows.line_num}: there is no video_id.")
+                    raise InputError(f"{path}, line {rows.line_num}: the video_id is missing.")
                 sentences = listed.setdefault(row["video_id"], [])
                 if "sentence" in row:
                     if not (row["sentence"] or "").strip():
-                        raise InputError(f"{path}, line {rows.line_num}: there is no sentence.")
+                        raise InputError(f"{path}, line {rows.line_num}: the sentence is missing.")
                     sentences.append(row["sentence"].strip())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error

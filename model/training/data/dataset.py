@@ -64,7 +64,7 @@ def read_jsonl_rows(path: Path) -> list[CaptionRow]:
             raise InputError(f"{row.where}: video {row.video!r} is already in an earlier line.")
         rows[row.video] = row
     if not rows:
-        raise InputError(f"{path} holds no videos.")
+        raise InputError(f"{path} contains no videos.")
     return list(rows.values())
 
 
@@ -81,7 +81,7 @@ def _read_line(line: bytes, where: str) -> CaptionRow:
     if not isinstance(captions, list) or not all(isinstance(c, str) for c in captions):
         raise InputError(f'{where}: "captions" of video {data["video"]!r} must be a list of strings.')
     if not any(c.strip() for c in captions):
-        raise InputError(f"{where}: video {data['video']!r} has no caption that is not empty.")
+        raise InputError(f"{where}: video {data['video']!r} has only empty captions.")
     if not isinstance(split, str):
         raise InputError(f'{where}: "split" of video {data["video"]!r} must be a string, not {split!r}.')
     return CaptionRow(where, data["video"], captions, split)

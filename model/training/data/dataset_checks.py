@@ -50,7 +50,7 @@ def _note(what: str, groups: Iterable[list[CaptionedVideo]]) -> list[str]:
     repeated.sort(key=lambda group: len({video.split for video in group}) == 1)
     leaks = sum(len({video.split for video in group}) > 1 for group in repeated)
     shown = [" = ".join(f"{v.video} ({v.split})" if v.split else v.video for v in group) for group in repeated]
-    across = f" ({leaks} across splits: evaluation would see what was trained on)" if leaks else ""
+    across = f" ({leaks} across splits: the evaluation would contain training data)" if leaks else ""
     return [list_names(f"groups of videos have {what}{across}", shown)]
 
 

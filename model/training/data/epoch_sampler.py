@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches of `count` pairs in an order drawn anew from (seed, epoch).
+    """Batches of `count` pairs in an order drawn again from (seed, epoch).
 
     Where an iteration begins follows from `trainer.global_step` alone: a resumed trainer goes on with the very batch
     that it would have seen next. Several processes share every batch (each takes its part of `batch_size` pairs), so

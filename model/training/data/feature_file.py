@@ -85,12 +85,12 @@ class FeatureFile:
         """D, the width of the features. Raises InputError for an empty file or one of another layout."""
         for name, rows in self._file.items():
             return self._shape(name, rows)[1]
-        raise InputError(f"{self.path} holds no features.")
+        raise InputError(f"{self.path} contains no features.")
 
     def _shape(self, name: str, rows: h5py.Dataset | h5py.Group) -> tuple[int, int]:
         shape = getattr(rows, "shape", None)  # a group has none
         if shape is None or len(shape) != 2 or 0 in shape:
-            raise InputError(f"{self.path}: {name!r} is not one dataset of the shape (T, D), T >= 1, but {rows}.")
+            raise InputError(f"{self.path}: {name!r} must be one dataset of the shape (T, D) with T >= 1, not {rows}.")
         return shape
 
     def add(self, video: str, features: Tensor) -> None:
@@ -115,12 +115,12 @@ class FeatureFile:
         counts = Counter(keys)
         shared = [video for video, key in zip(videos, keys, strict=True) if counts[key] > 1]
         if shared:
-            raise InputError(f"{self.path}: {list_names('videos mean the same dataset as another one', shared)}.")
+            raise InputError(f"{self.path}: {list_names('videos share a dataset with another video', shared)}.")
         dim = self.dim
         found = [self._read_one(video, dim, frames) for video in videos]
         broken = [video for video, rows in zip(videos, found, strict=True) if not rows.isfinite().all()]
         if broken:
-            raise InputError(f"{self.path}: {list_names('videos have values that are not finite', broken)}.")
+            raise InputError(f"{self.path}: {list_names('videos have NaN or infinity among their values', broken)}.")
         return found
 
     def _read_one(self, video: str, dim: int, frames: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Frame features that lie in several files: parts of the videos in each, or several networks' views of the same videos.
+"""Frame features that are in several files: parts of the videos in each, or several networks' views of the same videos.
 
 HANet and HGR publish `trn_ft.hdf5`, `val_ft.hdf5` and `tst_ft.hdf5`: other videos in each, which together are one set.
 Where several files have a video, its rows stand side by side, in the order of the files, as HGR joins the features of
@@ -53,7 +53,7 @@ class FeatureSet:
         """D of the first video: the sum over the files that have it. Raises InputError for an empty file."""
         first = next(iter(self._files[0].names), None)
         if first is None:
-            raise InputError(f"{self._files[0].path} holds no features.")
+            raise InputError(f"{self._files[0].path} contains no features.")
         return sum(file.dim for file in self._files if first in file)
 
     def missing(self, videos: Iterable[str]) -> list[str]:
@@ -77,8 +77,9 @@ class FeatureSet:
         dim = self.dim
         if odd := [video for video, rows in joined.items() if rows.shape[1] != dim]:
             raise InputError(
-                f"{self.name}: {list_names(f'videos have another width than {dim}: not every file has them', odd)}. "
-                "Every video needs the same files."
+                f"{self.name}: "
+                f"{list_names(f'videos have another width than {dim}: some files lack them', odd)}. Every "
+                "video needs the same files."
             )
         return [joined[video] for video in videos]
 

@@ -1,6 +1,6 @@
 """Captions parsed and encoded once, and kept on disk.
 
-    CACHE/KEY/texts.sqlite   caption -> its graph as JSON, where its vectors lie, and their checksum
+    CACHE/KEY/texts.sqlite   caption -> its graph as JSON, where its vectors are, and their checksum
     CACHE/KEY/vectors.f16    rows of float16: per caption the sentence vector, then one row per word
 
 KEY is a hash of the parser's and the sentence encoder's names and of the code between them and a `TextFeatures`, so a
@@ -124,7 +124,7 @@ class TextCache:
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError as error:
-                self._tell(f"The text cache {self.folder} is damaged ({error}): it is made again.")
+                self._tell(f"The text cache {self.folder} is damaged ({error}). It will be rebuilt.")
                 shutil.rmtree(self.folder)
                 firsts, graphs = self._provide(list(number), advance)
         except (OSError, sqlite3.OperationalError) as error:
@@ -140,7 +140,7 @@ class TextCache:
             database.executescript(_SCHEMA)
             missing, damaged = self._missing(database, captions)
             if damaged:
-                self._tell(f"{damaged} captions in the text cache {self.folder} are damaged: they are made again.")
+                self._tell(f"{damaged} captions in the text cache {self.folder} are damaged. They will be rebuilt.")
             for start in range(0, len(missing), GROUP):
                 advance(len(captions) - len(missing) + start, len(captions))
                 self._add(database, missing[start : start + GROUP])
@@ -176,7 +176,7 @@ class TextCache:
                 file.write(rows.tobytes())
                 graph = _to_json(text.parse)
                 values = (caption, graph, end, len(rows), _checksum(graph, rows.tobytes()))
-                # Another process may have been faster: its row stays, and these vectors lie idle.
+                # Another process may have been faster: its row stays, and these vectors are idle.
                 database.execute("INSERT OR IGNORE INTO texts VALUES (?, ?, ?, ?, ?)", values)
                 end += len(rows)
             file.flush()

@@ -58,7 +58,7 @@ Stage = Callable[[str], AbstractContextManager[Advance]]
 
 
 def _say_nothing(_: str) -> None:
-    """For the processes beside the first one."""
+    """For the processes next to the first one."""
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def train_on_features(
     logs = folder / "log"
     run = Run(logs, fresh, writes=first)
     if (folder / "config.json").exists() and not run.begun and not fresh:
-        raise InputError(f"{folder} holds another checkpoint. Name another --out, or replace it with --fresh.")
+        raise InputError(f"{folder} contains another checkpoint. Choose another --out, or replace it with --fresh.")
     weights = file_digest(weights_file(backbone_weights)) if backbone_weights else None
     told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
     told["word vectors"] = file_digest(glove) if glove else None
@@ -121,7 +121,7 @@ def train_on_features(
         rows = [file.read([video.video for video in videos], preset.model.frames) for videos in splits]
     run.agree({"frame features": features_digest([*rows[0], *rows[1]])})
     if run.history is not None:
-        tell(f"{folder} is finished: nothing is left to train. Start over with --fresh.")
+        tell(f"{folder} is already finished. Start from the beginning with --fresh.")
         return run.history
     for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
         tell(note)
@@ -133,7 +133,7 @@ def train_on_features(
     run.begin()
     sentences = featurizer.sentences
     unfrozen = sentences if preset.unfreeze_text and isinstance(sentences, TwoTowerSentences) else None
-    with_it = f", and with it the text tower of {unfrozen.tower.config.two_tower}" if unfrozen else ""
+    with_it = f", together with the text tower of {unfrozen.tower.config.two_tower}" if unfrozen else ""
     tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}{with_it}.")
     sets = []
     for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
@@ -180,7 +180,7 @@ def scores_on_features(
         frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim
     if isinstance(loaded.backbone, TwoTower):
         loaded.backbone.to(device)
-    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint, models)
+    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint, models=models)
     featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
     with FeatureSet(features) as file:
         if file.dim != expected:
@@ -211,18 +211,24 @@ def _training_splits(
     """The videos to train and to validate on, all with features; everything that is left out is told."""
     unnamed, training, validation = (captions.split(name) for name in ("", "train", "val"))
     if training and unnamed:
-        tell(list_names("videos left out, without a split where others have one", [video.video for video in unnamed]))
+        tell(
+            list_names(
+                "videos left out because they have no split and others have one", [video.video for video in unnamed]
+            )
+        )
     training = training or unnamed
     if test := captions.split("test"):
-        tell(f"{len(test)} videos are for testing: training does not see them.")
+        tell(f"{len(test)} test videos are left out of training.")
     training, validation = (file.with_features(videos, skip_missing, tell) for videos in (training, validation))
     if not validation and len(training) > 1:
         training, validation = hold_out(training, seed)
-        tell(f"The captions name no validation split: {len(validation)} training videos, drawn by the seed, validate.")
+        tell(
+            f"The captions name no validation split. {len(validation)} random training videos are used for validation."
+        )
     if len(validation) == 1:
-        tell("A single video validates: it cannot show which epoch is best, nor whether every level is alive.")
+        tell("The validation split has a single video. It cannot show which epoch is best or whether a level fails.")
     if len(training) < 2:
-        raise InputError(f"Training needs at least 2 videos beside those that validate, found {len(training)}.")
+        raise InputError(f"Training needs at least 2 videos besides the validation videos, found {len(training)}.")
     return training, validation
 
 
@@ -249,7 +255,7 @@ def _on_top_of(preset: Preset, network: FrameNetwork | None, features: str) -> P
         return preset
     if not isinstance(network, TwoTower):
         raise InputError(
-            f"The preset clip needs frame features of a two-tower model, which {features} does not hold. Make "
+            f"The preset clip needs frame features of a two-tower model, but {features} has others. Create "
             "them with: quartet features VIDEOS --model NAME --out FILE"
         )
     dim = network.feature_dim
@@ -276,12 +282,14 @@ def backbone_of(file: FeatureSet, weights: Path | None, models: Path) -> FrameNe
     """
     if isinstance(file.backbone, TwoTowerConfig):
         if weights is not None:
-            raise InputError(f"{file.name} was made by {file.backbone.two_tower}: leave out --backbone-weights.")
+            raise InputError(
+                f"{file.name} contains features of {file.backbone.two_tower}. Leave out --backbone-weights."
+            )
         return recorded_two_tower(file.backbone, models)
     if weights is None:
         return None
     if file.backbone is None:
-        raise InputError(f"{file.name} does not say which backbone made it. Make it with `quartet features`.")
+        raise InputError(f"{file.name} does not name its backbone. Create it with `quartet features`.")
     backbone = Backbone(file.backbone)
     backbone.load_weights(weights_file(weights))
     if backbone.feature_dim != file.dim:

@@ -30,7 +30,7 @@ def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tens
     """Log-weights (L,), with mean 0, of the levels: they minimise symmetric InfoNCE of the weighted mean of the scores.
 
     Text i describes video owner[i]; a video of several clips has the best of them at each level. Where a text lacks a
-    level, the others take its weight. The temperature is fitted beside the weights. Deterministic: L-BFGS from equal
+    level, the others take its weight. The temperature is fitted with the weights. Deterministic: L-BFGS from equal
     weights.
     """
     rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
@@ -63,7 +63,7 @@ def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tens
 
 
 def _videos(levels: LevelScores, owner: npt.NDArray[np.int64]) -> tuple[LevelScores, Tensor]:
-    """`levels` with at most MAX_VIDEOS videos beside the captions' own, and the owners' numbers among them."""
+    """`levels` with at most MAX_VIDEOS videos next to the captions' own, and the owners' numbers among them."""
     videos = levels.shape[1]
     if videos <= MAX_VIDEOS:
         return levels, torch.from_numpy(owner)

@@ -92,7 +92,7 @@ def decayed(parameters: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
 
 @torch.inference_mode()
 def score_matrix(matcher: Matcher, data: VideoText) -> Scores:
-    """Scores (texts, videos) of a whole split, block by block: beside the matrix only one block of texts is held."""
+    """Scores (texts, videos) of a whole split, block by block: memory has the matrix and one block of texts."""
     was_training = matcher.training
     matcher.eval()
     device = matcher.device

@@ -82,7 +82,7 @@ class ShowProgress(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         self._stop()
         if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero and not self.quiet:
-            self.console.print("Stopped. The same command goes on from the last saved state.")
+            self.console.print("Stopped. Run the same command again to resume from the last saved state.")
 
     def _stop(self) -> None:
         if self._bar is not None:

@@ -26,5 +26,5 @@ def run_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"Another run writes into {folder}. Wait for it, or name another --out.") from None
+            raise InputError(f"Another run is writing to {folder}. Wait for it, or choose another --out.") from None
         yield

@@ -48,7 +48,8 @@ class Run:
                 self.history = None if data["history"] is None else history_from_json(data["history"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
-                    f"{folder / _RUN} is damaged ({error}). Start over with --fresh, or name another --out."
+                    f"{folder / _RUN} is damaged ({error}). Start from the beginning with --fresh, or choose "
+                    "another --out."
                 ) from error
         self.begun = bool(self._arguments)
         """Whether a run had begun here before this one."""
@@ -63,8 +64,8 @@ class Run:
         if differing:
             told = "; ".join(_difference(name, self._arguments[name], given[name]) for name in differing)
             raise InputError(
-                f"{self.folder.parent} was begun with other arguments: {told}. "
-                "Give the same again, name another --out, or start over with --fresh."
+                f"{self.folder.parent} was started with other arguments: {told}. Use the same arguments, "
+                "choose another --out, or start from the beginning with --fresh."
             )
         self._arguments |= given
 
@@ -89,7 +90,7 @@ class Run:
 
 def _difference(name: str, was: Any, now: Any) -> str:
     known, given = ("given" if str(value).startswith("sha256:") else value for value in (was, now))
-    return f"the {name} had other content" if known == given else f"{name} was {known}, not {given}"
+    return f"the content of the {name} has changed" if known == given else f"{name} was {known}, not {given}"
 
 
 def history_to_json(history: History) -> list[dict[str, Any]]:

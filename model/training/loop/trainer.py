@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from model.mcsan.config import TrainConfig
+from model.precision import usable_precision
 from model.training.data.batches import Pairs
 from model.training.data.epoch_sampler import EpochBatches
 from model.training.loop.checkpoint_callback import SAVE_EVERY, KeepState
@@ -20,10 +21,13 @@ from model.training.loop.lightning_module import MatcherModule
 from model.training.loop.progress_callback import ShowProgress
 
 
-def precision() -> Literal["bf16-mixed", "32-true"]:
-    """bfloat16 where a GPU computes in it, else single precision."""
-    gpu = torch.cuda.device_count() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16-mixed" if gpu else "32-true"
+def precision(config: TrainConfig) -> Literal["bf16-mixed", "32-true"]:
+    """What Lightning calls the precision of `config`: never bfloat16 where it would be emulated."""
+    if torch.cuda.device_count():
+        mixed = config.precision != "float32" and torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        mixed = config.precision == "bf16" and usable_precision("bf16") == "bf16"
+    return "bf16-mixed" if mixed else "32-true"
 
 
 def train_module(
@@ -53,7 +57,7 @@ def train_module(
         devices=gpus or 1,
         # Ablations leave some heads without a gradient.
         strategy="ddp_find_unused_parameters_true" if gpus > 1 else "auto",
-        precision=precision(),
+        precision=precision(config),
         use_distributed_sampler=False,
         max_epochs=config.epochs,
         default_root_dir=folder,

@@ -119,7 +119,7 @@ class UnfrozenMatcher(MCSANMatcher):
         return normalize(sentence.float(), dim=-1), words.float()
 
     def measure(self, data: VideoText, fit: bool = False) -> Measured:
-        """Captions are read anew by the text tower as it is now, in the way in which queries will be."""
+        """Captions are read again by the text tower as it is now, in the way in which queries will be."""
         was_training = self.training
         self.eval()
         vectors = encode_captions(self._sentences, [text.parse for text in data.texts])

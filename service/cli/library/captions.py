@@ -44,15 +44,17 @@ def add(
     device: DeviceOption = None,
     video: Annotated[
         str | None,
-        typer.Option(help="The video that subtitles, or captions that name none, are about.", show_default=False),
+        typer.Option(
+            help="The video that the subtitles belong to, or the captions that name no video.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Add captions to a library.
 
-    A .txt file has a caption on each line. A .jsonl file has an object on each line with "caption" (or
-    "text", or a list of "captions") and, if it describes a video of the library, "video" (its file name).
-    A .csv file has these as columns. Subtitles (.srt, .vtt) belong to the video of the same name, text by text
-    at its time. Captions that the library has are kept once, with all their sources.
+    A .txt file has a caption on each line. A .jsonl file has an object on each line with "caption" (or "text", or a
+    list of "captions") and, if it describes a video of the library, "video" (its file name). A .csv file has these as
+    columns. Subtitles (.srt, .vtt) belong to the video of the same name; each line keeps its time. A caption from
+    several sources is stored once, with all its sources.
 
     [dim]quartet captions add captions.jsonl --library my-library[/]
 
@@ -66,7 +68,7 @@ def add(
 @app.command(cls=ReadableCommand)
 def remove(
     texts: Annotated[
-        list[str] | None, typer.Argument(metavar="TEXTS", help="Captions, word for word.", show_default=False)
+        list[str] | None, typer.Argument(metavar="TEXTS", help="Captions to remove, word for word.", show_default=False)
     ] = None,
     library: LibraryOption = None,
     source: Annotated[
@@ -74,23 +76,23 @@ def remove(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="All captions that came from the file of this name, and from no other. Repeat for more.",
+            help="Remove all captions that came only from this file. Repeat it for more files.",
             show_default=False,
         ),
     ] = None,
     erase_now: EraseOption = False,
 ) -> None:
-    """Take captions out of a library.
+    """Remove captions from a library.
 
-    No answer has them from now on. Their texts and vectors leave the disk with the next generation, which is written
-    when anything changes, or at once with --erase-now.
+    Searches stop returning them at once. Their texts and vectors are deleted from disk with the next generation,
+    which the next change writes, or at once with --erase-now.
 
     [dim]quartet captions remove "a dog runs" --library my-library[/]
 
     [dim]quartet captions remove --from talk.en.srt --library my-library[/]
     """
     if not texts and not source:
-        raise typer.BadParameter("Name captions, or a file that they came from with --from.", param_hint="TEXTS")
+        raise typer.BadParameter("Name the captions, or their source file with --from.", param_hint="TEXTS")
     settings = settings_of(library=library)
     folder = existing_library(settings)
 
@@ -119,12 +121,12 @@ def run_add(settings: Settings, file: Path, video: str | None = None) -> Caption
     with out.status("Encoding captions"):
         report = add_captions(folder, file, encoder, video)
     out.print(
-        f"[bold]{report.added}[/] added, {report.duplicates} known before. "
-        f"{escape(str(folder))} now has {counted(report.total, 'caption')} (generation {report.generation}).",
+        f"[bold]{report.added}[/] added, {report.duplicates} already present. {escape(str(folder))} now has "
+        f"{counted(report.total, 'caption')} (generation {report.generation}).",
         highlight=False,
     )
     if report.unmatched:
         out.print(f"The library does not have the video of {counted(report.unmatched, 'caption')}.", highlight=False)
     for text in report.refused:
-        out.print(f"[yellow]Refused:[/] the model gave a vector that is not finite for {escape(repr(text))}.")
+        out.print(f"[yellow]Refused:[/] the model returned a vector with NaN or infinity for {escape(repr(text))}.")
     return report

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 
 
 def cut(
-    clips: Annotated[
-        list[int], typer.Argument(metavar="CLIPS", help="Clips by their ids, as a search shows them.", min=1)
-    ],
+    clips: Annotated[list[int], typer.Argument(metavar="CLIPS", help="Clip ids, as a search shows them.", min=1)],
     to: Annotated[
         Path,
         typer.Option(
             "--to",
-            help="A folder for files, or a list by its suffix: .csv, .m3u8, .otio, .edl or .fcpxml.",
+            help="A folder for video files, or a list file: .csv, .m3u8, .otio, .edl or .fcpxml.",
             show_default=False,
         ),
     ],
@@ -32,13 +30,13 @@ def cut(
     root: RootOption = None,
     padding: Annotated[float, typer.Option(min=0, help="Seconds before and after each clip.")] = 0.0,
     encode: Annotated[
-        bool, typer.Option("--encode", help="Encode every file again, as H.264 and AAC, for any player.")
+        bool, typer.Option("--encode", help="Re-encode every clip as H.264 and AAC, which any player reads.")
     ] = False,
 ) -> None:
-    """Save clips as files of their own, or as a list for players and editing programs.
+    """Save clips as separate files, or as a list for players and editing programs.
 
-    A file begins with the frame on screen at the beginning of its clip, and ends with the last frame of it. Its packets
-    are copied where the cut falls on key frames; otherwise it is encoded again.
+    A file starts with the first frame of its clip and ends with the last. If the cut falls on key frames, the packets
+    are copied; otherwise the clip is encoded again.
 
     [dim]quartet cut 12 17 --to selection --library my-library[/]
 

@@ -29,18 +29,16 @@ def export(
             show_default=False,
         ),
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Also where another library lies under that name.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace another library of that name.")] = False,
     recall: Annotated[
-        float, typer.Option(min=0.5, max=1.0, help="Recall@10 that the inverted lists of a large library are to reach.")
+        float, typer.Option(min=0.5, max=1.0, help="Target recall@10 for the inverted lists of a large library.")
     ] = 0.99,
 ) -> None:
-    """Copy the vectors of a library to Milvus, which then answers for it.
+    """Copy the vectors of a library to Milvus, and search there.
 
-    Catalogue and pictures stay in the library. A service with QUARTET_MILVUS set to the same address asks Milvus, and
-    changes over when everything is there, without failing a request. Run it again after every `quartet index`; what
-    Milvus has already is not copied again.
+    Catalogue and pictures stay in the library. A service with QUARTET_MILVUS set to the same address searches Milvus.
+    It switches to the new export when the copy is complete; no request fails. Export again after every `quartet
+    index`; only new vectors are copied.
 
     [dim]quartet export --library my-library --to milvus://localhost:19530/news[/]
 
@@ -49,7 +47,7 @@ def export(
     settings = settings_of(library=library, milvus=to)
     folder = library_of(settings)
     if not settings.milvus:
-        raise typer.BadParameter("Name the Milvus, here or as QUARTET_MILVUS.", param_hint="--to")
+        raise typer.BadParameter("Name the Milvus address, here or in QUARTET_MILVUS.", param_hint="--to")
 
     from indexer.milvus.export import export_library
     from service.encoders.model_choice import encoder_at_hand

@@ -16,6 +16,7 @@ from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
+    PrecisionOption,
     RootOption,
     console,
     counted,
@@ -35,20 +36,21 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 PathsArgument = Annotated[
-    list[Path], typer.Argument(metavar="PATHS", help="Video files, and folders to look through for videos.")
+    list[Path], typer.Argument(metavar="PATHS", help="Video files, and folders to search for videos.")
 ]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Files that are decoded at the same time.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Number of files decoded at the same time.")]
 BaseOption = Annotated[
     Path | None,
     typer.Option(
         "--base",
-        help="Folder that the paths lie in and that their videos are named from. Default: each folder itself, and the "
-        "folder of each file.",
+        help="Folder that contains the paths; names of videos start below it. Default: each folder itself, "
+        "and the folder of each file.",
         show_default=False,
     ),
 ]
 KeepOption = Annotated[
-    bool, typer.Option("--keep-missing", help="Keep the videos whose files have gone, instead of taking them out.")
+    bool,
+    typer.Option("--keep-missing", help="Keep videos whose files are missing. Default: remove them from the library."),
 ]
 
 
@@ -67,23 +69,25 @@ class Segment(StrEnum):
 SegmentOption = Annotated[
     Segment | None,
     typer.Option(
-        help="Make each file one clip, or divide it into windows of equal length, or at its cuts. "
-        "Default: as the folder was indexed before, else whole.",
+        help="How to divide a file into clips: whole, windows of equal length, or shots. Default: as the "
+        "folder was indexed before, else whole.",
         show_default=False,
     ),
 ]
 WindowOption = Annotated[
-    float | None, typer.Option("--window", help="Seconds of a window. Default: 10.", show_default=False)
+    float | None, typer.Option("--window", help="Length of a window, in seconds. Default: 10.", show_default=False)
 ]
 OverlapOption = Annotated[
     float | None,
-    typer.Option("--overlap", help="Seconds that a window shares with the one before. Default: 2.", show_default=False),
+    typer.Option(
+        "--overlap", help="Overlap of a window with the previous one, in seconds. Default: 2.", show_default=False
+    ),
 ]
 CutOption = Annotated[
     float | None,
     typer.Option(
         "--cut",
-        help="How much two frames must differ for a cut, from 0 to 255: less, more shots. Default: 27.",
+        help="How much two frames must differ for a cut, from 0 to 255. A lower value gives more shots. Default: 27.",
         show_default=False,
     ),
 ]
@@ -92,8 +96,8 @@ RayOption = Annotated[
     typer.Option(
         "--ray",
         metavar="ADDRESS",
-        help="Decode and encode on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for one of this machine. "
-        "--workers is then for each of its workers.",
+        help="Decode and encode on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for a cluster "
+        "on this machine. --workers then applies to each worker of the cluster.",
         show_default=False,
     ),
 ]
@@ -103,22 +107,20 @@ PublishOption = Annotated[
         "--publish-every",
         min=0,
         metavar="MINUTES",
-        help="How often a long run makes searchable what is complete; 0: only at its end. Default: "
+        help="Minutes between publications of finished clips in a long run. 0: only at its end. Default: "
         "QUARTET_PUBLISH_EVERY, else 10.",
         show_default=False,
     ),
 ]
 TextsOption = Annotated[
     bool,
-    typer.Option("--texts/--no-texts", help="Read subtitles (.srt, .vtt) beside the videos, and those inside of them."),
+    typer.Option("--texts/--no-texts", help="Read subtitles next to the videos (.srt, .vtt) and inside them."),
 ]
 OcrOption = Annotated[
     bool,
-    typer.Option(
-        "--ocr", help="Also read what is written on screen, off the frames that are sampled: slow. Needs the extra ocr."
-    ),
+    typer.Option("--ocr", help="Also read text on screen (OCR) from the sampled frames. Slow. Needs the extra ocr."),
 ]
-LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as a JSON object a line.")]
+LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as JSON, one object per line.")]
 
 
 def index(
@@ -126,10 +128,11 @@ def index(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = None,
     root: RootOption = None,
     base: BaseOption = None,
     keep_missing: KeepOption = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a video was refused.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a video was refused.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
     ray: RayOption = None,
@@ -142,18 +145,18 @@ def index(
     ocr: OcrOption = False,
     as_json: LinesOption = False,
 ) -> None:
-    """Index videos at four levels, into a library.
+    """Index videos into a library, at four levels.
 
-    A library is made if there is none, with the --model that all its commands then use. Run it again after a
-    change: files that are known, even under a new name, are not encoded again, and deleted ones leave the index.
-    It can be stopped with Ctrl-C at any time; the next run goes on where it stopped.
+    The first run creates the library with --model; later commands use the same model. Run it again after a change:
+    only new and changed files are encoded, renamed files are recognised, and deleted files leave the index. You can
+    stop it with Ctrl-C at any time; the next run continues there.
 
-    With another --model than the library has, everything in it is encoded by that one first, while the one before
-    answers; then the new one answers, also in a service that runs. To go back, give the --model of before: only what
-    has come since is encoded.
+    A new --model changes the model of the library. The command encodes every clip with the new model while the
+    previous one answers; then the new model answers, in a running service too. To go back, give the previous --model:
+    only clips added since are encoded.
 
-    A file that cannot be used is listed with the reason and does not stop the others. With --segment, files that
-    were divided otherwise are divided and encoded again; without it, every file keeps its clips.
+    A file that cannot be used is listed with its reason; the others are indexed. With --segment, files that were
+    divided differently are divided and encoded again; without it, every file keeps its clips.
 
     [dim]quartet index ~/Videos --library my-library --model clip-ViT-B-32[/]
 
@@ -166,7 +169,12 @@ def index(
     [dim]quartet index /shared/videos --library /shared/library --ray 10.0.0.1:6379 --workers 4[/]
     """
     settings = settings_of(
-        library=library, model=model, device=device, roots=roots_of(root), publish_every=publish_every
+        library=library,
+        model=model,
+        device=device,
+        precision=precision,
+        roots=roots_of(root),
+        publish_every=publish_every,
     )
     library_of(settings)
     report = run_index(
@@ -200,7 +208,7 @@ def segmentation_of(
     owner = {"window": Segment.WINDOW, "overlap": Segment.WINDOW, "cut": Segment.SHOT}
     for name, number in given.items():
         if number is not None and segment is not owner[name]:
-            raise typer.BadParameter(f"It goes with --segment {owner[name].value}.", param_hint=f"--{name}")
+            raise typer.BadParameter(f"This option needs --segment {owner[name].value}.", param_hint=f"--{name}")
     if segment is None:
         return None
     numbers = {"window": window, "overlap": overlap, "threshold": cut}
@@ -231,10 +239,12 @@ def run_index(
     from indexer.ingest.index_run import index_videos
     from indexer.texts.text_makers import ScreenText
     from service.cli.pipeline_choice import open_pipeline
-    from service.encoders.model_choice import remember_folder
+    from service.encoders.model_choice import chosen_precision, remember_folder, remember_precision
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
+    # While it can be told whether the library is new.
+    settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     out = console()
     if as_json:
         encoder, pipeline = open_pipeline(settings, workers, ray)
@@ -242,12 +252,12 @@ def run_index(
         with out.status("Loading the model"):
             encoder, pipeline = open_pipeline(settings, workers, ray)
     if to_model:
-        # Before the model changes: a service that changes over with it has to find it.
+        # Before the model changes: a service that switches with it has to find it.
         remember_folder(settings, encoder.spec.fingerprint)
     with ExitStack() as stack:
         show = stack.enter_context(json_lines() if as_json else progress_bar())
         if as_json:
-            # Ray prints what befalls its workers, and that is no JSON.
+            # Ray prints what befalls its workers, and that is not JSON.
             stack.enter_context(redirect_stdout(sys.stderr))
         stack.enter_context(closing(pipeline))
         report = index_videos(
@@ -268,6 +278,7 @@ def run_index(
             to_model=to_model,
         )
     remember_folder(settings, encoder.spec.fingerprint)
+    remember_precision(settings)
     if as_json:
         typer.echo(json_report(report))
     else:
@@ -284,10 +295,10 @@ def print_report(report: IndexReport, folder: Path) -> None:
         if not report.change.done:
             return
     if report.interrupted:
-        out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to go on.")
+        out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to continue.")
     refused, other = told_apart(report.refused)
-    recut = f" ({report.recut} of them divided anew)" if report.recut else ""
-    kept = f", {report.missing} missing but kept" if report.missing else ""
+    recut = f" ({report.recut} of them divided again)" if report.recut else ""
+    kept = f", {report.missing} missing and kept" if report.missing else ""
     out.print(
         f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
         f"{report.removed} removed{kept}, {len(refused)} refused, in {report.seconds:.1f} s"
@@ -300,7 +311,7 @@ def print_report(report: IndexReport, folder: Path) -> None:
     if other:
         out.print(f"[dim]{escape(other_files_line(other))}[/]", highlight=False)
     if not report.progress.total and not report.removed and not report.interrupted:
-        out.print("[yellow]No files were found.[/] Hidden ones are left out, and folders that are links.")
+        out.print("[yellow]No files were found.[/] Quartet skips hidden files and linked folders.")
     clips = counted(report.clips_total, "clip")
     out.print(f"{escape(str(folder))} now has {clips} (generation {report.generation}).", highlight=False)
 
@@ -312,7 +323,7 @@ def change_lines(change: ModelChange) -> list[str]:
     if not change.done:
         left = counted(change.left, "clip")
         return [
-            f"[yellow]Stopped.[/] {made}, {left} left. {before} still answers. Run the same command again to go on."
+            f"[yellow]Stopped.[/] {made}, {left} left. {before} still answers. Run the same command again to continue."
         ]
-    lines = [f"{made}, which answers from now on instead of {before}. The way back: index with the --model of before."]
+    lines = [f"{made}, which now answers instead of {before}. To go back, index with the previous --model."]
     return [*lines, *(f"[yellow]It was set for {before}.[/] {escape(line)}" for line in change.fit_again)]

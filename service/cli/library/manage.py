@@ -14,8 +14,8 @@ EraseOption = Annotated[
     bool,
     typer.Option(
         "--erase-now",
-        help="Remove them from the disk at once, with the generation before. A service on the library may fail a "
-        "request in the second in which it changes over.",
+        help="Remove them from the disk at once, with the previous generation. A running service may fail "
+        "requests for about a second.",
     ),
 ]
 
@@ -23,33 +23,35 @@ EraseOption = Annotated[
 def remove(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATHS", help="Video files, or folders of them. They need not exist any more."),
+        typer.Argument(metavar="PATHS", help="Video files or folders. They may be missing on disk."),
     ] = None,
     library: LibraryOption = None,
     root: RootOption = None,
-    missing: Annotated[bool, typer.Option("--missing", help="Every video whose file has gone.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Remove every video whose file is missing.")] = False,
     erase_now: EraseOption = False,
     other_model: Annotated[
         bool,
         typer.Option(
             "--other-model",
-            help="Instead: the vectors of models that do not answer, the one before and the one of an unfinished "
-            "change.",
+            help="Remove the vectors of models that no longer answer: those of the previous model and of an "
+            "unfinished change.",
         ),
     ] = False,
 ) -> None:
-    """Take videos out of a library. The files stay; captions stay too.
+    """Remove videos from a library. The files and the captions stay.
 
-    No answer has them from now on. Their vectors, pictures and rows leave the disk with the next generation, which is
-    written when anything changes, or at once with --erase-now. A copy in Milvus has them until the next
-    `quartet export`. A later `quartet index` of their folder puts them back.
+    Searches stop returning them at once. Their vectors, pictures and rows are deleted from disk with the next
+    generation, which the next change writes, or at once with --erase-now. A copy in Milvus keeps them until the next
+    `quartet export`. A later `quartet index` of their folder adds them again.
 
     [dim]quartet remove ~/Videos/drafts --library my-library[/]
 
     [dim]quartet remove --missing --library my-library[/]
     """
     if other_model and (paths or missing):
-        raise typer.BadParameter("It takes out no video; give it by itself.", param_hint="--other-model")
+        raise typer.BadParameter(
+            "--other-model removes no video. Give it without PATHS and --missing.", param_hint="--other-model"
+        )
     if not paths and not missing and not other_model:
         raise typer.BadParameter("Name videos or folders, or give --missing.", param_hint="PATHS")
     settings = settings_of(library=library, roots=roots_of(root))
@@ -81,30 +83,31 @@ def _forget_other_models(folder: Path) -> None:
     for state in removed:
         console().print(f"The vectors of {escape(state.model.name)} are removed.", highlight=False)
     if not removed:
-        console().print(f"{escape(str(folder))} has vectors of one model alone.", highlight=False)
+        console().print(f"{escape(str(folder))} has vectors of one model only.", highlight=False)
 
 
 def when_erased(now: bool) -> str:
     """When what was removed has left the disk, as a sentence."""
-    return "No file holds them any more." if now else "They leave the disk with the next generation."
+    return "They are no longer on disk." if now else "They are deleted from disk with the next generation."
 
 
 def tag(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATHS", help="Video files of the library, or folders of them.")
+        list[Path] | None, typer.Argument(metavar="PATHS", help="Video files of the library, or folders.")
     ] = None,
     library: LibraryOption = None,
     root: RootOption = None,
     add: Annotated[
-        list[str] | None, typer.Option("--add", "-a", help="A tag to give them. Repeat for more.", show_default=False)
+        list[str] | None, typer.Option("--add", "-a", help="Tag to add. Repeat it for more tags.", show_default=False)
     ] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", "-r", help="A tag to take from them.", show_default=False)
+        list[str] | None, typer.Option("--remove", "-r", help="Tag to remove.", show_default=False)
     ] = None,
 ) -> None:
-    """Tag videos, so that a search can keep to them. Without PATHS, list the tags.
+    """Tag videos, to filter searches by tag. Without PATHS, list the tags.
 
-    A tag stays with a video when its file is renamed or changed. Searches see it at once; nothing is encoded again.
+    A video keeps its tags when its file is renamed or changed. Searches see new tags at once; nothing is encoded
+    again.
 
     [dim]quartet tag ~/Videos/2024 --add holiday --add family --library my-library[/]
 
@@ -113,7 +116,7 @@ def tag(
     if paths and not (add or remove):
         raise typer.BadParameter("Give a tag with --add or --remove.", param_hint="--add")
     if (add or remove) and not paths:
-        raise typer.BadParameter("Name the videos, or folders of them.", param_hint="PATHS")
+        raise typer.BadParameter("Name the videos or folders.", param_hint="PATHS")
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)
 
@@ -134,14 +137,14 @@ def tag(
 
 
 def relocate(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A root; `quartet status` lists them.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where its videos lie now.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a root. `quartet status` lists the roots.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder of its videos.")],
     library: LibraryOption = None,
 ) -> None:
-    """Tell a library that the videos of a root have moved. Nothing is encoded again.
+    """Set the new folder of a root whose videos have moved. Nothing is encoded again.
 
-    For a place that differs from machine to machine, leave the library as it is and give --root, or set
-    QUARTET_ROOTS, where it is used.
+    If the folder differs from machine to machine, do not change the library: give --root or set QUARTET_ROOTS on each
+    machine.
 
     [dim]quartet relocate Videos /media/disk2/Videos --library my-library[/]
     """
@@ -150,4 +153,4 @@ def relocate(
     from indexer.store.management import move_root
 
     move_root(path, name, folder)
-    console().print(f"The videos of {escape(name)} lie in {escape(str(folder.resolve()))} now.", highlight=False)
+    console().print(f"The videos of {escape(name)} are now in {escape(str(folder.resolve()))}.", highlight=False)

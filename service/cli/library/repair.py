@@ -29,12 +29,12 @@ _MOST = 40
 def verify(
     library: LibraryOption = None,
     root: RootOption = None,
-    content: Annotated[bool, typer.Option("--content", help="Read the videos too, and compare their hashes.")] = False,
+    content: Annotated[bool, typer.Option("--content", help="Also read the videos and compare their hashes.")] = False,
 ) -> None:
-    """Check a library: every byte of its files, the index against the catalogue, the catalogue against the videos.
+    """Check a library: the checksums of its files, the index against the catalogue, the catalogue against the videos.
 
-    Exit code 1 if something is wrong; `quartet repair` then makes again what it can. Videos are compared by size and
-    time of change, with --content by hash.
+    Exit code 1 if something is wrong; `quartet repair` then restores what it can. Videos are compared by size and
+    modification time, with --content by hash.
 
     [dim]quartet verify --library my-library[/]
     """
@@ -48,8 +48,8 @@ def verify(
         problems = verify_library(folder, settings.roots, content)
     if not problems:
         out.print(
-            f"{escape(str(folder))} is sound: all files are as they were written, the index holds what the catalogue "
-            "lists, and every video is in its place.",
+            f"{escape(str(folder))} is in order: no file is damaged, index and catalogue agree, and every "
+            "video is in its place.",
             highlight=False,
         )
         return
@@ -64,7 +64,7 @@ def verify(
         table.add_row(where, f"and {count} more; `quartet verify ... > FILE` lists them all.")
     out.print(table, highlight=False)
     if any(problem.where != "videos" for problem in problems):
-        out.print("`quartet repair` makes again what it can.", highlight=False)
+        out.print("Run `quartet repair` to restore what can be restored.", highlight=False)
     raise typer.Exit(1)
 
 
@@ -77,15 +77,15 @@ def repair(
         bool,
         typer.Option(
             "--accept-catalogue",
-            help="Take a catalogue that was changed by something else than Quartet as it is now.",
+            help="Accept a catalogue that another program has changed.",
         ),
     ] = False,
 ) -> None:
-    """Make again what is damaged or missing in a library, and say what cannot be made.
+    """Restore what is damaged or missing in a library, and list what is lost.
 
-    Pictures, codes, indices and manifests are made from the catalogue, the vectors and the videos. Vectors that are
-    lost are encoded again, and nothing else is. A catalogue cannot be made again: put a copy of it back first, and this
-    command brings the two together. Exit code 1 if something is lost.
+    Pictures, codes, indices and manifests are rebuilt from the catalogue, the vectors and the videos. Only lost
+    vectors are encoded again. A lost catalogue cannot be rebuilt: restore it from a backup first; this command then
+    makes index and catalogue agree. Exit code 1 if something is lost.
 
     [dim]quartet repair --library my-library[/]
     """
@@ -105,7 +105,7 @@ def repair(
         if len(lines) > len(shown):
             out.print(f"{title}and {len(lines) - len(shown)} more.", highlight=False)
     if not report.healed and not report.lost:
-        out.print(f"{escape(str(folder))} is sound: there was nothing to repair.", highlight=False)
+        out.print(f"{escape(str(folder))} is in order: nothing to repair.", highlight=False)
         return
     encoded = f", {counted(report.encoded, 'item')} encoded again" if report.encoded else ""
     out.print(

@@ -46,7 +46,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name.", s
 
 @app.callback()
 def searches() -> None:
-    """Searches that a library keeps, and which clips are new for them."""
+    """Saved searches of a library, and their new hits."""
 
 
 @app.command(cls=ReadableCommand)
@@ -67,9 +67,9 @@ def save(
     language: LanguageOption = None,
     has_text: HasTextOption = None,
 ) -> None:
-    """Keep a search under a name, in place of one of that name.
+    """Save a search under a name. An existing search of that name is replaced.
 
-    Clips that the library has now are not new to it. Give --min-score, so that only what fits is told.
+    Only clips added later count as new. Set --min-score to report only clips that fit.
 
     [dim]quartet searches save dogs "a dog runs on a beach" --min-score 0.5 --library my-library[/]
     """
@@ -107,12 +107,12 @@ def list_(library: LibraryOption = None) -> None:
     if found:
         console().print(table)
     else:
-        typer.echo('There are no saved searches. Keep one with: quartet searches save NAME "A SENTENCE"')
+        typer.echo('There are no saved searches. Save one with: quartet searches save NAME "A SENTENCE"')
 
 
 @app.command(cls=ReadableCommand)
 def remove(name: NameArgument, library: LibraryOption = None) -> None:
-    """Forget a saved search."""
+    """Delete a saved search."""
     from indexer.catalog.saved_searches import remove_search
 
     with _open(library) as opened:
@@ -125,10 +125,10 @@ def new(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Show the same clips again the next time.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Do not mark these clips as seen.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the hits that have come since the search was saved or last looked at.
+    """Show the hits that are new since the search was saved or last shown.
 
     [dim]quartet searches new dogs --library my-library[/]
     """

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 def status(
     library: LibraryOption = None,
     root: RootOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what a library holds, which model built it, which files it refused, and how it is searched.
+    """Show what a library contains, which model built it, which files it refused, and how it is searched.
 
-    A large library is searched by a fast scan of 4-bit codes. If what came since their codebooks were learned does not
-    fit them, it says that training is due: `quartet tune` does it.
+    A large library is searched with a fast scan of 4-bit codes. When new clips do not fit the learned codebooks, the
+    command recommends training with `quartet tune`.
 
     [dim]quartet status --library my-library[/]
 
@@ -99,7 +99,7 @@ def status_json(library: Library) -> dict[str, Any]:
 
 
 def milvus_json(settings: Settings) -> dict[str, Any] | None:
-    """Where in Milvus the library lies and which generation of it; None if it lies in none."""
+    """Where in Milvus the library is and which generation of it; None if it is in none."""
     if settings.library is None or not settings.milvus:
         return None
     from indexer.milvus.generations import MilvusStore
@@ -146,7 +146,7 @@ def _holds(library: Library) -> list[tuple[str, str]]:
         ("clips", clips),
         ("captions", captions),
         *(
-            ("root", escape(f"{known.name}: {known.path}") + (", [yellow]not there[/]" if is_gone(known.path) else ""))
+            ("root", escape(f"{known.name}: {known.path}") + (", [yellow]missing[/]" if is_gone(known.path) else ""))
             for known in library.catalog.roots()
         ),
         ("on disk", ", ".join(f"{part} {decimal(size)}" for part, size in disk.items())),
@@ -163,7 +163,7 @@ def _other_model(state: ModelState, counts: Counts) -> list[tuple[str, str]]:
     made = f"{state.clips} of {counts.clips} clips and {state.captions} of {counts.captions} captions"
     return [
         ("next model", f"{model}: {made}"),
-        ("", "[dim]Go on: `quartet index` with its --model. Give up: `quartet remove --other-model`.[/]"),
+        ("", "[dim]Continue: `quartet index` with its --model. Cancel: `quartet remove --other-model`.[/]"),
     ]
 
 
@@ -179,5 +179,7 @@ def _searched(library: Library) -> list[tuple[str, str]]:
             now = max(encoding.since.values())
             rows.append(("", f"{encoding.later} items came since; of them the codes lose {now:.0%}"))
         if encoding is not None and encoding.training_due:
-            rows.append(("", f"[yellow]Training is due.[/] {escape(encoding.training_due)} Run `quartet tune`."))
+            rows.append(
+                ("", f"[yellow]Training is recommended.[/] {escape(encoding.training_due)} Run `quartet tune`.")
+            )
     return rows

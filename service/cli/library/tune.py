@@ -15,36 +15,36 @@ from service.cli.options import LibraryOption, console, library_of, settings_of
 def tune(
     library: LibraryOption = None,
     approximate_from: Annotated[
-        int, typer.Option(min=1000, help="Items from which clips or captions are searched approximately.")
+        int, typer.Option(min=1000, help="Number of items from which the search is approximate.")
     ] = 200_000,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="Instead: take the prompts of this JSON file for every query.", show_default=False),
+        typer.Option(help="Do not train; set the prompts of every query from this JSON file.", show_default=False),
     ] = None,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Instead: go back from the last change of prompts or weights.")
+        bool, typer.Option("--undo", help="Do not train; undo the last change of prompts or weights.")
     ] = False,
 ) -> None:
-    """Set from which size a library is searched approximately, and learn the codebooks for that anew.
+    """Set the size from which a library is searched approximately, and train its codebooks again.
 
-    A library below the size is searched exactly, by scanning, and needs none of this. One that grows past it gets its
-    codebooks when it does; use this for another size, or when `quartet status` says that training is due.
+    A smaller library is searched exactly and needs no training. A library that grows past the size gets its codebooks
+    automatically. Run this command for another size, or when `quartet status` recommends training.
 
     [dim]quartet tune --library my-library --approximate-from 100000[/]
 
-    With --prompts it sets how a two-tower model is asked: templates by level, in which {} stands for the phrase (at the
-    global level for the sentence). The vectors of several are averaged. Clips need not be indexed again.
+    --prompts sets the text templates of a two-tower model, by level. {} stands for the phrase, at the global level
+    for the sentence. The vectors of several templates are averaged. Clips need not be indexed again.
 
     [dim]quartet tune --library my-library --prompts prompts.json[/]
 
-    A file with {"entity": ["a photo of {}", "a close-up of {}"]} leaves the other levels as they are. Weights are
-    set by `quartet evaluate --fit-weights --save`.
+    A file with {"entity": ["a photo of {}", "a close-up of {}"]} changes the entity level only. Set weights with
+    `quartet evaluate --fit-weights --save`.
     """
     settings = settings_of(library=library)
     folder = library_of(settings)
     if prompts is not None or undo:
         if prompts is not None and undo:
-            raise typer.BadParameter("It goes back from a change; give --prompts by itself.", param_hint="--undo")
+            raise typer.BadParameter("--undo cannot be combined with --prompts.", param_hint="--undo")
         _set_prompts(folder, prompts) if prompts is not None else _undo(folder)
         return
 
@@ -66,7 +66,7 @@ def _set_prompts(folder: Path, path: Path) -> None:
     from model.two_tower.phrases import checked_templates
     from quartet.errors import InputError
 
-    built_by(folder)  # raises for a folder that is no library
+    built_by(folder)  # raises for a folder that is not a library
     try:
         templates = checked_templates(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -85,7 +85,7 @@ def _undo(folder: Path) -> None:
 
     built_by(folder)
     now = undo(folder)
-    typer.echo("\n".join(["Undone. What is set now:", *(now.notes() or ["The prompts and weights of the model."])]))
+    typer.echo("\n".join(["Undone. Current settings:", *(now.notes() or ["The prompts and weights of the model."])]))
 
 
-_EFFECT = "Searches use them from now on, a service that runs from its next start. Go back with: quartet tune --undo"
+_EFFECT = "New searches use them; restart a running service. Undo with: quartet tune --undo"

@@ -29,6 +29,7 @@ from service.cli.options import (
     DeviceOption,
     LibraryOption,
     ModelOption,
+    PrecisionOption,
     RootOption,
     console,
     counted,
@@ -48,11 +49,13 @@ def watch(
     library: LibraryOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    precision: PrecisionOption = None,
     root: RootOption = None,
     keep_missing: KeepOption = False,
-    settle: Annotated[float, typer.Option(min=0.1, help="Seconds without a change before a run begins.")] = 2.0,
+    settle: Annotated[float, typer.Option(min=0.1, help="Seconds without a change before a run starts.")] = 2.0,
     poll: Annotated[
-        bool, typer.Option("--poll", help="List the folders again and again: for network shares that report nothing.")
+        bool,
+        typer.Option("--poll", help="Check the folders at intervals, for network shares that do not report changes."),
     ] = False,
     workers: WorkersOption = 1,
     segment: SegmentOption = None,
@@ -65,35 +68,36 @@ def watch(
         typer.Option(
             "--notify",
             metavar="COMMAND",
-            help="Run after each run for every saved search with new hits; it reads them as JSON.",
+            help="Command to run for every saved search with new hits. It reads them as JSON from standard input.",
             show_default=False,
         ),
     ] = None,
     as_json: LinesOption = False,
 ) -> None:
-    """Index folders, and again whenever they change, until Ctrl-C.
+    """Index folders, and index again after every change, until Ctrl-C.
 
-    A file that is being copied is left alone until it has come to rest. A service on the same library changes
-    over to each new generation by itself.
+    A file that is still being copied is indexed once it stops changing. A running service switches to each new
+    generation automatically.
 
     [dim]quartet watch ~/Videos --library my-library[/]
 
-    With --notify a command is told what is new for the searches that `quartet searches save` keeps. It gets one JSON
-    object on its standard input for each: the name of the search, and the answer as the API gives it. Where the
-    command fails, the same hits are told again after the next run.
+    With --notify, a command receives the new hits of saved searches (`quartet searches save`). It reads one JSON
+    object per search from standard input: the name of the search, and the answer as the API returns it. If the
+    command fails, it receives the same hits again after the next run.
 
     [dim]quartet watch ~/Videos --library my-library --notify ./send-mail.sh[/]
     """
-    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+    settings = settings_of(library=library, model=model, device=device, precision=precision, roots=roots_of(root))
     folder = library_of(settings)
 
     from indexer.ingest.file_walk import resolve_inputs
     from indexer.ingest.folder_watch import watch_videos
     from quartet.errors import InputError
-    from service.encoders.model_choice import open_encoder
+    from service.encoders.model_choice import chosen_precision, open_encoder, remember_precision
 
     resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
     segmentation = segmentation_of(segment, window, overlap, cut)
+    settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     with console().status("Loading the model") if not as_json else nullcontext():
         encoder = open_encoder(settings)
     with json_lines() as lines:
@@ -114,8 +118,9 @@ def watch(
             on_polling=_say_why,
         ):
             if isinstance(report, InputError):
-                console().print(f"[yellow]Left as it is:[/] {escape(str(report))}", highlight=False)
+                console().print(f"[yellow]Not changed:[/] {escape(str(report))}", highlight=False)
                 continue
+            remember_precision(settings)
             if as_json:
                 typer.echo(json_report(report))
             else:
@@ -123,7 +128,7 @@ def watch(
             if notify and not report.interrupted:
                 told = run_notify(settings, encoder, notify)
                 if not as_json:
-                    console().print(f"{counted(told, 'saved search')} with new hits told.", highlight=False)
+                    console().print(f"{counted(told, 'saved search')} with new hits reported.", highlight=False)
             if not as_json and not report.interrupted:
                 console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
 
@@ -152,8 +157,8 @@ def run_notify(settings: Settings, encoder: Encoder, command: str) -> int:
 
 def _say_why(reason: str) -> None:
     typer.secho(
-        f"The system cannot watch these folders ({reason}): they are listed again and again instead, as with --poll. "
-        "On Linux, raise fs.inotify.max_user_watches and max_user_instances to have them watched.",
+        f"The system cannot watch these folders ({reason}). Quartet checks them at intervals instead, as with "
+        "--poll. On Linux, raise fs.inotify.max_user_watches and max_user_instances.",
         fg=typer.colors.YELLOW,
         err=True,
     )

@@ -16,9 +16,7 @@ CaptionsArgument = Annotated[
 ]
 FeaturesOption = Annotated[
     list[Path],
-    typer.Option(
-        help="HDF5 file of frame features. Repeat it where splits have files of their own.", show_default=False
-    ),
+    typer.Option(help="HDF5 file of frame features. Repeat it if each split has its own file.", show_default=False),
 ]
 SkipOption = Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")]
 TestListOption = Annotated[
@@ -27,7 +25,7 @@ TestListOption = Annotated[
 CacheOption = Annotated[
     Path | None,
     typer.Option(
-        help="Where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
+        help="Folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
     ),
 ]
 KeepOption = Annotated[
@@ -52,31 +50,33 @@ SentenceOption = Annotated[
     ),
 ]
 EpochsOption = Annotated[
-    int | None, typer.Option(help="Epochs of every model. Default: as many as its paper or preset says.")
+    int | None, typer.Option(help="Epochs for every model. Default: the number in its paper or preset.")
 ]
 
 
 def compare(
     captions: CaptionsArgument,
     features: FeaturesOption,
-    models: Annotated[str, typer.Option(help="Names with commas between them; a wrong one lists them all.")],
-    seeds: Annotated[int, typer.Option(help="How often each is trained: with the seeds 0, 1, ...")] = 3,
+    models: Annotated[str, typer.Option(help="Model names, separated by commas. An unknown name lists all.")],
+    seeds: Annotated[int, typer.Option(help="Number of runs of each model, with the seeds 0, 1, ...")] = 3,
     epochs: EpochsOption = None,
-    frames: Annotated[int, typer.Option(help="The most frames of a video that any model sees.")] = 20,
-    width: Annotated[float, typer.Option(help="Times the published widths of the models; presets keep theirs.")] = 1.0,
+    frames: Annotated[int, typer.Option(help="Maximum frames of a video that a model sees.")] = 20,
+    width: Annotated[
+        float, typer.Option(help="Factor for the published widths of the models. Presets keep their width.")
+    ] = 1.0,
     test_list: TestListOption = None,
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
     keep: KeepOption = None,
     backbone_weights: WeightsOption = None,
     sentence_model: SentenceOption = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/comparison"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/comparison"),
 ) -> None:
     """Train and measure several models on the same splits, features and words.
 
     MCSAN, its ablations, the presets of `quartet train`, and the models that its paper compares with. Each is trained
     on the training videos, its best epoch is chosen on the validation videos and measured on the test videos. A
-    comparison that was stopped goes on: what has a result is not trained again.
+    stopped comparison resumes: finished runs are not trained again.
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
 

@@ -12,21 +12,23 @@ from service.cli.options import console
 
 
 def demo_dataset(
-    folder: Annotated[Path, typer.Argument(help="Where captions.jsonl and features.h5 go.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Folder for captions.jsonl and features.h5.", show_default=False)],
     train: Annotated[int, typer.Option(help="Clips to train on.")] = 3000,
     val: Annotated[int, typer.Option(help="Clips to validate on.")] = 300,
     test: Annotated[int, typer.Option(help="Clips to test on.")] = 1000,
     captions: Annotated[int, typer.Option(help="Captions of each clip.")] = 20,
-    min_frames: Annotated[int, typer.Option(help="The fewest frames of a clip.")] = 2,
-    max_frames: Annotated[int, typer.Option(help="The most frames of a clip.")] = 40,
+    min_frames: Annotated[int, typer.Option(help="Minimum frames of a clip.")] = 2,
+    max_frames: Annotated[int, typer.Option(help="Maximum frames of a clip.")] = 40,
     sight: Annotated[
-        int, typer.Option(help="Reduce frames to so many pixels of height first: harder. 0: as they are.")
+        int,
+        typer.Option(help="Reduce frames to this height in pixels first, which makes the task harder. 0: full size."),
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other clips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed. Another seed gives other clips.")] = 0,
 ) -> None:
     """Write clips of the demo world as a dataset: captions, and frame features by the bundled frozen backbone.
 
-    The test split shows compositions that the others never show. It can be stopped at any time; the next run goes on.
+    The test split shows combinations that the other splits never show. You can stop it at any time; the next run
+    continues.
 
     [dim]quartet demo-dataset runs/world[/]
 

@@ -42,7 +42,7 @@ SkipOption = Annotated[
 CacheOption = Annotated[
     Path | None,
     typer.Option(
-        help="With --features: where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.",
+        help="With --features: folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.",
         show_default=False,
     ),
 ]
@@ -55,7 +55,7 @@ TestListOption = Annotated[
 ]
 ReportOption = Annotated[
     Path | None,
-    typer.Option(help="Write results.json, results.md and report.html into this folder.", show_default=False),
+    typer.Option(help="Write results.json, results.md and report.html to this folder.", show_default=False),
 ]
 MtebOption = Annotated[
     Path | None,
@@ -67,12 +67,14 @@ FitOption = Annotated[
 SaveOption = Annotated[
     bool,
     typer.Option(
-        "--save", help="With --fit-weights: the library uses them for every query. Undone by quartet tune --undo."
+        "--save",
+        help="With --fit-weights: use the fitted weights for every query of the library. Undo with "
+        "quartet tune --undo.",
     ),
 ]
 ContrastOption = Annotated[
     bool,
-    typer.Option("--contrast", help="Also print which level notices a noun, verb, role or attribute that is changed."),
+    typer.Option("--contrast", help="Also measure which level notices a changed noun, verb, role or attribute."),
 ]
 ExamplesOption = Annotated[int, typer.Option(min=0, max=200, help="Queries that the report shows with pictures.")]
 
@@ -98,9 +100,9 @@ def evaluate(
 ) -> None:
     """Measure retrieval: recall, ranks, SumR, mAP and nDCG, both directions.
 
-    With a library, clips are what its index stores, so decoding and indexing are part of what is measured. Figures
-    are given per caption and per distinct caption; ties count against the model. Prints Markdown: one row for the
-    fused score, one for each level alone, one for all levels without each, one for chance.
+    With a library, the command measures the vectors of its index, so decoding and indexing count too. Figures are
+    given per caption and per distinct caption; ties count against the model. Prints Markdown: one row for the fused
+    score, one for each level alone, one for all levels without each, one for chance.
 
     [dim]quartet evaluate quartet-demo/captions.jsonl --library quartet-demo/library --report report[/]
 
@@ -180,13 +182,11 @@ def _check_options(
     features: list[Path] | None, videos: Path | None, fit_weights: bool, save: bool, contrast: bool
 ) -> None:
     if videos is not None and not features:
-        raise typer.BadParameter("It goes with --features: a library has pictures of its own.", param_hint="--videos")
+        raise typer.BadParameter("This option needs --features. A library has its own pictures.", param_hint="--videos")
     if save and (not fit_weights or features):
-        raise typer.BadParameter(
-            "It keeps what --fit-weights finds, in the library that is measured.", param_hint="--save"
-        )
+        raise typer.BadParameter("This option needs --fit-weights and a library.", param_hint="--save")
     if contrast and features:
-        raise typer.BadParameter("It asks the model of a library: leave out --features.", param_hint="--contrast")
+        raise typer.BadParameter("This option needs a library. Leave out --features.", param_hint="--contrast")
 
 
 def _show_contrast(scores: LevelScores, subject: Subject, encode: Callable[[Sequence[str]], Vectors]) -> None:
@@ -201,14 +201,14 @@ def _show_contrast(scores: LevelScores, subject: Subject, encode: Callable[[Sequ
     with console().status("Changing captions"):
         changed = changes(SpacyParser().parse(list(subject.captions)))
         if not changed:
-            typer.echo("\nNone of the captions has anything that could be changed.")
+            typer.echo("\nNo caption has a word that can be changed.")
             return
         plain = replace(scores, ablations=False)
         altered = replace(plain, text_queries=encode([change.text for change in changed]))
         owner = np.asarray(subject.owner)
         own = own_scores(plain, owner), own_scores(altered, owner[[change.caption for change in changed]])
     table = contrast_table(share_noticed(changed, *own))
-    typer.echo(f"\nCaptions against themselves with one thing changed, on their own video:\n\n{table}")
+    typer.echo(f"\nEach caption against a copy with one word changed, on its own video:\n\n{table}")
 
 
 def _fit_weights(scores: LevelScores, subject: Subject, source: str, library: Path | None) -> None:
@@ -226,10 +226,7 @@ def _fit_weights(scores: LevelScores, subject: Subject, source: str, library: Pa
     if library is not None:
         known = read_search_settings(library)
         write_search_settings(library, replace(known, weights=weights, weights_from=f"fitted to {source}"))
-        typer.echo(
-            "Saved: searches use them from now on, a service that runs from its next start. Go back with: "
-            "quartet tune --undo"
-        )
+        typer.echo("Saved. New searches use them; restart a running service. Undo with: quartet tune --undo")
 
 
 @dataclass(frozen=True)
@@ -257,7 +254,7 @@ def _in_library(settings: Settings, captioned: list[CaptionedVideo], skip_missin
     missing = [video.video for video in captioned if video.video not in names]
     found = [video for video in captioned if video.video in names]
     if missing and not (skip_missing and found):
-        remedy = "Index them, or leave them out with --skip-missing." if found else "Index them first."
+        remedy = "Index the videos, or leave them out with --skip-missing." if found else "Index the videos first."
         raise InputError(f"{list_names(f'videos are not in the library {folder}', missing)}. {remedy}")
     if missing:
         typer.echo(f"Left out: {list_names(f'videos are not in the library {folder}', missing)}.", err=True)
@@ -273,7 +270,7 @@ def _with_features(
     with FeatureSet(features) as file:
         found = file.with_features(captioned, skip_missing, lambda note: typer.echo(note, err=True))
         if not found:
-            raise InputError(f"{file.name} has features of none of the captioned videos.")
+            raise InputError(f"{file.name} has no features of the captioned videos.")
     return found
 
 
@@ -298,7 +295,7 @@ def _on_library(settings: Settings, captioned: Sequence[CaptionedVideo]) -> _Mea
         if len(set(ids)) < len(ids):
             first = {video: i for i, video in reversed(list(enumerate(ids)))}
             twice = [captioned[i].video for i, video in enumerate(ids) if first[video] < i]
-            raise InputError(f"{list_names('captioned videos are other names of videos that come before', twice)}.")
+            raise InputError(f"{list_names('captioned videos are duplicates of earlier videos', twice)}.")
         clips: dict[int, list[int]] = {video: [] for video in ids}
         for clip in library.catalog.list_clips(limit=None):
             if clip.video_id in clips:
@@ -348,7 +345,7 @@ def _on_features(
         if videos is None:
             return None
         if name not in files:
-            typer.echo(f"No picture of {name}: there is no such file in {videos}.", err=True)
+            typer.echo(f"No picture of {name}: {videos} has no such file.", err=True)
             return None
         return _picture_of(files[name])
 
@@ -358,7 +355,7 @@ def _on_features(
 def _files_by_name(folder: Path) -> dict[str, Path]:
     """Files below a folder by their path there, with and without the suffix, as `quartet features` names them."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder.")
+        raise InputError(f"{folder} is not a folder.")
     files = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         inside = path.relative_to(folder)

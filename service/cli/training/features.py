@@ -27,7 +27,7 @@ TwoTowerOption = Annotated[
 
 def features(
     videos: Annotated[Path, typer.Argument(help="A folder of videos.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The HDF5 file; what it has already is not made again.")],
+    out: Annotated[Path, typer.Option(help="The HDF5 file. Features that it already has are kept.")],
     weights: Annotated[
         Path | None, typer.Option(help="State dict of the backbone, .safetensors or .pth.", show_default=False)
     ] = None,
@@ -35,12 +35,12 @@ def features(
     model: TwoTowerOption = None,
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames per video.")] = 20,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="Videos that are decoded at the same time.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of videos decoded at the same time.")] = 1,
 ) -> None:
     """Encode the frames of videos into an HDF5 file, with a torchvision backbone or a two-tower model.
 
-    One (T, D) dataset per video, named by its path below the folder without the suffix. It can be stopped at any
-    time; the next run goes on. A file that cannot be read is listed with its reason.
+    One (T, D) dataset per video, named by its path below the folder without the suffix. You can stop it at any time;
+    the next run continues. A file that cannot be read is listed with its reason.
 
     [dim]quartet features ~/MSRVTT/videos --weights resnet152.pth --out msrvtt.h5[/]
 
@@ -70,9 +70,9 @@ def load_network(name: str, weights: Path | None, two_tower: str | None, device:
     from quartet.errors import InputError
 
     if (weights is None) == (two_tower is None):
-        raise InputError("Name what sees the frames: the weights of a backbone, or a two-tower model with --model.")
+        raise InputError("Give either --weights, the weights of a backbone, or --model, a two-tower model.")
     if two_tower is not None:
-        return load_two_tower(two_tower, settings_of().models, resolve_device(device))
+        return load_two_tower(two_tower, settings_of().models, resolve_device(device)).freeze()
     assert weights is not None
     network = Backbone(BackboneConfig(name)).eval()
     network.load_weights(weights)

@@ -38,21 +38,25 @@ def models(
         Path | None,
         typer.Option(
             "--models",
-            help="Where models are kept. Default: QUARTET_MODELS, else ~/.cache/quartet/models.",
+            help="Folder for models. Default: QUARTET_MODELS, else ~/.cache/quartet/models.",
             show_default=False,
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--try", help="Measure this model, prepared or a folder, for ten seconds.", show_default=False),
+        typer.Option(
+            "--try",
+            help="Measure this prepared model, or the model in this folder, for ten seconds.",
+            show_default=False,
+        ),
     ] = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List models for search without training: what is known of each, and whether it is here and fits.
+    """List models for search without training: facts about each, and whether it is prepared and fits in memory.
 
     R@1 is how often the right one of 1,000 videos comes first for a sentence (MSR-VTT, without training), as
-    published; a model without a figure is not worse. Any other model that `quartet prepare` takes works, too.
+    published. A missing figure says nothing about quality. Any other model that `quartet prepare` accepts works, too.
 
     [dim]quartet models[/]
 
@@ -98,8 +102,8 @@ def models(
     out = console()
     out.print(table)
     out.print(
-        "\nFetch one with: quartet prepare MODEL. Those of open_clip need the extra open-clip.\n"
-        "Measure one that is here with: quartet models --try MODEL",
+        "\nFetch one with: quartet prepare MODEL. Models of open_clip need the extra open-clip.\nMeasure a "
+        "prepared model with: quartet models --try MODEL",
         highlight=False,
     )
 
@@ -121,12 +125,15 @@ def _trial(name: str, models_folder: Path, device: str) -> _Trial:
 
     import numpy as np
 
+    from model.precision import Precision, has_bf16
     from model.registry import resolve_device
     from model.vision.frame_networks import load_two_tower
 
     began = time.perf_counter()
     with console().status("Loading the model"):
-        tower = load_two_tower(name, models_folder, resolve_device(device))
+        # As a new library is indexed.
+        precision: Precision = "bf16" if has_bf16() else "float32"
+        tower = load_two_tower(name, models_folder, resolve_device(device)).freeze(precision=precision)
     loaded = time.perf_counter() - began
     clip = np.random.default_rng(0).integers(0, 256, _TRIAL_FRAMES, dtype=np.uint8)
     texts = ["a man in a red shirt rides a horse along the beach"]

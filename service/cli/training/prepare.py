@@ -15,23 +15,23 @@ from service.cli.options import console, settings_of
 def prepare(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A short name, or a repository of the model hub.", show_default=False),
+        typer.Argument(metavar="MODEL", help="A short name, or a repository on the model hub.", show_default=False),
     ],
     revision: Annotated[
         str | None,
-        typer.Option(help="Branch, tag or commit of the repository.", show_default="the newest, which is then kept"),
+        typer.Option(help="Branch, tag or commit of the repository.", show_default="the newest commit"),
     ] = None,
     models: Annotated[
         Path | None,
         typer.Option(
-            help="Where models are kept. Default: QUARTET_MODELS, else ~/.cache/quartet/models.", show_default=False
+            help="Folder for models. Default: QUARTET_MODELS, else ~/.cache/quartet/models.", show_default=False
         ),
     ] = None,
 ) -> None:
     """Fetch a model for zero-shot search: any two-tower model of the families CLIP and SigLIP.
 
-    It is kept at the commit that it was fetched at, with the SHA-256 of every file, and tried once. From then on
-    nothing needs the network. A download that was stopped goes on.
+    The command records the commit and the SHA-256 of every file, and tests the model once. After that, nothing needs
+    the network. A stopped download resumes.
 
     [dim]quartet prepare clip-ViT-B-32[/]
 
@@ -45,9 +45,8 @@ def prepare(
     folder = prepared_folder(settings.models, model)
     size = decimal(sum((folder / name).stat().st_size for name in record.files))
     console().print(
-        f"[bold]{escape(record.name)}[/] lies in {escape(str(folder))}: {len(record.files)} files, {size}. "
-        "Use it with:\n"
-        f"  quartet index VIDEOS --library LIBRARY --model {escape(record.name)}",
+        f"[bold]{escape(record.name)}[/] is in {escape(str(folder))}: {len(record.files)} files, {size}. Use "
+        f"it with:\n  quartet index VIDEOS --library LIBRARY --model {escape(record.name)}",
         highlight=False,
         soft_wrap=True,
     )

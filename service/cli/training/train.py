@@ -28,8 +28,8 @@ CaptionsArgument = Annotated[
 FeaturesOption = Annotated[
     list[Path] | None,
     typer.Option(
-        help="HDF5 file of frame features; `quartet features` makes one. Repeat it for more files: other videos are "
-        "joined, further features of the same videos stand side by side.",
+        help="HDF5 file of frame features; `quartet features` makes one. Repeat it for more files: features "
+        "of other videos are added, further features of the same videos are concatenated.",
         show_default=False,
     ),
 ]
@@ -42,33 +42,39 @@ SetOption = Annotated[
 ExplainOption = Annotated[
     bool, typer.Option("--explain", help="List every setting with its value in this preset, and stop.")
 ]
-EpochsOption = Annotated[int | None, typer.Option(min=1, help="Passes over the captions.", show_default="the preset's")]
+EpochsOption = Annotated[
+    int | None, typer.Option(min=1, help="Number of passes over the captions.", show_default="the preset's")
+]
 BatchOption = Annotated[
-    int | None, typer.Option("--batch-size", min=2, help="Captions in a step.", show_default="the preset's")
+    int | None, typer.Option("--batch-size", min=2, help="Number of captions per step.", show_default="the preset's")
 ]
 RateOption = Annotated[float | None, typer.Option("--lr", help="Learning rate.", show_default="the preset's")]
 FramesOption = Annotated[
     int | None,
-    typer.Option(min=1, max=1000, help="Frames of a clip, in training and in the index.", show_default="the preset's"),
+    typer.Option(
+        min=1, max=1000, help="Number of frames per clip, in training and in the index.", show_default="the preset's"
+    ),
 ]
 VideosOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of the videos: their frame features are made first, below --out.", show_default=False),
+    typer.Option(
+        help="Folder of the videos. Their frame features are computed first and saved below --out.", show_default=False
+    ),
 ]
 CacheOption = Annotated[
     Path | None,
     typer.Option(
-        help="Where encoded captions are kept. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
+        help="Folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
     ),
 ]
 WeightsOption = Annotated[
     Path | None,
-    typer.Option(help="The backbone's weights: the checkpoint can then index videos.", show_default=False),
+    typer.Option(help="The backbone's weights. The checkpoint needs them to index videos.", show_default=False),
 ]
 ParserOption = Annotated[
     str | None,
     typer.Option(
-        help="Package of an installed spaCy pipeline that reads the captions. Not for demo.", show_default="bundled"
+        help="Package of an installed spaCy pipeline that parses the captions. Not for demo.", show_default="bundled"
     ),
 ]
 SentenceOption = Annotated[
@@ -79,7 +85,7 @@ SentenceOption = Annotated[
     ),
 ]
 UnfreezeOption = Annotated[
-    bool, typer.Option("--unfreeze-text", help="With a two-tower model: its text tower is trained, too.")
+    bool, typer.Option("--unfreeze-text", help="With a two-tower model: also train its text tower.")
 ]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
@@ -87,7 +93,7 @@ TestListOption = Annotated[
 GloveOption = Annotated[
     Path | None,
     typer.Option(
-        help="Text file of word vectors to start from (GloVe), instead of the sentence encoder's words.",
+        help="Text file of initial word vectors (GloVe), instead of the sentence encoder's.",
         show_default=False,
     ),
 ]
@@ -102,7 +108,7 @@ def train(
     model: TwoTowerOption = None,
     unfreeze_text: UnfreezeOption = False,
     frames: FramesOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="With --videos: videos decoded at the same time.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="With --videos: number of videos decoded at the same time.")] = 1,
     test_list: TestListOption = None,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")] = False,
     glove: GloveOption = None,
@@ -120,23 +126,25 @@ def train(
     learning_rate: RateOption = None,
     settings: SetOption = None,
     explain: ExplainOption = False,
-    out: Annotated[Path, typer.Option(help="Folder of the new checkpoint; logs go below it.")] = Path("runs/model"),
+    out: Annotated[Path, typer.Option(help="Folder for the new checkpoint and its logs.")] = Path("runs/model"),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model on one machine.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on with a stopped run.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start from the beginning instead of resuming a stopped run.")
+    ] = False,
     cache: CacheOption = None,
 ) -> None:
-    """Train a model on captioned videos, or the bundled one from nothing.
+    """Train a model on captioned videos, or retrain the bundled one.
 
-    Your own videos need captions, and the weights of a backbone that sees frames or a file of frame features. Where
-    the captions name no validation split, a tenth of the training videos validates.
+    Your own videos need captions, and the weights of a backbone that sees frames or a file of frame features. If the
+    captions name no validation split, a tenth of the training videos is used for validation.
 
-    A run that was stopped goes on when it is started again with the same arguments, and ends as if nothing had been.
+    Start a stopped run again with the same arguments to resume it. The result is the same as without the stop.
 
     [dim]quartet train captions.jsonl --videos ~/Videos --backbone-weights resnet152.pth --out runs/mine[/]
 
     [dim]quartet train captions.jsonl --features features.h5 --backbone-weights resnet152.pth --out runs/mine[/]
 
-    On top of a two-tower model, from where zero-shot search stands:
+    Train on top of a two-tower model, starting from zero-shot search:
 
     [dim]quartet train captions.jsonl --videos ~/Videos --model clip-ViT-B-32 --out runs/mine[/]
 
@@ -144,8 +152,8 @@ def train(
 
     [dim]quartet train captions.jsonl --features features.h5 --epochs 20 --set model.dropout=0.3[/]
 
-    The preset demo needs no input: it renders its own clips. It takes about 48 minutes of
-    processor time, spread over two cores, and starts from the beginning each time.
+    The preset demo needs no input: it renders its own clips. It takes about 48 minutes of processor time on two
+    cores, and cannot be resumed.
 
     [dim]quartet train --preset demo --out runs/demo --seed 1[/]
     """
@@ -222,7 +230,7 @@ def _require_unchanged_demo(
 ) -> None:
     """Raises InputError for options that the preset demo does not have without captions."""
     if glove is not None:
-        raise InputError("--glove needs captions to train on: the generated world has its own words.")
+        raise InputError("--glove needs caption files. The preset demo has its own words.")
     if changes:
         raise InputError(
             "The preset demo trains the bundled model as it is. Leave out --set, --frames, --epochs, --batch-size "
@@ -245,7 +253,7 @@ def _require_one_source(
     if not captions or bool(features) == (videos is not None):
         raise InputError("Name caption files and either --features, a file to train on, or --videos, a folder.")
     if model is not None and videos is None:
-        raise InputError("--model goes with --videos: a file of features says which model made it.")
+        raise InputError("--model needs --videos. A file of features already names its model.")
     if videos is not None and (weights is None) == (model is None):
         raise InputError(
             "Training from --videos needs --backbone-weights, the weights of the backbone, or --model, a two-tower "

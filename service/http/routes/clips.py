@@ -18,6 +18,7 @@ from indexer.cutting.selection_list import Selected, as_list
 from quartet.errors import BusyError, InputError
 from quartet.schemas import library as schemas
 from service.http.file_responses import file_response, inside_roots, video_type
+from service.http.moment_proxies import MomentProxies
 from service.http.routes.catalog_json import listed_clip
 from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
 from service.search.explanation.answer_json import media_url
@@ -96,7 +97,7 @@ def get_thumbnail(clip_id: ClipId, request: Request, engine: EngineDep) -> Respo
     },
 )
 def get_strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
-    """Eight frames of the clip side by side, from its beginning to its end (WebP)."""
+    """Eight frames of the clip side by side, from start to end (WebP)."""
     path = engine.library.strip(clip_id)
     return file_response(request, path, "image/webp", _A_DAY)
 
@@ -113,9 +114,30 @@ def get_strip(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     },
 )
 def get_media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
-    """The video that holds the clip, whole or by byte ranges. Play it from `start` to `end`."""
+    """The video that contains the clip, whole or by byte ranges. Play it from `start` to `end`."""
     path = inside_roots(engine.library, engine.library.catalog.clip(clip_id).path)
     return file_response(request, path, video_type(path), "private, max-age=0, must-revalidate")
+
+
+@router.get(
+    "/{clip_id}/proxy",
+    summary="It for any browser",
+    response_class=Response,
+    responses={
+        200: {"content": {"video/mp4": {}}},
+        206: {"description": "The byte range asked for", "content": {"video/mp4": {}}},
+        304: {"description": "Not modified"},
+        **problems(404, 416, 422, 429, 503),
+    },
+)
+def get_proxy(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
+    """The clip alone as H.264 and AAC, for browsers that cannot play its video. It begins at 0 s.
+
+    It is made at the first request, one at a time; the others get 429. Clips of up to 120 s.
+    """
+    clip = engine.library.catalog.clip(clip_id)
+    proxies: MomentProxies = request.app.state.proxies
+    return file_response(request, proxies.file(clip, inside_roots(engine.library, clip.path)), "video/mp4", _A_DAY)
 
 
 @router.get(
@@ -125,10 +147,10 @@ def get_media(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     responses={200: {"content": {"video/*": {}}}, **problems(404, 422, 429, 503)},
 )
 def clip_file(clip_id: ClipId, engine: EngineDep, padding: Padding = 0.0) -> Response:
-    """The clip alone, to keep: from the frame on screen at its beginning to its last one.
+    """The clip as a file, from its first frame to its last.
 
-    Its packets are copied where the cut falls on key frames, else it is encoded again, as H.264 and AAC. One is made
-    at a time; the others get 429.
+    If the cut falls on key frames, the packets are copied; otherwise the clip is encoded again as H.264 and AAC. The
+    service makes one file at a time; other requests get 429.
     """
     clip = engine.library.catalog.clip(clip_id)
     start, end = max(clip.start - padding, 0.0), clip.end + padding

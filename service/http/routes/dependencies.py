@@ -38,8 +38,8 @@ def caller(request: Request) -> str:
 
 
 MAX_OFFSET = 2**31 - 1
-Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out at the beginning.")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many to list at most.")]
+Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="Number of items to skip.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum number of items to return.")]
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         408: "The request took too long to arrive",
         409: "Not possible in this state",
         413: "The body is too large",
-        415: "The body has another type than this route takes",
+        415: "This route does not accept the body's type",
         416: "Range outside of the file",
         422: "The request or its input cannot be used",
         429: "Too many requests are waiting; see Retry-After",

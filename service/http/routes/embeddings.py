@@ -26,10 +26,10 @@ _PICTURE = "data:image/"
 
 @router.post("", summary="Vectors of texts and pictures", responses=problems(400, 413, 415, 422, 429, 503))
 async def create_embeddings(body: EmbeddingRequest, request: Request, engine: EngineDep) -> Embeddings:
-    """Encode texts as queries, and pictures as what is found.
+    """Encode texts as queries, and pictures as items.
 
-    An embedding has the vectors of all levels, one after the other; `levels` says where each lies and how scores are
-    made of products. A level that a text has nothing for (one without a verb has no action) is all zeros.
+    An embedding concatenates the vectors of all levels. `levels` gives the position of each and the formula of its
+    score. If a text lacks a level (a text without a verb has no action), its vector is all zeros.
     """
     with engine.one_model() as model:
         spec = model.spec

@@ -35,7 +35,7 @@ _FILES: dict[str, Any] = {
             "minItems": 1,
             "maxItems": MAX_FILES,
             "items": {"type": "string", "format": "binary"},
-            "description": "Video files, each a part of its own.",
+            "description": "Video files, one per form part.",
         }
     },
 }
@@ -52,7 +52,7 @@ RepeatKey = Annotated[
     Header(
         alias="Idempotency-Key",
         max_length=200,
-        description="Any text of the client's own. A request that is sent again with it makes no second job.",
+        description="A text that the client chooses. A repeated request with the same text starts no second job.",
     ),
 ]
 
@@ -74,9 +74,9 @@ JobsDep = Annotated[Jobs, Depends(get_jobs)]
 async def create_job(
     body: JobRequest, request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None
 ) -> Job:
-    """Index a folder of the service's machine, or a part of it, in the background.
+    """Index a folder on the service's machine, or a part of it, in the background.
 
-    When the job has ended, its clips are searched without anything else to do.
+    When the job has ended, its clips are searchable.
     """
     path, base = jobs.folder(body.folder, body.path)
     source = f"{body.folder}/{path.relative_to(base)}".removesuffix("/.")
@@ -92,7 +92,7 @@ async def create_job(
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FILES}}}},
 )
 async def create_upload_job(request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None) -> Job:
-    """Keep uploaded videos and index them, in the background."""
+    """Save uploaded videos and index them in the background."""
     require_form(request)
     job = jobs.repeated(repeat_key)
     if job is None:
@@ -117,7 +117,7 @@ def _file_summary(paths: Sequence[Path]) -> str:
 
 @router.get("", summary="All jobs", responses=problems(503))
 async def list_jobs(request: Request, jobs: JobsDep) -> JobList:
-    """The jobs since the service began, the newest first, and which folders may be indexed."""
+    """The jobs since the service started, newest first, and the folders that may be indexed."""
     settings: Settings = request.app.state.settings
     return JobList(
         folders=list(settings.job_folders),
@@ -128,13 +128,13 @@ async def list_jobs(request: Request, jobs: JobsDep) -> JobList:
 
 @router.get("/{job_id}", summary="A job", responses=problems(404, 422, 503))
 async def get_job(job_id: str, jobs: JobsDep) -> Job:
-    """State, progress, and in the end the report with the files that could not be used."""
+    """State and progress. A finished job also has a report with the refused files."""
     return Job.model_validate(jobs.get(job_id))
 
 
 @router.post("/{job_id}/cancel", summary="Cancel a job", responses=problems(404, 409, 422, 503))
 async def cancel_job(job_id: str, jobs: JobsDep) -> Job:
-    """Stop a job. What it has indexed so far is published; running it again goes on from there."""
+    """Stop a job. Clips indexed so far are published; the same job, started again, continues there."""
     return Job.model_validate(jobs.cancel(job_id))
 
 
@@ -148,7 +148,7 @@ async def cancel_job(job_id: str, jobs: JobsDep) -> Job:
     },
 )
 async def follow_job(job_id: str, request: Request, jobs: JobsDep) -> Response:
-    """The job as server-sent events, one whenever it has changed, until it has ended."""
+    """The job as server-sent events: one after each change, until the job ends."""
     jobs.get(job_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     content = "" if is_head(request.scope) else _events(job_id, jobs)

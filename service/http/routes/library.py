@@ -15,19 +15,21 @@ from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
 router = APIRouter(prefix="/v1", tags=["browse"])
 
 VideoId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Words = Annotated[str, Query(max_length=200, description="Only videos with all of these words in their titles.")]
-Tags = Annotated[list[str] | None, Query(max_length=16, description="Only videos with all of these tags; repeat it.")]
+Words = Annotated[str, Query(max_length=200, description="Only videos whose titles contain all of these words.")]
+Tags = Annotated[
+    list[str] | None, Query(max_length=16, description="Only videos with this tag. Repeat it to require several tags.")
+]
 Folder = Annotated[str | None, Query(max_length=1000, description="Only videos in this folder of their root.")]
 Ids = Annotated[
     list[Annotated[int, Query(ge=1, le=2**63 - 1)]] | None,
-    Query(max_length=1000, description="Only these videos; repeat it."),
+    Query(max_length=1000, description="Only this video. Repeat it for several videos."),
 ]
 Order = Annotated[
     Literal["added", "title", "date", "duration", "size"],
-    Query(description="Order: as they were indexed, by title, or the newest, the longest or the largest first."),
+    Query(description="Order: as indexed, by title, or newest, longest or largest first."),
 ]
 TextPage = schemas.Page[schemas.TimedText]
-FirstClips = Annotated[int, Query(ge=0, le=20, description="How many clips of each video to list with it, at most.")]
+FirstClips = Annotated[int, Query(ge=0, le=20, description="Maximum number of clips to list with each video.")]
 
 
 @router.get("/videos", summary="All videos", responses=problems(422, 503))
@@ -56,7 +58,7 @@ def list_videos(
 
 @router.get("/folders", summary="All folders", responses=problems(422, 503))
 def list_folders(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[str]:
-    """The folders that hold videos, below the roots of the library, in alphabetical order."""
+    """The folders with videos, below the roots of the library, in alphabetical order."""
     found = engine.library.catalog.folders()
     return schemas.Page(total=len(found), offset=offset, limit=limit, items=found[offset : offset + limit])
 
@@ -71,7 +73,7 @@ def get_video(video_id: VideoId, engine: EngineDep) -> schemas.Video:
 
 @router.get("/videos/{video_id}/texts", summary="What is said in a video", responses=problems(404, 422, 503))
 def list_texts(video_id: VideoId, engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> TextPage:
-    """Captions and subtitles of a video: those about all of it, then those with a time, in the order of time."""
+    """Captions and subtitles of a video: first those of the whole video, then those with a time, in order of time."""
     found = lines_of_video(engine.library.catalog, video_id)
     items = [schemas.TimedText.model_validate(one, from_attributes=True) for one in found[offset : offset + limit]]
     return schemas.Page(total=len(found), offset=offset, limit=limit, items=items)

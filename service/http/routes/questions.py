@@ -18,7 +18,7 @@ from service.search.engine import Engine
 from service.search.requests import question, search_options
 
 MAX_FILES = 4
-"""Files beside a question."""
+"""Files in addition to a question."""
 
 
 router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[JSON_BODY])
@@ -26,11 +26,13 @@ router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[JSON_BODY
 QUESTION_FORM: dict[str, Any] = {
     "type": "object",
     "required": ["question"],
-    "properties": {"question": {"type": "string", "description": "The question as JSON, as a body of JSON would be."}},
+    "properties": {
+        "question": {"type": "string", "description": "The question as JSON, in the same form as a JSON body."}
+    },
     "additionalProperties": {
         "type": "string",
         "format": "binary",
-        "description": f"A video or a picture that parts of the question name; at most {MAX_FILES}.",
+        "description": f"Videos or pictures that parts of the question name. At most {MAX_FILES}.",
     },
 }
 _UPLOAD_FORM: dict[str, Any] = {
@@ -39,14 +41,14 @@ _UPLOAD_FORM: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "A video or a picture."},
-        "start": {"type": "number", "minimum": 0, "description": "Seconds: where the part that counts begins."},
-        "end": {"type": "number", "minimum": 0, "description": "Seconds: where it ends."},
+        "start": {"type": "number", "minimum": 0, "description": "Start of the part to use, in seconds."},
+        "end": {"type": "number", "minimum": 0, "description": "End of the part to use, in seconds."},
     },
 }
 
 
 class _Stretch(BaseModel):
-    """The fields beside an uploaded file."""
+    """The fields in addition to an uploaded file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -61,13 +63,13 @@ class _Stretch(BaseModel):
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": QUESTION_FORM}}}},
 )
 async def search_clips_upload(request: Request, engine: EngineDep) -> ClipAnswer:
-    """Find the clips that a question describes, some of whose parts are files of the same form."""
+    """Find the clips that a question describes. Files in the same form can be parts of the question."""
     require_form(request)
     engine.decodings.check()
     async with received_files(request, MAX_FILES, MAX_PARTS) as (paths, fields):
         if set(fields) != {"question"}:
             raise invalid(
-                "question", "Send the question as JSON in the part 'question', and files in parts of their own."
+                "question", "Send the question as JSON in the part 'question', and each file in its own part."
             )
         body = _valid(fields["question"])
         return ready_json(await until_disconnect(request, _search(engine, body, caller(request), paths)))
@@ -80,9 +82,9 @@ async def search_clips_upload(request: Request, engine: EngineDep) -> ClipAnswer
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD_FORM}}}},
 )
 async def upload_example(request: Request, engine: EngineDep) -> Upload:
-    """Encode a video, a stretch of it or a picture. Parts of questions name it by the id that this answers.
+    """Encode a video, a part of it or a picture. Use the returned id in parts of a question.
 
-    The file is not kept. A service keeps the latest uploads, and none when it starts again.
+    The file is deleted after analysis. The service keeps the vectors of the latest uploads until it restarts.
     """
     require_form(request)
     engine.decodings.check()
@@ -94,7 +96,7 @@ async def upload_example(request: Request, engine: EngineDep) -> Upload:
         except ValidationError as error:
             raise _invalid(error) from None
         if stretch.end is not None and stretch.end <= stretch.start:
-            raise invalid("end", f"The part from {stretch.start:g} s to {stretch.end:g} s is empty. Let it end later.")
+            raise invalid("end", f"start ({stretch.start:g} s) must be before end ({stretch.end:g} s).")
         with engine.one_model() as model:
             vectors, clip = await until_disconnect(
                 request, engine.encode_upload(paths["file"], Part(stretch.start, stretch.end), caller(request))

@@ -18,17 +18,18 @@ Sentence = Annotated[
     str, Query(min_length=1, max_length=MAX_QUERY, pattern=r"\S", description="A sentence.", examples=["a red ball"])
 ]
 Count = Annotated[int, Query(ge=1, le=MAX_K, description="How many hits to return.")]
-Skip = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many hits to leave out before those.")]
+Skip = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many hits to skip first.")]
 Tags = Annotated[
-    list[str] | None, Query(max_length=MAX_FILTER_TAGS, description="Only videos with all of these tags; repeat it.")
+    list[str] | None,
+    Query(max_length=MAX_FILTER_TAGS, description="Only videos with this tag. Repeat it to require several tags."),
 ]
 LevelWeights = Annotated[
     str, Query(max_length=200, description="Weights of levels: `entity=2,action=1`.", examples=["entity=2,action=1"])
 ]
-Least = Annotated[float | None, Query(allow_inf_nan=False, description="Leave out hits that score less.")]
+Least = Annotated[float | None, Query(allow_inf_nan=False, description="Minimum score of a hit.")]
 
 
-@router.get("/clips", summary="Clips for a sentence, by an address", responses=problems(400, 422, 429, 503))
+@router.get("/clips", summary="Clips for a sentence (GET)", responses=problems(400, 422, 429, 503))
 async def find_clips(
     q: Sentence,
     request: Request,
@@ -57,5 +58,5 @@ def _weights(text: str) -> dict[str, float]:
         try:
             found[name.strip()] = float(value)
         except ValueError:
-            raise InputError(f"weights: {part!r} is not of the form LEVEL=NUMBER, such as action=2.") from None
+            raise InputError(f"weights: {part!r} must have the form LEVEL=NUMBER, such as action=2.") from None
     return found

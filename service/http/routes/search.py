@@ -48,7 +48,7 @@ async def search_clips(body: ClipSearch, request: Request, engine: EngineDep) ->
 
 @router.post("/clips/batch", summary="Clips for several sentences", responses=problems(400, 413, 415, 422, 429, 503))
 async def search_clips_batch(body: ClipBatchSearch, request: Request, engine: EngineDep) -> ClipAnswers:
-    """Find the clips that each of several sentences describes. All answers are of one generation."""
+    """Find the clips that each of several sentences describes. All answers come from one generation."""
     answers = await until_disconnect(request, engine.search_clips(body.queries, search_options(body), caller(request)))
     for one in answers:
         engine.metrics.answered(one.took_ms)
@@ -78,7 +78,7 @@ async def search_captions(body: CaptionSearch, request: Request, engine: EngineD
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _VIDEO_FORM}}}},
 )
 async def search_captions_upload(request: Request, engine: EngineDep) -> CaptionAnswer:
-    """Find the captions that describe a video, which is sent as a form, read once and not kept."""
+    """Find the captions that describe an uploaded video. The video is deleted after analysis."""
     require_form(request)
     engine.decodings.check()
     async with received_video(request) as (path, fields):

@@ -30,7 +30,8 @@ def list_searches(engine: EngineDep) -> SavedSearches:
 
 @router.put("/{name}", summary="Save a search", responses=problems(400, 413, 415, 422, 503))
 def save_search(name: Name, body: ClipSearch, engine: EngineDep) -> SavedSearch:
-    """Keep a search under a name, in place of one of that name. Clips that the library has now are not new to it."""
+    """Save a search under a name. An existing search of that name is replaced. Clips that the library has now are not
+    new to it."""
     if named_uploads(body):
         raise InputError("A search with an uploaded file cannot be saved: the service does not keep uploads.")
     search_options(body)
@@ -41,7 +42,7 @@ def save_search(name: Name, body: ClipSearch, engine: EngineDep) -> SavedSearch:
 
 @router.post("/{name}/seen", status_code=204, summary="Mark as seen", responses=problems(404, 422, 503))
 def mark_search_seen(name: Name, engine: EngineDep) -> None:
-    """Record that the search has been looked at: the clips that the library has now are not new to it any more."""
+    """Mark the current clips as seen for this search."""
     catalog = engine.library.catalog.engine
     stored.saved_search(catalog, name)
     stored.mark_seen(catalog, name, stored.newest_clip(catalog))
@@ -49,7 +50,7 @@ def mark_search_seen(name: Name, engine: EngineDep) -> None:
 
 @router.delete("/{name}", status_code=204, summary="Forget a search", responses=problems(404, 422, 503))
 def delete_search(name: Name, engine: EngineDep) -> None:
-    """Forget a saved search."""
+    """Delete a saved search."""
     stored.remove_search(engine.library.catalog.engine, name)
 
 

@@ -25,16 +25,16 @@ class Login(BaseModel):
 
 
 class Session(BaseModel):
-    """Whether a key is asked for, and whether this request carried it."""
+    """Whether the service needs a key, and whether this request sent it."""
 
     required: bool
     authorized: bool
-    role: str | None = Field(default=None, description="What the key may do: read, write or admin.")
+    role: str | None = Field(default=None, description="Role of the key: read, write or admin.")
 
 
-@router.get("", summary="Is a key needed")
+@router.get("", summary="Is an API key required?")
 def get_session(request: Request) -> Session:
-    """Whether the service asks for a key, and whether this request carries it."""
+    """Whether the service needs a key, and whether this request sent it."""
     keys: Keys = request.app.state.keys
     key = caller_key(request)
     return Session(
@@ -44,9 +44,9 @@ def get_session(request: Request) -> Session:
 
 @router.post("", summary="Log in", status_code=204, responses=problems(400, 401, 413, 415, 422, 429))
 def log_in(given: Login, request: Request) -> Response:
-    """Set a cookie that stands for the key until you log out. Scripts cannot read it.
+    """Set a cookie that replaces the key until logout. Scripts cannot read it.
 
-    Ten wrong keys in a minute are answered 429 until the minute is over.
+    After ten wrong keys in a minute, the service answers 429 until the minute is over.
     """
     keys: Keys = request.app.state.keys
     response = Response(status_code=204)
@@ -56,7 +56,7 @@ def log_in(given: Login, request: Request) -> Response:
         wait_for_next_attempt(attempts, address)
         key = keys.find(given.key)
         if key is None:
-            refuse_wrong_key(attempts, address, "This is not an API key of the service.")
+            refuse_wrong_key(attempts, address, "The API key is wrong.")
         else:
             secure = request.url.scheme == "https"
             path = request.state.base_path or "/"

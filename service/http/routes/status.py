@@ -21,15 +21,15 @@ _EXAMPLES = 6
 
 @router.get("/healthz", summary="The process answers")
 async def get_health() -> schemas.Health:
-    """The process answers. Says nothing about model and library: see /readyz."""
+    """The process is running. For model and library, see /readyz."""
     return schemas.Health()
 
 
 @router.get("/readyz", summary="Ready to search", responses=problems(503))
 def get_readiness(engine: EngineDep) -> schemas.Ready:
-    """Model and library are loaded and belong together, and there is a live process with the model."""
+    """Model and library are loaded and match, and a model process is running."""
     if engine.encoders == 0:
-        raise ProblemError(NOT_READY, "No live encoder: no process with the model runs.", {"Retry-After": "2"})
+        raise ProblemError(NOT_READY, "No model process is running.", {"Retry-After": "2"})
     trouble = engine.live.trouble
     return schemas.Ready(
         device=engine.device,
@@ -38,7 +38,7 @@ def get_readiness(engine: EngineDep) -> schemas.Ready:
         library_path=str(engine.library.path.resolve()),
         library=_counts(engine),
         encoders=engine.encoders,
-        warnings=[f"Reload fails, the generation before goes on answering: {trouble}"] if trouble else [],
+        warnings=[f"The new generation cannot be opened; the previous one still answers: {trouble}"] if trouble else [],
     )
 
 
@@ -55,7 +55,7 @@ def get_metrics(engine: EngineDep) -> Response:
 
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))
 def get_library(engine: EngineDep) -> schemas.LibraryInfo:
-    """What a client needs to offer a search: the levels with their weights, counts, example queries."""
+    """What a search client needs: the levels with their weights, counts, example queries."""
     examples = _examples(engine)
     return schemas.LibraryInfo(
         generation=engine.generation().name,

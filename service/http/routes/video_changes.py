@@ -18,13 +18,13 @@ router = APIRouter(prefix="/v1/videos", tags=["browse"], dependencies=[JSON_BODY
 
 Ids = Annotated[
     list[Annotated[int, Query(ge=1, le=2**63 - 1)]],
-    Query(alias="video_id", min_length=1, max_length=1000, description="The videos; repeat it."),
+    Query(alias="video_id", min_length=1, max_length=1000, description="Id of a video. Repeat it for several videos."),
 ]
 
 
 @router.post("/tags", summary="Tag videos", responses=problems(400, 404, 409, 413, 415, 422, 503))
 def change_tags(body: schemas.VideoTags, engine: EngineDep) -> schemas.Changed:
-    """Give tags to videos and take tags from them. Searches see it at once."""
+    """Add tags to videos and remove tags from them. Searches use them at once."""
     library = engine.library
     paths = _paths(engine, body.video_ids)
     roots = {root.name: root.path for root in library.catalog.roots()}
@@ -33,9 +33,9 @@ def change_tags(body: schemas.VideoTags, engine: EngineDep) -> schemas.Changed:
 
 @router.delete("", summary="Remove videos", responses=problems(404, 409, 422, 503))
 def delete_videos(video_ids: Ids, engine: EngineDep) -> schemas.Changed:
-    """Take videos out of the library, with their clips. The files stay.
+    """Remove videos and their clips from the library. The files stay.
 
-    No answer has them from now on. Indexing their folder again puts them back.
+    Searches stop returning them at once. Index their folder again to add them.
     """
     library = engine.library
     paths = _paths(engine, video_ids)

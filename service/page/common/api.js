@@ -72,6 +72,16 @@ export async function clip(clipId, signal) {
   return clips.get(clipId);
 }
 
+// The clip for any browser, as the address of a blob. While another is made, it is asked for again.
+export async function proxyOf(clipId, signal) {
+  for (;;) {
+    const answer = await fetch(at(`/v1/clips/${clipId}/proxy`), { signal });
+    if (answer.ok) return URL.createObjectURL(await answer.blob());
+    if (answer.status !== 429) throw new Problem({ status: answer.status, ...(await answer.json()) });
+    await pause(Number(answer.headers.get("Retry-After")) || 1, signal);
+  }
+}
+
 export const clipsOf = (videoId, limit, signal) => call(`/v1/clips?video_id=${videoId}&limit=${limit}`, { signal });
 
 export const someClips = (limit, signal) => call(`/v1/clips?limit=${limit}`, { signal });

@@ -1,5 +1,6 @@
-// The texts of the page in the reader's language. A language is a file of languages/: the server puts all of them into
-// the constant LANGUAGES (service/http/page_bundle.py). What a language lacks is said in English.
+// The texts of the page in the reader's language. A language is a file of languages/: the server puts the English one
+// into the constant ENGLISH and the names of all into LANGUAGES (service/http/pages/page_bundle.py); another is fetched before
+// anything is drawn. What a language lacks is said in English.
 
 import { setting, set } from "./settings.js";
 
@@ -8,9 +9,15 @@ const preferred = navigator.languages.map((tag) => tag.split("-")[0]);
 export const language = [setting("language"), ...preferred].find((code) => code in LANGUAGES) ?? "en";
 
 // [code, name] of every language.
-export const languages = Object.entries(LANGUAGES).map(([code, table]) => [code, table.language]);
+export const languages = Object.entries(LANGUAGES);
 
-const table = { ...LANGUAGES.en, ...LANGUAGES[language] };
+async function own() {
+  if (language === "en") return {};
+  const answer = await fetch(new URL(`languages/${language}.json`, import.meta.url)).catch(() => null);
+  return answer?.ok ? answer.json() : {};
+}
+
+const table = { ...ENGLISH, ...(await own()) };
 const plural = new Intl.PluralRules(language);
 const numbers = new Intl.NumberFormat(language);
 

@@ -12,10 +12,6 @@ import { Videos } from "./videos.js";
 
 const FAILURES = 5;
 
-export const asks = () => true;
-
-export const titleOf = () => t("tab.library");
-
 let videos = null;
 // The way to add videos; null where the service takes none.
 let drawer = null;

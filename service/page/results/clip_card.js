@@ -1,6 +1,6 @@
 // A hit in the grid: a picture that plays, its time, one bar of all levels with the score, and what to do with it.
 
-import { at, clock, el, icon } from "../common/dom.js";
+import { at, clock, el, icon, seconds } from "../common/dom.js";
 import { longestStack, makeStack } from "../common/levels.js";
 import { preview } from "../common/preview.js";
 import { href } from "../common/state.js";
@@ -13,7 +13,7 @@ export const contextOf = (answer, state) => ({ state, answer, longest: longestSt
 
 export function clipCard(hit) {
   const name = `${hit.title}, ${clock(hit.start)}`;
-  const screen = preview(hit, "", t("hit.open", { title: hit.title, time: clock(hit.start) }), clock(hit.start));
+  const screen = preview(hit, "", t("hit.open", { title: hit.title, time: clock(hit.start) }), cornerOf(hit));
   const alike = el("span", { className: "alike" });
   const score = el("span", { className: "score" });
   const title = el("span", { className: "title" }, hit.title);
@@ -39,6 +39,9 @@ export function clipCard(hit) {
   describes(node, screen, () => ({ hit: now, ...context }));
   return { node, update };
 }
+
+// Where it begins; how long it is, if it begins its video.
+const cornerOf = ({ start, end }) => (start > 0 ? clock(start) : seconds(end - start));
 
 // Pictures of all moments, side by side.
 function showMoments(screen, moments) {

@@ -107,8 +107,9 @@ export class Filters {
     return input;
   }
 
-  // Show what a state says. `places`: whether videos and times can be chosen at all (captions have neither).
-  async set({ filters }, { places }) {
+  // Show what a state says. `places`: whether videos and times can be chosen at all (captions have neither); `shown`:
+  // whether there is anything to filter yet.
+  async set({ filters }, { places, shown }) {
     this.filters = filters;
     this.places.hidden = !places;
     this.clear.hidden = filtersIn(filters) === 0;
@@ -119,7 +120,7 @@ export class Filters {
     }
     if (["after", "before", "shortest", "longest", "words", "text"].some((name) => filters[name] !== null)) this.more.open = true;
     this.tag.show(filters.tag);
-    if (places) this.offer();
+    if (places && shown) this.offer();
     await Promise.all(filters.video.map((id) => this.learn(id)));
     if (this.filters !== filters) return;
     this.video.show(filters.video);

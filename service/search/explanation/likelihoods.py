@@ -61,7 +61,7 @@ class Fits:
             with self._learning:
                 known = self._known
                 if generation.name not in known:
-                    # The one before still answers while the next is got ready.
+                    # The previous one still answers while the next is got ready.
                     latest = dict(list(known.items())[-1:])
                     known = self._known = {**latest, generation.name: self._learned(generation)}
         return known[generation.name]
@@ -77,7 +77,7 @@ class Fits:
             described = {item: about[item].clip_id for item in sorted(about.keys() - spoken)}
             told = {item: clip for item, clip in described.items() if clip is not None and clip in gallery}
             if teaches(len(told)):
-                # Encoded anew, as questions are: what the index holds is not what a question becomes.
+                # Encoded again, as questions are: what the index holds is not what a question becomes.
                 texts = [about[item].text for item in told]
                 questions = self._encoder.encode_queries(texts).vectors
                 return fit(gallery, self._encoder.spec.levels, questions, np.array(list(told.values()), np.int64))
@@ -85,7 +85,7 @@ class Fits:
             return fit(gallery, self._encoder.spec.levels, questions, None)
         # Whatever it is: questions are answered without it.
         except Exception as error:
-            LOG.error("How likely hits are matches cannot be learned from this library. %s", error)
+            LOG.error("The probability of a match cannot be learned from this library. %s", error)
             return None
 
 

@@ -55,7 +55,7 @@ def told_lines(
 
 
 def word_marks(text: str, stems: Collection[str]) -> list[tuple[int, int]]:
-    """Where the words of a text lie that have one of these stems: [from, to) in characters."""
+    """Where the words of a text are that have one of these stems: [from, to) in characters."""
     return [match.span() for match in _WORD.finditer(text) if _stem(match.group().lower()) in stems]
 
 

@@ -19,7 +19,7 @@ from service.search.requests import Moment, Part, Question, Sentence, Stored
 from service.search.result_cache import ResultCache
 
 CLIP_SHARE = 0.4
-"""What a clip weighs beside a sentence of the same weight: its inner products with other clips differ by more than a
+"""Weight of a clip relative to a sentence: its inner products with other clips differ by more than a
 sentence's do. Chosen on the demo world (`benchmarks/questions.py`)."""
 
 

@@ -179,7 +179,7 @@ def _raised(
     ids: Any,
 ) -> SearchResult:
     if WORDS not in query or not query[WORDS].any():
-        # A question of pictures alone has nothing to say to texts.
+        # A question of pictures alone does not count for texts.
         return found or SearchResult([], True, None, 0, {})
     total = sum(pictures[spec.name] for spec in specs if query[spec.name].any())
     # Where the pictures weigh nothing they are scored all the same, to be shown.

@@ -226,7 +226,7 @@ def test_each_library_needs_a_database_of_its_own(
 ) -> None:
     url = database("taken")
     index_videos(tmp_path / "one", [videos], encoder, catalog=url)
-    with pytest.raises(LibraryError, match="holds the catalogue of a library already"):
+    with pytest.raises(LibraryError, match="already holds the catalogue of another library"):
         index_videos(tmp_path / "two", [videos], encoder, catalog=url)
     assert not (tmp_path / "two" / "CURRENT").exists()
 
@@ -261,8 +261,8 @@ def test_a_server_that_does_not_answer_is_named(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("postgresql://quartet:secret@host/name", "holds a password"),
-        ("mysql://host/name", "'mysql' is not known"),
+        ("postgresql://quartet:secret@host/name", "contains a password"),
+        ("mysql://host/name", "'mysql' is not supported"),
         ("no url", "cannot be read"),
     ],
 )
@@ -315,7 +315,7 @@ def test_a_database_put_back_from_an_older_dump_is_refused_and_repaired(
     index_videos(library, [videos], encoder)
     url = library / "catalog.url"
     url.write_text(url.read_text().replace("/live", "/older"))
-    with pytest.raises(LibraryError, match="does not know generation 000003"):
+    with pytest.raises(LibraryError, match="does not know the live generation 000003"):
         Library.open(library)
     repair_library(library, lambda: encoder)
     index_videos(library, [videos], encoder)
@@ -335,7 +335,7 @@ def test_two_machines_do_not_write_at_once(
     # flock does not reach from one machine to another: that is what this stands for.
     with (
         closing(CatalogWriter(library / "catalog.sqlite", levels)),
-        pytest.raises(LibraryError, match="being written from another machine or folder"),
+        pytest.raises(LibraryError, match="Another machine or folder is writing the catalogue"),
     ):
         CatalogWriter(library / "catalog.sqlite", levels)
     CatalogWriter(library / "catalog.sqlite", levels).close()

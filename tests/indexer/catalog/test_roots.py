@@ -38,7 +38,7 @@ def test_library_and_videos_move_to_another_place(tmp_path: Path, videos: Path, 
     report = index_videos(library, [moved], encoder, roots={"videos": moved})
     assert (report.unchanged, report.indexed, report.moved, report.removed) == (5, 0, 0, 0)
     assert len(report.refused) == 1
-    # A root that is only said to lie elsewhere is not recorded; one that is moved is.
+    # A root that is only said to be elsewhere is not recorded; one that is moved is.
     with Library.open(library) as opened:
         assert opened.catalog.roots()[0].path == videos
     move_root(library, "videos", moved)
@@ -73,7 +73,7 @@ def test_paths_are_named_from_a_base(tmp_path: Path, videos: Path, encoder: Fake
         assert sorted(video.relpath for video in found) == ["a.mp4", "b.mp4", "more/d.mp4", "more/e.mp4"]
         # What is new is cut like the latest video there.
         assert {video.segmentation for video in found} == {windows.text}
-    with pytest.raises(InputError, match=r"videos does not lie in .*more\. Name paths in that folder"):
+    with pytest.raises(InputError, match=r"videos is outside .*more\. Name paths in that folder"):
         index_videos(tmp_path / "lib", [videos], encoder, base=videos / "more")
 
 
@@ -90,7 +90,7 @@ def test_wrong_roots_are_named(tmp_path: Path, videos: Path, encoder: FakeEncode
         Library.open(tmp_path / "lib", roots={"films": videos})
     with pytest.raises(InputError, match=r"no root 'films'\. Its roots are: videos"):
         move_root(tmp_path / "lib", "films", videos)
-    with pytest.raises(InputError, match="nowhere is no folder"):
+    with pytest.raises(InputError, match="nowhere is not a folder"):
         move_root(tmp_path / "lib", "videos", tmp_path / "nowhere")
-    with pytest.raises(InputError, match="is the root 'videos' of the library already"):
+    with pytest.raises(InputError, match="is already the root 'videos' of the library"):
         index_videos(tmp_path / "lib", [videos], encoder, roots={"films": videos})

@@ -96,5 +96,5 @@ def test_with_its_sound(tmp_path: Path, encode: bool) -> None:
 def test_a_stretch_that_the_video_does_not_have(tmp_path: Path) -> None:
     source = film(tmp_path / "film.mp4", options=CLOSED)
     for start, end in ((6.0, 8.0), (3.0, 3.0), (-2.0, -1.0)):
-        with pytest.raises(InputError, match="there is no part"):
+        with pytest.raises(InputError, match="the video has no part"):
             write_clip(source, start, end, tmp_path / "clip.mp4")

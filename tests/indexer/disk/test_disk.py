@@ -37,7 +37,7 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-CANNOT = r"lib cannot be written \(.*Make room on its disk and run the same command again"
+CANNOT = r"lib cannot be written \(.*Free space on its disk and run the same command again"
 
 
 @pytest.mark.usefixtures("decoding_here")
@@ -135,7 +135,7 @@ def test_a_library_that_may_not_be_written_can_be_read(tmp_path: Path, videos: P
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "5 5",
-        f"The library {library} cannot be written: its folder is read-only. Get the right to write.",
+        f"The library {library} cannot be written: its folder is read-only. Change its permissions.",
     ]
     assert {path: path.stat().st_mtime_ns for path in library.rglob("*")} == before
 

@@ -294,7 +294,7 @@ def test_bad_input_changes_nothing(tmp_path: Path, videos: Path, encoder: FakeEn
     assert not (tmp_path / "lib").exists()
     with pytest.raises(LibraryError, match=r"it holds a\.mp4"):
         index_videos(videos, [videos / "a.mp4"], encoder)
-    with pytest.raises(InputError, match="both the library and what"):
+    with pytest.raises(InputError, match="both the library and the videos"):
         index_videos(videos, [videos], encoder)
     index_videos(tmp_path / "lib", [videos], encoder)
     with pytest.raises(FingerprintError):
@@ -320,7 +320,7 @@ def test_a_library_is_not_indexed_into_itself(tmp_path: Path, videos: Path, enco
     for path in (library / "thumbnails" / "000000", library / "generations"):
         with pytest.raises(InputError, match="belongs to the library itself"):
             index_videos(library, [videos, path], encoder)
-    with pytest.raises(InputError, match="both the library and what"):
+    with pytest.raises(InputError, match="both the library and the videos"):
         index_videos(library, [videos, library], encoder)
     assert len(clips_by_name(library)) == 5
 

@@ -72,6 +72,6 @@ def test_what_an_ordinary_user_may_not_read_stays(tmp_path: Path, videos: Path, 
         pytest.skip("user namespaces are closed here")
     assert result.returncode == 0, result.stderr
     said = json.loads(result.stdout)
-    assert said["index"] == [0, 3, 0, 5, {"more": "It cannot be looked into: Permission denied."}]
+    assert said["index"] == [0, 3, 0, 5, {"more": "The folder cannot be read: Permission denied."}]
     assert said["cut"] == [0, 5]
     assert (said["missing"], said["remove"]) == (0, 5)

@@ -1,4 +1,4 @@
-"""Another model for a library that is in use: beside the old one until it is complete, and back again."""
+"""Another model for a library that is in use: the old one answers until it is complete. And back again."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_run_that_is_stopped_goes_on(library: Path, stand_ins: Path, monkeypat
 def test_another_model_is_not_taken_by_mistake(library: Path, stand_ins: Path) -> None:
     with pytest.raises(FingerprintError):
         index_videos(library, [stand_ins], Counting())
-    with pytest.raises(InputError, match="divided otherwise"):
+    with pytest.raises(InputError, match="another segmentation"):
         from indexer.media.segmentation import Segmentation
 
         index_videos(library, [stand_ins], Counting(), to_model=True, segmentation=Segmentation("window"))

@@ -1,4 +1,4 @@
-"""Watching: a run at the start, one after every change that has come to rest, none for what does not matter."""
+"""Watching: a run at the start, one after every change that has ended, none for what does not matter."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_folder_is_indexed_as_it_changes(tmp_path: Path, videos: Path, encoder
     stop = threading.Event()
 
     def watch() -> None:
-        # The library lies in the folder: what is written to it is no change.
+        # The library is in the folder: what is written to it is not a change.
         for report in watch_videos(videos / "lib", [videos], encoder, settle=0.1, stop=stop):
             reports.put(report)
 

@@ -1,4 +1,4 @@
-"""Pictures as they are shown: pixels, edges and colours, beside what FFmpeg's own filters make of them."""
+"""Pictures as they are shown: pixels, edges and colours, compared with what FFmpeg's own filters make of them."""
 
 from __future__ import annotations
 

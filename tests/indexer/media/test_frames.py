@@ -1,4 +1,4 @@
-"""Frames at their times, out of every sort of file: exact, and without decoding what lies between."""
+"""Frames at their times, out of every sort of file: exact, and without decoding what is between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stills are no videos, moving pictures are, whatever the file is called and whatever holds them."""
+"""Stills are not videos, moving pictures are, whatever the file is called and whatever holds them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_still_is_refused_as_one_whatever_its_name(tmp_path: Path, kind: str) 
     for name in ("still.mp4", f"still.{kind.lower()}", "still.jpg", "still.mkv", "still"):
         image.save(tmp_path / name, format=kind)
         reason, detail = refusal(tmp_path / name)
-        assert (reason, "still picture" in detail) == ("not-a-video", True), (name, detail)
+        assert (reason, "This is an image" in detail) == ("not-a-video", True), (name, detail)
 
 
 @pytest.mark.parametrize("kind", MOVING)
@@ -169,4 +169,4 @@ def test_a_song_over_a_still_picture_is_refused(tmp_path: Path) -> None:
         output.mux(voice.encode(None))
     reason, detail = refusal(path)
     assert reason == "no-video-stream"
-    assert "still picture" in detail
+    assert "a cover image" in detail

@@ -33,8 +33,8 @@ def test_gives_the_frames_that_decoding_here_gives(upload: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        (Limits(duration=2.0), "lasts 3 s, and at most 2 s are taken"),
-        (Limits(pixels=3000), "has 64x48 pixels, and at most 0.003 million are taken"),
+        (Limits(duration=2.0), "lasts 3 s. The maximum is 2 s"),
+        (Limits(pixels=3000), "have 64x48 pixels. The maximum is 0.003 million"),
         (Limits(seconds=0.0), "took more than 0 s to decode"),
     ],
 )

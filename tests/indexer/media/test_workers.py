@@ -101,9 +101,9 @@ def test_a_decoder_that_crashes_or_hangs_costs_that_file_alone(tmp_path: Path, v
     )
     assert result.stdout.splitlines() == [
         "1",
-        "unreadable The decoder crashed on it.",
+        "unreadable The decoder crashed on this file.",
         "1",
-        "unreadable The decoder did nothing for 3 s and was given up.",
+        "unreadable The decoder did nothing for 3 s. Quartet stopped decoding it.",
         "1",
     ]
 
@@ -152,7 +152,7 @@ def test_a_script_without_a_guard_is_told_so(tmp_path: Path, video: Path) -> Non
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert "must do so under `if __name__" in result.stderr.splitlines()[-1]
+    assert "must index videos under `if __name__" in result.stderr.splitlines()[-1]
 
 
 FIRST = """

@@ -1,4 +1,4 @@
-"""A library in Milvus Lite: exported, searched with filters, changed over, refused where it does not belong."""
+"""A library in Milvus Lite: exported, searched with filters, switched, refused where it does not belong."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def test_addresses(text: str, uri: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("http://localhost:19530", "names no Milvus"),
-        ("milvus://localhost:19530", "does not name the library"),
-        ("milvus://localhost:19530/a-b", "does not name the library"),
-        ("milvus://localhost:nine/a", "port that is none"),
+        ("http://localhost:19530", "is not a Milvus address"),
+        ("milvus://localhost:19530", "has no valid library name"),
+        ("milvus://localhost:19530/a-b", "has no valid library name"),
+        ("milvus://localhost:nine/a", "an invalid port"),
         ("milvus:///srv/news", "must end in .db"),
         ("milvus://root:secret@localhost/a", "QUARTET_MILVUS_TOKEN"),
     ],
@@ -203,7 +203,7 @@ def test_an_export_that_loses_items_is_not_read(library: Path, address: str, mon
 def test_another_library_is_refused(library: Path, address: str, tmp_path: Path, encoder: FakeEncoder) -> None:
     export_library(library, address)
     Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
-    with pytest.raises(LibraryError, match="holds another library than this one"):
+    with pytest.raises(LibraryError, match="holds another library: its clips"):
         opened(tmp_path / "other", address)
     with pytest.raises(LibraryError, match=r"another library, of the model 'fake-0'.*--replace"):
         export_library(tmp_path / "other", address)
@@ -246,7 +246,7 @@ def test_what_cannot_be_reached_is_named(library: Path, tmp_path: Path, monkeypa
 
 
 class CaptionsLieFarther:
-    """A model whose captions lie beside the clips that they are about."""
+    """A model whose captions are next to the clips that they are about."""
 
     def text_queries(self, vectors: Vectors) -> Vectors:
         return vectors

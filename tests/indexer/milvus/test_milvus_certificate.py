@@ -145,7 +145,7 @@ def test_it_is_of_use() -> None:
 
 
 def test_roundings_of_milvus_hide_no_hit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The best item's product comes out so low that the first list lacks it, and its end lies below a hit."""
+    """The best item's product comes out so low that the first list lacks it, and its end is below a hit."""
     monkeypatch.setattr(gallery_module, "_FIRST", 2)
     spec = LevelSpec("global", 32)
     query = np.eye(1, 32, dtype=np.float32)

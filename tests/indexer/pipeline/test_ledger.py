@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from indexer.catalog.records import FileState, NewClip
+from indexer.media.header import VideoInfo
 from indexer.media.segmentation import WHOLE
-from indexer.media.video_info import VideoInfo
 from indexer.pipeline.file_outcomes import Cut, Encoded, Known, Part
 from indexer.pipeline.outcome_ledger import Ledger
 

@@ -226,14 +226,17 @@ def test_how_a_cluster_is_divided(
 
 
 def test_a_cluster_without_cores_is_refused() -> None:
-    with pytest.raises(InputError, match="no cores"):
+    with pytest.raises(InputError, match="no free CPU cores"):
         shares([machine(cpu=0), machine(gpu=1)], 1, True)
 
 
 @pytest.mark.parametrize(
     ("address", "why"),
     [("127.0.0.1:1", "Nothing answers at 127.0.0.1:1"), ("ray://127.0.0.1:1", "Nothing answers")]
-    + [(address, "is no address of a Ray cluster") for address in ("", "cluster", "host:port", "http://127.0.0.1:1")],
+    + [
+        (address, "is not the address of a Ray cluster")
+        for address in ("", "cluster", "host:port", "http://127.0.0.1:1")
+    ],
 )
 def test_an_address_without_a_cluster_is_refused_at_once(address: str, why: str) -> None:
     with pytest.raises(InputError, match=why):

@@ -27,7 +27,7 @@ from quartet.errors import LibraryError
 
 @pytest.fixture
 def library(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder) -> Path:
-    """Clips and captions; the generation before the live one lacks the captions."""
+    """Clips and captions; the previous generation the live one lacks the captions."""
     index_videos(tmp_path / "lib", [stand_ins], encoder)
     (tmp_path / "texts.jsonl").write_text('{"video": "1.mp4", "captions": ["a dog running", "a cat"]}\n')
     add_captions(tmp_path / "lib", tmp_path / "texts.jsonl", encoder)
@@ -117,10 +117,10 @@ def test_what_cannot_be_made_again_is_said(library: Path, stand_ins: Path, encod
     shutil.rmtree(library / "generations" / "000002")
     (library / "generations" / "000003" / "clips" / "0000" / "entity.faiss").unlink()
     (stand_ins / "1.mp4").rename(stand_ins.parent / "1.mp4")
-    with pytest.raises(LibraryError, match=r"cannot be repaired yet: The model 'fake-0' is not at hand"):
+    with pytest.raises(LibraryError, match=r"cannot be repaired yet: The model 'fake-0' is missing"):
         repair_library(library, lambda: None)
     report = repair_library(library, lambda: encoder)
-    assert any("1.mp4 has left the library" in line for line in report.lost)
+    assert any("1.mp4 was removed from the library" in line for line in report.lost)
     (stand_ins.parent / "1.mp4").rename(stand_ins / "1.mp4")
     assert verify_library(library) == []
     assert index_videos(library, [stand_ins], encoder).indexed == 1
@@ -143,7 +143,7 @@ def test_a_catalogue_can_be_taken_as_it_is(library: Path, encoder: FakeEncoder) 
     with pytest.raises(LibraryError, match="--accept-catalogue"):
         repair_library(library, lambda: encoder)
     repair_library(library, lambda: encoder, accept_catalogue=True)
-    assert not [p for p in verify_library(library) if "not as Quartet wrote it" in p.detail]
+    assert not [p for p in verify_library(library) if "has changed since Quartet wrote it" in p.detail]
 
 
 def test_repairing_a_sound_library_changes_nothing(library: Path, encoder: FakeEncoder) -> None:
@@ -162,9 +162,9 @@ def test_the_generation_of_the_model_before(library: Path, stand_ins: Path, enco
     index_videos(library, [stand_ins], FakeEncoder(1), to_model=True)
     (file,) = library.glob("generations/000003/clips/0000/entity.faiss")
     flip_last(file)
-    assert [problem.detail for problem in verify_library(library)] == [f"{file} is not as it was written."]
+    assert [problem.detail for problem in verify_library(library)] == [f"{file} has changed since Quartet wrote it."]
     report = repair_library(library, lambda: FakeEncoder(1))
-    assert not report.lost and any("000003, which is not live" in line for line in report.healed)
+    assert not report.lost and any("000003 was damaged and not live" in line for line in report.healed)
     assert verify_library(library) == [] and [state.what for state in model_states(library)] == ["live"]
     assert index_videos(library, [stand_ins], encoder, to_model=True).change.clips == 11  # type: ignore[union-attr]
 
@@ -184,7 +184,7 @@ def test_a_saved_search_leaves_the_catalogue_with_a_checksum(library: Path) -> N
     place = content.index(b"a dog running")
     content[place : place + 5] = b"a fox"
     catalog.write_bytes(content)
-    assert any("not as Quartet wrote it" in problem.detail for problem in verify_library(library))
+    assert any("has changed since Quartet wrote it" in problem.detail for problem in verify_library(library))
     with Library.open(library) as opened, pytest.raises(LibraryError, match="is damaged"):
         save_search(opened.catalog.engine, "cats", '{"query": "a cat"}')
 

@@ -308,11 +308,28 @@ def test_codes_are_those_of_an_index_that_faiss_reads(tmp_path: Path, dim: int, 
     lost = np.square(decoded[:, :dim] - rows).sum() / np.square(rows).sum()
     assert product_codes.coding_loss(read, rows) == pytest.approx(lost, rel=1e-5)
     assert lost < 0.2
-    both = product_codes.fast_scan_index([read, read], np.concatenate([codes, codes], axis=1))
+    tables = product_codes.tables_of([read, read])
+    both = product_codes.fast_scan_index(tables, np.concatenate([codes, codes], axis=1))
     query = rng.standard_normal((1, dim)).astype(np.float32)
-    scores, found = both.search(np.tile(product_codes.fill(query), 2), count // 2)
+    asked = product_codes.fast_scan_queries(tables, np.tile(product_codes.fill(query), 2))
+    scores, found = both.search(asked, count // 2)
     expected = 2 * decoded[:, :dim] @ query[0]
     np.testing.assert_allclose(scores[0], expected[found[0]], atol=0.03 * np.abs(expected).max())
+
+
+def test_sums_over_many_numbers_do_not_overflow() -> None:
+    """Vectors as wide as four levels of 768 numbers, near the query at every number: FAISS adds up in 16 bits."""
+    rng = np.random.default_rng(0)
+    mean = rng.standard_normal(3072)
+    rows = (mean + 0.3 * rng.standard_normal((400, 3072))).astype(np.float32)
+    index = product_codes.train_codebook(3072, rows - mean)  # which the rows are at the edge of
+    index.add(rows.astype(np.float32))
+    tables = product_codes.tables_of([index])
+    joined = product_codes.fast_scan_index(tables, product_codes.codes_of(index))
+    query = mean[None].astype(np.float32)
+    scores, found = joined.search(product_codes.fast_scan_queries(tables, query), 300)
+    expected = index.reconstruct_n(0, 400) @ query[0]
+    np.testing.assert_allclose(scores[0], expected[found[0]], rtol=0.003)
 
 
 def test_a_sigmoid_that_is_flat_still_has_an_order() -> None:

@@ -38,7 +38,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def made(rng: np.random.Generator, n: int) -> Vectors:
-    """Rows that lie near each other, as embeddings do, some of which lack a level."""
+    """Rows that are near each other, as embeddings do, some of which lack a level."""
     vectors = {name: unit(rng.standard_normal(DIM) + 0.5 * rng.standard_normal((n, DIM))) for name in LEVEL_NAMES}
     for name in LEVEL_NAMES[1:]:
         vectors[name][rng.random(n) < 0.2] = 0
@@ -46,7 +46,7 @@ def made(rng: np.random.Generator, n: int) -> Vectors:
 
 
 def asked(rng: np.random.Generator, vectors: Vectors, weights: list[float]) -> list[Part]:
-    """Parts of the given weights: some are clips of the gallery, so that what is not wanted lies right among them."""
+    """Parts of the given weights: some are clips of the gallery, so that what is not wanted is right among them."""
     parts = []
     for weight in weights:
         row = int(rng.integers(len(vectors["global"])))

@@ -176,9 +176,9 @@ def test_an_item_without_any_asked_level_is_no_hit(engine: Engine, tmp_path: Pat
         ({}, 1, {"entity": -1.0}, "at least 0"),
         ({}, 1, dict.fromkeys(LEVEL_NAMES, 0.0), "All weights are 0"),
         ({"entity": np.zeros((2, DIM))}, 1, {}, r"shape \(1, 4\)"),
-        ({"entity": np.full((1, DIM), np.nan)}, 1, {}, "not finite"),
-        ({name: np.zeros((1, DIM)) for name in LEVEL_NAMES}, 1, {}, "nothing at the levels"),
-        ({}, 1, {"entity": 1e39}, "'global', 1, is too small beside the largest, 1e.39"),
+        ({"entity": np.full((1, DIM), np.nan)}, 1, {}, "contains NaN or infinity"),
+        ({name: np.zeros((1, DIM)) for name in LEVEL_NAMES}, 1, {}, "no words for the levels"),
+        ({}, 1, {"entity": 1e39}, "'global', 1, is too small compared with the largest, 1e.39"),
         ({}, 1, {"entity": 1e-46}, "'entity', 1e-46, is too small"),
     ],
 )
@@ -227,7 +227,7 @@ def test_a_gallery_gives_vectors_by_id(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_vectors_that_are_not_finite_are_never_stored(tmp_path: Path) -> None:
-    with pytest.raises(LibraryError, match="global vector of item 4 is not finite"):
+    with pytest.raises(LibraryError, match="global vector of item 4 contains NaN or infinity"):
         write_gallery(
             tmp_path / "gallery",
             unit_specs(),

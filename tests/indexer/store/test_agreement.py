@@ -69,11 +69,11 @@ def test_an_older_catalogue_is_refused_and_repaired(tmp_path: Path, stand_ins: P
     write_stand_in(stand_ins / "newer.mp4", 8)
     index_videos(library, [stand_ins], encoder)
     shutil.copy(kept, library / "catalog.sqlite")
-    with pytest.raises(LibraryError, match="does not know generation 000004"):
+    with pytest.raises(LibraryError, match="does not know the live generation 000004"):
         Library.open(library)
-    with pytest.raises(LibraryError, match="does not know generation 000004"):
+    with pytest.raises(LibraryError, match="does not know the live generation 000004"):
         index_videos(library, [stand_ins], encoder)
-    assert any("does not know generation" in problem.detail for problem in verify_library(library))
+    assert any("does not know the live generation" in problem.detail for problem in verify_library(library))
     report = repair_library(library, lambda: encoder)
     assert report.lost == [], "the generation before has the vectors of 4.mp4"
     assert [problem.detail for problem in verify_library(library)] == [f"{stand_ins / '4.mp4'} is gone."]
@@ -120,11 +120,11 @@ def test_a_removal_that_was_cut_short_is_finished(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(LibraryError, match="Make room"):
+    with monkeypatch.context() as patch, pytest.raises(LibraryError, match="Free space"):
         patch.setattr(going_live, cut, full)
         remove_videos(library, [gone])
     if cut != "settle":
-        assert any("was removed, but is still found" in problem.detail for problem in verify_library(library))
+        assert any("was removed but is still in the index" in problem.detail for problem in verify_library(library))
     assert remove_videos(library, [gone]).removed == 1
     index_videos(library, [stand_ins / "1.mp4"], encoder)
     assert verify_library(library) == []
@@ -135,7 +135,7 @@ def test_a_removal_that_was_cut_short_is_finished(
 def test_a_file_whose_vectors_are_not_finite_is_refused_alone(tmp_path: Path, stand_ins: Path) -> None:
     report = index_videos(tmp_path / "lib", [stand_ins], Faulty())
     assert [(failure.path.name, failure.reason) for failure in report.refused] == [("2.mp4", "model-fault")]
-    assert "not finite for the clip from 0.000 s to 1.000 s" in report.refused[0].detail
+    assert "NaN or infinity for the clip from 0.000 s to 1.000 s" in report.refused[0].detail
     assert (report.indexed, report.clips_total) == (4, 10)
     again = index_videos(tmp_path / "lib", [stand_ins], Faulty())
     assert (again.unchanged, len(again.refused)) == (4, 1)

@@ -24,7 +24,7 @@ TEXT = "a platypus whispering secrets"
 
 @pytest.fixture
 def library(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One whose galleries are added to rather than written anew, as large ones are."""
+    """One whose galleries are added to rather than written again, as large ones are."""
     monkeypatch.setattr(publishing, "_LARGE", 1)
     monkeypatch.setattr(publishing, "_worth_keeping", lambda old, fresh, removed: len(old) > 0)
     path = tmp_path / "lib"

@@ -49,7 +49,9 @@ def test_missing_videos_can_be_kept(library: Path, videos: Path, encoder: FakeEn
 def test_an_empty_folder_is_taken_for_an_unmounted_disk(library: Path, videos: Path, encoder: FakeEncoder) -> None:
     videos.rename(videos.with_name("unmounted"))
     videos.mkdir()
-    with pytest.raises(InputError, match=r"videos is empty, but the library has 5 videos from it\. Mount its disk"):
+    with pytest.raises(
+        InputError, match=r"videos is empty, but the library has 5 videos from it\. If its disk is not mounted"
+    ):
         index_videos(library, [videos], encoder)
     assert len(names(library)) == 5
     assert index_videos(library, [videos], encoder, keep_missing=True).missing == 5
@@ -126,7 +128,7 @@ def change_a_video(library: Path, videos: Path) -> None:
     ("damage", "where", "detail"),
     [
         (lose_a_picture, "pictures", "picture of the clip 2 "),
-        (lose_a_row, "catalogue", "index holds the clip 3, which the catalogue does not"),
+        (lose_a_row, "catalogue", "clip 3 is in the index but not in the catalogue"),
         (lose_vectors, "index", "vectors of the clip 77 are missing"),
         (delete_a_video, "videos", "a.mp4 is gone"),
         (change_a_video, "videos", "a.mp4 has changed since it was indexed"),
@@ -156,7 +158,7 @@ def test_verifying_reads_large_indices_that_opening_does_not(
     monkeypatch.setattr("indexer.store.generation._CHECKED_AT_OPEN", 0)
     flip_a_byte(library, videos)
     (problem,) = verify_library(library)
-    assert problem.where == "index" and "entity.faiss is not as it was written" in problem.detail
+    assert problem.where == "index" and "entity.faiss has changed since Quartet wrote it" in problem.detail
 
 
 def test_verifying_content_reads_the_videos(library: Path, videos: Path) -> None:
@@ -167,9 +169,9 @@ def test_verifying_content_reads_the_videos(library: Path, videos: Path) -> None
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert verify_library(library) == []
     (problem,) = verify_library(library, content=True)
-    assert "a.mp4 has other content" in problem.detail
+    assert "a.mp4 has changed its content" in problem.detail
 
 
 def test_nothing_is_verified_beside_a_writer(library: Path) -> None:
-    with writer_lock(library), pytest.raises(LibraryError, match=f"written by process {os.getpid()}"):
+    with writer_lock(library), pytest.raises(LibraryError, match=f"Process {os.getpid()} is writing"):
         verify_library(library)

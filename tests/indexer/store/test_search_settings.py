@@ -13,8 +13,10 @@ from indexer.store.search_settings import (
     SETTINGS_FILE,
     SearchSettings,
     claim_search_settings,
+    library_precision,
     model_folder,
     note_model_folder,
+    note_precision,
     read_search_settings,
     undo,
     write_search_settings,
@@ -27,20 +29,32 @@ PROMPTS = {"entity": ("a photo of {}", "a close-up of {}")}
 FIRST = SearchSettings(PROMPTS, "prompts.json")
 
 
+def test_the_precision_is_no_setting_to_go_back_from(tmp_path: Path) -> None:
+    assert library_precision(tmp_path) == "float32"
+    note_precision(tmp_path, "bf16")
+    with pytest.raises(InputError, match="no search settings to undo"):
+        undo(tmp_path)
+    write_search_settings(tmp_path, FIRST)
+    undo(tmp_path)
+    claim_search_settings(tmp_path, "before")
+    note_model_folder(tmp_path, "a model", "/models/mine")
+    assert library_precision(tmp_path) == "bf16"
+
+
 def test_every_change_can_be_undone(tmp_path: Path) -> None:
     assert read_search_settings(tmp_path) == SearchSettings()
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
     second = replace(FIRST, weights={"global": 2.0, "entity": 0.0}, weights_from="fitted to 40 captions")
     for settings in (FIRST, second, second):
         write_search_settings(tmp_path, settings)
         assert read_search_settings(tmp_path) == settings
     assert second.notes() == [
-        "Prompts: prompts.json.", "Weights of the levels, where the request gives none: fitted to 40 captions.",
+        "Prompts: prompts.json.", "Weights of the levels unless the request gives others: fitted to 40 captions.",
     ]  # fmt: skip
     assert undo(tmp_path) == FIRST
     assert undo(tmp_path) == read_search_settings(tmp_path) == SearchSettings()
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
 
 
@@ -48,7 +62,7 @@ def test_the_place_of_a_model_is_no_setting(tmp_path: Path) -> None:
     note_model_folder(tmp_path, "one", "/models/mine")
     note_model_folder(tmp_path, "two", "/models/other")
     assert (model_folder(tmp_path, "one"), model_folder(tmp_path, "three")) == ("/models/mine", None)
-    with pytest.raises(InputError, match="Nothing was set"):
+    with pytest.raises(InputError, match="no search settings to undo"):
         undo(tmp_path)
 
 

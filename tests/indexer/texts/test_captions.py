@@ -92,10 +92,10 @@ def test_what_ends_a_line_elsewhere_does_not_here(tmp_path: Path) -> None:
     [
         ("c.doc", "1", r"c\.doc: captions are read from .*\.vtt"),
         ("c.srt", "1\n00:00:01,000 --> 00:00:02,000\nA\n\nB\nC\n", r"c\.srt, line 5: a cue needs times"),
-        ("c.srt", "1\n00:00:01,000 --> soon\nA", r"c\.srt, line 2: '00:00:01,000 --> soon' are no times"),
+        ("c.srt", "1\n00:00:01,000 --> soon\nA", r"c\.srt, line 2: '00:00:01,000 --> soon' is not a cue time"),
         ("c.vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nA", r"c\.vtt, line 3: the cue ends before it begins"),
-        ("c.vtt", "WEBVTT\n", r"c\.vtt holds no captions"),
-        ("c.txt", " \n", r"c\.txt holds no captions"),
+        ("c.vtt", "WEBVTT\n", r"c\.vtt has no captions"),
+        ("c.txt", " \n", r"c\.txt has no captions"),
         ("c.jsonl", '{"caption": "x"}\nnonsense', r"c\.jsonl, line 2: not a JSON object"),
         ("c.jsonl", '["x"]', r'c\.jsonl, line 1: needs a "caption"'),
         ("c.jsonl", '{"caption": 5}', r"c\.jsonl, line 1: needs"),
@@ -120,11 +120,11 @@ def test_a_mark_says_which_encoding_it_is(tmp_path: Path, name: str, encoding: s
 
 def test_a_file_in_another_encoding_is_told_with_the_place_and_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "mein film.srt").write_bytes("1\n00:00:01,000 --> 00:00:02,000\nein Bär\n".encode("latin-1"))
-    expected = r"line 3 holds the byte 0xe4. Save it as UTF-8 .*iconv -f WINDOWS-1252 -t UTF-8 'mein film.srt'"
+    expected = r"line 3 contains the byte 0xe4. Save it as UTF-8 .*iconv -f WINDOWS-1252 -t UTF-8 'mein film.srt'"
     with pytest.raises(InputError, match=expected):
         list(read_captions(tmp_path / "mein film.srt"))
     (tmp_path / "half.srt").write_bytes(b"\xff\xfea\0b")
-    with pytest.raises(InputError, match="begins like UTF-16 and is not"):
+    with pytest.raises(InputError, match="begins like UTF-16 but is damaged"):
         list(read_captions(tmp_path / "half.srt"))
 
 
@@ -153,7 +153,7 @@ def test_refuses_what_is_not_text(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="zero bytes"):
         list(read_captions(tmp_path / "c.txt"))
     for escaped in (r"\u0000", r"\ud83d"):
-        with pytest.raises(InputError, match=r"c\.jsonl: the caption 'half .* is no character"):
+        with pytest.raises(InputError, match=r"c\.jsonl: the caption 'half .* an invalid character"):
             list(read_captions(write(tmp_path / "c.jsonl", f'{{"caption": "half {escaped}"}}')))
     with pytest.raises(InputError, match="cannot be read"):
         list(read_captions(tmp_path / "gone.txt"))

@@ -1,4 +1,4 @@
-"""Subtitles beside videos and inside of them, as indexing reads them."""
+"""Subtitles next to videos and inside them, as indexing reads them."""
 
 from __future__ import annotations
 

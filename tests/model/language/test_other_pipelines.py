@@ -78,12 +78,12 @@ def test_other_files_or_no_files_are_refused(package: Path, monkeypatch: pytest.
     (package / "README").write_text("changed")
     with pytest.raises(ModelError, match=rf"mine was trained with the parser {name}, but {PACKAGE}-{VERSION}-\w+ is"):
         recorded_parser(name, Path("mine"))
-    with pytest.raises(ModelError, match="but no spaCy pipeline 'en_gone' is installed here"):
+    with pytest.raises(ModelError, match="but the spaCy pipeline 'en_gone' is not installed"):
         recorded_parser("en_gone-1.0.0-0123456789ab", Path("mine"))
 
 
 def test_a_folder_is_no_package(package: Path) -> None:
-    with pytest.raises(InputError, match=r"No spaCy pipeline '.*' is installed.*spacy package"):
+    with pytest.raises(InputError, match=r"The spaCy pipeline '.*' is not installed.*spacy package"):
         load_parser(str(package))
 
 
@@ -119,7 +119,7 @@ def test_training_records_the_parser_and_evaluation_loads_it(package: Path, tmp_
     assert load_checkpoint(out).parser == load_parser(PACKAGE).name
     scores_on_features(out, read.split("train"), [tmp_path / "f.h5"])
     (package / "README").write_text("changed")
-    with pytest.raises(ModelError, match="Install that one, or train again"):
+    with pytest.raises(ModelError, match="Install the parser of the checkpoint, or train again"):
         scores_on_features(out, read.split("train"), [tmp_path / "f.h5"])
 
 

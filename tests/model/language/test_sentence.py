@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoTokenizer
 
 from model.language import sentence_encoder as sentence
 from model.language.parsed_caption import ParsedCaption
@@ -30,11 +32,30 @@ def test_agrees_with_sentence_transformers(encoder: sentence.SentenceEncoder) ->
     np.testing.assert_allclose(got, encoder.model.encode(texts, normalize_embeddings=True), atol=1e-5)
 
 
+def test_pieces_are_those_of_transformers(encoder: sentence.SentenceEncoder) -> None:
+    texts = [
+        "a dog",
+        "",
+        "Two MEN,  riding!",
+        "h\u00e9llo \u5317\u4eac \U0001f600",
+        "\ue000\ue001",
+        "x " * 600,
+        "[PAD] [SEP]",
+    ]
+    (batch,) = encoder.tokenize(texts)
+    tokenizer = AutoTokenizer.from_pretrained(sentence.minilm_folder(), local_files_only=True)
+    chosen = [texts[place] for place in batch.places]
+    options = {"padding": True, "truncation": True, "max_length": 256, "return_offsets_mapping": True}
+    expected = tokenizer(chosen, return_tensors="pt", **options)
+    assert all(torch.equal(value, expected[name]) for name, value in batch.tokens.items())
+    np.testing.assert_array_equal(batch.offsets, expected["offset_mapping"])
+
+
 def test_a_word_is_the_mean_of_its_pieces(encoder: sentence.SentenceEncoder) -> None:
     caption = parsed("multicoloured hippopotamuses dance")
     words = sentence.encode_captions(encoder, [caption])[0].words
     pieces = encoder.model.encode([caption.text], output_value="token_embeddings")[0].cpu().numpy()[1:-1]
-    tokens = encoder.tokenizer.tokenize(caption.text)
+    tokens = encoder.tokenizer.encode(caption.text, add_special_tokens=False).tokens
     first = 1 + next(i for i, t in enumerate(tokens[1:]) if not t.startswith("##"))
     np.testing.assert_allclose(words[0].astype(np.float32), pieces[:first].mean(0), atol=2e-3)
     np.testing.assert_allclose(words[2].astype(np.float32), pieces[-1], atol=2e-3)

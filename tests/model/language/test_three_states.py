@@ -14,7 +14,7 @@ def test_a_relation_is_seen_where_its_nouns_and_verbs_are() -> None:
     assert with_relations(SAID, ["bird"], ["shrink"]).relation == ["bird shrink"]
     assert with_relations(SAID, ["bird", "city"], ["shrink"]).relation == SAID.relation
     assert with_relations(SAID, ["bird", "city"], []).relation == []
-    # A preposition alone is no part that can be seen.
+    # A preposition alone is not part that can be seen.
     assert with_relations(Attributes([], [], ["on"]), ["bird"], []).relation == []
 
 

@@ -60,8 +60,8 @@ def test_the_wanted_words_of_a_file(tmp_path: Path) -> None:
         ("dog 1 2 3\ncat 1 two 3\n", "line 2: not a number among its 3 values"),
         ("dog 1 2 3\ncat 1 nan 3\n", "line 2: a value is not finite"),
         (b"dog 1 2 3\n\xff\xfe 1 2 3\n", "line 2: not UTF-8 text"),
-        ("", "holds no word vectors"),
-        ("zebra 1 2 3\n", "a vector for none of the 2 words"),
+        ("", "contains no word vectors"),
+        ("zebra 1 2 3\n", "no vector for any of the 2 words"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
@@ -131,10 +131,10 @@ def test_a_checkpoint_keeps_its_words(saved: Path) -> None:
 
 def test_other_words_than_the_trained_ones_are_refused(saved: Path) -> None:
     (saved / "words.json").write_text(json.dumps(["dog", "cat", "line\nbreak", "ét\u00e9"]))
-    with pytest.raises(ModelError, match=r"words\.json is damaged or not the file that belongs to its config\.json"):
+    with pytest.raises(ModelError, match=r"words\.json is damaged or does not belong to its config\.json"):
         load_checkpoint(saved)
     (saved / "words.json").unlink()
-    with pytest.raises(ModelError, match=r"has lost its words\.json"):
+    with pytest.raises(ModelError, match=r"has no words\.json"):
         load_checkpoint(saved)
 
 

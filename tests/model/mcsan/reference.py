@@ -306,7 +306,7 @@ def hinge(s: Array, negative: Array, margin: float, hardest: bool) -> float:
 
 
 def info_nce(s: Array, negative: Array, temperature: float) -> float:
-    """van den Oord et al. 2018, videos to texts and texts to videos; pairs that are no negatives stay out."""
+    """van den Oord et al. 2018, videos to texts and texts to videos; pairs that are not negatives stay out."""
     total = 0.0
     for i in range(len(s)):
         pair = float(s[i, i]) / temperature

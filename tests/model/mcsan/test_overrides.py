@@ -27,8 +27,8 @@ def test_values_are_read_by_their_types() -> None:
     ("change", "message"),
     [
         ("model.dropout", "is not NAME=VALUE"),
-        ("model.colour=red", "no setting 'model.colour'.*--explain"),
-        ("model.feature_dim=7", "no setting"),
+        ("model.colour=red", "unknown setting 'model.colour'.*--explain"),
+        ("model.feature_dim=7", "unknown setting"),
         ("training.epochs=many", "cannot be 'many'. It is a whole number"),
         ("training.epochs=0", "cannot be '0'"),
         ("training.epochs=2.5", "cannot be '2.5'"),

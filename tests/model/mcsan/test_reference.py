@@ -56,7 +56,7 @@ def alike(config: ModelConfig) -> ModelConfig:
 
 
 def residual(config: ModelConfig) -> ModelConfig:
-    """The same with the global level of two-tower features, which lie in the space of the sentences."""
+    """The same with the global level of two-tower features, which are in the space of the sentences."""
     return replace(config, video_global="residual", feature_dim=config.sentence_dim)
 
 

@@ -74,7 +74,7 @@ def equal(together: dict[str, torch.Tensor], row: int, alone: dict[str, torch.Te
 @properties
 @given(lengths=st.lists(st.integers(1, 20), min_size=1, max_size=5), more=st.integers(0, 4))
 def test_padding_and_batch_mates_never_change_a_video(config: ModelConfig, lengths: list[int], more: int) -> None:
-    """In double precision, where rounding cannot hide a leak. What lies in the padding must not matter either."""
+    """In double precision, where rounding cannot hide a leak. What is in the padding must not matter either."""
     model = model_of(config).double()
     torch.manual_seed(1)
     clips = [torch.randn(n, 24).double() for n in lengths]

@@ -41,7 +41,7 @@ def told(text: str) -> TextFeatures:
 
 
 class Told:
-    """Texts that are made up anew each time."""
+    """Texts that are made up again each time."""
 
     def __init__(self, *_: object) -> None:
         pass
@@ -90,7 +90,7 @@ def test_every_model_is_trained_once_with_each_seed(features: Path, tmp_path: Pa
     made = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
     results = list(run(Plan(("vse", "hgr"), seeds=2, epochs=2), features, out, said))
     assert results[:2] == first and [(r.model, r.seed) for r in results[2:]] == [("vse", 1), ("hgr", 1)]
-    assert said[0] == "2 of 4 runs are finished already."
+    assert said[0] == "2 of 4 runs are already finished."
     assert all(path.stat().st_mtime_ns == at for path, at in made.items())
     data = json.loads((out / "results.json").read_text())
     assert data["summary"]["vse"]["seeds"] == [0, 1] and len(data["runs"]) == 4
@@ -107,7 +107,7 @@ def test_results_of_other_settings_or_data_are_refused(features: Path, tmp_path:
     with pytest.raises(InputError, match=r"other settings \(data\)"):
         list(compare(Plan(("vse",), seeds=1, epochs=1), other, [features], out, print))
     (out / "runs" / "vse-seed0.json").write_text("{")
-    with pytest.raises(InputError, match="is no result of a comparison"):
+    with pytest.raises(InputError, match="is not a result of a comparison"):
         list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
 
 

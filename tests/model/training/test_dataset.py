@@ -40,7 +40,7 @@ def test_a_caption_file_is_read(tmp_path: Path) -> None:
         ("[]", "line 2: expected an object"),
         ('{"video": 3, "captions": ["x"]}', "line 2: expected an object"),
         ('{"video": "b", "captions": "x"}', "line 2: .*'b' must be a list"),
-        ('{"video": "b", "captions": [" "]}', "line 2: video 'b' has no caption"),
+        ('{"video": "b", "captions": [" "]}', "line 2: video 'b' has only empty captions"),
         ('{"video": "a", "captions": ["x"]}', "line 2: video 'a' is already"),
     ],
 )
@@ -64,7 +64,7 @@ def test_missing_and_empty_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no caption file"):
         read_jsonl(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(InputError, match="holds no videos"):
+    with pytest.raises(InputError, match="contains no videos"):
         read_jsonl(tmp_path / "empty.jsonl")
 
 

@@ -58,9 +58,9 @@ def test_what_is_no_features_file_is_refused(tmp_path: Path) -> None:
     with FeatureFile(tmp_path / "g.h5") as file:
         for name, message in (
             ("b", r"'b' has the shape \(2, 4\), others have the width 3"),
-            ("wild", "1 videos have values that are not finite: wild"),
-            ("flat", r"'flat' is not one dataset of the shape \(T, D\)"),
-            ("c", r"'c' is not one dataset of the shape \(T, D\)"),
+            ("wild", "1 videos have NaN or infinity among their values: wild"),
+            ("flat", r"'flat' must be one dataset of the shape \(T, D\)"),
+            ("c", r"'c' must be one dataset of the shape \(T, D\)"),
         ):
             with pytest.raises(InputError, match=message):
                 file.read(["a", name], 2)
@@ -71,7 +71,7 @@ def test_captions_may_name_the_file_with_its_suffix_but_not_two_videos_by_one_da
         file.add("trip/a", torch.ones(1, 2))
         assert file.read(["trip/a.mp4"], 3)[0].shape == (1, 2)
         assert file.missing(["trip/a.mp4", "b.mp4", ""]) == ["b.mp4", ""]
-        with pytest.raises(InputError, match="2 videos mean the same dataset as another one: trip/a, trip_a"):
+        with pytest.raises(InputError, match="2 videos share a dataset with another video: trip/a, trip_a"):
             file.read(["trip/a", "trip_a"], 3)
 
 
@@ -98,7 +98,7 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     read = read_captions([captions])
     arguments = (small, read, [tmp_path / "f.h5"], tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
     assert len(train_on_features(*arguments, progress=False)) == 4
-    assert any("2 training videos, drawn by the seed, validate" in sentence for sentence in said)
+    assert any("2 random training videos are used for validation" in sentence for sentence in said)
     scores, checkpoint = scores_on_features(tmp_path / "mine", read.split("test"), [tmp_path / "f.h5"])
     assert checkpoint.model.config.feature_dim == 576
     # Eight test videos show four things: chance finds one of eight first, the right thing leaves one of two.

@@ -1,4 +1,4 @@
-"""Frame features in several files: the splits of HGR and HANet, and further networks beside each other."""
+"""Frame features in several files: the splits of HGR and HANet, and further networks next to each other."""
 
 from pathlib import Path
 

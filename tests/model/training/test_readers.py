@@ -43,7 +43,7 @@ def test_msrvtt(tmp_path: Path) -> None:
     told = " ".join(read.notes)
     assert "1 empty captions left out, of videos: video0" in told
     assert "1 videos left out, without captions: video3" in told
-    assert "1 captions left out, of videos that the file does not list: video9" in told
+    assert "1 captions left out because the file does not list their videos: video9" in told
 
 
 def test_the_1k_a_list_moves_videos_and_names_their_sentence(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_the_1k_a_list_moves_videos_and_names_their_sentence(tmp_path: Path) -> 
         ("name\nx\n", '"video_id" column'),
         ("", '"video_id" column'),
         ("video_id\n", "lists no videos"),
-        ("video_id,sentence\nvideo1,a\nvideo2\n", "line 3: there is no sentence"),
-        ("key,video_id\nret0,\n", "line 2: there is no video_id"),
+        ("video_id,sentence\nvideo1,a\nvideo2\n", "line 3: the sentence is missing"),
+        ("key,video_id\nret0,\n", "line 2: the video_id is missing"),
     ],
 )
 def test_a_list_that_cannot_be_used_is_named(tmp_path: Path, content: str, message: str) -> None:
@@ -139,7 +139,7 @@ def test_leaks_and_repeats_are_refused_by_name(tmp_path: Path) -> None:
     [
         ("x.txt", "words", "captions are read from"),
         ("x.json", "{", "not valid JSON"),
-        ("x.json", "{}", "neither MSR-VTT's videodatainfo nor a VATEX"),
+        ("x.json", "{}", "neither an MSR-VTT videodatainfo file nor a VATEX"),
         ("x.json", '{"videos": [{"video_id": "a"}], "sentences": []}', "has no 'split'"),
         ("x.json", '[{"enCap": ["x"]}]', "has no 'videoID'"),
         ("x.json", '[{"videoID": "v", "enCap": [null]}]', "captions of video 'v' must be strings"),
@@ -157,5 +157,5 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, name: str, content: str, m
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.json cannot be read"):
         read_captions([tmp_path / "none.json"])
-    with pytest.raises(InputError, match="it is no HGR folder"):
+    with pytest.raises(InputError, match="it is not an HGR folder"):
         read_captions([tmp_path])

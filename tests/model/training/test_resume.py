@@ -118,10 +118,10 @@ def test_a_run_refuses_other_arguments_by_name(tmp_path: Path) -> None:
     begun.agree({"frame features": "sha256:f"})
     begun.begin()
     assert Run(tmp_path / "log").begun
-    told = r"seed was 0, not 1; the captions had other content; weights was None, not given\. Give the same"
+    told = r"seed was 0, not 1; the content of the captions has changed; weights was None, not given\. Use the same"
     with pytest.raises(InputError, match=told):
         Run(tmp_path / "log").agree({"seed": 1, "captions": "sha256:b", "weights": "sha256:w"})
-    with pytest.raises(InputError, match="the frame features had other content"):
+    with pytest.raises(InputError, match="the content of the frame features has changed"):
         Run(tmp_path / "log").agree({"frame features": "sha256:g"})
     fresh = Run(tmp_path / "log", fresh=True)
     fresh.agree({"seed": 1})

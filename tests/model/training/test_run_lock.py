@@ -10,7 +10,7 @@ from quartet.errors import InputError
 
 
 def test_a_second_run_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    with run_lock(tmp_path / "run"), pytest.raises(InputError, match=r"Another run writes into .*run\. Wait"):
+    with run_lock(tmp_path / "run"), pytest.raises(InputError, match=r"Another run is writing to .*run\. Wait"):
         run_lock(tmp_path / "run").__enter__()
     with run_lock(tmp_path / "run"):
         pass

@@ -119,7 +119,7 @@ def test_damage_is_found_told_and_mended(tmp_path: Path) -> None:
     check(open_cache(tmp_path).texts(CAPTIONS, lambda *_: None), CAPTIONS)
     database.write_bytes(b"no database" * 1000)
     check(open_cache(tmp_path, said).texts(CAPTIONS, lambda *_: None), CAPTIONS)
-    assert len(said) == 2 and "it is made again" in said[1]
+    assert len(said) == 2 and "It will be rebuilt" in said[1]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -141,6 +141,6 @@ def test_the_key_covers_the_code_that_makes_the_features() -> None:
                 found.add(line.split()[1])
     assert found - covered == {
         "model.cpu_backend", "model.cuda_graphs", "model.device", "model.encoder", "model.levels",
-        "model.two_tower.layouts", "model.two_tower.loaded_network", "model.two_tower.prepared_models",
-        "model.two_tower.safe_loading",
+        "model.precision", "model.two_tower.layouts", "model.two_tower.loaded_network",
+        "model.two_tower.prepared_models", "model.two_tower.safe_loading",
     }  # fmt: skip

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -134,12 +135,24 @@ def test_a_dead_level_is_reported_after_every_epoch(
 
 def test_training_in_bfloat16_clips_gradients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU, where Lightning refuses to clip for a fused optimiser."""
-    monkeypatch.setattr(trainer_module, "precision", lambda: "bf16-mixed")
+    monkeypatch.setattr(trainer_module, "usable_precision", lambda wanted: wanted)
     norms = []
     clip = torch.nn.utils.clip_grad_norm_
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: norms.append(given[1]) or clip(*given))
-    _, history = run(tmp_path, replace(TOY, train=replace(TOY.train, epochs=2)))
+    _, history = run(tmp_path, replace(TOY, train=replace(TOY.train, epochs=2, precision="bf16")))
     assert len(history) == 2 and norms == [1.0] * 16
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 0, reason="a GPU decides by itself")
+@pytest.mark.parametrize(
+    ("asked", "able", "expected"),
+    [("auto", True, "32-true"), ("float32", True, "32-true"), ("bf16", True, "bf16-mixed"), ("bf16", False, "32-true")],
+)
+def test_a_cpu_trains_in_bfloat16_only_if_it_is_asked_and_can(
+    asked: Literal["auto", "float32", "bf16"], able: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "usable_precision", lambda wanted: wanted if able else "float32")
+    assert trainer_module.precision(replace(TOY.train, precision=asked)) == expected
 
 
 def test_biases_norms_and_temperatures_do_not_decay() -> None:

@@ -195,7 +195,7 @@ def test_a_checkpoint_keeps_the_text_tower(tmp_path: Path, parser: SpacyParser, 
         assert np.array_equal(kept.encoded.words, trained.encoded.words)
     for kept, trained in zip(loaded.backbone.features(world.clips), pictures, strict=True):
         assert torch.equal(kept, trained)
-    # The queries of the matcher that was trained, but for the half precision of what lies above the tower.
+    # The queries of the matcher that was trained, but for the half precision of what is above the tower.
     with torch.inference_mode():
         matcher = world.matcher().eval()
         matcher.model.load_state_dict(model.state_dict())

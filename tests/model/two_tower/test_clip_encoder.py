@@ -230,7 +230,7 @@ def test_templates_of_a_library_are_averaged_and_leave_clips_alone(folder: Path,
         ({"entities": ["{}"]}, "Unknown level 'entities'"),
         ({"entity": "a photo of {}"}, "must be a list of texts"),
         ({"entity": []}, "must be a list of texts"),
-        ({"entity": ["a photo"]}, "'a photo' of level 'entity' must have {} once"),
+        ({"entity": ["a photo"]}, "'a photo' of level 'entity' must contain {} exactly once"),
     ],
 )
 def test_prompts_that_cannot_be_used_are_named(given: object, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Two-tower models from a folder: the same vectors as transformers itself gives, clear errors for what is none."""
+"""Two-tower models from a folder: the same vectors as transformers itself gives, clear errors for everything else."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ def _no_tokenizer(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (_another_folder, "holds no two-tower model"),
-        (_no_vision, "its weights have other sizes than its config.json says"),
+        (_another_folder, "contains no two-tower model"),
+        (_no_vision, "the sizes of its weights differ from its config.json"),
         (_lost_weight, "lack 1 entries of CLIPModel, the first is 'visual_projection.weight'"),
         (_no_tokenizer, "cannot be loaded"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x"), "cannot be loaded"),

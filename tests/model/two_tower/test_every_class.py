@@ -39,7 +39,7 @@ TEXTS = [
 VIDEOPRISM_TEXTS = ["a dog.", "two men are riding horses.", "ball.", ".", TEXTS[-1].strip() + "."]
 """As google-deepmind/videoprism writes them for its tokenizer."""
 
-REFUSED = {"Blip2Model": "Blip2Model: its texts are states of a language model"}
+REFUSED = {"Blip2Model": "Blip2Model. Its text output is the state of a language model"}
 """Every other class works."""
 
 Write = Callable[[type], Path]
@@ -190,5 +190,5 @@ def test_blip_is_compared_by_its_contrastive_head_or_refused_in_one_sentence(
 
 def test_one_tower_is_named_and_refused(tmp_path: Path) -> None:
     folder = write_tiny(transformers.BertModel, tmp_path / "bert")
-    with pytest.raises(ModelError, match=r"holds a BertModel, which has no tower for texts \(get_text_features\)"):
+    with pytest.raises(ModelError, match=r"contains a BertModel, which has no tower for texts \(get_text_features\)"):
         TwoTower(folder)

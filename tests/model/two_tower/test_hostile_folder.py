@@ -46,7 +46,7 @@ def _code(folder: Path) -> None:
 
 
 def _own_classes(folder: Path) -> None:
-    """Classes of its own for everything, beside the known ones: transformers would ask which to take."""
+    """Classes of its own for everything, next to the known ones: transformers would ask which to take."""
     _code(folder)
     names = ("AutoConfig", "AutoModel", "AutoTokenizer", "AutoImageProcessor", "AutoProcessor")
     for file in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
@@ -87,12 +87,12 @@ def _kernels_of_a_hub(folder: Path) -> None:
 
 
 HOSTILE = {
-    _unknown_class: "needs code of its own, which Quartet never runs",
-    _own_module: "names code that Quartet never runs: 'own.Own'",
-    _own_route: "names code that Quartet never runs: 'own.Own'",
-    _own_activation: "names code that Quartet never runs: 'own.Own'",
+    _unknown_class: "needs its own code, which Quartet never runs",
+    _own_module: "contains code, which Quartet never runs: 'own.Own'",
+    _own_route: "contains code, which Quartet never runs: 'own.Own'",
+    _own_activation: "contains code, which Quartet never runs: 'own.Own'",
     _pickle: "cannot be loaded",
-    _kernels_of_a_hub: "names code that Quartet never runs: 'somebody/kernels'",
+    _kernels_of_a_hub: "contains code, which Quartet never runs: 'somebody/kernels'",
 }
 
 

@@ -65,5 +65,5 @@ def test_a_model_of_texts_alone_is_refused(tmp_path: Path) -> None:
     transformer = Transformer(str(tmp_path / "base"))
     modules = [transformer, Pooling(transformer.get_embedding_dimension())]
     SentenceTransformer(modules=modules, device="cpu").save(str(tmp_path / "texts"))
-    with pytest.raises(ModelError, match=r"\(BertModel\) reads text: it must read texts and images"):
+    with pytest.raises(ModelError, match=r"\(BertModel\) reads text. It must read texts and images"):
         TwoTower(tmp_path / "texts")

@@ -79,11 +79,11 @@ DAMAGE = {
     "no model": (lambda f: _change(f, lambda c: c.pop("model_cfg")), "is damaged: it has no model_cfg"),
     "a text tower elsewhere": (
         lambda f: _change(f, lambda c: c["model_cfg"]["text_cfg"].update(hf_model_name="xlm-roberta-base")),
-        "is xlm-roberta-base, whose configuration lies in another repository",
+        "is xlm-roberta-base, whose configuration is in another repository",
     ),
     "a tower of a hub": (
         lambda f: _change(f, lambda c: c["model_cfg"]["vision_cfg"].update(timm_model_name="hf-hub:some/where")),
-        "names code that Quartet never runs: 'hf-hub:some/where'",
+        "contains code, which Quartet never runs: 'hf-hub:some/where'",
     ),
 }
 
@@ -101,5 +101,5 @@ def test_a_folder_that_cannot_be_used_is_named(damage: str, tmp_path: Path) -> N
 def test_without_the_package_the_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_open_clip(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(ModelError, match=r"Install it with: pip install 'quartet-video\[open-clip\]'"):
+    with pytest.raises(ModelError, match=r"Run: pip install 'quartet-video\[open-clip\]'"):
         TwoTower(folder)

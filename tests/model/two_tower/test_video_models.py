@@ -47,7 +47,7 @@ def test_it_sees_the_order_of_frames(folder: Path) -> None:
 
 def test_the_levels_of_a_clip(folder: Path) -> None:
     encoder = ClipEncoder(folder, "tiny", parser=SpacyParser())
-    assert encoder.spec.frames_per_clip == VIEWS * SEEN_AT_A_TIME and "no motion" not in encoder.spec.note
+    assert encoder.spec.frames_per_clip == VIEWS * SEEN_AT_A_TIME and "cannot see motion" not in encoder.spec.note
     rng = np.random.default_rng(1)
     clips = [rng.integers(0, 256, (t, 40, 56, 3), dtype=np.uint8) for t in (8, 3, 1)]
     gallery = encoder.encode_clips(clips)

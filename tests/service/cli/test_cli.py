@@ -84,7 +84,7 @@ def test_help_has_a_sentence_and_an_example(command: list[str]) -> None:
 def test_help_flows_to_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     shown = run("index", "--help").stdout
-    assert "that all its commands then use. Run it again after a change: files that are known" in shown
+    assert "later commands use the same model. Run it again after a change: only new and changed files" in shown
     strict = next(line for line in shown.splitlines() if "--strict" in line)
     assert "bool" not in strict and "bool" not in next(line for line in shown.splitlines() if "--help" in line)
     assert "<path>" in next(line for line in shown.splitlines() if "--base" in line)
@@ -131,7 +131,7 @@ def test_from_videos_to_answers(built_world: World, tmp_path: Path) -> None:
     assert "5 in the catalogue, 5 searchable" in status.stdout
     assert "search in clips exact, by scanning" in words(status.stdout)
     assert "clips: exact, by scanning" in run("tune", "--library", library).stdout
-    assert "all files are as they were written" in words(run("verify", "--library", library).stdout)
+    assert "no file is damaged" in words(run("verify", "--library", library).stdout)
     assert "empty-file" in status.stdout
 
 
@@ -162,14 +162,14 @@ def test_files_are_divided_on_request(built_world: World, tmp_path: Path) -> Non
     for wrong in (("--window", "5"), ("--segment", "shot", "--overlap", "1"), ("--segment", "whole", "--cut", "9")):
         unfit = run("index", video, "--library", tmp_path / "none", *wrong)
         assert unfit.exit_code == 2
-        assert "It goes with --segment" in words(unfit.stderr)
+        assert "This option needs --segment" in words(unfit.stderr)
 
 
 def test_files_are_divided_anew_where_another_way_is_asked_for(built_world: World, tmp_path: Path) -> None:
     index = ("index", built_world.videos / "red.mp4", "--library", tmp_path / "l")
     assert "1 indexed, 0 unchanged" in words(run(*index).stdout)
     windows = ("--segment", "window", "--window", "0.5", "--overlap", "0")
-    assert "1 indexed (1 of them divided anew), 0 unchanged" in words(run(*index, *windows).stdout)
+    assert "1 indexed (1 of them divided again), 0 unchanged" in words(run(*index, *windows).stdout)
     assert "0 indexed, 1 unchanged" in words(run(*index).stdout)
 
 
@@ -204,11 +204,11 @@ def test_describing_without_captions_says_what_to_do(built_world: World, tmp_pat
 
 def test_nothing_to_find_is_said(built_world: World, tmp_path: Path) -> None:
     nowhere = run("search", "a", "--library", built_world.library, "--tag", "nowhere")
-    assert (nowhere.exit_code, nowhere.stdout) == (0, "No clips were found: none fits these filters.\n")
+    assert (nowhere.exit_code, nowhere.stdout) == (0, "No clip matches these filters.\n")
     (tmp_path / "empty").mkdir()
     indexed = run("index", tmp_path / "empty", "--library", tmp_path / "l", "--model", "fake")
     assert indexed.exit_code == 0 and "No files were found." in indexed.stdout
-    assert "the library has none" in run("search", "a", "--library", tmp_path / "l", "--model", "fake").stdout
+    assert "The library has no clips" in run("search", "a", "--library", tmp_path / "l", "--model", "fake").stdout
 
 
 def test_slips_are_told_before_a_model_is_loaded(
@@ -222,9 +222,9 @@ def test_slips_are_told_before_a_model_is_loaded(
     for arguments, said in (
         (("captions", "add", tmp_path / "none.txt", *there), "none.txt cannot be read"),
         (("captions", "add", tmp_path / "c.txt", *missing), "There is no library"),
-        (("describe", tmp_path / "none.mp4", *there), "none.mp4 is not a file that exists"),
+        (("describe", tmp_path / "none.mp4", *there), "none.mp4 does not exist or is not a file"),
         (("watch", tmp_path / "none", *missing), "none does not exist"),
-        (("watch", tmp_path, *missing, "--window", "3"), "It goes with --segment window"),
+        (("watch", tmp_path, *missing, "--window", "3"), "This option needs --segment window"),
     ):
         result = run(*arguments)
         assert result.exit_code in (1, 2) and said in words(result.stderr), result.output
@@ -259,7 +259,10 @@ def test_failures_are_one_line_and_exit_with_1(built_world: World, tmp_path: Pat
         (("serve", "--library", built_world.library, *no_model), "There is no model"),
         (("describe", tmp_path / "none.mp4", "--library", built_world.library), "none.mp4"),
         (("captions", "add", tmp_path / "none.txt", "--library", built_world.library), "none.txt"),
-        (("search", "a", "--library", built_world.library, "--device", "meta"), "'meta' is not known. Give auto, cpu"),
+        (
+            ("search", "a", "--library", built_world.library, "--device", "meta"),
+            "Unknown device 'meta'. Give auto, cpu",
+        ),
     ):
         result = run(*arguments)
         assert result.exit_code == 1, result.output

@@ -101,7 +101,7 @@ def test_evaluate_refuses_one_video_under_two_names(world: World, tmp_path: Path
     captions.write_text('{"video": "red.mp4", "captions": ["x"]}\n{"video": "red", "captions": ["y"]}')
     result = run("evaluate", captions, "--library", world.library)
     assert result.exit_code == 1
-    assert "are other names of videos that come before: red" in result.stderr
+    assert "are duplicates of earlier videos: red" in result.stderr
 
 
 def test_evaluate_on_features_takes_pictures_from_the_videos(world: World, captioned: Path, tmp_path: Path) -> None:
@@ -117,9 +117,9 @@ def test_evaluate_on_features_takes_pictures_from_the_videos(world: World, capti
     assert result.exit_code == 0, result.output
     assert "| without relation |" in result.stdout
     assert "No picture of green.mp4" in result.stderr
-    assert "No picture of blue.mp4: there is no such file" in result.stderr
+    assert "No picture of blue.mp4: " in result.stderr
     assert (tmp_path / "report" / "report.html").read_text().count("data:image/webp;base64,") >= 1
     missing = run(*given, "--videos", tmp_path / "nowhere")
-    assert missing.exit_code == 1 and "nowhere is no folder" in missing.stderr
+    assert missing.exit_code == 1 and "nowhere is not a folder" in missing.stderr
     wrong = run("evaluate", captioned, "--library", world.library, "--videos", world.videos)
-    assert wrong.exit_code == 2 and "It goes with --features" in wrong.stderr
+    assert wrong.exit_code == 2 and "This option needs --features" in wrong.stderr

@@ -39,7 +39,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(world: World, tmp_path: Path) -> World:
-    """A library and videos that a test may change. The library says that the videos lie elsewhere."""
+    """A library and videos that a test may change. The library says that the videos are elsewhere."""
     return replace(world, videos=Path(shutil.copytree(world.videos, tmp_path / "moved")))
 
 
@@ -117,7 +117,7 @@ def test_status_says_when_codebooks_are_to_be_learned_again(world: World) -> Non
         shown = words(run("status", "--library", world.library).stdout)
         assert "a fast scan of 4-bit codes, which lose 10% of the vectors" in shown
         assert f"{changed.later} items came since; of them the codes lose" in shown
-        assert ("Training is due." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
+        assert ("Training is recommended." in shown) == ("Run `quartet tune`." in shown) == (said is not None)
         assert said is None or said in shown
     found = json.loads(run("status", "--json", "--library", world.library).stdout)["search"]["clips"]
     assert found["encoding"] == {"rows": 1000, "loss": loss, "since": strange, "later": 50}
@@ -137,8 +137,8 @@ def test_tagging(own: World) -> None:
         assert [hit["title"] for hit in found["hits"]] == titles
     before = state(own.library)
     refused(run("tag", own.videos / "gone.mp4", "--add", "x", *given), "The library has no video at")
-    refused(run("tag", own.videos, "--add", "a,b", *given), "'a,b' is no tag")
-    refused(run("search", "a cat", "--tag", "", *library), "'' is no tag")
+    refused(run("tag", own.videos, "--add", "a,b", *given), "'a,b' is not a valid tag")
+    refused(run("search", "a cat", "--tag", "", *library), "'' is not a valid tag")
     assert state(own.library) == before
     assert run("tag", own.videos, *given).exit_code == 2
     assert run("tag", "--add", "x", *given).exit_code == 2
@@ -161,7 +161,7 @@ def test_removing(own: World) -> None:
 def test_missing_videos_are_kept_on_request(own: World) -> None:
     (own.videos / "red.mp4").unlink()
     given = (own.videos, "--library", own.library, "--root", f"videos={own.videos}")
-    assert "0 removed, 1 missing but kept" in words(run("index", *given, "--keep-missing").stdout)
+    assert "0 removed, 1 missing and kept" in words(run("index", *given, "--keep-missing").stdout)
     assert "5 unchanged" not in words(run("index", *given).stdout)
     assert "1 missing" not in words(run("status", *given[1:]).stdout)
 
@@ -209,7 +209,7 @@ def test_watching_reports_each_run(built_world: World, tmp_path: Path, monkeypat
     assert json.loads(result.stdout.splitlines()[-1])["indexed"] == 5
     assert "5 unchanged" in words(run("watch", built_world.videos, "--library", tmp_path / "l").stdout)
     monkeypatch.setattr("indexer.ingest.folder_watch.index_videos", lambda *_, **__: (_ for _ in ()).throw(_gone()))
-    assert "Left as it is: it has gone" in run("watch", built_world.videos, "--library", tmp_path / "l").stdout
+    assert "Not changed: it has gone" in run("watch", built_world.videos, "--library", tmp_path / "l").stdout
 
 
 def _gone() -> Exception:
@@ -264,7 +264,7 @@ def test_a_model_that_is_none(world: World, tmp_path: Path) -> None:
 def test_a_library_that_another_process_writes(world: World) -> None:
     with writer_lock(world.library):
         for arguments in (("index", world.videos), ("remove", "--missing"), ("verify",)):
-            refused(run(*arguments, "--library", world.library), f"is being written by process {os.getpid()}")
+            refused(run(*arguments, "--library", world.library), f"Process {os.getpid()} is writing")
 
 
 def test_a_root_that_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +296,7 @@ def test_a_library_folder_that_is_closed_to_writing(world: World) -> None:
         for folder in folders:
             folder.chmod(0o755)
     assert done.returncode == 1
-    said = f"The library {world.library} cannot be written: its folder is read-only. Get the right to write."
+    said = f"The library {world.library} cannot be written: its folder is read-only. Change its permissions."
     assert done.stderr == f"Error: {said}\n"
     assert state(world.library) == before
 
@@ -314,7 +314,7 @@ def test_the_model_is_changed_by_its_option_alone(world: World, monkeypatch: pyt
     monkeypatch.delenv("QUARTET_MODEL")
     done = run("index", world.videos, "--library", world.library, "--model", "other")
     assert done.exit_code == 0, done.output
-    assert "5 clips and 5 texts encoded by fake-1, which answers from now on instead of fake-0." in words(done.output)
+    assert "5 clips and 5 texts encoded by fake-1, which now answers instead of fake-0." in words(done.output)
     shown = words(run("status", "--library", world.library).output)
     assert "model fake-1 (fake-1-24)" in shown and "model before fake-0 (fake-0-16): 5 clips and 5 captions" in shown
     (known,) = json.loads(run("status", "--library", world.library, "--json").output)["other_models"]
@@ -322,4 +322,4 @@ def test_the_model_is_changed_by_its_option_alone(world: World, monkeypatch: pyt
     back = run("index", world.videos, "--library", world.library, "--model", "fake")
     assert "0 clips and 0 texts encoded by fake-0" in words(back.output)
     assert "The vectors of fake-1 are removed." in run("remove", "--other-model", "--library", world.library).output
-    assert "vectors of one model alone" in words(run("remove", "--other-model", "--library", world.library).output)
+    assert "vectors of one model only" in words(run("remove", "--other-model", "--library", world.library).output)

@@ -54,7 +54,7 @@ def test_features_are_made_once_and_can_be_trained_on(world: World, tmp_path: Pa
     with h5py.File(out) as file:
         assert file["red"].shape == (3, 576)
     other = run(*given, "--backbone", "resnet18")
-    assert other.exit_code == 1 and "does not hold weights of resnet18" in other.stderr
+    assert other.exit_code == 1 and "does not contain weights of resnet18" in other.stderr
 
 
 def test_train_refuses_what_it_cannot_train(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,4 +96,4 @@ def test_train_refuses_a_parser_that_is_not_installed(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text("\n".join(rows))
     result = run("train", tmp_path / "c.jsonl", "--features", tmp_path / "f.h5", "--parser", "en_none")
     assert result.exit_code == 1
-    assert "No spaCy pipeline 'en_none' is installed" in " ".join(result.stderr.split())
+    assert "The spaCy pipeline 'en_none' is not installed" in " ".join(result.stderr.split())

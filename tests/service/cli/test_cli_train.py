@@ -91,7 +91,7 @@ def test_from_raw_videos_to_a_checkpoint_in_one_step(
     for sentence in (
         "features of 4 videos, 4 of them new",
         "features.h5: 2 videos left out, without features: broken, gone",
-        "1 training videos, drawn by the seed, validate",
+        "1 random training videos are used for validation",
         "Training on 3 videos, validating on 1.",
         "epoch 2/2",
         "validation SumR ",
@@ -104,11 +104,11 @@ def test_from_raw_videos_to_a_checkpoint_in_one_step(
 
     again = run(*given)
     assert again.exit_code == 0, again.output
-    assert "4 videos, 0 of them new" in again.stdout and "is finished: nothing is left to train" in again.stdout
+    assert "4 videos, 0 of them new" in again.stdout and "is already finished" in again.stdout
     assert (out / "model.safetensors").stat().st_mtime_ns == made
     other = run(*given, "--seed", 1, "--frames", 4)
     assert other.exit_code == 1
-    assert "was begun with other arguments: model.frames was 3, not 4; seed was 0, not 1." in other.stderr
+    assert "was started with other arguments: model.frames was 3, not 4; seed was 0, not 1." in other.stderr
 
 
 def test_each_bad_input_is_one_sentence(weights: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_each_bad_input_is_one_sentence(weights: Path, tmp_path: Path) -> None:
     refused("features of width 7, the checkpoint needs 12", *evaluate)
     stored = tmp_path / "mine" / "model.safetensors"
     stored.write_bytes(stored.read_bytes()[:-1] + b"\x01")
-    refused("is damaged or not the file that belongs to its config.json", *evaluate)
+    refused("is damaged or does not belong to its config.json", *evaluate)
 
 
 def test_a_stopped_features_run_goes_on(built_world: World, videos: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_saved_search_tells_what_is_new(
     monkeypatch.setenv("QUARTET_LIBRARY", str(world.library))
     monkeypatch.setenv("QUARTET_MODEL", "fake")
     run("searches", "save", "squares", "a violet square", "--longest", "100")
-    assert "is sound" in run("verify")  # not called damaged
+    assert "is in order" in run("verify")  # not called damaged
     assert "squares" in run("searches", "list")
     assert "Nothing new" in run("searches", "new", "squares")
     (tmp_path / "more").mkdir()
@@ -64,7 +64,7 @@ def test_filters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUARTET_MODEL", "fake")
     answer = json.loads(run("search", "a square", "--words", '"red square"', "--json"))
     assert [hit["title"] for hit in answer["hits"]] == ["red"]
-    assert "none fits these filters" in run("search", "a square", "--after", "2999-01-01")
+    assert "No clip matches these filters" in run("search", "a square", "--after", "2999-01-01")
 
 
 def test_cutting(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_the_policy_of_the_environment_stands() -> None:
 
 
 def test_openmp_has_read_the_policy() -> None:
-    """What OpenMP itself says. Its OMP_WAIT_POLICY is no evidence: GNU's shows PASSIVE where nobody has set it."""
+    """What OpenMP itself says. Its OMP_WAIT_POLICY is not evidence: GNU's shows PASSIVE where nobody has set it."""
     said = _output([sys.executable, "-m", "service", *_TRAIN], OMP_DISPLAY_ENV="VERBOSE")
     spins = set(re.findall(r"GOMP_SPINCOUNT = '(\d+)'", said))
     if not spins:

@@ -161,9 +161,9 @@ def test_the_client_for_asyncio_waits_without_blocking(monkeypatch: pytest.Monke
 def test_what_is_no_answer_of_quartet() -> None:
     with pytest.raises(QuartetError, match="cannot be reached"):
         scripted(httpx2.ConnectError("refused")).ready()
-    with pytest.raises(QuartetError, match="without a problem document"):
+    with pytest.raises(QuartetError, match="without a Quartet problem document"):
         scripted(httpx2.Response(502, text="<html>")).ready()
-    with pytest.raises(QuartetError, match="is not one of Quartet's"):
+    with pytest.raises(QuartetError, match="did not answer as this version of Quartet does"):
         scripted(httpx2.Response(200, json={"hello": "world"})).ready()
     with pytest.raises(QuartetError, match=r"It says so\. \(request abc\)"):
         scripted(problem(500, "internal")).ready()

@@ -120,7 +120,7 @@ def test_a_crash_fails_its_call_alone_and_the_process_is_replaced() -> None:
     own, back = EncoderProcesses(Mortal, 1), threading.Event()
     own.restarted = back.set
     try:
-        with pytest.raises(ModelError, match=r"ended with signal SIGSEGV\. Another takes its place"):
+        with pytest.raises(ModelError, match=r"ended with signal SIGSEGV\. A new process is starting"):
             own.encode_queries(["die"])
         # There is no other process: this call waits for the new one.
         assert own.encode_queries(["a dog"]).attributes == FakeEncoder().attributes(["a dog"])
@@ -169,7 +169,7 @@ def test_concepts_that_need_no_network_are_read_here() -> None:
 def test_the_reason_for_not_loading_is_told() -> None:
     with pytest.raises(ModelError, match="There is no such model"):
         EncoderProcesses(no_model, 1)
-    with pytest.raises(ModelError, match=r"ended with status 3\. It was still loading"):
+    with pytest.raises(ModelError, match=r"ended with status 3\. It was loading"):
         EncoderProcesses(ends_at_once, 1)
     with pytest.raises(ModelError, match="nowhere"):
         EncoderProcesses(partial(load_encoder, "nowhere"), 1)
@@ -242,11 +242,11 @@ def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: 
         os.kill(own.pids[0], signal.SIGKILL)
         # A call that went to the process before its end was seen is told of that end.
         told = ""
-        while "Another takes its place" in told or not told:
+        while "A new process is starting" in told or not told:
             with pytest.raises(ModelError) as refused:
                 own.encode_queries(["a dog"])
             told = str(refused.value)
-        assert re.search(r"No process for the encoder is alive.*The model is gone", told)
+        assert re.search(r"No model process is running.*The model is gone", told)
         assert own.alive == 0
         flag.touch()
         assert back.wait(SECONDS)

@@ -50,7 +50,7 @@ def test_only_loopback_is_open_without_a_key(tmp_path: Path) -> None:
 def test_an_address_that_is_taken_or_none_is_told_first() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 cannot be listened on: Address already in use"):
+        with pytest.raises(InputError, match=f"Port {port} of 127.0.0.1 is already in use"):
             require_free(Settings(port=port))
     require_free(Settings(port=port))
     with pytest.raises(InputError, match=r"no address 'not\.\.valid'"):
@@ -226,7 +226,7 @@ def test_keys_are_rotated_while_it_runs(several: tuple[TestClient, Path]) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("viewer read", "Line 1 of .* is not of the form NAME ROLE KEY"),
+        ("viewer read", "Line 1 of .* must have the form NAME ROLE KEY"),
         (f"viewer king {KEY}", "read, write, admin"),
         ("viewer read short", "at least 16"),
         (f"a read {KEY}\nb read {KEY}", "the same"),

@@ -102,7 +102,7 @@ def test_a_file_that_is_gone(make_video: Callable[..., None], tmp_path: Path) ->
     with TestClient(create_app(Settings(library=library), FakeEncoder())) as client:
         answer = client.get("/v1/clips/1/media")
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "late.mp4 is no longer on disk. Index the library again."
+    assert answer.json()["detail"] == "late.mp4 is no longer on disk. Index the videos again."
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_the_parts_of_a_question_explain_its_hits(client: TestClient) -> None:
         parts = hit["parts"]
         assert sum(parts["contributions"]) + parts["base"] + parts["words"] == pytest.approx(hit["score"])
         assert sum(level["contribution"] for level in hit["levels"].values()) == pytest.approx(hit["score"])
-    # A clip that is shown is no hit itself.
+    # A clip that is shown is not a hit itself.
     assert 2 not in [hit["clip_id"] for hit in answer["hits"]]
 
 
@@ -112,11 +112,11 @@ def test_reactions_are_parts(client: TestClient) -> None:
         ({"parts": [{"text": "a", "weight": 0}]}, "The weight of a part must be between 0.001 and 1000"),
         ({"parts": [{"text": " "}]}, "The query is empty"),
         ({"parts": [{"text": "a"}] * 17}, "at most 16"),
-        ({"query": "a", "then": [{"parts": [{"text": "b"}] * 16}]}, "The question has 17 parts. 16 are the most."),
+        ({"query": "a", "then": [{"parts": [{"text": "b"}] * 16}]}, "The question has 17 parts. The maximum is 16."),
         ({"query": "a", "then": [{"parts": []}]}, "at least 1"),
         ({"query": "a", "then": [{"parts": [{"text": "b"}], "within": 1e9}]}, "86400"),
         ({"query": "a", "group": "film"}, "video"),
-        ({"query": "a", "per_video": 2}, "per_video goes with diverse or with group"),
+        ({"query": "a", "per_video": 2}, "per_video needs diverse or group"),
         ({"query": "a", "parts": [{"text": "a", "weight": -1}]}, "cancel each other out"),
     ],
 )
@@ -175,9 +175,9 @@ def test_a_stretch_of_a_film(films_client: TestClient, films: World) -> None:
     ("path", "files", "fields", "said"),
     [
         ("uploads", {}, {}, "a video or a picture in the part 'file'"),
-        ("uploads", {"file": b"text"}, {}, "no video format that is known"),
+        ("uploads", {"file": b"text"}, {}, "The format of the file is unknown"),
         ("uploads", {"file": picture((1, 2, 3))[:60]}, {}, "damaged"),
-        ("uploads", {"file": picture((1, 2, 3))}, {"start": "3", "end": "2"}, "from 3 s to 2 s is empty"),
+        ("uploads", {"file": picture((1, 2, 3))}, {"start": "3", "end": "2"}, "must be before end"),
         ("uploads", {"file": picture((1, 2, 3))}, {"start": "soon"}, "number"),
         ("clips/upload", {"shot": picture((1, 2, 3))}, {}, "the question as JSON"),
         ("clips/upload", {"shot": picture((1, 2, 3))}, {"question": "{"}, "JSON"),

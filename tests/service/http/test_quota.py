@@ -55,7 +55,7 @@ def answered(service: Running, *sent: bytes) -> tuple[HTTPResponse, str]:
 def test_an_upload_that_says_its_length_is_refused_unread(service: Running, uploads: Path) -> None:
     response, body = answered(service, HEAD + b"Content-Length: 401\r\n\r\n")
     assert response.status == 507 and response.headers["content-type"] == "application/problem+json"
-    assert "/problems#no-room" in body and "has 401 bytes, and of the 1,000" in body and "600 are taken" in body
+    assert "/problems#no-room" in body and "has 401 bytes. Other uploads use 600 of 1,000 bytes" in body
     assert [path.name for path in uploads.rglob("*")] == ["old", "one.mp4"]
 
 
@@ -64,7 +64,7 @@ def test_another_is_given_up_where_the_room_ends(service: Running, uploads: Path
     chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
     response, body = answered(service, HEAD + b"Transfer-Encoding: chunked\r\n\r\n", chunk, b"64\r\n" + bytes(100))
     assert response.status == 507 and response.headers["connection"] == "close"
-    assert " bytes or more, and of the 1,000" in body
+    assert " bytes or more. Other uploads use 600 of 1,000 bytes" in body
     assert [path.name for path in uploads.rglob("*")] == ["old", "one.mp4"]
 
 

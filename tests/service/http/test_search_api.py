@@ -363,7 +363,7 @@ def test_a_search_is_an_address_too(client: TestClient) -> None:
     assert client.get("/v1/search/clips", params={"q": "a", "tag": "none"}).json()["hits"] == []
     for params, said in (
         ({}, "q is missing"),
-        ({"q": " "}, "more than blanks"),
+        ({"q": " "}, "more than spaces"),
         ({"q": "a", "weights": "b"}, "LEVEL=NUMBER"),
     ):
         answer = client.get("/v1/search/clips", params=params)

@@ -50,7 +50,7 @@ def test_videos_are_removed_and_their_files_stay(world: World) -> None:
         assert client.delete("/v1/videos").status_code == 422
         with writer_lock(world.library):
             refused = client.delete("/v1/videos", params={"video_id": ids(client)["blue"]})
-        assert refused.status_code == 409 and "is being written" in refused.json()["detail"]
+        assert refused.status_code == 409 and "is writing the library" in refused.json()["detail"]
 
 
 def test_what_is_said_in_a_video(client: TestClient) -> None:

@@ -208,7 +208,7 @@ def test_uploaded_videos_are_indexed_and_appear(
             re.compile("^holiday.mp4(Indexing|Done)$")
         )
         expect(page.locator("#summary")).to_contain_text("6 videos, 6 clips")
-        # What is wrong with a job is told beside it.
+        # What is wrong with a job is shown next to it.
         page.get_by_label("Path in the folder").fill("../..")
         page.get_by_role("button", name="Index", exact=True).click()
         expect(page.get_by_role("alert")).to_contain_text("relative to that folder")

@@ -79,6 +79,91 @@ def test_a_busy_service_is_asked_again(visit: Visit) -> None:
     assert len(asked) == 2
 
 
+def test_a_service_that_starts_is_waited_for(visit: Visit) -> None:
+    page = visit(expected="status of 503")
+    starts = [True]
+    problem = {"type": "/problems#not-ready", "title": "Not ready", "detail": "The model is not loaded yet."}
+
+    def starting(route: Route) -> None:
+        if starts[0]:
+            route.fulfill(status=503, headers={"Retry-After": "0.2"}, json=problem)
+        else:
+            route.continue_()
+
+    page.route("**/v1/**", starting)
+    page.goto(f"/?q={QUERY}")
+    expect(page.get_by_text("The service is starting.")).to_be_visible()
+    starts[0] = False
+    expect(cards(page)).to_have_count(FOUND)
+    expect(page.get_by_text("The service is starting.")).to_be_hidden()
+    expect(page.locator("#library")).to_contain_text("8 clips")
+
+
+def test_errors_name_the_remedy(visit: Visit) -> None:
+    page = visit(expected="status of 422")
+    problem = {"type": "/problems#unusable-input", "title": "No", "detail": "No level is left.", "request_id": "r1"}
+
+    def refuse(route: Route) -> None:
+        if route.request.post_data_json["weights"]:
+            route.fulfill(status=422, json=problem)
+        else:
+            route.continue_()
+
+    page.route("**/v1/search/clips", refuse)
+    page.goto(f"/?q={QUERY}&w=entity=2")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("No level is left.")
+    # The number that names the request is there for who asks for it.
+    expect(alert.get_by_text("r1")).to_be_hidden()
+    alert.get_by_text("Details for support").click()
+    expect(alert.get_by_text("r1")).to_be_visible()
+    alert.get_by_role("button", name="Reset weights").click()
+    expect(cards(page)).to_have_count(FOUND)
+
+
+PLACES = (
+    "/",
+    f"/?q={QUERY}&not=a+dog&more=1&then=a+blue+square",
+    f"/?q={QUERY}&view=films",
+    f"/?q={QUERY}&show=1",
+    "/?clip=1",
+    "/?tab=captions",
+    "/?tab=library",
+)
+CUT_OFF = """() => [...document.querySelectorAll('main *, header *')].filter((node) => {
+  const scrolls = node.closest('.row-of-moments, .pictures, .stack, .hidden, svg, .name, .told, .marks');
+  return node.checkVisibility() && !scrolls && node.getBoundingClientRect().right > innerWidth + 1;
+}).map((node) => node.outerHTML.slice(0, 90))"""
+MISNAMED = """() => [...document.querySelectorAll('a[aria-label], button[aria-label]')].filter((node) => {
+  const text = node.innerText?.trim().toLowerCase();
+  const seen = text && node.checkVisibility() && !node.matches('.screen, .tag, .brand');
+  return seen && !node.ariaLabel.toLowerCase().includes(text);
+}).map((node) => node.outerHTML)"""
+
+
+def settled(page: Page, place: str) -> None:
+    page.goto(place)
+    expect(page.locator("#library")).not_to_be_empty()
+    if "q=" in place or "clip=" in place:
+        expect(page.locator("#results")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_narrow_page_breaks_nowhere(visit: Visit) -> None:
+    # 320 pixels: a laptop's page at 400%.
+    page = visit("narrow")
+    for place in PLACES:
+        settled(page, place)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+        assert page.evaluate(CUT_OFF) == [], place
+
+
+def test_names_of_controls_have_their_visible_labels(page: Page) -> None:
+    # Who speaks to the page says what stands there (WCAG 2.5.3).
+    for place in PLACES:
+        settled(page, place)
+        assert page.evaluate(MISNAMED) == [], place
+
+
 def test_an_empty_library_says_how_to_fill_it(visit: Visit, tmp_path: Path) -> None:
     Library.create(tmp_path / "empty", FakeEncoder().spec).close()
     with running(Settings(library=tmp_path / "empty")) as address:
@@ -98,7 +183,7 @@ def test_asks_for_the_key_and_keeps_it(visit: Visit, films: World) -> None:
         expect(ask).to_contain_text("This service needs an API key")
         ask.get_by_label("API key").fill("a wrong key of enough characters")
         ask.get_by_role("button", name="Continue").click()
-        expect(ask.get_by_role("alert")).to_contain_text("This is not an API key of the service.")
+        expect(ask.get_by_role("alert")).to_contain_text("The API key is wrong.")
         ask.get_by_label("API key").fill(KEY)
         ask.get_by_role("button", name="Continue").click()
         expect(cards(page)).to_have_count(FOUND)

@@ -1,4 +1,4 @@
-"""The sliders and the filters beside the results."""
+"""The sliders and the filters next to the results."""
 
 from __future__ import annotations
 

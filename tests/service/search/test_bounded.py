@@ -74,7 +74,7 @@ class SlowDecoding(UntrustedDecoding):
         self.ended = threading.Event()
         self.begun.append(self)
         assert self.ended.wait(SECONDS)
-        raise VideoError("a.mp4", "unreadable", "The decoder crashed on it.")
+        raise VideoError("a.mp4", "unreadable", "The decoder crashed on this file.")
 
     def stop(self) -> None:
         self.ended.set()
@@ -132,5 +132,5 @@ def test_readiness_tells_what_is_wrong(built_world: World) -> None:
         assert client.get("/readyz").json()["warnings"] == []
         engine.live.trouble = "its file is gone."
         assert client.get("/readyz").json()["warnings"] == [
-            "Reload fails, the generation before goes on answering: its file is gone."
+            "The new generation cannot be opened; the previous one still answers: its file is gone."
         ]

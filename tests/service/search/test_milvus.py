@@ -109,7 +109,7 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus: str) -> 
 
 
 def test_the_model_changes_with_the_export(world: World, milvus: str) -> None:
-    """Until the next export Milvus has the model before, and its encoder goes on answering, also after a restart."""
+    """Until the next export Milvus has the previous model, and its encoder goes on answering, also after a restart."""
 
     def load(settings: Settings, built: ModelInfo | None) -> FakeEncoder:
         assert built is not None
@@ -142,8 +142,8 @@ def test_the_command_line(world: World, milvus: str, tmp_path: Path) -> None:
     again = run("export", "--library", world.library, "--to", milvus)
     assert "already had generation 000003" in words(again.output)
     for message, arguments in (
-        ("Name the Milvus", ("--library", world.library)),
-        ("names no Milvus", ("--library", world.library, "--to", "http://localhost")),
+        ("Name the Milvus address", ("--library", world.library)),
+        ("is not a Milvus address", ("--library", world.library, "--to", "http://localhost")),
         ("There is no library", ("--library", tmp_path / "none", "--to", milvus)),
     ):
         refused = run("export", *arguments)

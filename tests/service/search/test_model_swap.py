@@ -1,4 +1,4 @@
-"""A service whose library is changed to another model: it changes over by itself, and no request notices."""
+"""A service whose library is changed to another model: it switches by itself, and no request notices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing over to new generations while the service is asked: nothing fails, and no answer mixes two of them."""
+"""Switching to new generations while the service is asked: nothing fails, and no answer mixes two of them."""
 
 from __future__ import annotations
 

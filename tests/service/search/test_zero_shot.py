@@ -97,8 +97,8 @@ def test_index_search_describe_and_page(
         assert served.status_code == 200, served.text
         assert set(served.json()["explanation"]["levels"]) == set(answer["weights"])
         (note,) = served.json()["notes"]
-        assert "relation level compares the same vector of a clip as its global level" in note
-        assert ("no motion" in note) == (name != "some/x-clip") and answer["notes"] == []
+        assert "relation level compares the clip's global vector" in note
+        assert ("cannot see motion" in note) == (name != "some/x-clip") and answer["notes"] == []
         german = client.post("/v1/search/clips", json={"query": "ein Hund jagt eine Katze"}).json()
         assert "looks like 'de'" in german["notes"][0]
         counted = {name for hit in german["hits"] for name, level in hit["levels"].items() if level["weight"]}
@@ -115,7 +115,7 @@ def test_a_folder_is_remembered(built_world: World, tmp_path: Path) -> None:
     moved = folder.rename(tmp_path / "moved")
     refused = run("search", "red", "--library", library)
     assert refused.exit_code == 1
-    assert f"The model 'mine', which built the library {library}, is no longer at {folder}" in words(refused.stderr)
+    assert f"The model 'mine' built the library {library}, but it is no longer at {folder}" in words(refused.stderr)
     assert "--model" in refused.stderr
     assert run("search", "red", "--library", library, "--model", moved).exit_code == 0
 
@@ -143,7 +143,7 @@ def test_prompts_and_weights_are_set_said_and_undone(built_world: World, tmp_pat
     captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     fitted = run("evaluate", captions, "--library", library, "--fit-weights", "--save", "--contrast")
     assert fitted.exit_code == 0, fitted.output
-    assert "| relation |" in fitted.stdout and "with one thing changed" in fitted.stdout
+    assert "| relation |" in fitted.stdout and "with one word changed" in fitted.stdout
     weighed = answer()
     assert weighed["weights"] != plain["weights"] and "fitted to 5 captions of 5 videos" in weighed["notes"][1]
     assert run("tune", "--library", library, "--undo").exit_code == 0
@@ -152,7 +152,7 @@ def test_prompts_and_weights_are_set_said_and_undone(built_world: World, tmp_pat
     assert "The prompts and weights of the model." in told.stdout
     assert [hit["score"] for hit in answer()["hits"]] == [hit["score"] for hit in plain["hits"]]
     refused = run("tune", "--library", library, "--undo")
-    assert refused.exit_code == 1 and "Nothing was set" in refused.stderr
+    assert refused.exit_code == 1 and "no search settings to undo" in refused.stderr
     prompts.write_text("{")
     assert "is not valid JSON" in run("tune", "--library", library, "--prompts", prompts).stderr
 
@@ -177,7 +177,7 @@ def test_a_new_library_asks_which_model(built_world: World, tmp_path: Path, mode
         refused = run(command, built_world.videos, "--library", tmp_path / "library")
         assert refused.exit_code == 1
         assert f"quartet prepare {NAME}" in refused.stderr
-        assert "has only seen the generated cartoon world" in refused.stderr
+        assert "knows only the generated cartoon world" in refused.stderr
         assert not (tmp_path / "library").exists()
     put(models, write_clip, NAME)
     put(models, write_clip, "some/other")
@@ -219,7 +219,7 @@ def test_training_on_top_and_back_into_the_index(
     assert trained.exit_code == 0, trained.output
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     assert config["backbone"]["two_tower"] == "some/clip" and config["sentence_encoder"].startswith("two-tower")
-    assert ("with it the text tower of some/clip" in config["note"]) == bool(unfreeze)
+    assert ("together with the text tower of some/clip" in config["note"]) == bool(unfreeze)
     assert (out / "model.safetensors").stat().st_size < 1_000_000  # the two-tower model is named, not copied
     kept = {name.split(".")[0] for name in load_file(out / "model.safetensors")}
     assert kept == ({"model", "text_tower"} if unfreeze else {"model"})
@@ -236,7 +236,7 @@ def test_training_on_top_and_back_into_the_index(
     (folder / "merges.txt").write_text("another tokenizer", encoding="utf-8")
     write_record(folder, Record("some/clip", "some/clip", "b" * 40, hash_files_again(folder)))
     refused = run("search", "a red square", "--library", library, "--model", out)
-    assert refused.exit_code == 1 and "has other files here" in refused.stderr
+    assert refused.exit_code == 1 and "has different files than before" in refused.stderr
     folder.rename(tmp_path / "gone")
     refused = run("search", "a red square", "--library", library, "--model", out)
     assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
@@ -252,7 +252,7 @@ def test_what_sees_the_frames_is_named_once(tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     refused = run("features", videos, "--out", tmp_path / "f.h5")
-    assert refused.exit_code == 1 and "Name what sees the frames" in refused.stderr
+    assert refused.exit_code == 1 and "Give either --weights" in refused.stderr
     refused = run("features", videos, "--out", tmp_path / "f.h5", "--model", "some/clip")
     assert refused.exit_code == 1 and "Run: quartet prepare some/clip" in refused.stderr
 

@@ -31,7 +31,7 @@ def best_by_trying(table: ClipTable, scores: np.ndarray, within: Sequence[float]
 def random_case(rng: np.random.Generator) -> tuple[ClipTable, np.ndarray, list[float]]:
     """A few clips of one to three videos, at whole and half seconds so that ends meet beginnings, one to four moments.
 
-    Some clips cannot be some moments. Times are multiples of a half, so that no difference lies near the tolerance.
+    Some clips cannot be some moments. Times are multiples of a half, so that no difference is near the tolerance.
     """
     moments = int(rng.integers(1, 5))
     n = int(rng.integers(1, {1: 8, 2: 8, 3: 7, 4: 5}[moments]))

@@ -21,14 +21,20 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from service.http.page_bundle import script, style
+from service.http.pages.page_bundle import language_files, scripts, style
 from service.http.representations import has_tag
 from service.problems import KINDS
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = Path(__file__).parents[1] / "page"
-_TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".css": "text/css", ".html": "text/html"}
+_PAGE = Path(__file__).parents[2] / "page"
+_TYPES = {
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".css": "text/css",
+    ".html": "text/html",
+}
 _REVALIDATE = "no-cache"
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -56,8 +62,10 @@ class Bundle:
 @cache
 def page_bundle() -> Bundle:
     """Our page: what index.html, docs.html and problems.html name."""
-    alone = {name: (_PAGE / name).read_bytes() for name in ("theme.js", "docs.js", "mark.svg")}
-    return Bundle(alone | {"app.js": script(_PAGE).encode(), "app.css": style(_PAGE).encode()})
+    found = {name: (_PAGE / name).read_bytes() for name in ("theme.js", "docs.js", "mark.svg")}
+    found |= {f"languages/{path.name}": path.read_bytes() for path in language_files(_PAGE)}
+    found |= {name: text.encode() for name, text in scripts(_PAGE).items()}
+    return Bundle(found | {"app.css": style(_PAGE).encode()})
 
 
 @cache
