@@ -66,7 +66,7 @@ class Grades:
 def graded_ndcg(source: ScoreSource, grades: Grades, k: int = 10, name: str = FUSED) -> tuple[float, float]:
     """nDCG of the first k with gains grade / log2(1 + rank), in percent: text to video, video to text.
 
-    Ties count against the model: of equal scores, the lower grade stands first. Videos that no text describes are no
+    Ties count against the model: of equal scores, the lower grade stands first. Videos that no text describes are not
     queries.
     """
     videos = source.shape[1]

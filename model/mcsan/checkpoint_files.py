@@ -145,7 +145,7 @@ def check_hash(path: Path, expected: str) -> None:
     found = file_hash(path)
     if found != expected:
         raise ModelError(
-            f"{path} is damaged or not the file that belongs to its config.json: its SHA-256 is {found}, expected "
+            f"{path} is damaged or does not belong to its config.json: its SHA-256 is {found}, expected "
             f"{expected}. Copy the checkpoint again."
         )
 
