@@ -166,7 +166,7 @@ def scores_on_features(
     cache: Path | None = None,
     tell: Tell = _say_nothing,
 ) -> tuple[LevelScores, Checkpoint[Any]]:
-    """Scores of all captions, in the order of the videos, against the videos, whose features lie in files.
+    """Scores of all captions, in the order of the videos, against the videos, whose features are in files.
 
     Encoded captions are kept below `cache`, if it is given. Raises InputError for features of another width than the
     checkpoint's, ModelError for another parser.
