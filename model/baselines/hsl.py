@@ -36,7 +36,7 @@ CONCEPT_LEVELS = ("entity", "action")
 class HSL(DualEncoding):
     """`concepts` is K, the number of nouns and verbs together.
 
-    A Jaccard similarity is no inner product: an index compares the concepts by the cosine instead.
+    A Jaccard similarity is not an inner product: an index compares the concepts by the cosine instead.
     """
 
     levels: ClassVar[Mapping[str, tuple[str, float]]] = {
