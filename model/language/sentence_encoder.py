@@ -184,7 +184,7 @@ class SentenceEncoder:
             raise ModelError(f"The sentence model in {self._folder} cannot be loaded: {reason}") from error
         network = getattr(next(iter(model), None), "auto_model", None)
         if network is None or not getattr(model.tokenizer, "is_fast", False):
-            raise ModelError(f"{self._folder} holds no transformer of texts that tells where its tokens lie.")
+            raise ModelError(f"{self._folder} holds no transformer of texts that tells where its tokens are.")
         self._longest = int(model.max_seq_length or model.tokenizer.model_max_length)
         self._padding_id = int(model.tokenizer.pad_token_id or 0)
         self.name, self.dim = other.name, len(model.encode("a", show_progress_bar=False))

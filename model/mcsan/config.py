@@ -71,7 +71,7 @@ class ModelConfig:
     ] = "sentence"
     node_words: Annotated[
         Literal["linear", "gru"],
-        "what lies under the entity and action nodes: a linear layer on each word, or a BiGRU over all of them (HANet)",
+        "what is under the entity and action nodes: a linear layer on each word, or a BiGRU over all of them (HANet)",
     ] = "linear"
     relation_level: Annotated[
         bool, "off: the paper's ablation without relations; every clip and text lacks the level"
