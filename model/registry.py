@@ -6,10 +6,11 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from model.encoder import Encoder, QuerySettings
 from model.levels import resolve_weights
-from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
+from model.mcsan.checkpoint_identity import BASELINE, CONFIG_FILE, fingerprint_of
 from model.precision import Precision
 from model.two_tower.layouts import find_layout
 from model.two_tower.prepared_models import (
@@ -77,9 +78,13 @@ def _loaded(
             f"The model {name!r} does not use prompts: only a two-tower model does. Remove them "
             "with `quartet tune --undo`."
         )
+    folder, there = checkpoint_folder(name, models), resolve_device(device)
+    if holds_baseline(folder):
+        from model.baselines.encoder import BaselineEncoder
+
+        return BaselineEncoder(folder, there, models=models, precision=precision)
     from model.mcsan.encoder import McsanEncoder
 
-    folder, there = checkpoint_folder(name, models), resolve_device(device)
     graphs = cuda_graphs and is_gpu(there)
     return McsanEncoder(folder, there, models=models, cuda_graphs=graphs, precision=precision)
 
@@ -117,12 +122,22 @@ def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
 
     Whether the weights are those that the configuration names, loading tells.
     """
-    folder = MODELS.get(str(name_or_path), Path(name_or_path))
+    config = _config(MODELS.get(str(name_or_path), Path(name_or_path)))
+    return fingerprint_of(config) if "weights_sha256" in config else None
+
+
+def holds_baseline(folder: Path) -> bool:
+    """Whether a folder is a checkpoint of a model of `model/baselines`."""
+    return BASELINE in _config(folder)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; nothing where there is none that can be read."""
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return fingerprint_of(config) if isinstance(config, dict) and "weights_sha256" in config else None
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def name_of_builder(built_by: str, models: Path = MODELS_FOLDER) -> str | None:

@@ -39,8 +39,8 @@ def write_clip(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def write_siglip(folder: Path, seed: int = 0) -> Path:
-    """A SigLIP model with a sentencepiece vocabulary."""
+def write_siglip(folder: Path, seed: int = 0, text_width: int = TOWER["hidden_size"]) -> Path:
+    """A SigLIP model with a sentencepiece vocabulary. The states of its texts may be wider than the common space."""
     torch.manual_seed(seed)
     folder.mkdir(parents=True, exist_ok=True)
     pieces = io.BytesIO()
@@ -51,7 +51,13 @@ def write_siglip(folder: Path, seed: int = 0) -> Path:
     )  # fmt: skip
     (folder / "spiece.model").write_bytes(pieces.getvalue())
     tokenizer = SiglipTokenizer(str(folder / "spiece.model"), model_max_length=24)
-    text = {**TOWER, "vocab_size": len(tokenizer), "max_position_embeddings": 24, "projection_size": 24}
+    text = {
+        **TOWER,
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 24,
+        "projection_size": 24,
+        "hidden_size": text_width,
+    }
     text |= {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 0}
     model = SiglipModel(SiglipConfig(text_config=text, vision_config=VISION))
     _spread(model)

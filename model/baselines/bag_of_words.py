@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -30,6 +31,13 @@ class BagOfWords:
         counts = Counter(word.lower() for caption in captions for word in caption.parse.words)
         known = sorted(word for word, count in counts.items() if count >= min_count)
         self.index = {word: i for i, word in enumerate(known)}
+
+    @classmethod
+    def of_words(cls, words: Iterable[str]) -> Self:
+        """The vocabulary of another bag: its words, in the order of its columns."""
+        bag = cls(())
+        bag.index = {word: i for i, word in enumerate(words)}
+        return bag
 
     @property
     def size(self) -> int:

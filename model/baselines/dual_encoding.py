@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.bag_of_words import BagOfWords, BagTensors
+from model.baselines.baseline import Encoded
 from model.baselines.sequence import ConvolutionMax, RecurrentStates
-from model.baselines.single_vector import DROPOUT, VectorMatcher
+from model.baselines.single_vector import DROPOUT, VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_features import TextFeatures
 from model.mcsan.text_tower import TextTensors
-from model.training.loop.matcher import Encoded
 
 DIM, HIDDEN, FILTERS, KERNELS = 1536, 512, 512, (2, 3, 4, 5)
 
@@ -44,7 +44,7 @@ class ThreeLevels(nn.Module):
         return torch.cat([self.dropout(second), self.dropout(third), first], 1)
 
 
-class DualEncoding(VectorMatcher):
+class DualEncoding(VectorModel):
     """Reads the bags of `bag` in addition to word vectors."""
 
     def __init__(
@@ -56,7 +56,10 @@ class DualEncoding(VectorMatcher):
         hidden: int = HIDDEN,
         filters: int = FILTERS,
     ) -> None:
-        super().__init__(hardest=True)
+        widths = {"dim": dim, "hidden": hidden, "filters": filters}
+        super().__init__(
+            hardest=True, made_with={"feature_dim": feature_dim, "word_dim": word_dim, "bag": bag, **widths}
+        )
         self.bag = bag
         self.video = ThreeLevels(feature_dim, feature_dim, hidden, filters)
         self.text = ThreeLevels(word_dim, bag.size, hidden, filters)
@@ -75,6 +78,9 @@ class DualEncoding(VectorMatcher):
         assert isinstance(text, BagTensors)
         words = text.word_mask.sum(1, keepdim=True).clamp(min=1)
         return self.text(text.words, text.word_mask, text.bag / words)
+
+    def widths(self) -> dict[str, int]:
+        return {"vector": self.made_with["dim"]}
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
         return {"vector": self.video_space(self.video_levels(features, mask))}

@@ -16,14 +16,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from model.baselines.baseline import Encoded, Labels
 from model.baselines.concept_matching import concept_bce, jaccard
 from model.baselines.hgr import DIM, HGR, NODE_LEVELS
 from model.baselines.single_vector import MARGIN
 from model.mcsan.layers import masked_top_mean
 from model.mcsan.losses import hinge_loss
 from model.mcsan.text_tower import TextTensors
-from model.training.data.batches import PairBatch
-from model.training.loop.matcher import Encoded
 
 CONCEPT_WEIGHT = 0.1
 FRAME_KERNELS = {"action": 3, "entity": 1}
@@ -69,7 +68,7 @@ class HANet(HGR):
     def scores(self, video: Encoded, text: Encoded) -> Tensor:
         return 0.5 * (super().scores(video, text) + self.concept_scores(video, text))
 
-    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+    def objective(self, video: Encoded, text: Encoded, batch: Labels) -> dict[str, Tensor]:
         labels = [
             concept_bce(side[f"{n} concepts"], given[n])
             for n in NODE_LEVELS

@@ -20,20 +20,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from model.baselines.baseline import Baseline, Encoded, Labels
 from model.baselines.sequence import RecurrentStates
 from model.baselines.single_vector import DROPOUT, MARGIN, cosine
 from model.language.parsed_caption import ROLES
 from model.mcsan.config import ModelConfig
 from model.mcsan.losses import hinge_loss
 from model.mcsan.text_tower import GraphAttention, TextTensors, span_max
-from model.training.data.batches import PairBatch
-from model.training.loop.matcher import Encoded, Matcher
 
 DIM, SHARPNESS = 1024, 4.0
 NODE_LEVELS = ("action", "entity")
 
 
-class HGR(Matcher):
+class HGR(Baseline):
     """Encodings of both sides hold `event` (B, d).
 
     Those of videos also hold the frames of each node level (B, N, d) and their mask; those of texts the nodes (B, K, d)
@@ -74,7 +73,7 @@ class HGR(Matcher):
         own = [node_scores(video[name], video["mask"], text["nodes"], text[name]) for name in NODE_LEVELS]
         return torch.stack([cosine(video["event"], text["event"]), *own]).mean(0)
 
-    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+    def objective(self, video: Encoded, text: Encoded, batch: Labels) -> dict[str, Tensor]:
         return {"rank": hinge_loss(self.scores(video, text), batch.negatives, MARGIN, hardest=True)}
 
 

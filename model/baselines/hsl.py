@@ -13,17 +13,19 @@ whole test set, which no single query could do; here they are mixed as they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from model.baselines.bag_of_words import BagOfWords
+from model.baselines.baseline import Encoded, Labels
 from model.baselines.concept_matching import concept_bce, jaccard
 from model.baselines.dual_encoding import DIM, FILTERS, HIDDEN, DualEncoding
 from model.baselines.single_vector import MARGIN, cosine
 from model.mcsan.losses import hinge_loss
 from model.mcsan.text_tower import TextTensors
-from model.training.data.batches import PairBatch
-from model.training.loop.matcher import Encoded
 
 LATENT = 0.6
 """Weight of the latent similarity; the concepts have the rest."""
@@ -32,7 +34,16 @@ CONCEPT_LEVELS = ("entity", "action")
 
 
 class HSL(DualEncoding):
-    """`concepts` is K, the number of nouns and verbs together."""
+    """`concepts` is K, the number of nouns and verbs together.
+
+    A Jaccard similarity is not an inner product: an index compares the concepts by the cosine instead.
+    """
+
+    levels: ClassVar[Mapping[str, tuple[str, float]]] = {
+        "global": ("vector", LATENT),
+        "concept": ("concepts", 1 - LATENT),
+    }
+    note: ClassVar[str] = "Concepts are compared by the cosine here, in training by the Jaccard similarity."
 
     def __init__(
         self,
@@ -45,8 +56,12 @@ class HSL(DualEncoding):
         filters: int = FILTERS,
     ) -> None:
         super().__init__(feature_dim, word_dim, bag, dim, hidden, filters)
+        self.made_with["concepts"] = concepts
         self.video_concepts = _concept_space(self.video.dim, concepts)
         self.text_concepts = _concept_space(self.text.dim, concepts)
+
+    def widths(self) -> dict[str, int]:
+        return {**super().widths(), "concepts": self.made_with["concepts"]}
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
         levels = self.video_levels(features, mask)
@@ -60,7 +75,7 @@ class HSL(DualEncoding):
         latent = cosine(video["vector"], text["vector"])
         return LATENT * latent + (1 - LATENT) * jaccard(video["concepts"], text["concepts"])
 
-    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+    def objective(self, video: Encoded, text: Encoded, batch: Labels) -> dict[str, Tensor]:
         labels = torch.cat([batch.video_labels[level] for level in CONCEPT_LEVELS], 1)
         latent = cosine(video["vector"], text["vector"])
         similar = jaccard(video["concepts"], text["concepts"])

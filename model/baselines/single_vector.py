@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor
 from torch.nn import functional as fn
 
+from model.baselines.baseline import Baseline, Encoded, Labels
+from model.levels import LevelSpec
 from model.mcsan.losses import hinge_loss
-from model.training.data.batches import PairBatch
-from model.training.loop.matcher import Encoded, Matcher
 
 MARGIN = 0.2
 """Of every baseline's ranking loss."""
@@ -15,17 +19,40 @@ MARGIN = 0.2
 DROPOUT = 0.2
 
 
-class VectorMatcher(Matcher):
-    """Cosine of `encoded["vector"]` (B, d); ranking loss over the hardest negatives of a batch, or over all of them."""
+class VectorModel(Baseline):
+    """Cosine of `encoded["vector"]` (B, d); ranking loss over the hardest negatives of a batch, or over all of them.
 
-    def __init__(self, hardest: bool) -> None:
+    `levels` name the encodings that an index stores, with their weights in the score: all of them are compared by the
+    cosine. `note` says where that is another score than training's. `made_with` are the arguments that the model was
+    made with, by name: they make it again.
+    """
+
+    levels: ClassVar[Mapping[str, tuple[str, float]]] = {"global": ("vector", 1.0)}
+    note: ClassVar[str] = ""
+
+    def __init__(self, hardest: bool, made_with: Mapping[str, Any]) -> None:
         super().__init__()
         self.hardest = hardest
+        self.made_with = dict(made_with)
+
+    def level_specs(self) -> tuple[LevelSpec, ...]:
+        """How inner products of unit vectors become scores, for everything after the encoders."""
+        widths = self.widths()
+        return tuple(LevelSpec(level, widths[name], weight=weight) for level, (name, weight) in self.levels.items())
+
+    @abstractmethod
+    def widths(self) -> dict[str, int]:
+        """The widths of the encodings, by name."""
+
+    @classmethod
+    def named(cls, encoded: Encoded) -> dict[str, Tensor]:
+        """The encodings that an index stores, (B, d_l) by level, of any length."""
+        return {level: encoded[name] for level, (name, _) in cls.levels.items()}
 
     def scores(self, video: Encoded, text: Encoded) -> Tensor:
         return cosine(video["vector"], text["vector"])
 
-    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+    def objective(self, video: Encoded, text: Encoded, batch: Labels) -> dict[str, Tensor]:
         return {"rank": hinge_loss(self.scores(video, text), batch.negatives, MARGIN, self.hardest)}
 
 

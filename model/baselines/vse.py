@@ -10,22 +10,25 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from model.baselines.baseline import Encoded
 from model.baselines.sequence import RecurrentStates
-from model.baselines.single_vector import VectorMatcher
+from model.baselines.single_vector import VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_tower import TextTensors
-from model.training.loop.matcher import Encoded
 
 DIM = 1024
 
 
-class VSE(VectorMatcher):
+class VSE(VectorModel):
     """`hardest` makes it VSE++."""
 
     def __init__(self, feature_dim: int, word_dim: int, hardest: bool, dim: int = DIM) -> None:
-        super().__init__(hardest)
+        super().__init__(hardest, {"feature_dim": feature_dim, "word_dim": word_dim, "hardest": hardest, "dim": dim})
         self.video = nn.Linear(feature_dim, dim)
         self.text = RecurrentStates(word_dim, dim, bidirectional=False)
+
+    def widths(self) -> dict[str, int]:
+        return {"vector": self.made_with["dim"]}
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
         return {"vector": self.video(masked_mean(features, mask))}

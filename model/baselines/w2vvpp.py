@@ -17,22 +17,22 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.bag_of_words import BagOfWords, BagTensors
+from model.baselines.baseline import Encoded, Labels
 from model.baselines.sequence import RecurrentStates
-from model.baselines.single_vector import DROPOUT, MARGIN, VectorMatcher
+from model.baselines.single_vector import DROPOUT, MARGIN, VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_features import TextFeatures
 from model.mcsan.text_tower import TextTensors
-from model.training.data.batches import PairBatch
-from model.training.loop.matcher import Encoded
 
 HIDDEN, DIM = 1024, 2048
 
 
-class W2VVPlusPlus(VectorMatcher):
+class W2VVPlusPlus(VectorModel):
     """Reads the bags of `bag` in addition to word vectors."""
 
     def __init__(self, feature_dim: int, word_dim: int, bag: BagOfWords, hidden: int = HIDDEN, dim: int = DIM) -> None:
-        super().__init__(hardest=True)
+        given = {"feature_dim": feature_dim, "word_dim": word_dim, "bag": bag, "hidden": hidden, "dim": dim}
+        super().__init__(hardest=True, made_with=given)
         self.bag = bag
         self.gru = RecurrentStates(word_dim, hidden, bidirectional=False)
         self.text = _layer(bag.size + word_dim + hidden, dim)
@@ -40,6 +40,9 @@ class W2VVPlusPlus(VectorMatcher):
 
     def collate_text(self, texts: Sequence[TextFeatures]) -> BagTensors:
         return self.bag.collate(texts)
+
+    def widths(self) -> dict[str, int]:
+        return {"vector": self.made_with["dim"]}
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
         return {"vector": self.video(masked_mean(features, mask))}
@@ -50,7 +53,7 @@ class W2VVPlusPlus(VectorMatcher):
         scales = [masked_mean(states, text.word_mask), masked_mean(text.words, text.word_mask), text.bag]
         return {"vector": self.text(torch.cat(scales, 1))}
 
-    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+    def objective(self, video: Encoded, text: Encoded, batch: Labels) -> dict[str, Tensor]:
         scores = self.scores(video, text)
         cost = (MARGIN + scores - scores.diagonal()).clamp(min=0) * batch.negatives  # text j, wrong video i
         return {"rank": cost.amax(0).mean()}

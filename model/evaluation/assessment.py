@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from model.evaluation.contributions import Contribution, level_contributions
 from model.evaluation.examples import Example, text_to_video_examples
+from model.evaluation.graded import Grades, graded_ndcg
 from model.evaluation.metrics import Retrieval
 from model.evaluation.ranks import BothRanks, rank_all
 from model.evaluation.relevance import Index, per_caption, per_distinct_caption
 from model.evaluation.scores import FUSED, LevelScores, ScoreSource
+from model.language.parsed_caption import Attributes
 
 PER_CAPTION, PER_DISTINCT_CAPTION = "per_caption", "per_distinct_caption"
 
@@ -28,13 +31,17 @@ class Subject:
 class Assessment:
     """Ranks by protocol and by score ("fused", each level, "without LEVEL"), and what explains them.
 
-    `contributions` is empty for a model without levels.
+    `contributions` is empty for a model without levels. `graded` is nDCG@10 of the fused score with graded relevance,
+    per caption: text to video, video to text. `labels` say by level how many captions have each noun, verb and triplet;
+    empty where nobody parsed them.
     """
 
     subject: Subject
     ranks: Mapping[str, Mapping[str, BothRanks]]
     contributions: Mapping[str, Contribution]
     examples: Sequence[Example]
+    graded: tuple[float, float]
+    labels: Mapping[str, Counter[str]] = field(default_factory=dict)
 
     def results(self, protocol: str) -> dict[str, Retrieval]:
         return {name: Retrieval.of(both) for name, both in self.ranks[protocol].items()}
@@ -55,4 +62,12 @@ def assess(source: ScoreSource, subject: Subject, examples: int = 12) -> Assessm
     }
     contributions = level_contributions(source, distinct) if isinstance(source, LevelScores) else {}
     fused = by_protocol[PER_DISTINCT_CAPTION][FUSED].text_to_video
-    return Assessment(subject, by_protocol, contributions, text_to_video_examples(source, distinct, fused, examples))
+    graded = graded_ndcg(source, Grades.of(subject.captions, subject.owner, videos))
+    shown = text_to_video_examples(source, distinct, fused, examples)
+    return Assessment(subject, by_protocol, contributions, shown, graded)
+
+
+def label_frequencies(attributes: Sequence[Attributes]) -> dict[str, Counter[str]]:
+    """How many captions have each noun, verb and triplet, by level."""
+    levels = ("entity", "action", "relation")
+    return {level: Counter(word for one in attributes for word in set(one.of(level))) for level in levels}

@@ -52,6 +52,15 @@ class Ranks:
         """(Q,) the mean of the precisions at the rank of each relevant item, over all relevant items."""
         return np.add.reduceat(self._place / self.rank, self._first) / self.relevant
 
+    def found(self, k: int) -> Index:
+        """(Q,) how many relevant items are among the first k."""
+        found: Index = np.add.reduceat((self.rank <= k).astype(np.int64), self._first)
+        return found
+
+    def average_precision_at(self, k: int) -> Floats:
+        """(Q,) as `average_precision`, of the first k results: what comes later counts as not found."""
+        return np.add.reduceat(np.where(self.rank <= k, self._place / self.rank, 0.0), self._first) / self.relevant
+
     def ndcg(self, k: int) -> Floats:
         """(Q,) discounted cumulative gain of the first k, binary relevance, over that of a perfect order."""
         gain = np.where(self.rank <= k, 1 / np.log2(1 + self.rank), 0.0)

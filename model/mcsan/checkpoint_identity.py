@@ -9,6 +9,9 @@ from typing import Any
 
 CONFIG_FILE = "config.json"
 
+BASELINE = "baseline"
+"""The key of `CONFIG_FILE` that names a model of `model/baselines`; MCSAN has none."""
+
 
 def fingerprint_of(config: Mapping[str, Any]) -> str:
     """Of the content of `CONFIG_FILE`, which names the hash of the weights, the parser and the sentence encoder."""

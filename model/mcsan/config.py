@@ -48,7 +48,17 @@ class ModelConfig:
         Literal["conv", "change"],
         "conv over 2, 3 and 5 frames (17), or change: the mean frame and the mean change between frames",
     ] = "conv"
+    action_input: Annotated[
+        Literal["action", "entity"], "what (17) convolves: F^a, as (10) makes it for this level, or the printed F^e"
+    ] = "action"
     learned_beta: Annotated[bool, "learn the three branch weights of the action level (17)"] = False
+    head_dropout: Annotated[
+        float, "dropout on what the entity, action and relation heads pool; the head of video_global=mean has 0.5"
+    ] = 0.0
+    global_width: Annotated[int, "width of the hidden layer of video_global=mean"] = 1024
+    alike: Annotated[
+        bool, "every level is a head on the mean frame and the sentence: the control for levels that differ"
+    ] = False
     projection: Annotated[
         bool, "a linear layer after the pooling of the entity and action levels, so that they can be negative"
     ] = False
@@ -59,7 +69,13 @@ class ModelConfig:
     words: Annotated[
         Literal["sentence", "glove"], "sentence: word vectors of the sentence encoder; glove: a fine-tuned embedding"
     ] = "sentence"
-    relation_level: Annotated[bool, "off: the paper's ablation without the relation level"] = True
+    node_words: Annotated[
+        Literal["linear", "gru"],
+        "what is under the entity and action nodes: a linear layer on each word, or a BiGRU over all of them (HANet)",
+    ] = "linear"
+    relation_level: Annotated[
+        bool, "off: the paper's ablation without relations; every clip and text lacks the level"
+    ] = True
 
     @property
     def tower_dim(self) -> int:
@@ -88,6 +104,11 @@ class LossConfig:
         Literal["focal", "literal", "off"],
         "focal: negatives weigh (1 - alpha) p^gamma (35-37); off: plain BCE; literal: the paper's (1 - p)^gamma",
     ] = "focal"
+    concept_mean: Annotated[
+        Literal["vocabulary", "batch"],
+        "K of (35-37): vocabulary, the mean over concepts and batch; batch, the sum over concepts and the mean over "
+        "the batch, as printed",
+    ] = "vocabulary"
     focal_alpha: Annotated[float, "alpha of (35-37)"] = 0.25
     focal_gamma: Annotated[float, "gamma of (35-37)"] = 2.0
 
@@ -104,6 +125,11 @@ class TrainConfig:
     schedule: Annotated[
         Literal["constant", "cosine"], "cosine: warm up over the first 5% of the steps, then decay to 0"
     ] = "constant"
+    keep: Annotated[
+        Literal["best", "last"],
+        "best: the epoch with the best validation SumR; last: the last one, where the schedule has decayed and few "
+        "videos validate",
+    ] = "best"
     clip_norm: Annotated[float, "maximum norm of the gradients; 0: not clipped"] = 0.0
     precision: Annotated[
         Literal["auto", "float32", "bf16"], "of products; auto: bf16 on a GPU that has it, float32 on a CPU"

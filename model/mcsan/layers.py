@@ -66,6 +66,20 @@ def unit(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: fn.normalize(v, dim=-1) for name, v in vectors.items()}
 
 
+class ContextWords(nn.Module):
+    """A BiGRU over words (HANet): (B, M, d_w) and mask (B, M) -> mean of both directions (B, M, d), 0 at padding."""
+
+    def __init__(self, in_dim: int, dim: int) -> None:
+        super().__init__()
+        self.gru = nn.GRU(in_dim, dim, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        lengths = mask.sum(1).clamp(min=1).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        states, _ = nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])
+        return torch.stack(states.chunk(2, dim=2)).mean(0) * mask.unsqueeze(-1)
+
+
 class RelationEncoder(nn.Module):
     """Linear to d, sinusoidal positions, one transformer block, masked mean: equations (2-6) and (18-22).
 

@@ -51,19 +51,21 @@ def ranking_loss(scores: Tensor, negatives: Tensor, config: LossConfig, temperat
 
 
 def concept_loss(logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
-    """Focal binary cross entropy (35-37): mean over the K concepts, then over the batch.
+    """Focal binary cross entropy (35-37): mean over concepts and batch, or the sum over concepts and the mean over
+    the batch (`concept_mean`).
 
     Positives weigh alpha (1 - p)^gamma and negatives (1 - alpha) p^gamma, as focal loss does (Lin et al., 2017);
     "literal" weighs negatives by alpha (1 - p)^gamma, which is what the paper prints; "off" is plain binary cross
     entropy.
     """
     loss = fn.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    size = loss.numel() if config.concept_mean == "vocabulary" else len(loss)
     if config.focal == "off":
-        return loss.mean()
+        return loss.sum() / size
     p = logits.sigmoid()
     easy = config.focal_alpha * (1 - p) ** config.focal_gamma
     hard = (1 - config.focal_alpha) * p**config.focal_gamma if config.focal == "focal" else easy
-    return (torch.where(labels.bool(), easy, hard) * loss).mean()
+    return (torch.where(labels.bool(), easy, hard) * loss).sum() / size
 
 
 def kl_loss(video: Tensor, text: Tensor, symmetric: bool) -> Tensor:

@@ -68,7 +68,7 @@ def _read(name: str, kind: Any, text: str) -> Any:
             value = {"true": True, "on": True, "false": False, "off": False}[text.lower()]
         else:
             value = kind(text)
-            low = 1 if field in _AT_LEAST_ONE or field.endswith(("_dim", "_vocabulary")) else 0
+            low = 1 if field in _AT_LEAST_ONE or field.endswith(("_dim", "_vocabulary", "_width")) else 0
             high = 1 if field.endswith("dropout") else float("inf")
             value = value if (name in _MAY_BE_NEGATIVE or low <= value) and value < high else None
     except (ValueError, KeyError):

@@ -71,6 +71,7 @@ PLUS = Preset(
         learning_rate=1e-3,
         weight_decay=0.01,
         schedule="cosine",
+        keep="last",
         clip_norm=1.0,
         fit_dropout=True,
         fit_weights=True,

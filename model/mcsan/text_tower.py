@@ -14,7 +14,7 @@ from model.language.parsed_caption import ROLES
 from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import RelationEncoder, at_real, masked_mean
+from model.mcsan.layers import ContextWords, RelationEncoder, at_real, masked_mean
 
 
 @dataclass
@@ -108,7 +108,11 @@ class TextTower(nn.Module):
         if isinstance(self.sentence, nn.Linear):
             nn.init.eye_(self.sentence.weight)
             nn.init.zeros_(self.sentence.bias)
-        self.word = nn.Linear(config.word_dim, d)
+        if config.alike:
+            self.heads = nn.ModuleDict({name: nn.Linear(config.sentence_dim, d) for name in LEVEL_NAMES[1:]})
+            return
+        recurrent = config.node_words == "gru"
+        self.word = ContextWords(config.word_dim, d) if recurrent else nn.Linear(config.word_dim, d)
         self.role = nn.Embedding(len(ROLES), d)
         nn.init.ones_(self.role.weight)
         self.graph = GraphAttention(config)
@@ -119,6 +123,8 @@ class TextTower(nn.Module):
             self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
 
     def forward(self, text: TextTensors) -> dict[str, Tensor]:
+        if self.config.alike:
+            return {"global": self.sentence(text.sentence)} | {n: h(text.sentence) for n, h in self.heads.items()}
         if self.embedding is not None:
             text = replace(text, words=self.embedding(text.tokens, text.word_mask))
         nodes = self.graph(self._nodes(text), text.adjacency)
@@ -139,7 +145,11 @@ class TextTower(nn.Module):
 
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
-        return span_max(at_real(self.word, text.words, text.word_mask), text) * self.role(text.role)
+        if isinstance(self.word, ContextWords):
+            words = self.word(text.words, text.word_mask)
+        else:
+            words = at_real(self.word, text.words, text.word_mask)
+        return span_max(words, text) * self.role(text.role)
 
 
 GRAPH_INPUTS = {

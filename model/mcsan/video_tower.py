@@ -43,13 +43,13 @@ class GlobalGRU(nn.Module):
 class GlobalMean(nn.Module):
     """Masked mean of the frames through a small MLP: less to over-fit than a GRU."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dim: int | None = None) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
-            nn.Linear(config.tower_dim, 1024),
+            nn.Linear(config.tower_dim, config.global_width),
             nn.GELU(),
             nn.Dropout(0.5),
-            nn.Linear(1024, config.sentence_dim),
+            nn.Linear(config.global_width, dim or config.sentence_dim),
         )
 
     def forward(self, f: Tensor, mask: Tensor) -> Tensor:
@@ -143,16 +143,24 @@ class VideoTower(nn.Module):
         self.std: Tensor
         self.bottleneck = nn.Linear(config.feature_dim, config.bottleneck) if config.bottleneck else nn.Identity()
         levels = [name for name in LEVEL_NAMES if name != "relation" or config.relation_level]
+        own = [name for name in levels if name != "action" or config.action_input == "action"]
         self.embed = nn.ModuleDict(
             {
                 name: nn.Linear(config.tower_dim, config.tower_dim)
-                if config.level_fc and (name, config.video_global) != ("global", "residual")
+                if config.level_fc and name in own and (name, config.video_global) != ("global", "residual")
                 else nn.Identity()
                 for name in levels
             }
         )
         self.dropout = nn.Dropout(config.dropout)
+        self.head_dropout = nn.Dropout(config.head_dropout)
         d = config.embed_dim
+        if config.alike:
+            self.project = nn.ModuleDict()
+            self.pool = nn.ModuleDict(
+                {n: GlobalMean(config, config.sentence_dim if n == "global" else d) for n in LEVEL_NAMES}
+            )
+            return
         self.pool = nn.ModuleDict(
             {
                 "global": GLOBAL_POOLS[config.video_global](config),
@@ -179,7 +187,10 @@ class VideoTower(nn.Module):
             features, mask = self._draw_frames(features, mask)
         vectors = {"relation": features.new_zeros(len(features), self.config.embed_dim)}
         for name in self.embed:
-            pooled = self.pool[name](at_real(partial(self._level, name, mask.nonzero()[:, 0]), features, mask), mask)
+            seen = self.config.action_input if name == "action" else name
+            pooled = self.pool[name](at_real(partial(self._level, seen, mask.nonzero()[:, 0]), features, mask), mask)
+            if name != "global":
+                pooled = self.head_dropout(pooled)
             vectors[name] = self.project[name](pooled) if name in self.project else pooled
         return vectors
 

@@ -177,6 +177,9 @@ class TransformersNetwork:
     def project(self, states: Tensor) -> Tensor | None:
         names = ("text_projection", "text_proj", "text_video_head")
         projection = next((getattr(self.net, name) for name in names if hasattr(self.net, name)), None)
+        if projection is None:
+            # SigLIP's is the last layer of its text tower, behind the state that it pools.
+            projection = getattr(getattr(self.net, "text_model", None), "head", None)
         return states if projection is None else projection(states)
 
 

@@ -45,6 +45,10 @@ class BackboneConfig:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
+_IN_CHECKPOINT = "backbone.net."
+"""How the names of a backbone's weights begin in a checkpoint."""
+
+
 class Backbone(nn.Module):
     """Frames to features: uint8 (N, 3, H, W) at `image_size` -> float32 (N, feature_dim)."""
 
@@ -113,7 +117,9 @@ class Backbone(nn.Module):
         self._frozen = CpuNetwork(lambda: self, f"The backbone {self.config.arch}", key, precision)
 
     def load_weights(self, path: Path) -> None:
-        """Read a torchvision state dict (safetensors or .pth); the head's own entries are ignored.
+        """Read a torchvision state dict (safetensors or .pth), or the backbone's part of a checkpoint's weights.
+
+        Entries of the network's head are ignored.
 
         Raises ModelError if an entry of the network is missing or has another shape.
         """
@@ -121,6 +127,7 @@ class Backbone(nn.Module):
             from safetensors.torch import load_file
 
             state = load_file(path)
+            state |= {name.removeprefix(_IN_CHECKPOINT): value for name, value in state.items()}
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
         own = self.net.state_dict()

@@ -75,8 +75,8 @@ def as_queries(encoder: Encoder, texts: TextBatch) -> TextBatch:
     Networks make something of any words, but "red ball" says nothing of who does what to whom. The row of `words`
     compares a text with other texts.
     """
-    vectors = encoder.text_queries(texts.vectors)
-    related = np.array([[bool(said.relation)] for said in texts.attributes])
-    told = texts.vectors[encoder.spec.levels[0].name]
-    relation = np.where(related, vectors["relation"], np.float32(0))
-    return replace(texts, vectors={**vectors, "relation": relation, WORDS: told})
+    vectors = {**encoder.text_queries(texts.vectors), WORDS: texts.vectors[encoder.spec.levels[0].name]}
+    if "relation" in vectors:
+        related = np.array([[bool(said.relation)] for said in texts.attributes])
+        vectors["relation"] = np.where(related, vectors["relation"], np.float32(0))
+    return replace(texts, vectors=vectors)

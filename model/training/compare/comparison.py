@@ -4,6 +4,7 @@
     OUT/runs/MODEL-seed0/       its logs
     OUT/results.json            all runs, and the mean and spread of every figure
     OUT/table.md                the same as a table
+    KEEP/MODEL-seed0/           its checkpoint, where models are kept
 
 A run whose file exists is not trained again, so a comparison that was stopped goes on where it was.
 """
@@ -26,14 +27,17 @@ from model.language.spacy_parser import SpacyParser
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeaturizer
 from model.training.compare.contestants import Inputs, contestant
+from model.training.compare.kept_models import Keeping, TextTools
 from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
-from model.training.data.dataset import CaptionedVideo, VideoText
+from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
 from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import TextCache
 from model.training.distributed import is_first_process
 from model.training.loop.feature_training import Tell, video_text
+from model.training.loop.matcher import Matcher
+from model.training.loop.run_record import kept_epoch
 from model.training.loop.single_run import fit_matcher, vocabularies_of
 from quartet.errors import InputError
 
@@ -98,6 +102,7 @@ class Splits:
     train: VideoText
     validation: VideoText
     test: VideoText
+    text_tools: TextTools
 
 
 def compare(
@@ -108,16 +113,22 @@ def compare(
     tell: Tell,
     cache: Path | None = None,
     skip_missing: bool = False,
+    keeping: Keeping | None = None,
+    sentences: SentenceEncoder | None = None,
 ) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
 
+    `sentences` reads the captions, by default MiniLM.
     Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
-    `skip_missing` leaves out videos without features. Where several GPUs train together, each runs this in a process of
+    `skip_missing` leaves out videos without features. `keeping` keeps every model, and trains those again whose figures
+    are there without their checkpoint. Where several GPUs train together, each runs this in a process of
     its own: all train, the first alone measures, writes and yields.
 
     Raises InputError for captions without a test split, for features that do not fit, and for a folder with runs of
-    other settings or data.
+    other settings or data, and for models that cannot be kept.
     """
+    if keeping is not None:
+        keeping.require_vectors(plan.models)
     first = is_first_process()
     tell = tell if first else lambda sentence: None
     test = captions.split("test")
@@ -133,14 +144,18 @@ def compare(
     if len(training) < 2:
         raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
     data = _digest(captions, features)
-    settings = {model: {"data": data, **plan.settings(model)} for model in plan.models}
+    read_by = {} if sentences is None else {"sentences": sentences.name}
+    settings = {model: {"data": data, **read_by, **plan.settings(model)} for model in plan.models}
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
+    if keeping is not None:
+        finished = {run: result if keeping.has(*run) else None for run, result in finished.items()}
     if ready := sum(result is not None for result in finished.values()):
         tell(f"{ready} of {len(finished)} runs are already finished.")
     with FeatureSet(features) as file:
         training, validation, test = (
             file.with_features(videos, skip_missing, tell) for videos in (training, validation, test)
         )
+    backbone = keeping.backbone(features, tell) if keeping is not None else None
     splits = None
     done: list[FinishedRun] = []
     for model, seed in plan.runs():
@@ -148,8 +163,12 @@ def compare(
         if result is None:
             if splits is None:
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
-                splits = Splits(*load((training, validation, test), features, plan.frames, cache or folder, tell))
-            result = _run(model, seed, plan, settings[model], splits, folder)
+                splits = load((training, validation, test), features, plan.frames, cache or folder, tell, sentences)
+            matcher, vocabularies, result = _run(model, seed, plan, settings[model], splits, folder)
+            if result is not None and keeping is not None:
+                keeping.keep(model, seed, matcher, vocabularies, backbone, plan.frames, splits.text_tools)
+            if result is not None:
+                _write(_file(folder, model, seed), result)
         if result is not None and first:
             done.append(result)
             write_standings(folder, done)
@@ -157,19 +176,26 @@ def compare(
 
 
 def load(
-    splits: Sequence[Sequence[CaptionedVideo]], features: Sequence[Path], frames: int, cache: Path, tell: Tell
-) -> list[VideoText]:
+    splits: Sequence[Sequence[CaptionedVideo]],
+    features: Sequence[Path],
+    frames: int,
+    cache: Path,
+    tell: Tell,
+    sentences: SentenceEncoder | None = None,
+) -> Splits:
     """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
     with FeatureSet(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
-    texts = TextCache(cache, TextFeaturizer(SpacyParser(), SentenceEncoder()), tell)
+    parser, sentences = SpacyParser(), sentences or SentenceEncoder()
+    texts = TextCache(cache, TextFeaturizer(parser, sentences), tell)
     featurize = partial(texts.texts, advance=lambda done, total: None)
-    return [video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True)]
+    train, validation, test = (video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True))
+    return Splits(train, validation, test, TextTools(parser.name, sentences.name))
 
 
 def _run(
     model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path
-) -> FinishedRun | None:
+) -> tuple[Matcher, Vocabularies, FinishedRun | None]:
     config = plan.training(model)
     logs = _file(folder, model, seed).with_suffix("")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -181,9 +207,10 @@ def _run(
         matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
     )
     if not is_first_process():
-        return None  # its weights are those of its last step, not of the best epoch
+        return matcher, vocabularies, None  # its weights are those of its last step, not of the best epoch
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     sums = [epoch["fused"].sum_r for epoch in history]
+    kept = kept_epoch(history, config.keep)
     measured, _ = matcher.measure(splits.test)
     result = FinishedRun(
         model=model,
@@ -191,21 +218,23 @@ def _run(
         settings=settings,
         parameters=size,
         epochs=len(sums),
-        best_epoch=1 + max(range(len(sums)), key=sums.__getitem__),
+        best_epoch=1 + kept,
         train_seconds=wall,
         train_cpu_seconds=cpu,
-        validation_sum_r=max(sums),
+        validation_sum_r=sums[kept],
         test={name: retrieval.to_json() for name, retrieval in measured.items()},
     )
-    # A comparison keeps figures: dozens of sets of weights would fill the disk.
+    # Without --keep a comparison keeps figures: dozens of sets of weights would fill the disk.
     for path in logs.iterdir():
         if path.suffix in (".ckpt", ".pt"):
             path.unlink()
-    file = _file(folder, model, seed)
+    return matcher, vocabularies, result
+
+
+def _write(file: Path, result: FinishedRun) -> None:
     temporary = file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"format": FORMAT, **asdict(result)}, indent=1) + "\n", encoding="utf-8")
     temporary.replace(file)
-    return result
 
 
 def _file(folder: Path, model: str, seed: int) -> Path:

@@ -19,10 +19,11 @@ from model.baselines.hgr import HGR
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
 from model.baselines.w2vvpp import W2VVPlusPlus
-from model.mcsan.config import Preset, TrainConfig
-from model.mcsan.presets import PAPER, PRESETS
+from model.mcsan.config import ModelConfig, Preset, TrainConfig
+from model.mcsan.presets import PAPER, PLUS, PRESETS
 from model.training.compare.paper_to_plus import steps
 from model.training.data.dataset import VideoText, Vocabularies
+from model.training.loop.baseline_matcher import BaselineMatcher
 from model.training.loop.matcher import Matcher
 from model.training.loop.mcsan_matcher import mcsan_matcher
 from quartet.errors import InputError
@@ -48,6 +49,14 @@ class Inputs:
         return self.train.texts[0].encoded.words.shape[1]
 
     @property
+    def sentence_dim(self) -> int:
+        return len(self.train.texts[0].encoded.sentence)
+
+    def widths(self, model: ModelConfig) -> ModelConfig:
+        """A configuration with the widths of the features and of the vectors of captions."""
+        return replace(model, feature_dim=self.feature_dim, word_dim=self.word_dim, sentence_dim=self.sentence_dim)
+
+    @property
     def bag(self) -> BagOfWords:
         return BagOfWords(self.train.texts)
 
@@ -71,7 +80,7 @@ class Contestant:
 
 def _mcsan(preset: Preset, scaled: bool) -> Contestant:
     def build(inputs: Inputs) -> Matcher:
-        model = replace(preset.model, feature_dim=inputs.feature_dim, word_dim=inputs.word_dim)
+        model = inputs.widths(preset.model)
         if scaled:
             wide = inputs.wide
             model = replace(model, embed_dim=wide(model.embed_dim), attention_dim=wide(model.attention_dim))
@@ -80,33 +89,46 @@ def _mcsan(preset: Preset, scaled: bool) -> Contestant:
     return Contestant(build, preset.train, {"model": asdict(preset.model), "loss": asdict(preset.loss)})
 
 
+def _global_k(inputs: Inputs) -> Matcher:
+    """Four global heads, trained as `plus` is, with as many parameters: what many copies of one level are worth."""
+    levels = inputs.widths(PLUS.model)
+    wanted = mcsan_matcher(replace(PLUS, model=levels), inputs.train, inputs.vocabularies).size
+
+    def control(width: int) -> Matcher:
+        model = replace(levels, alike=True, global_width=width)
+        return mcsan_matcher(replace(PLUS, model=model), inputs.train, inputs.vocabularies)
+
+    narrow, per_unit = control(8).size, control(9).size - control(8).size
+    return control(max(8, 8 + round((wanted - narrow) / per_unit)))
+
+
 def _vse(inputs: Inputs, hardest: bool) -> Matcher:
-    return VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM))
+    return BaselineMatcher(VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM)))
 
 
 def _w2vvpp(inputs: Inputs) -> Matcher:
     widths = inputs.wide(w2vvpp.HIDDEN), inputs.wide(w2vvpp.DIM)
-    return W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+    return BaselineMatcher(W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths))
 
 
 def _dual_encoding(inputs: Inputs) -> Matcher:
     widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
-    return DualEncoding(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths)
+    return BaselineMatcher(DualEncoding(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths))
 
 
 def _hsl(inputs: Inputs) -> Matcher:
     widths = inputs.wide(dual_encoding.DIM), inputs.wide(dual_encoding.HIDDEN), inputs.wide(dual_encoding.FILTERS)
     concepts = sum(inputs.concepts(level) for level in hsl.CONCEPT_LEVELS)
-    return HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths)
+    return BaselineMatcher(HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths))
 
 
 def _hgr(inputs: Inputs) -> Matcher:
-    return HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM))
+    return BaselineMatcher(HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM)))
 
 
 def _hanet(inputs: Inputs) -> Matcher:
     concepts = {level: inputs.concepts(level) for level in hgr.NODE_LEVELS}
-    return HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM))
+    return BaselineMatcher(HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM)))
 
 
 ABLATIONS = {
@@ -127,6 +149,10 @@ BASELINES = {
     "hanet": Contestant(_hanet),
 }
 
+CONTROL = Contestant(
+    _global_k, PLUS.train, {"model": asdict(replace(PLUS.model, alike=True)), "loss": asdict(PLUS.loss)}
+)
+
 CONTESTANTS = (
     {name: _mcsan(preset, scaled=True) for name, preset in ABLATIONS.items()}
     | {
@@ -134,6 +160,7 @@ CONTESTANTS = (
         for name, preset in (PRESETS | steps()).items()
         if preset.texts != "two-tower"  # needs the features of its own model, which the others do not
     }
+    | {"global-k": CONTROL}
     | BASELINES
 )
 """In the order in which they are listed."""

@@ -31,7 +31,8 @@ CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "+apart": {"loss": {"fused_ranking": 0.0, "level_ranking": 1.0}},
     "+clip-dropout": {"model": {"clip_dropout": True}},
     "+fit-dropout": {"train": {"fit_dropout": True}},
-    "plus": {"train": {"fit_weights": True}},
+    "+fit-weights": {"train": {"fit_weights": True}},
+    "plus": {"train": {"keep": "last"}},
 }
 """What each step changes in which part of the preset; a step keeps those of the steps before it. The last is `plus`."""
 

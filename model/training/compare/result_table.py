@@ -23,7 +23,7 @@ _COLUMNS = {
     "R@10 ": "test.fused.video_to_text.r10",
     "MedR ": "test.fused.video_to_text.median_rank",
     "SumR": "test.fused.sum_r",
-    "best epoch": "best_epoch",
+    "epoch": "best_epoch",
 }
 
 
@@ -32,7 +32,7 @@ class FinishedRun:
     """One model trained with one seed.
 
     parameters          that training changes
-    best_epoch          with the best validation SumR, 1 is the first: the one that was tested
+    best_epoch          the one that was kept and tested, 1 is the first
     train_seconds       wall time of building and training;  train_cpu_seconds: processor time of all threads
     test                metrics by row ("fused", and each level alone of models that have levels)
     """
@@ -90,7 +90,8 @@ def table(runs: Sequence[FinishedRun]) -> str:
     videos, texts = one["video_to_text"]["queries"], one["text_to_video"]["queries"]
     lines.append(
         f"\n{videos} test videos, {texts} captions; every caption is a query, ties count against the model. The epoch "
-        "with the best validation SumR was tested. Mean ± standard deviation over seeds."
+        "that its training keeps was tested: the best by validation SumR, of `plus` the last. Mean ± standard "
+        "deviation over seeds."
     )
     return "\n".join(lines)
 

@@ -23,7 +23,15 @@ from torch import Tensor
 from model.evaluation.metrics import Retrieval
 from model.training.data.atomic_files import replacing
 from model.training.data.epoch_sampler import seed_step
-from model.training.loop.run_record import LAST, METRICS, History, best_weights, history_from_json, history_to_json
+from model.training.loop.run_record import (
+    LAST,
+    METRICS,
+    History,
+    best_weights,
+    history_from_json,
+    history_to_json,
+    kept_epoch,
+)
 
 SAVE_EVERY = 300.0
 """Seconds between two states within an epoch; shorter epochs are saved at their ends alone."""
@@ -32,12 +40,12 @@ SAVE_EVERY = 300.0
 class KeepState(L.Callback):
     """Saves the state of a run after every epoch, and every SAVE_EVERY seconds within one, so that a kill costs little.
 
-    The module has `history`, one entry per validation; the best epoch by its fused SumR is kept in `best-EPOCH.pt`.
-    Seeds every training step.
+    The module has `history`, one entry per validation; the epoch that `keep` names, "best" by its fused SumR or "last",
+    is kept in `best-EPOCH.pt`. Seeds every training step.
     """
 
-    def __init__(self, folder: Path, seed: int, save_every: float = SAVE_EVERY) -> None:
-        self.folder, self.seed, self.save_every = folder, seed, save_every
+    def __init__(self, folder: Path, seed: int, save_every: float = SAVE_EVERY, keep: str = "best") -> None:
+        self.folder, self.seed, self.save_every, self.keep = folder, seed, save_every, keep
         self.best = -1
         self.rows: list[dict[str, float]] = []
         self._sums: dict[str, Tensor] = {}
@@ -68,12 +76,11 @@ class KeepState(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         history: History = pl_module.history
-        sums = [epoch["fused"].sum_r for epoch in history]
         self.rows.append(self._row(trainer, history[-1]))
         self._sums, self._steps = {}, 0
-        improved = len(sums) == 1 or sums[-1] > sums[self.best]
-        if improved:
-            self.best = len(sums) - 1
+        kept = kept_epoch(history, self.keep)
+        if kept != self.best:
+            self.best = kept
             if trainer.is_global_zero:
                 with replacing(self.best_weights) as temporary:
                     torch.save(pl_module.state_dict(), temporary)

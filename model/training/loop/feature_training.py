@@ -13,17 +13,20 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from model.baselines.checkpoint import load_baseline
+from model.baselines.single_vector import VectorModel
 from model.evaluation.scores import LevelScores
 from model.language.sentence_encoder import SentenceEncoder, Sentences
 from model.language.spacy_parser import load_parser, recorded_parser
 from model.language.word_vectors import initial_words
 from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.checkpoint_files import WEIGHTS_FILE
 from model.mcsan.config import Preset
 from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
-from model.registry import resolve_device
+from model.registry import MODELS, checkpoint_folder, holds_baseline, resolve_device
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
 from model.training.data.dataset_checks import (
@@ -36,6 +39,7 @@ from model.training.data.dataset_checks import (
 from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import Advance, TextCache
+from model.training.loop.baseline_matcher import vector_scores
 from model.training.loop.run_record import History, Run
 from model.training.loop.validation import level_scores
 from model.two_tower.encoder import SHARPNESS
@@ -43,7 +47,7 @@ from model.two_tower.prepared_models import MODELS_FOLDER
 from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig
 from model.vision.backbones import Backbone
-from model.vision.frame_networks import FrameNetwork, recorded_sentences, recorded_two_tower
+from model.vision.frame_networks import FrameNetwork, load_sentences, recorded_sentences, recorded_two_tower
 from quartet.errors import InputError
 
 Tell = Callable[[str], None]
@@ -81,6 +85,7 @@ def train_on_features(
     skip_missing: bool = False,
     made_with: Mapping[str, Any] = MappingProxyType({}),
     models: Path = MODELS_FOLDER,
+    sentence_model: str | None = None,
 ) -> History:
     """Train a checkpoint into `folder`; returns the validation metrics of every epoch.
 
@@ -89,7 +94,8 @@ def train_on_features(
     kept encoded below `cache` (default: in the run's folder). `skip_missing` leaves out videos without features.
     With `glove` words start from that file's vectors and are fine-tuned, instead of coming from the sentence encoder.
     `parser` names the package of an installed spaCy pipeline; None is the bundled one. `made_with` says how the
-    features were made, where that is part of the run. `models` is where two-tower models are kept.
+    features were made, where that is part of the run. `models` is where two-tower models are kept. `sentence_model`
+    reads the captions instead of MiniLM: a folder of sentence-transformers, or a prepared name.
 
     Raises InputError for captions or features that cannot be used, and for a folder that another run has begun.
     """
@@ -103,14 +109,14 @@ def train_on_features(
     run = Run(logs, fresh, writes=first)
     if (folder / "config.json").exists() and not run.begun and not fresh:
         raise InputError(f"{folder} contains another checkpoint. Choose another --out, or replace it with --fresh.")
-    weights = file_digest(backbone_weights) if backbone_weights else None
+    weights = file_digest(weights_file(backbone_weights)) if backbone_weights else None
     told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
     told["word vectors"] = file_digest(glove) if glove else None
     run.agree(_flat(asdict(preset)) | told | dict(made_with))
     with FeatureSet(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         splits = _training_splits(captions, file, skip_missing, seed, tell)
-        backbone = _backbone(file, backbone_weights, models)
+        backbone = backbone_of(file, backbone_weights, models)
         preset = _on_top_of(preset, backbone, file.name)
         rows = [file.read([video.video for video in videos], preset.model.frames) for videos in splits]
     run.agree({"frame features": features_digest([*rows[0], *rows[1]])})
@@ -119,7 +125,9 @@ def train_on_features(
         return run.history
     for note in repeated_features([*splits[0], *splits[1]], [*rows[0], *rows[1]]):
         tell(note)
-    featurizer = TextFeaturizer(spacy, _sentences(preset, backbone, resolve_device("auto")))
+    reader = _sentences(preset, backbone, resolve_device("auto"), sentence_model, models)
+    preset = replace(preset, model=replace(preset.model, sentence_dim=reader.dim, word_dim=reader.dim))
+    featurizer = TextFeaturizer(spacy, reader)
     run.agree({"parser": featurizer.parser.name, "sentence encoder": featurizer.sentences.name})
     texts = TextCache(cache or logs / "texts", featurizer, tell)
     run.begin()
@@ -157,26 +165,33 @@ def scores_on_features(
     models: Path = MODELS_FOLDER,
     cache: Path | None = None,
     tell: Tell = _say_nothing,
-) -> tuple[LevelScores, Checkpoint]:
+) -> tuple[LevelScores, Checkpoint[Any]]:
     """Scores of all captions, in the order of the videos, against the videos, whose features are in files.
 
     Encoded captions are kept below `cache`, if it is given. Raises InputError for features of another width than the
     checkpoint's, ModelError for another parser.
     """
-    loaded = load_checkpoint(checkpoint, models)
+    loaded: Checkpoint[Any]
+    if holds_baseline(checkpoint):
+        loaded, frames = load_baseline(checkpoint, models)
+        expected = loaded.model.made_with["feature_dim"]
+    else:
+        loaded = load_checkpoint(checkpoint, models)
+        frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim
     if isinstance(loaded.backbone, TwoTower):
         loaded.backbone.to(device)
-    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint)
+    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint, models=models)
     featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
     with FeatureSet(features) as file:
-        expected = loaded.model.config.feature_dim
         if file.dim != expected:
             raise InputError(f"{file.name} holds features of width {file.dim}, the checkpoint needs {expected}.")
-        rows = file.read([video.video for video in videos], loaded.model.config.frames)
+        rows = file.read([video.video for video in videos], frames)
     featurize: Callable[[list[str]], Sequence[TextFeatures]] = featurizer
     if cache is not None:
         featurize = partial(TextCache(cache, featurizer, tell).texts, advance=lambda done, total: None)
-    return level_scores(loaded.model.to(device), video_text(videos, rows, featurize)), loaded
+    data = video_text(videos, rows, featurize)
+    model = loaded.model.to(device)
+    return vector_scores(model, data) if isinstance(model, VectorModel) else level_scores(model, data), loaded
 
 
 def video_text(
@@ -249,13 +264,22 @@ def _on_top_of(preset: Preset, network: FrameNetwork | None, features: str) -> P
     return replace(preset, model=model)
 
 
-def _sentences(preset: Preset, network: FrameNetwork | None, device: str) -> Sentences:
+def _sentences(preset: Preset, network: FrameNetwork | None, device: str, other: str | None, models: Path) -> Sentences:
+    if other is not None and preset.texts == "two-tower":
+        raise InputError("--sentence-model does not go with a preset whose captions a two-tower model reads.")
+    if other is not None:
+        return load_sentences(other, models, device)
     if preset.texts == "two-tower" and isinstance(network, TwoTower):
         return TwoTowerSentences(network.to(device))
     return SentenceEncoder(device)
 
 
-def _backbone(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetwork | None:
+def backbone_of(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetwork | None:
+    """The network that made the features; None where neither they nor `weights` say.
+
+    `weights` are a torchvision state dict, or a checkpoint that holds the backbone: its folder, or "demo".
+    Raises InputError where the weights do not go with the features.
+    """
     if isinstance(file.backbone, TwoTowerConfig):
         if weights is not None:
             raise InputError(
@@ -267,10 +291,16 @@ def _backbone(file: FeatureSet, weights: Path | None, models: Path) -> FrameNetw
     if file.backbone is None:
         raise InputError(f"{file.name} does not name its backbone. Create it with `quartet features`.")
     backbone = Backbone(file.backbone)
-    backbone.load_weights(weights)
+    backbone.load_weights(weights_file(weights))
     if backbone.feature_dim != file.dim:
         raise InputError(
             f"{file.name} holds features of width {file.dim}, but its backbone {file.backbone.arch} makes "
             f"{backbone.feature_dim} values per frame."
         )
     return backbone.eval()
+
+
+def weights_file(weights: Path) -> Path:
+    """Where the weights of a backbone are: the file itself, or that of a checkpoint by folder or name."""
+    named = weights.is_dir() or (str(weights) in MODELS and not weights.exists())
+    return checkpoint_folder(weights) / WEIGHTS_FILE if named else weights

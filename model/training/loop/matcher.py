@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model.baselines.baseline import Encoded
 from model.evaluation.metrics import Retrieval, retrieval
 from model.evaluation.scores import Scores
 from model.mcsan.config import TrainConfig
@@ -18,9 +19,6 @@ from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch
 from model.training.data.dataset import VideoText
 from model.training.distributed import gather_rows
-
-Encoded = dict[str, Tensor]
-"""One side of a batch as a model sees it: named tensors, one row per video or text."""
 
 Measured = tuple[dict[str, Retrieval], dict[str, float]]
 """Metrics of the score that ranks ("fused") and of every level alone, and the spread of each level's scores."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from model.baselines.baseline import Encoded
 from model.language.word_vectors import InitialWords
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import LossConfig, Preset
@@ -18,7 +19,7 @@ from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch
 from model.training.data.dataset import VideoText, Vocabularies
 from model.training.loop.input_dropout import fitting_input_dropout
-from model.training.loop.matcher import Encoded, Matcher, Measured
+from model.training.loop.matcher import Matcher, Measured
 from model.training.loop.validation import validate
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,13 @@ from quartet.errors import InputError
 
 History = list[dict[str, Retrieval]]
 """Validation metrics of every epoch: of the fused score ("fused") and of each level alone."""
+
+
+def kept_epoch(history: Sequence[Mapping[str, Retrieval]], keep: str) -> int:
+    """The number, from 0, of the epoch whose weights a run keeps: the "last", or the first with the "best" SumR."""
+    sums = [epoch["fused"].sum_r for epoch in history]
+    return len(sums) - 1 if keep == "last" else max(range(len(sums)), key=sums.__getitem__)
+
 
 LAST, METRICS = "last.ckpt", "metrics.csv"
 _RUN = "run.json"

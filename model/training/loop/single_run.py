@@ -1,4 +1,4 @@
-"""One training run: from data in memory to the best model by validation SumR."""
+"""One training run: from data in memory to the model of the epoch that is kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fit(
     words: InitialWords | None = None,
     sentences: TwoTowerSentences | None = None,
 ) -> tuple[MCSAN, Vocabularies, History]:
-    """Train one model; the one with the best validation SumR comes back, in eval mode on the CPU.
+    """Train one model; that of the epoch which `TrainConfig.keep` names comes back, in eval mode on the CPU.
 
     The same seed gives the same model on one machine, whether or not the run was stopped and gone on with (`resume`).
     `run_folder` receives the logs and the state to go on from: see `train_module`. `words` are what a model with a word
@@ -63,7 +63,7 @@ def fit_matcher(
     progress: bool = True,
     resume: bool = False,
 ) -> History:
-    """Train any matcher as `fit` does; it ends as it was in its best epoch, in eval mode on the CPU.
+    """Train any matcher as `fit` does; it ends as it was in the epoch that is kept, in eval mode on the CPU.
 
     Returns the validation metrics of every epoch. The caller seeds what the matcher starts from.
     """

@@ -40,7 +40,7 @@ def train_module(
     resume: bool = False,
     save_every: float = SAVE_EVERY,
 ) -> None:
-    """Train `module`; it ends with the weights of its best epoch by validation SumR, on the CPU.
+    """Train `module`; it ends on the CPU with the weights of the epoch that `config.keep` names.
 
     `folder` receives metrics.csv, TensorBoard's events and the state to go on from (resume.py). With `resume` a state
     in it is gone on from, and the result is that of a run that nobody stopped; without, it is thrown away.
@@ -48,7 +48,7 @@ def train_module(
     """
     # Lightning's start-up lines repeat what the caller has said.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    keep = KeepState(folder, seed, save_every)
+    keep = KeepState(folder, seed, save_every, config.keep)
     if keep.last is not None and not resume:
         keep.last.unlink()
     gpus = torch.cuda.device_count()

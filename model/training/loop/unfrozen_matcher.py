@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from model.baselines.baseline import Encoded
 from model.language.parsed_caption import ParsedCaption
 from model.language.sentence_encoder import encode_captions, word_pieces
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.dataset import VideoText
-from model.training.loop.matcher import Encoded, Measured, decayed
+from model.training.loop.matcher import Measured, decayed
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.two_tower.sentence_encoder import TwoTowerSentences
 

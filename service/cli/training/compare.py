@@ -28,6 +28,27 @@ CacheOption = Annotated[
         help="Folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
     ),
 ]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep every model as a checkpoint below this folder, for quartet index and serve.", show_default=False
+    ),
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --keep: weights of the backbone that made the features, or a checkpoint that holds it, such as "
+        "demo. Kept models then see videos.",
+        show_default=False,
+    ),
+]
+SentenceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Reads the captions: folder of a sentence-transformers model, or a prepared name.",
+        show_default="all-MiniLM-L6-v2",
+    ),
+]
 EpochsOption = Annotated[
     int | None, typer.Option(help="Epochs for every model. Default: the number in its paper or preset.")
 ]
@@ -46,6 +67,9 @@ def compare(
     test_list: TestListOption = None,
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
+    keep: KeepOption = None,
+    backbone_weights: WeightsOption = None,
+    sentence_model: SentenceOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/comparison"),
 ) -> None:
     """Train and measure several models on the same splits, features and words.
@@ -55,16 +79,26 @@ def compare(
     stopped comparison resumes: finished runs are not trained again.
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
+
+    A kept model serves a library, as one of quartet train does:
+
+    [dim]quartet compare captions.jsonl --features f.h5 --models vse++,hsl --keep kept --backbone-weights w.pth[/]
+
+    [dim]quartet index VIDEOS --library my-library --model kept/vse++-seed0[/]
     """
+    if backbone_weights is not None and keep is None:
+        raise typer.BadParameter("It goes with --keep.", param_hint="--backbone-weights")
     let_threads_sleep()
     try:
         from model.training.compare.comparison import Plan
         from model.training.compare.comparison import compare as run
     except ImportError as error:
         raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
+    from model.training.compare.kept_models import Keeping
     from model.training.data.caption_readers import read_captions
     from model.training.distributed import is_first_process
     from model.training.loop.run_lock import run_lock
+    from model.vision.frame_networks import load_sentences
 
     plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
     read = read_captions(captions, test_list)
@@ -74,10 +108,13 @@ def compare(
     def tell(sentence: str) -> None:
         typer.echo(sentence, err=True)
 
-    texts = settings_of(text_cache=cache).text_cache_folder()
+    settings = settings_of(text_cache=cache)
+    texts = settings.text_cache_folder()
+    keeping = Keeping(keep, backbone_weights, settings.models) if keep is not None else None
+    sentences = None if sentence_model is None else load_sentences(sentence_model, settings.models)
     total = len(plan.runs())
     with run_lock(out):
-        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing), 1):
+        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing, keeping, sentences), 1):
             typer.echo(
                 f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
                 f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "

@@ -23,6 +23,8 @@ from service.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from model.evaluation.assessment import Subject
     from model.evaluation.scores import LevelScores
     from model.levels import Vectors
@@ -56,6 +58,10 @@ TestListOption = Annotated[
 ReportOption = Annotated[
     Path | None,
     typer.Option(help="Write results.json, results.md and report.html to this folder.", show_default=False),
+]
+MtebOption = Annotated[
+    Path | None,
+    typer.Option("--mteb", help="Write the figures into this JSON file in MTEB's result format.", show_default=False),
 ]
 FitOption = Annotated[
     bool, typer.Option("--fit-weights", help="Also print the weights of the levels that fit these captions best.")
@@ -91,6 +97,7 @@ def evaluate(
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
     report: ReportOption = None,
+    mteb: MtebOption = None,
     examples: ExamplesOption = 12,
     as_json: LineOption = False,
 ) -> None:
@@ -115,7 +122,8 @@ def evaluate(
     import numpy as np
 
     from model.evaluation.assessment import Subject, assess
-    from model.evaluation.report import markdown, to_json, write_report
+    from model.evaluation.reports.mteb import write_mteb
+    from model.evaluation.reports.report import markdown, to_json, write_report
     from model.levels import resolve_weights
     from model.training.data.caption_readers import read_captions
 
@@ -144,7 +152,7 @@ def evaluate(
         resolved = resolve_weights(scores.specs, weights)
         scores = replace(scores, specs=[replace(spec, weight=resolved[spec.name]) for spec in scores.specs])
     with console().status("Ranking"):
-        assessment = assess(scores, subject, examples)
+        assessment = replace(assess(scores, subject, examples), labels=_labels(subject))
     if as_json:
         figures = to_json(assessment, measured.about)
         typer.echo(json.dumps({"event": "evaluation", "markdown": markdown(assessment), "results": figures}))
@@ -155,6 +163,9 @@ def evaluate(
     if fit_weights:
         source = f"{len(subject.owner)} captions of {len(captioned)} videos ({captions[0].name})"
         _fit_weights(scores, subject, source, library_of(settings) if save else None)
+    if mteb is not None:
+        write_mteb(mteb, assessment, captions[0].stem, split or "all")
+        typer.echo(f"Wrote {mteb}.", err=True)
     if report is not None:
         files = ", ".join(path.name for path in captions)
         about = {**measured.about, "captions": files, "split": split or "all"}
@@ -162,6 +173,16 @@ def evaluate(
             about["weights"] = ", ".join(f"{name} {weight:g}" for name, weight in resolved.items())
         for path in write_report(report, assessment, about, measured.picture):
             typer.echo(f"Wrote {path}.", err=True)
+
+
+def _labels(subject: Subject) -> dict[str, Counter[str]]:
+    """How many captions have each noun, verb and triplet, by the bundled parser."""
+    from model.evaluation.assessment import label_frequencies
+    from model.language.spacy_parser import SpacyParser
+
+    distinct = list(dict.fromkeys(subject.captions))
+    found = dict(zip(distinct, (parse.attributes() for parse in SpacyParser().parse(distinct)), strict=True))
+    return label_frequencies([found[caption] for caption in subject.captions])
 
 
 def _check_options(

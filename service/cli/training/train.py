@@ -77,6 +77,13 @@ ParserOption = Annotated[
         help="Package of an installed spaCy pipeline that parses the captions. Not for demo.", show_default="bundled"
     ),
 ]
+SentenceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Reads the captions: folder of a sentence-transformers model, or a prepared name. Not for demo.",
+        show_default="all-MiniLM-L6-v2",
+    ),
+]
 UnfreezeOption = Annotated[
     bool, typer.Option("--unfreeze-text", help="With a two-tower model: also train its text tower.")
 ]
@@ -106,6 +113,7 @@ def train(
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")] = False,
     glove: GloveOption = None,
     parser: ParserOption = None,
+    sentence_model: SentenceOption = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -170,10 +178,11 @@ def train(
     except ImportError as error:
         raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
     from model.training.loop.run_lock import run_lock
+    from model.training.loop.run_record import kept_epoch
 
     began = time.monotonic()
     if preset == "demo" and not captions:
-        _require_unchanged_demo(glove, changes, parser)
+        _require_unchanged_demo(glove, changes, parser, sentence_model)
         with run_lock(out):
             history = _train_demo(out, seed)
     else:
@@ -207,15 +216,18 @@ def train(
                 skip_missing=skip_missing or videos is not None,
                 made_with={} if videos is None else {"backbone": model or backbone},
                 models=settings_of().models,
+                sentence_model=sentence_model,
             )
         if not is_first_process():
             return
-    best = max(history, key=lambda epoch: epoch["fused"].sum_r)
+    best = history[kept_epoch(history, chosen.train.keep)]
     per_level = "  ".join(f"{name} {result.sum_r:.0f}" for name, result in best.items())
     typer.echo(f"{out}: validation SumR {per_level}, after {(time.monotonic() - began) / 60:.1f} min")
 
 
-def _require_unchanged_demo(glove: Path | None, changes: list[str], parser: str | None) -> None:
+def _require_unchanged_demo(
+    glove: Path | None, changes: list[str], parser: str | None, sentence_model: str | None
+) -> None:
     """Raises InputError for options that the preset demo does not have without captions."""
     if glove is not None:
         raise InputError("--glove needs caption files. The preset demo has its own words.")
@@ -224,6 +236,8 @@ def _require_unchanged_demo(glove: Path | None, changes: list[str], parser: str 
             "The preset demo trains the bundled model as it is. Leave out --set, --frames, --epochs, --batch-size "
             "and --lr."
         )
+    if sentence_model is not None:
+        raise InputError("The preset demo trains with the sentence encoder that it has. Leave out --sentence-model.")
     if parser is not None:
         raise InputError("The preset demo trains with the bundled caption parser. Leave out --parser.")
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from model.baselines.bag_of_words import BagOfWords
+from model.baselines.baseline import Encoded
 from model.baselines.concept_matching import jaccard
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.hanet import HANet
@@ -27,7 +28,8 @@ from model.mcsan.text_features import TextFeatures
 from model.training.data.batches import PairBatch, Pairs
 from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.loop import matcher as matcher_module
-from model.training.loop.matcher import Encoded, Matcher, score_matrix
+from model.training.loop.baseline_matcher import BaselineMatcher
+from model.training.loop.matcher import Matcher, score_matrix
 from model.training.loop.mcsan_matcher import MCSANMatcher
 
 D, W = 24, 12
@@ -54,13 +56,13 @@ BAG = BagOfWords([*ODD, *(caption(5, 2, 1, about) for about in range(8))], min_c
 TINY = ModelConfig(D, 6, W, W, embed_dim=16, heads=2, attention_dim=8, dropout=0.1, node_dropout=0.1)
 
 MAKERS: dict[str, Callable[[], Matcher]] = {
-    "vse": lambda: VSE(D, W, hardest=False, dim=16),
-    "vse++": lambda: VSE(D, W, hardest=True, dim=16),
-    "w2vv++": lambda: W2VVPlusPlus(D, W, BAG, hidden=16, dim=16),
-    "dual-encoding": lambda: DualEncoding(D, W, BAG, dim=16, hidden=8, filters=6),
-    "hsl": lambda: HSL(D, W, BAG, 16, dim=16, hidden=8, filters=6),
-    "hgr": lambda: HGR(D, W, dim=16),
-    "hanet": lambda: HANet(D, W, CONCEPTS, dim=16),
+    "vse": lambda: BaselineMatcher(VSE(D, W, hardest=False, dim=16)),
+    "vse++": lambda: BaselineMatcher(VSE(D, W, hardest=True, dim=16)),
+    "w2vv++": lambda: BaselineMatcher(W2VVPlusPlus(D, W, BAG, hidden=16, dim=16)),
+    "dual-encoding": lambda: BaselineMatcher(DualEncoding(D, W, BAG, dim=16, hidden=8, filters=6)),
+    "hsl": lambda: BaselineMatcher(HSL(D, W, BAG, 16, dim=16, hidden=8, filters=6)),
+    "hgr": lambda: BaselineMatcher(HGR(D, W, dim=16)),
+    "hanet": lambda: BaselineMatcher(HANet(D, W, CONCEPTS, dim=16)),
     "mcsan": lambda: MCSANMatcher(MCSAN(TINY, SIZES), LossConfig()),
     "mcsan-no-relation": lambda: MCSANMatcher(MCSAN(replace(TINY, relation_level=False), SIZES), LossConfig()),
 }

@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from model.evaluation import svg_charts as svg
 from model.evaluation.assessment import PER_CAPTION, PER_DISTINCT_CAPTION, Assessment, Subject, assess
 from model.evaluation.examples import choose
 from model.evaluation.ranks import Ranks
-from model.evaluation.report import markdown, write_report
+from model.evaluation.reports import svg_charts as svg
+from model.evaluation.reports.report import markdown, write_report
 from model.evaluation.scores import GivenScores, LevelScores
 from model.levels import LEVEL_NAMES, LevelSpec
 
@@ -167,7 +167,7 @@ def test_the_page_needs_no_network_and_no_script(made: Made, tmp_path: Path) -> 
     assert page.count("script") == page.count("img") == 0
     assert all(a.get("href") == "data:," for t, a in page.tags if t == "link")
     assert "url(" not in html and "@import" not in html and "http" not in html
-    assert page.count("svg") == 10 + 5  # two legends of five lines; two charts of recall, two of precision, the levels
+    assert page.count("svg") == 10 + 7  # two legends of five lines; two charts of recall, four of precision, the levels
 
 
 def test_a_model_without_levels_has_a_report_too(made: Made, tmp_path: Path) -> None:

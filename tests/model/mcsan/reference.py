@@ -146,9 +146,15 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
     own = dict.fromkeys(LEVELS, rows)
     if config.level_fc:
         levels = [name for name in LEVELS if (name, config.video_global) != ("global", "residual")]
+        if config.action_input == "entity":
+            levels.remove("action")
         own |= {name: [relu(row + linear(w, f"embed.{name}", row)) for row in rows] for name in levels}  # (7-10)
+    if config.action_input == "entity":
+        own["action"] = own["entity"]  # (17) as printed: F^e
     pools = {name: below(w, f"pool.{name}.") for name in LEVELS}
     heads = config.heads
+    if config.alike:
+        return {name: video_mean(pools[name], config, own[name]) for name in LEVELS}
     if config.video_global == "residual":
         own["global"] = [np.asarray(frame, dtype=np.float64) for frame in frames]
     global_pool = {"gru": video_gru, "mean": video_mean, "residual": video_residual}[config.video_global]
@@ -220,8 +226,12 @@ def video_action(w: Weights, fs: Sequence[Array]) -> Array:
 def text(w: Weights, config: Any, sentence: Array, words: Array, parse: Any) -> dict[str, Array]:
     """The four vectors of one caption: its sentence vector, word vectors (M, d_w) and parse."""
     rows = [np.asarray(word, dtype=np.float64) for word in words]
-    nodes = graph(w, rows, parse)
-    dim = len(w["word.weight"])
+    if config.alike:
+        sentence = np.asarray(sentence, dtype=np.float64)
+        whole = linear(w, "sentence", sentence) if config.text_global_fc else sentence
+        return {"global": whole} | {name: linear(w, f"heads.{name}", sentence) for name in LEVELS[1:]}
+    nodes = graph(w, config, rows, parse)
+    dim = config.embed_dim
     found = {
         "global": np.asarray(sentence, dtype=np.float64),
         "relation": relation(below(w, "relation."), rows, config.heads),
@@ -236,9 +246,16 @@ def text(w: Weights, config: Any, sentence: Array, words: Array, parse: Any) -> 
     return found
 
 
-def graph(w: Weights, words: Sequence[Array], parse: Any) -> list[Array]:
+def graph(w: Weights, config: Any, words: Sequence[Array], parse: Any) -> list[Array]:
     """HANet, section 3.2: a node listens to itself and to its neighbours along verb-argument edges."""
-    embedded = [linear(w, "word", word) for word in words]
+    if config.node_words == "gru":
+        gru = below(w, "word.gru.")
+        # The state at a word is the last state of the sequence that ends there, in either direction.
+        forth = [gru_last(gru, words[: i + 1], "") for i in range(len(words))]
+        back = [gru_last(gru, words[i:][::-1], "_reverse") for i in range(len(words))]
+        embedded = [(a + b) / 2 for a, b in zip(forth, back, strict=True)]
+    else:
+        embedded = [linear(w, "word", word) for word in words]
     nodes = [strongest([embedded[at] for at in node.words]) * w["role.weight"][node.role] for node in parse.nodes]
     g = below(w, "graph.")
     out = []
@@ -300,8 +317,8 @@ def info_nce(s: Array, negative: Array, temperature: float) -> float:
     return total / len(s)
 
 
-def focal_bce(logits: Array, labels: Array, mode: str, alpha: float, gamma: float) -> float:
-    """(35-37): mean over concepts, then over the batch."""
+def focal_bce(logits: Array, labels: Array, mode: str, alpha: float, gamma: float, mean: str = "vocabulary") -> float:
+    """(35-37): mean over concepts and batch, or, where K is the batch, over the batch alone."""
     total = 0.0
     for x, y in zip(logits.ravel(), labels.ravel(), strict=True):
         p = sigmoid(float(x))
@@ -310,7 +327,7 @@ def focal_bce(logits: Array, labels: Array, mode: str, alpha: float, gamma: floa
             meant = mode == "focal" and not y
             weight = (1 - alpha) * p**gamma if meant else alpha * (1 - p) ** gamma
         total -= weight * math.log(p if y else 1 - p)
-    return total / logits.size
+    return total / (logits.size if mean == "vocabulary" else len(logits))
 
 
 def kl(video_row: Array, text_row: Array) -> float:

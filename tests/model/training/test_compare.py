@@ -50,6 +50,12 @@ class Told:
         return [told(caption) for caption in captions]
 
 
+class Named:
+    """A parser or sentence encoder that nobody asks."""
+
+    name = "made up"
+
+
 @pytest.fixture
 def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A features file, and texts of made-up vectors instead of the sentence encoder's."""
@@ -59,8 +65,8 @@ def features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for number, item in enumerate(CAPTIONS.videos):
             file[item.video] = rng.standard_normal((1 + number % 3, D)).astype(np.float32)
 
-    monkeypatch.setattr(compare_module, "SpacyParser", object)
-    monkeypatch.setattr(compare_module, "SentenceEncoder", object)
+    monkeypatch.setattr(compare_module, "SpacyParser", Named)
+    monkeypatch.setattr(compare_module, "SentenceEncoder", Named)
     monkeypatch.setattr(compare_module, "TextFeaturizer", lambda *_: None)
     monkeypatch.setattr(compare_module, "TextCache", Told)
     return path

@@ -55,3 +55,12 @@ def test_the_last_step_from_paper_is_the_preset_plus() -> None:
     presets = list(steps().values())
     assert presets[-1] == PLUS
     assert all(one != other for one, other in itertools.pairwise(presets))
+
+
+def test_the_control_has_as_many_parameters_as_four_levels() -> None:
+    train = data()
+    inputs = Inputs(train, vocabularies_of(train, PLUS.train))
+    levels, control = (CONTESTANTS[name].build(inputs) for name in ("plus", "global-k"))
+    assert control.size == pytest.approx(levels.size, rel=2e-3)
+    specs = zip(levels.model.level_specs(), control.model.level_specs(), strict=True)
+    assert all((one.name, one.dim) == (other.name, other.dim) for one, other in specs)

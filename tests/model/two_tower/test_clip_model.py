@@ -18,6 +18,7 @@ from model.device import FittingBatches, in_half_precision, in_one_batch_or_apar
 from model.encoder import Frames
 from model.levels import Vectors
 from model.two_tower.loaded_network import CLIP_CENTRE
+from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower
 from quartet.errors import ModelError
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
@@ -174,3 +175,15 @@ def test_a_device_without_any_memory_is_an_error() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         FittingBatches(torch.device("cpu"))(full, torch.arange(5))
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "wide siglip"])
+def test_words_are_in_the_space_of_their_sentence(folders: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    """The state that a tower pools becomes, by the same way as those of words, the sentence's vector."""
+    folder = write_siglip(tmp_path, text_width=32) if kind == "wide siglip" else folders[kind]
+    sentences = TwoTowerSentences(TwoTower(folder))
+    (batch,) = sentences.tokenize(["a dog chases a red ball"])
+    with torch.inference_mode():
+        vectors, words = sentences.vectors(batch.tokens)
+    assert words.shape[2] == vectors.shape[1] == sentences.dim
+    torch.testing.assert_close(words[:, -1], vectors)

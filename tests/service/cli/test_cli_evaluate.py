@@ -42,8 +42,18 @@ def captioned(world: World, tmp_path: Path) -> Path:
 
 
 def test_evaluate_prints_every_row_and_writes_a_report(world: World, captioned: Path, tmp_path: Path) -> None:
-    result = run("evaluate", captioned, "--library", world.library, "--report", tmp_path / "new" / "report")
+    result = run(
+        "evaluate",
+        captioned,
+        "--library",
+        world.library,
+        "--report",
+        tmp_path / "new" / "report",
+        "--mteb",
+        tmp_path / "mteb.json",
+    )
     assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "mteb.json").read_text())["task_name"] == "captions"
     rows = [*("fused", "global", "entity", "action", "relation"), "without relation", "chance | 20.0 | 100.0"]
     assert [row for row in rows if f"| {row} |" not in result.stdout] == []
     assert "No caption repeats" in result.stdout
@@ -56,6 +66,7 @@ def test_evaluate_prints_every_row_and_writes_a_report(world: World, captioned: 
         "split": "all",
     }
     assert figures["protocols"]["per_caption"]["results"]["fused"]["text_to_video"]["queries"] == 5
+    assert figures["labels"]["entity"]["square"] == figures["labels"]["entity"]["wall"] == 5
     html = (tmp_path / "new" / "report" / "report.html").read_text()
     assert html.count("data:image/webp;base64,") >= 3 * 5  # the library's thumbnails, three a query
     assert "| fused |" in (tmp_path / "new" / "report" / "results.md").read_text()

@@ -180,5 +180,5 @@ def test_a_stopped_features_run_goes_on(built_world: World, videos: Path, tmp_pa
     with pytest.raises(InputError, match="features of another backbone"):
         encode_videos(files, other, tmp_path / "f.h5", 2)
     (videos / "red.avi").touch()
-    with pytest.raises(InputError, match=r"Rename one of each: red\.avi, red\.mp4\."):
+    with pytest.raises(InputError, match=r"Rename one of each pair: red\.avi, red\.mp4\."):
         by_name(files_below(videos))

@@ -11,13 +11,13 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from model.evaluation import svg_charts as svg
-from model.evaluation.assessment import PER_CAPTION, PER_DISTINCT_CAPTION, Assessment
+from model.evaluation.assessment import PER_CAPTION, Assessment
 from model.evaluation.examples import RULE, Example
 from model.evaluation.metrics import Retrieval
 from model.evaluation.ranks import Ranks
+from model.evaluation.reports import svg_charts as svg
+from model.evaluation.reports.tables import PROTOCOLS, RULES, graded_sentence, label_table, level_table, sections
 from model.evaluation.scores import FUSED
-from model.evaluation.tables import RULES, level_table, sections
 from model.levels import LEVEL_NAMES
 
 _FOLDER = Path(__file__).parent
@@ -59,7 +59,13 @@ def page(assessment: Assessment, about: Mapping[str, str], picture: Callable[[in
         rules=RULES,
         legend=[(name, styles[name]) for name in curves],
         recall_charts=_recall_charts(assessment, styles),
-        precision_charts=_precision_charts(assessment, styles),
+        precision_charts=[
+            (f"{title}, {sentence.lower()}", chart)
+            for protocol, (sentence, _) in PROTOCOLS.items()
+            for title, chart in _precision_charts(assessment, protocol, styles)
+        ],
+        graded=graded_sentence(assessment),
+        labels=label_table(assessment),
         level_chart=_level_chart(assessment),
         levels=level_table(assessment),
         example_rule=RULE,
@@ -104,13 +110,13 @@ def _recall_charts(assessment: Assessment, styles: Mapping[str, str]) -> list[tu
     return charts
 
 
-def _precision_charts(assessment: Assessment, styles: Mapping[str, str]) -> list[tuple[str, Markup]]:
+def _precision_charts(assessment: Assessment, protocol: str, styles: Mapping[str, str]) -> list[tuple[str, Markup]]:
     charts = []
     axes = [svg.Axis(f"{what}, %", range(0, 101, 20), 0, 100) for what in ("recall", "precision")]
-    for i, (title, _) in enumerate(_both(assessment, PER_DISTINCT_CAPTION, FUSED)):
+    for i, (title, _) in enumerate(_both(assessment, protocol, FUSED)):
         lines = []
         for name, style in styles.items():
-            precision, recall = _both(assessment, PER_DISTINCT_CAPTION, name)[i][1].precision_recall()
+            precision, recall = _both(assessment, protocol, name)[i][1].precision_recall()
             lines.append(svg.Curve(name, style, 100 * recall, 100 * precision))
         charts.append((title, Markup(svg.line_chart(f"{title}: precision against recall", lines, *axes))))
     return charts

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from model.evaluation.assessment import PER_CAPTION, PER_DISTINCT_CAPTION, Assessment
+from model.evaluation.cutoffs import CUTOFFS, Cutoff
 from model.evaluation.metrics import Measures, Retrieval, chance
 from model.evaluation.ranks import BothRanks
 from model.evaluation.scores import FUSED
@@ -64,7 +65,7 @@ def sections(assessment: Assessment) -> list[Section]:
             continue
         ranks = assessment.ranks[protocol]
         counted = f"{captions} captions" if protocol == PER_CAPTION else f"{distinct} distinct captions"
-        tables = [recall_table(ranks), ranking_table(ranks)]
+        tables = [recall_table(ranks), ranking_table(ranks), cutoff_table(ranks)]
         made.append(Section(title, f"{videos} videos, {counted}. {sentences}", tables))
     return made
 
@@ -100,6 +101,40 @@ def ranking_table(ranks: Mapping[str, BothRanks]) -> Table:
     both = ranks[FUSED]
     expected = [f"{chance(d.relevant, d.gallery)['mean_rank']:.1f}" for d in (both.text_to_video, both.video_to_text)]
     return Table("Whole rankings", head, [*rows, ["chance", expected[0], "", "", expected[1], "", ""]])
+
+
+def cutoff_table(ranks: Mapping[str, BothRanks]) -> Table:
+    """Precision, recall and F-score of the first k results of the fused score."""
+    head = ["first", "t2v precision", "recall", "F-score", "v2t precision", "recall", "F-score"]
+    both = ranks[FUSED]
+    rows = []
+    for k in CUTOFFS:
+        cells = [Cutoff.of(direction, k) for direction in (both.text_to_video, both.video_to_text)]
+        figures = [f"{value:.1f}" for c in cells for value in (c.precision, c.recall, c.f_score)]
+        rows.append([str(k), *figures])
+    return Table("The first k, fused", head, rows)
+
+
+def graded_sentence(assessment: Assessment) -> str:
+    """nDCG with graded relevance."""
+    t2v, v2t = assessment.graded
+    return (
+        f"With graded relevance (the share of a caption's telling words that a video's captions have) the fused score "
+        f"has an nDCG@10 of {t2v:.1f} text to video and {v2t:.1f} video to text, per caption."
+    )
+
+
+def label_table(assessment: Assessment, most: int = 20) -> Table | None:
+    """The most frequent nouns, verbs and triplets of the captions, as in the paper's figure 2; None without a parse."""
+    if not assessment.labels:
+        return None
+    ranked = {level: counts.most_common(most) for level, counts in assessment.labels.items()}
+    rows = [
+        [str(place + 1), *(f"{own[place][0]} ({own[place][1]})" if place < len(own) else "" for own in ranked.values())]
+        for place in range(max(len(own) for own in ranked.values()))
+    ]
+    distinct = ", ".join(f"{len(counts)} of level {level}" for level, counts in assessment.labels.items())
+    return Table(f"Labels of the captions by how many have them; distinct: {distinct}", ["rank", *ranked], rows)
 
 
 def level_table(assessment: Assessment) -> Table | None:

@@ -1,0 +1,53 @@
+"""A trained baseline on disk: a checkpoint folder that names its model, the widths and the words of its bag.
+
+Only models of vectors can be kept: an index stores vectors, and what it searches by is their inner product.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from model.baselines.bag_of_words import BagOfWords
+from model.baselines.dual_encoding import DualEncoding
+from model.baselines.hsl import HSL
+from model.baselines.single_vector import VectorModel
+from model.baselines.vse import VSE
+from model.baselines.w2vvpp import W2VVPlusPlus
+from model.mcsan.checkpoint_files import Checkpoint, read_checkpoint, write_checkpoint
+from model.mcsan.checkpoint_identity import BASELINE
+from model.two_tower.prepared_models import MODELS_FOLDER
+from quartet.errors import ModelError
+
+KINDS: dict[str, type[VectorModel]] = {
+    "vse": VSE,
+    "w2vv++": W2VVPlusPlus,
+    "dual-encoding": DualEncoding,
+    "hsl": HSL,
+}
+"""The models that can be kept, as checkpoints name them."""
+
+
+def save_baseline(folder: Path, checkpoint: Checkpoint[VectorModel], frames: int) -> str:
+    """Write a checkpoint and return its fingerprint. `frames` is the most frames of a clip that the model has seen."""
+    model = checkpoint.model
+    kind = next(name for name, one in KINDS.items() if type(model) is one)
+    made_with = {k: list(v.index) if isinstance(v, BagOfWords) else v for k, v in model.made_with.items()}
+    return write_checkpoint(folder, checkpoint, {BASELINE: kind, "made_with": made_with, "frames": frames})
+
+
+def load_baseline(folder: Path, models: Path = MODELS_FOLDER) -> tuple[Checkpoint[VectorModel], int]:
+    """A checkpoint, in eval mode on the CPU, and the frames of a clip. Raises ModelError as `read_checkpoint` does."""
+    frames = 0
+
+    def build(config: dict[str, Any]) -> VectorModel:
+        nonlocal frames
+        frames = config["frames"]
+        if config[BASELINE] not in KINDS:
+            raise ModelError(f"The checkpoint {folder} holds a model {config[BASELINE]!r} that is not known here.")
+        made_with = dict(config["made_with"])
+        if "bag" in made_with:
+            made_with["bag"] = BagOfWords.of_words(made_with["bag"])
+        return KINDS[config[BASELINE]](**made_with)
+
+    return read_checkpoint(folder, models, build), frames

@@ -1,0 +1,66 @@
+"""A published model as the trainer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from model.baselines.baseline import Baseline, Encoded
+from model.baselines.single_vector import VectorModel
+from model.evaluation.scores import LevelScores
+from model.levels import Vectors
+from model.mcsan.layers import unit
+from model.mcsan.text_features import TextFeatures
+from model.mcsan.text_tower import TextTensors
+from model.training.data.batches import PairBatch
+from model.training.data.dataset import VideoText
+from model.training.loop.matcher import Matcher
+
+
+class BaselineMatcher(Matcher):
+    """Trains `model`."""
+
+    def __init__(self, model: Baseline) -> None:
+        super().__init__()
+        self.model = model
+
+    def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
+        return self.model.encode_video(features, mask)
+
+    def encode_text(self, text: TextTensors) -> Encoded:
+        return self.model.encode_text(text)
+
+    def scores(self, video: Encoded, text: Encoded) -> Tensor:
+        return self.model.scores(video, text)
+
+    def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+        return self.model.objective(video, text, batch)
+
+    def collate_text(self, texts: Sequence[TextFeatures]) -> TextTensors:
+        return self.model.collate_text(texts)
+
+
+BATCH = 128
+"""Videos, and texts, encoded together."""
+
+
+@torch.inference_mode()
+def vector_scores(model: VectorModel, data: VideoText) -> LevelScores:
+    """Scores of every text of `data` with every video, by the vectors that an index would hold."""
+    model.eval()
+    device = next(model.parameters()).device
+    videos = [
+        unit(model.named(model.encode_video(features.to(device), mask.to(device))))
+        for features, mask in zip(data.features.split(BATCH), data.frame_mask.split(BATCH), strict=True)
+    ]
+    texts = [
+        unit(model.named(model.encode_text(model.collate_text(data.texts[i : i + BATCH]).to(device))))
+        for i in range(0, len(data.texts), BATCH)
+    ]
+    return LevelScores(model.level_specs(), _joined(texts), _joined(videos))
+
+
+def _joined(parts: Sequence[Encoded]) -> Vectors:
+    return {name: torch.cat([part[name] for part in parts]).float().cpu().numpy() for name in parts[0]}
