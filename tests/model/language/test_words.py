@@ -134,7 +134,7 @@ def test_other_words_than_the_trained_ones_are_refused(saved: Path) -> None:
     with pytest.raises(ModelError, match=r"words\.json is damaged or does not belong to its config\.json"):
         load_checkpoint(saved)
     (saved / "words.json").unlink()
-    with pytest.raises(ModelError, match=r"has no words\.json"):
+    with pytest.raises(ModelError, match=r"has lost its words\.json"):
         load_checkpoint(saved)
 
 
