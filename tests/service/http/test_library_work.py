@@ -66,7 +66,7 @@ def test_what_is_no_caption_is_refused(world: World) -> None:
         http.headers["Idempotency-Key"] = "once"
         job = quartet.verify()
         assert quartet.verify().id == job.id
-        with pytest.raises(ConflictError, match="sent before"):
+        with pytest.raises(ConflictError, match="already used"):
             quartet.verify(content=True)
         del http.headers["Idempotency-Key"]
         quartet.cancel(job.id)

@@ -47,7 +47,7 @@ def test_a_job_outlives_the_service_and_tells_of_itself(settings: Settings) -> N
             pass
         assert client.post("/v1/jobs", json={"folder": "films"}, headers=KEY).json()["id"] == made["id"]
         other = client.post("/v1/jobs", json={"folder": "films", "path": "new"}, headers=KEY)
-        assert other.status_code == 409 and "sent before, to index films" in other.json()["detail"]
+        assert other.status_code == 409 and "already used to index films" in other.json()["detail"]
         waiting = client.post("/v1/jobs", json={"folder": "films"}).json()
         client.post(f"/v1/jobs/{waiting['id']}/cancel")
         assert [job["state"] for job in events(client, waiting["id"])] == ["cancelled"]
@@ -72,4 +72,4 @@ def test_what_is_remembered_of_a_job(tmp_path: Path, caplog: pytest.LogCaptureFi
         "queued", "captions", ("--video=b.mp4",), tmp_path / "given",
     )  # fmt: skip
     (tmp_path / "jobs.json").write_text("{", encoding="utf-8")
-    assert memory.load() == [] and "are forgotten" in caplog.text
+    assert memory.load() == [] and "cannot be read" in caplog.text
