@@ -21,7 +21,7 @@ _DEPTH = 100
 
 def build_library(data: Path, library: Path) -> None:
     from indexer.search.vectors.gallery import empty_rows
-    from indexer.store.going_live import publish
+    from indexer.store.generation_swap import publish
     from indexer.store.library import Library
 
     vectors, spec = load(data), spec_of(data)

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from benchmarks.search_data import load, make_data
 from indexer.catalog.schema import clips, open_database, roots, videos
 from indexer.search.vectors.gallery import empty_rows
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from model.registry import load_encoder

@@ -28,7 +28,7 @@ from indexer.pipeline.file_outcomes import Encoded, Part, Refused
 from indexer.pipeline.progress import Meter, Progress
 from indexer.search.vectors.gallery import Rows, empty_rows
 from indexer.store.generation import KINDS, Generation, open_generation
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.layout import generation_folder, next_number
 from indexer.store.library import Library
 from indexer.store.manifest import ModelInfo, model_info

@@ -26,11 +26,11 @@ from indexer.disk.durable_files import replace_file, replace_files, writing
 from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
-from indexer.repair.remaking import Remaker
+from indexer.repair.reconstruction import Remaker
 from indexer.search.vectors.gallery import Change, Rows
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, LoadEncoder
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.layout import (
     exists,
     generation_folder,

@@ -27,7 +27,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Gallery, empty_rows
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, Generation, open_generation
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.layout import exists, live_name, require_library, require_no_generations, strip_path, thumbnail_path
 from indexer.store.manifest import Manifest, ModelInfo
 from indexer.store.search_settings import SETTINGS_FILE

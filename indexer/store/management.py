@@ -17,7 +17,7 @@ from indexer.disk.durable_files import writing
 from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
-from indexer.store.going_live import erase_before
+from indexer.store.generation_swap import erase_before
 from indexer.store.layout import generation_folder, next_number
 from indexer.store.library import Library
 from indexer.store.manifest import Manifest, ModelInfo, model_info

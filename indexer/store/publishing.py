@@ -11,7 +11,7 @@ from indexer.catalog.writer import CatalogWriter
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.vectors.gallery import Change, Gallery, Rows
 from indexer.store.generation import KINDS, Generation
-from indexer.store.going_live import finish_settling, publish
+from indexer.store.generation_swap import finish_settling, publish
 from indexer.store.layout import next_number
 from indexer.store.library import Library
 from model.encoder import EncoderSpec

@@ -13,7 +13,7 @@ from indexer.catalog.records import Video
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
-from indexer.store.going_live import erase_before
+from indexer.store.generation_swap import erase_before
 from indexer.store.layout import next_number
 from indexer.store.library import Library
 from indexer.store.publishing import publish_changes

@@ -17,7 +17,7 @@ from quartet.schemas.search import CaptionAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.explanation.answer_json import Batch, Stopwatch, caption_hits, clip_hits
-from service.search.explanation.shown_words import shown_by_hits
+from service.search.explanation.matched_words import matched_by_hits
 from service.search.ranking.batch_ranking import (
     RankQuery,
     as_cosines,
@@ -64,7 +64,7 @@ class BatchAnswerer:
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
         said = [[self._caption_attributes(one.clip_id)] for one in known]
-        shown = shown_by_hits(self._encoder, generation.clips, ranked, said)
+        shown = matched_by_hits(self._encoder, generation.clips, ranked, said)
         watch.lap("hydrate")
         batch = Batch(generation, self._encoder.spec, len(asked), watch)
         found = iter(

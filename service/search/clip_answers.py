@@ -23,8 +23,8 @@ from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.explanation.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits
 from service.search.explanation.likelihoods import Fits
-from service.search.explanation.shown_words import shown_by_hits
-from service.search.explanation.told_lines import told_lines
+from service.search.explanation.matched_lines import matched_lines
+from service.search.explanation.matched_words import matched_by_hits
 from service.search.ranking.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
 from service.search.ranking.part_vectors import PartVectors, Resolved
 from service.search.ranking.question_ranking import left_out, rank_questions
@@ -63,7 +63,7 @@ class ClipAnswerer:
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
         words = [own.wanted_words if isinstance(own, Resolved) else [] for own in resolved]
-        shown = shown_by_hits(self._encoder, generation.clips, ranked, words)
+        shown = matched_by_hits(self._encoder, generation.clips, ranked, words)
         said = [merge_attributes(own) for own in words]
         unknown = self._encoder.unknown(said)
         # The time for making JSON of them is not yet known: it is small.
@@ -78,7 +78,7 @@ class ClipAnswerer:
             fit, likely = _fit(likelihood, generation.clips, known, own)
             query = known.queries[0][WORDS]
             asked_words = _text(known)
-            lines = told_lines(self._library.catalog, texts, query, own.hits, asked_words, wanted[i].words)
+            lines = matched_lines(self._library.catalog, texts, query, own.hits, asked_words, wanted[i].words)
             return ClipAnswer(
                 query=asked_words,
                 query_attributes=attributes_json(said[i]),

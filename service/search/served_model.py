@@ -22,7 +22,7 @@ from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.batch_answers import BatchAnswerer
 from service.search.clip_answers import ClipAnswerer
-from service.search.kept_uploads import UploadedVectors
+from service.search.upload_vectors import UploadedVectors
 
 LOG = logging.getLogger(__name__)
 

@@ -267,7 +267,7 @@ def test_a_crash_while_publishing_loses_nothing(
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         if step == "publish":
             # After the generation's folder has its name, before CURRENT says so.
-            patch.setattr("indexer.store.going_live.replace_file", crash)
+            patch.setattr("indexer.store.generation_swap.replace_file", crash)
         else:
             patch.setattr("indexer.catalog.writer.CatalogWriter.finish_generation", crash)
         index_videos(tmp_path / "lib", [videos], encoder)

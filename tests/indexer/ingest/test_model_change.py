@@ -13,7 +13,7 @@ from benchmarks.stand_in_videos import StandInPool, write_stand_in
 from indexer.catalog.saved_searches import save_search
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.pipeline import local_pipeline
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.library import Library
 from indexer.store.management import forget_other_models, model_states, remove_videos, tag_videos
 from indexer.store.search_settings import SearchSettings, read_search_settings, write_search_settings
@@ -235,8 +235,8 @@ def test_a_kill_between_going_live_and_settling(
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("indexer.store.going_live.settle", killed)
-        assert publish.__module__ == "indexer.store.going_live"
+        patch.setattr("indexer.store.generation_swap.settle", killed)
+        assert publish.__module__ == "indexer.store.generation_swap"
         change(library, stand_ins, Counting())
     copy = shutil.copytree(library, library.with_name("copy"))
     new = Counting()

@@ -24,7 +24,7 @@ from indexer.search.filters import ClipFilter
 from indexer.search.top_k import search, search_batch
 from indexer.search.vectors.gallery import empty_rows
 from indexer.store.generation import KINDS
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
 from indexer.texts.captions import add_captions

@@ -20,7 +20,7 @@ from indexer.search.vectors import joint_codes as joint_codes_module
 from indexer.search.vectors import product_codes
 from indexer.search.vectors.gallery import Gallery, Rows, empty_rows
 from indexer.store import publishing
-from indexer.store.going_live import publish
+from indexer.store.generation_swap import publish
 from indexer.store.library import Library
 from model.encoder import EncoderSpec
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors

@@ -14,7 +14,7 @@ from benchmarks.stand_in_videos import write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.ingest.publish_timer import PublishTimer
 from indexer.repair.library_repair import repair_library
-from indexer.store import going_live
+from indexer.store import generation_swap
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from indexer.store.verification import verify_library
@@ -121,7 +121,7 @@ def test_a_removal_that_was_cut_short_is_finished(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(LibraryError, match="Free space"):
-        patch.setattr(going_live, cut, full)
+        patch.setattr(generation_swap, cut, full)
         remove_videos(library, [gone])
     if cut != "settle":
         assert any("was removed but is still in the index" in problem.detail for problem in verify_library(library))

@@ -17,8 +17,8 @@ from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import ClipTable
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Rows, empty_rows
-from indexer.store import going_live
-from indexer.store.going_live import publish
+from indexer.store import generation_swap
+from indexer.store.generation_swap import publish
 from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from quartet.errors import FingerprintError, LibraryError, NotFoundError
@@ -79,7 +79,7 @@ def test_a_creation_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(going_live, "replace_file", cut)
+        patch.setattr(generation_swap, "replace_file", cut)
         Library.create(tmp_path / "lib", SPEC)
     with pytest.raises(LibraryError, match="There is no library"):
         Library.open(tmp_path / "lib")

@@ -27,7 +27,7 @@ _COMMON = frozenset(
 """Words that are in most sentences."""
 
 
-def told_lines(
+def matched_lines(
     catalog: Catalog,
     evidence: TextEvidence | None,
     query: FloatArray | None,

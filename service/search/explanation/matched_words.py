@@ -12,14 +12,14 @@ from service.encoders.shared_encoder import SharedEncoder
 from service.search.ranking.batch_ranking import RankedItems, clips_of, vectors_of
 
 
-def shown_words(
+def matched_words(
     encoder: SharedEncoder | EncoderProcesses, gallery: AnyGallery, asked: Sequence[tuple[int, Attributes]]
 ) -> list[Attributes]:
     """For clips of the gallery and words: which of its words each clip shows."""
     return encoder.concepts(vectors_of(gallery, [clip for clip, _ in asked]), [words for _, words in asked])
 
 
-def shown_by_hits(
+def matched_by_hits(
     encoder: SharedEncoder | EncoderProcesses,
     gallery: AnyGallery,
     ranked: Sequence[RankedItems | QuartetError],
@@ -30,5 +30,5 @@ def shown_by_hits(
         [[(clip.id, said) for clip, said in zip(clips, own_words, strict=True)] for clips in clips_of(own)]
         for own, own_words in zip(ranked, words, strict=True)
     ]
-    found = iter(shown_words(encoder, gallery, [pair for own in asked for hit in own for pair in hit]))
+    found = iter(matched_words(encoder, gallery, [pair for own in asked for hit in own for pair in hit]))
     return [[merge_attributes([next(found) for _ in hit]) for hit in own] for own in asked]
