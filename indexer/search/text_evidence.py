@@ -106,15 +106,33 @@ class TextEvidence:
     levels    those of the model; a text and a question are compared by the first of them
     links     pairs whose texts are in the gallery
     spec      activation and default weight of the level
+    noise     (B, d) questions without meaning: a text that is no nearer than the nearest to one of them tells nothing
     """
 
-    def __init__(self, captions: AnyGallery, levels: Sequence[LevelSpec], links: TextLinks, spec: LevelSpec) -> None:
+    def __init__(
+        self,
+        captions: AnyGallery,
+        levels: Sequence[LevelSpec],
+        links: TextLinks,
+        spec: LevelSpec,
+        noise: FloatArray | None = None,
+    ) -> None:
         self._captions = captions
         # Texts with texts: no head was trained to score them, so they are compared by their cosine.
         self._levels = [replace(level, activation="identity", scale=1.0, bias=0.0) for level in levels]
         self._only = {level.name: float(i == 0) for i, level in enumerate(levels)}
         self._links = links
         self.spec = spec
+        self._floor = 0.0 if noise is None else max(self._reach(row[None]) for row in noise)
+
+    def tells(self, activation: float) -> bool:
+        """Whether a text of this activation says that its clip was asked for: it is nearer than chance."""
+        return activation > self._floor
+
+    def _reach(self, query: FloatArray) -> float:
+        """The activation of the text that is nearest to a question (1, d)."""
+        nearest = self._nearest(query, 1, self._links.distinct, filtered=False).hits
+        return float(self.spec.activate(np.array(nearest[0].score))) if nearest else 0.0
 
     def __len__(self) -> int:
         return len(self._links.texts)

@@ -10,6 +10,7 @@ from indexer.search.likelihood import Likelihood
 from indexer.search.parts import contributions
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit
+from indexer.search.text_evidence import TextEvidence
 from indexer.store.library import Library
 from indexer.store.search_settings import read_search_settings
 from indexer.store.served_generation import ServedGeneration
@@ -75,7 +76,7 @@ class ClipAnswerer:
             known, own = resolved[i], ranked[i]
             if isinstance(known, QuartetError) or isinstance(own, QuartetError):
                 return known if isinstance(known, QuartetError) else own  # type: ignore[return-value]
-            fit, likely = _fit(likelihood, generation.clips, known, own)
+            fit, likely = _fit(likelihood, texts, generation.clips, known, own)
             query = known.queries[0][WORDS]
             asked_words = _text(known)
             lines = matched_lines(self._library.catalog, texts, query, own.hits, asked_words, wanted[i].words)
@@ -138,7 +139,11 @@ def _of_pictures(hits: Sequence[Hit]) -> tuple[np.ndarray, list[float]]:
 
 
 def _fit(
-    likelihood: Likelihood | None, gallery: AnyGallery, resolved: Resolved, ranked: RankedItems
+    likelihood: Likelihood | None,
+    texts: TextEvidence | None,
+    gallery: AnyGallery,
+    resolved: Resolved,
+    ranked: RankedItems,
 ) -> tuple[schemas.Fit | None, list[float] | None]:
     """Whether anything fits a question, and how likely each hit is a match, where that can be said."""
     if likelihood is None or len(resolved.moments) > 1 or not resolved.has_sentence:
@@ -153,7 +158,7 @@ def _fit(
     top = next(hit for hit in ranked.found.hits if hit.id == best)
     likely = likelihood.of(resolved.queries[0], weights, vectors).tolist()
     # A text that tells what was asked for makes a match of what the pictures may not show.
-    first, *likely = [max(own, _told(hit)) for own, hit in zip(likely, [top, *ranked.hits], strict=True)]
+    first, *likely = [max(own, _told(texts, hit)) for own, hit in zip(likely, [top, *ranked.hits], strict=True)]
     fit = schemas.Fit(
         likelihood=round(first, 4),
         nothing_fits=first < likelihood.weak,
@@ -163,8 +168,12 @@ def _fit(
     return fit, likely
 
 
-def _told(hit: Hit) -> float:
-    return hit.levels[WORDS].activation if WORDS in hit.levels and hit.levels[WORDS].weight else 0.0
+def _told(texts: TextEvidence | None, hit: Hit) -> float:
+    """How likely the text of a hit makes it a match."""
+    if texts is None or WORDS not in hit.levels or not hit.levels[WORDS].weight:
+        return 0.0
+    activation = hit.levels[WORDS].activation
+    return activation if texts.tells(activation) else 0.0
 
 
 def _text(resolved: Resolved) -> str:

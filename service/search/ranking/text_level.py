@@ -23,7 +23,7 @@ from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
-from model.levels import WORDS, LevelSpec, Vectors, resolve_weights
+from model.levels import WORDS, FloatArray, LevelSpec, Vectors, resolve_weights
 
 UNRELATED = (
     "The central bank raised interest rates by half a point.",
@@ -44,6 +44,12 @@ UNRELATED = (
     "I lost my passport on the train to Vienna.",
 )
 """Sentences that have nothing to do with each other."""
+
+NOISE = (
+    "qwzrt plok", "asdf jkl", "xyzzy plugh", "blorp snarf glurg", "vbnm rtzu wsx", "lorem ipsum dolor", "ghjk tzui",
+    "fnord", "zxcv", "mnbv cxy lkjh", "tralala bim bam", "wug zorp", "dfgh rtz", "qqq www", "hjkl yxcv asd", "grmpf",
+)  # fmt: skip
+"""Nobody looks for these: a text that is no nearer to a question than the nearest to one of them is near by chance."""
 
 SHARPNESS, CENTRE = 7.0, 0.27
 """See the module."""
@@ -90,6 +96,7 @@ class TextLevel:
         self._levels = tuple(levels)
         self._encode = encode
         self._spec: LevelSpec | None = None
+        self._noise: FloatArray | None = None
         self._known: _Known | None = None
         self._making = threading.Lock()
 
@@ -110,9 +117,11 @@ class TextLevel:
         there = _contained(generation.captions, texts) & _contained(generation.clips, clips)
         if not there.any():
             return None
-        if self._spec is None:
+        if self._spec is None or self._noise is None:
             self._spec = words_level(self._levels, mean_cosine(self._encode(UNRELATED)[WORDS]))
-        return TextEvidence(generation.captions, self._levels, TextLinks(texts[there], clips[there]), self._spec)
+            self._noise = self._encode(NOISE)[WORDS]
+        links = TextLinks(texts[there], clips[there])
+        return TextEvidence(generation.captions, self._levels, links, self._spec, self._noise)
 
 
 def checked_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float]) -> dict[str, float]:

@@ -105,3 +105,13 @@ def test_texts_alone(tmp_path: Path) -> None:
     assert {hit.id for hit in found.hits} == told
     scores = case.all_scores(nothing, 1.0)
     assert [hit.score for hit in found.hits] == pytest.approx(sorted((scores[clip] for clip in told), reverse=True))
+
+
+def test_a_text_tells_something_where_it_is_nearer_than_to_questions_without_meaning(tmp_path: Path) -> None:
+    case = Case(0, tmp_path)
+    noise = unit(np.random.default_rng(1), 4)
+    evidence = TextEvidence(case.evidence._captions, LEVELS, case.links, SPEC, noise)
+    linked = case.told[np.searchsorted(case.texts, np.unique(case.links.texts))].astype(np.float64)
+    floor = max(float(SPEC.activate((linked @ row.astype(np.float64)).max())) for row in noise)
+    assert not evidence.tells(floor - 1e-6) and evidence.tells(floor + 1e-6)
+    assert case.evidence.tells(1e-6), "without such questions every text tells something"

@@ -89,3 +89,12 @@ def test_texts_and_pictures_together_find_what_either_finds(client: TestClient) 
     assert recall(shown, pictures) >= 0.6
     assert recall(told, {}) >= recall(told, texts) > recall(told, pictures)
     assert recall(shown, {}) >= recall(shown, pictures) > recall(shown, texts)
+
+
+def test_questions_without_meaning_fit_nothing_also_where_there_are_texts(client: TestClient) -> None:
+    def fits(queries: list[str]) -> list[bool]:
+        answers = client.post("/v1/search/clips/batch", json={"queries": queries, "k": 1}).json()["answers"]
+        return [not answer["fit"]["nothing_fits"] for answer in answers]
+
+    assert not any(fits(["asdkjh qwe", "kjsdhf", "poiu lkjh mnb"]))
+    assert np.mean(fits([query for _, query in TOLD])) >= 0.8
