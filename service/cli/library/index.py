@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from indexer.ingest.index_run import IndexReport
     from indexer.ingest.model_change import ModelChange
     from indexer.media.segmentation import Segmentation
+    from indexer.pipeline.progress import Progress
     from service.settings import Settings
 
 PathsArgument = Annotated[
@@ -279,11 +280,21 @@ def run_index(
             # Ray prints what befalls its workers, and that is not JSON.
             stack.enter_context(redirect_stdout(sys.stderr))
         stack.enter_context(closing(pipeline))
+        noted: list[str] = []
+
+        def tell(progress: Progress) -> None:
+            """Note what a new library is made with: after a kill the next run goes on with the same."""
+            if not noted:
+                remember_folder(settings, encoder.spec.fingerprint)
+                remember_precision(settings)
+                noted.append(encoder.spec.fingerprint)
+            show(progress)
+
         report = index_videos(
             folder,
             paths,
             encoder,
-            on_progress=show,
+            on_progress=tell,
             pipeline=pipeline,
             segmentation=segmentation,
             keep_missing=keep_missing,
@@ -296,8 +307,6 @@ def run_index(
             makers=[ScreenText(encoder.spec.frames_per_clip)] if ocr else (),
             to_model=to_model,
         )
-    remember_folder(settings, encoder.spec.fingerprint)
-    remember_precision(settings)
     if as_json:
         typer.echo(json_report(report))
     else:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.index_run import index_videos
 from indexer.search.approximate.encoding import Encoding
+from indexer.store.search_settings import library_precision
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
 from model.registry import BUNDLED, checkpoint_fingerprint
@@ -323,3 +324,17 @@ def test_the_model_is_changed_by_its_option_alone(world: World, monkeypatch: pyt
     assert "0 clips and 0 texts encoded by fake-0" in words(back.output)
     assert "The vectors of fake-1 are removed." in run("remove", "--other-model", "--library", world.library).output
     assert "vectors of one model only" in words(run("remove", "--other-model", "--library", world.library).output)
+
+
+def test_a_first_run_that_is_cut_short_goes_on_with_its_precision(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(*_: object) -> None:
+        raise RuntimeError("The power is gone.")
+
+    library = tmp_path / "new"
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.pipeline.local_pipeline.LocalPipeline.outcomes", cut_short)
+        failed = run("index", world.videos, "--library", library, "--precision", "bf16")
+    assert failed.exit_code
+    assert library_precision(library) == "bf16"
