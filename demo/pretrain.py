@@ -74,8 +74,12 @@ def pretrain_backbone(
     backbone = Backbone(preset("demo").backbone).train()
     head = FrameHead(backbone.feature_dim)
     for phase in phases:
+        # A fork of a process that has threads, of OpenVINO or gRPC for one, may hang or crash.
         stream = DataLoader(
-            FrameStream(backbone, phase.batch_size, seed, phase.closeups), batch_size=None, num_workers=1
+            FrameStream(backbone, phase.batch_size, seed, phase.closeups),
+            batch_size=None,
+            num_workers=1,
+            multiprocessing_context="spawn",
         )
         _run_phase(phase, backbone, head, iter(stream), on_step)
     return backbone.eval()

@@ -55,8 +55,14 @@ class SampledFrames(Dataset):
 
 def clip_features(specs: list[ClipSpec], backbone: Backbone, frames: int, seed: int) -> Iterator[Tensor]:
     """Frame features (frames, D_v) of each clip, in order."""
+    # Spawned: see `demo.pretrain`.
     loader = DataLoader(
-        SampledFrames(specs, frames, seed), batch_size=8, num_workers=1, collate_fn=list, prefetch_factor=4
+        SampledFrames(specs, frames, seed),
+        batch_size=8,
+        num_workers=1,
+        collate_fn=list,
+        prefetch_factor=4,
+        multiprocessing_context="spawn",
     )
     for batch in loader:
         yield from backbone.features(batch)

@@ -106,7 +106,7 @@ class TextEvidence:
     levels    those of the model; a text and a question are compared by the first of them
     links     pairs whose texts are in the gallery
     spec      activation and default weight of the level
-    noise     (B, d) questions without meaning: a text that is no nearer than the nearest to one of them tells nothing
+    noise     (B, d) questions without meaning: a text tells something if it is nearer than any text is to these
     """
 
     def __init__(

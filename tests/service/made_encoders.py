@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from model.encoder import TextBatch
 from model.fake_encoder import FakeEncoder
 from service.search.explanation.likelihoods import SENTENCES
-from service.search.ranking.text_level import UNRELATED
+from service.search.ranking.text_level import NOISE, UNRELATED
 
 SECONDS = 10  # a bound on what would otherwise hang, never reached
 
 
-_BANK = {*SENTENCES, *UNRELATED}
+_BANK = {*SENTENCES, *UNRELATED, *NOISE}
 """What the service itself encodes before anybody asks."""
 
 

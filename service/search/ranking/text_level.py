@@ -49,7 +49,7 @@ NOISE = (
     "qwzrt plok", "asdf jkl", "xyzzy plugh", "blorp snarf glurg", "vbnm rtzu wsx", "lorem ipsum dolor", "ghjk tzui",
     "fnord", "zxcv", "mnbv cxy lkjh", "tralala bim bam", "wug zorp", "dfgh rtz", "qqq www", "hjkl yxcv asd", "grmpf",
 )  # fmt: skip
-"""Nobody looks for these: a text that is no nearer to a question than the nearest to one of them is near by chance."""
+"""Nobody looks for these. How near the nearest text is to one of them is what chance gives."""
 
 SHARPNESS, CENTRE = 7.0, 0.27
 """See the module."""
