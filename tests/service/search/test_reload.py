@@ -74,7 +74,9 @@ def test_clips_that_leave_are_not_hits_of_the_next_generation(world: World) -> N
         client.app.state.engine.refresh()  # type: ignore[attr-defined]
         after = client.post("/v1/search/clips", json=body).json()
     assert after["generation"] > before["generation"]
-    assert [hit for hit in before["hits"] if hit["title"] != "red"] == after["hits"]
+    # How likely a hit is a match is learned from the library, which is another one now.
+    kept = [{**hit, "likelihood": None} for hit in before["hits"] if hit["title"] != "red"]
+    assert kept == [{**hit, "likelihood": None} for hit in after["hits"]]
 
 
 def test_a_generation_that_cannot_be_opened_leaves_the_one_before(world: World) -> None:
