@@ -123,16 +123,20 @@ class TextEvidence:
         self._only = {level.name: float(i == 0) for i, level in enumerate(levels)}
         self._links = links
         self.spec = spec
-        self._floor = 0.0 if noise is None else max(self._reach(row[None]) for row in noise)
+        self._floor = 0.0 if noise is None else self._reach(noise)
 
     def tells(self, activation: float) -> bool:
         """Whether a text of this activation says that its clip was asked for: it is nearer than chance."""
         return activation > self._floor
 
-    def _reach(self, query: FloatArray) -> float:
-        """The activation of the text that is nearest to a question (1, d)."""
-        nearest = self._nearest(query, 1, self._links.distinct, filtered=False).hits
-        return float(self.spec.activate(np.array(nearest[0].score))) if nearest else 0.0
+    def _reach(self, queries: FloatArray) -> float:
+        """The largest activation of a text for any of these questions (B, d)."""
+        rows: Vectors = {level.name: np.zeros((len(queries), level.dim), np.float32) for level in self._levels}
+        rows[self._levels[0].name] = queries
+        # Together: on a busy service one search at a time would wait for other threads many times.
+        found = search_batch(self._captions, self._levels, rows, 1, self._only, self._links.distinct, exact=True)
+        raw = [result.hits[0].score for result in found if result.hits]
+        return float(self.spec.activate(np.array(max(raw)))) if raw else 0.0
 
     def __len__(self) -> int:
         return len(self._links.texts)
