@@ -31,7 +31,7 @@ def test_twenty_swaps_under_load(world: World, tmp_path: Path) -> None:
         first = int(library.current().name)
     expected = {f"{first + i:06d}": 5 + i for i in range(SWAPS + 1)}
     seen: list[tuple[str, int, frozenset[str]]] = []
-    stop = threading.Event()
+    stop, answered = threading.Event(), threading.Condition()
     settings = Settings(library=world.library, reload_interval=0.01)
     with running(settings, FakeEncoder()) as service:
 
@@ -42,7 +42,9 @@ def test_twenty_swaps_under_load(world: World, tmp_path: Path) -> None:
                     both = client.search_many(["a red square sliding", "a grey wall"], 3)
                     assert {hit.title for hit in both[0].hits} <= set(world.texts)
                     assert both[0].generation == both[1].generation
-                    seen.append((answer.generation, len(answer.hits), frozenset(hit.text for hit in answer.hits)))
+                    with answered:
+                        seen.append((answer.generation, len(answer.hits), frozenset(hit.text for hit in answer.hits)))
+                        answered.notify()
 
         with ThreadPoolExecutor() as pool:
             asking = [pool.submit(load, clip_id) for clip_id in (1, 2, 3, 4)]
@@ -53,8 +55,9 @@ def test_twenty_swaps_under_load(world: World, tmp_path: Path) -> None:
                 service.engine.refresh()
                 assert service.engine.generation().name == name
                 # The load has to have met this generation before the next one comes.
-                while not any(generation == name for generation, _, _ in seen[-50:]):
-                    assert not any(future.done() for future in asking), [f.exception() for f in asking if f.done()]
+                with answered:
+                    met = answered.wait_for(lambda: any(generation == name for generation, _, _ in seen[-50:]), 60)
+                assert met, [future.exception() for future in asking if future.done()]
             stop.set()
             for future in asking:
                 future.result(30)
