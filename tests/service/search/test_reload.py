@@ -56,7 +56,7 @@ def test_twenty_swaps_under_load(world: World, tmp_path: Path) -> None:
                 assert service.engine.generation().name == name
                 # The load has to have met this generation before the next one comes.
                 with answered:
-                    met = answered.wait_for(lambda: any(generation == name for generation, _, _ in seen[-50:]), 60)
+                    met = answered.wait_for(lambda name=name: any(answer[0] == name for answer in seen[-50:]), 60)
                 assert met, [future.exception() for future in asking if future.done()]
             stop.set()
             for future in asking:
