@@ -133,6 +133,13 @@ def existing_library(settings: Settings) -> Path:
     return folder
 
 
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
+    ),
+]
+
 # Columns that no row of a table needs.
 UNBROKEN = 10_000
 

@@ -9,7 +9,7 @@ import typer
 
 from quartet.errors import InputError
 from quartet.installation import install_command
-from service.cli.options import let_threads_sleep, settings_of
+from service.cli.options import CacheOption, let_threads_sleep, settings_of
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
@@ -21,12 +21,6 @@ FeaturesOption = Annotated[
 SkipOption = Annotated[bool, typer.Option("--skip-missing", help="Leave out videos without features.")]
 TestListOption = Annotated[
     Path | None, typer.Option(help="CSV with the video_id of every test video, such as 1k-A.", show_default=False)
-]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
-    ),
 ]
 KeepOption = Annotated[
     Path | None,

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from quartet.errors import InputError
 from quartet.installation import install_command
-from service.cli.options import console, let_threads_sleep, settings_of
+from service.cli.options import CacheOption, console, let_threads_sleep, settings_of
 from service.cli.tables import settings_table
 from service.cli.training.features import TwoTowerOption, load_network, stage_bar
 
@@ -59,12 +59,6 @@ VideosOption = Annotated[
     Path | None,
     typer.Option(
         help="Folder of the videos. Their frame features are computed first and saved below --out.", show_default=False
-    ),
-]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder for encoded captions. Default: QUARTET_TEXT_CACHE, else ~/.cache/quartet.", show_default=False
     ),
 ]
 WeightsOption = Annotated[
