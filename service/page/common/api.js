@@ -29,7 +29,7 @@ async function call(path, options = {}, tries = { busy: TRIES_WHILE_BUSY, starti
     await pause(wait || 1, options.signal);
     return call(path, options, { ...tries, busy: tries.busy - 1 });
   }
-  const body = response.status === 204 ? null : await response.json().catch(() => null);
+  const body = response.status === 204 ? null : await bodyOf(response);
   if (response.status === 503 && wait && body?.type?.endsWith("#not-ready") && tries.starting > 1) {
     byId("starting").hidden = false;
     await pause(wait, options.signal);
@@ -37,13 +37,30 @@ async function call(path, options = {}, tries = { busy: TRIES_WHILE_BUSY, starti
   }
   byId("starting").hidden = true;
   if (response.ok) return body;
-  throw new Problem({
-    title: t("error.status", { status: String(response.status) }),
-    detail: response.statusText || t("error.status.detail"),
-    ...body,
-    status: response.status,
-  });
+  throw refusal(response, body);
 }
+
+// A refusal without JSON is a proxy's; an answer without JSON was cut off on its way. A request that the page itself
+// gives up may end here too, half read.
+async function bodyOf(response) {
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    if (response.ok) throw unreachable();
+    return null;
+  }
+}
+
+const refusal = ({ status, statusText }, body) =>
+  new Problem({
+    title: t("error.status", { status: String(status) }),
+    detail: statusText || t("error.status.detail"),
+    ...body,
+    status,
+  });
+
+const problemOf = async (response) => refusal(response, await bodyOf(response));
 
 const unreachable = () => new Problem({ title: t("error.unreachable"), detail: t("error.unreachable.detail") });
 
@@ -77,7 +94,7 @@ export async function proxyOf(clipId, signal) {
   for (;;) {
     const answer = await fetch(at(`/v1/clips/${clipId}/proxy`), { signal });
     if (answer.ok) return URL.createObjectURL(await answer.blob());
-    if (answer.status !== 429) throw new Problem({ status: answer.status, ...(await answer.json()) });
+    if (answer.status !== 429) throw await problemOf(answer);
     await pause(Number(answer.headers.get("Retry-After")) || 1, signal);
   }
 }
@@ -138,7 +155,7 @@ export async function listFile(clipIds, format) {
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
   const answer = await fetch(at("/v1/clips/list"), options).catch(() => Promise.reject(unreachable()));
   if (answer.ok) return answer.blob();
-  throw new Problem({ title: t("error.status", { status: String(answer.status) }), ...(await answer.json()), status: answer.status });
+  throw await problemOf(answer);
 }
 
 export const jobs = (signal) => call("/v1/jobs", { signal });

@@ -62,6 +62,30 @@ def test_the_start_page_says_that_the_service_is_gone(page: Page) -> None:
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
+def test_an_answer_that_is_cut_short_is_told_and_can_be_tried_again(page: Page) -> None:
+    page.route("**/v1/search/**", lambda route: route.fulfill(content_type="application/json", body='{"results": ['))
+    type_query(page)
+    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached")
+    page.unroute("**/v1/search/**")
+    page.get_by_role("button", name="Try again").click()
+    expect(cards(page)).to_have_count(FOUND)
+
+
+def test_an_answer_that_the_page_gives_up_while_it_is_read_is_no_error(page: Page) -> None:
+    page.add_init_script(
+        """const read = Response.prototype.json;
+        Response.prototype.json = async function () {
+          if (!this.url.includes("/texts")) return read.call(this);
+          document.body.dataset.gaveUp = "yes";
+          throw new DOMException("The user aborted a request.", "AbortError");
+        };"""
+    )
+    page.goto(f"/?q={QUERY}")
+    cards(page).locator(".screen").first.click()
+    expect(page.locator("body")).to_have_attribute("data-gave-up", "yes")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_busy_service_is_asked_again(visit: Visit) -> None:
     page = visit(expected="status of 429")
     asked: list[Route] = []
