@@ -20,7 +20,7 @@ from model.vision.frame_networks import FrameNetwork
 from quartet.errors import InputError
 
 FEATURES_FILE, SPEC_FILE = "features.h5", "dataset.json"
-MOST_CAPTIONS = 20  # every clip can be told in at least so many ways
+MOST_CAPTIONS = 20  # every clip can be described in at least so many ways
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _TYPICAL_FRAMES, _SPREAD = 4.5, 0.8  # of a log-normal distribution, clipped: most clips are short, a few are long
 

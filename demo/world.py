@@ -72,7 +72,7 @@ class ClipSpec:
 
     @property
     def meaning(self) -> tuple[Actor, str, Actor | None, str]:
-        """What a complete caption could tell: two clips of one meaning cannot be told apart by words."""
+        """What a complete caption could tell: words cannot distinguish two clips of one meaning."""
         return (self.subject, self.verb, self.object, self.scene)
 
 

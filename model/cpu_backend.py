@@ -1,7 +1,7 @@
 """Frozen networks on the CPU by OpenVINO, which fuses their layers; PyTorch is the reference, and answers without it.
 
 What OpenVINO makes of a network is kept on disk, so that the next process needs neither to convert the network nor to
-load it with PyTorch. It computes in the precision that it is told: float32, or bfloat16 where the processor has it,
+load it with PyTorch. It computes in the precision asked for: float32, or bfloat16 where the processor has it,
 which is faster and close enough that vectors of both can be compared (docs/performance.md).
 """
 
@@ -84,7 +84,7 @@ class CpuNetwork:
         self._model: Any = None  # converted, and not compiled yet
         self._tried = self._failed = False
         self._to_check: set[tuple[torch.Size, ...]] | None = None
-        self._said_infinite = False
+        self._warned_infinite = False
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -189,9 +189,9 @@ class CpuNetwork:
     def _finite(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """What PyTorch makes of input for which OpenVINO gives no numbers: attention among nothing, for one."""
         with self._lock:
-            if not self._said_infinite:
+            if not self._warned_infinite:
                 LOG.info("%s: PyTorch computes what OpenVINO gives no finite numbers for.", self._name)
-                self._said_infinite = True
+                self._warned_infinite = True
             return self._reference(inputs)
 
     def _checked(self, inputs: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -201,13 +201,13 @@ class CpuNetwork:
                 return found
             right = self._reference(inputs)
             if [value.shape for value in found] != [value.shape for value in right]:
-                off, bound, said = 1.0, 0.0, "its results have other sizes"
+                off, bound, reason = 1.0, 0.0, "its results have other sizes"
             elif self._precision == "bf16":
                 off, bound = max(map(_turned, found, right)), BF16_BOUND
-                said = f"its vectors in bfloat16 are off by a cosine of 1 - {off:.1e}"
+                reason = f"its vectors in bfloat16 are off by a cosine of 1 - {off:.1e}"
             else:
                 off, bound = max(map(_differing, found, right)), TOLERANCE
-                said = f"its results differ by {off:.1e} of the largest value"
+                reason = f"its results differ by {off:.1e} of the largest value"
             if off <= bound:
                 self._to_check.add(shapes)
                 with suppress(OSError):
@@ -218,11 +218,11 @@ class CpuNetwork:
                     self._network = None  # OpenVINO has its own copy of the weights
                 return found
             if self._precision == "bf16":
-                LOG.warning("%s is computed in float32: %s.", self._name, said)
+                LOG.warning("%s is computed in float32: %s.", self._name, reason)
                 self._precision = "float32"
                 self._prepare(inputs)
-                said = ""
-        return self._give_up(said, inputs) if said else self(*inputs)
+                reason = ""
+        return self._give_up(reason, inputs) if reason else self(*inputs)
 
     def _give_up(self, reason: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         with self._lock:

@@ -32,7 +32,7 @@ LEAST_WEIGHT = 1e-12
 """Of the largest weight: a level that weighs less would be lost in single precision."""
 
 WORDS = "words"
-"""The level of texts that are told at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
+"""The level of texts at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
 
 FloatArray = npt.NDArray[np.float32]
 Vectors = dict[str, FloatArray]

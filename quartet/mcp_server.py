@@ -27,17 +27,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _told(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+def _with_reason(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """An agent reads why a tool has failed; of any other exception the SDK keeps the reason to itself."""
 
     @wraps(tool)
-    async def told(*args: P.args, **kwargs: P.kwargs) -> R:
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await tool(*args, **kwargs)
         except QuartetError as error:
             raise ToolError(str(error)) from None
 
-    return told
+    return call
 
 
 def make_server(client: AsyncClient) -> MCPServer:
@@ -45,19 +45,19 @@ def make_server(client: AsyncClient) -> MCPServer:
     server = MCPServer("quartet", version=__version__, instructions=_INSTRUCTIONS)
 
     @server.tool()
-    @_told
+    @_with_reason
     async def search_clips(query: str, k: int = 5, tags: list[str] | None = None) -> dict[str, Any]:
         """Find the video clips that a sentence describes. `tags`: only videos with all of them."""
         return _clips(await client.search(query, k, filter=Filter(tags=tags) if tags else None))
 
     @server.tool()
-    @_told
+    @_with_reason
     async def similar_clips(clip_id: int, k: int = 5) -> dict[str, Any]:
         """Find clips like a clip of the library."""
         return _clips(await client.similar(clip_id, k))
 
     @server.tool()
-    @_told
+    @_with_reason
     async def describe_clip(clip_id: int, k: int = 5) -> dict[str, Any]:
         """The captions of the library that describe a clip best, and those that were written for it."""
         own = await client.clip(clip_id)
@@ -67,20 +67,20 @@ def make_server(client: AsyncClient) -> MCPServer:
         }
 
     @server.tool()
-    @_told
+    @_with_reason
     async def describe_video(path: str, k: int = 5) -> dict[str, Any]:
         """The captions of the library that describe a video file on this machine. The uploaded copy is deleted after
         analysis."""
         return _captions(await client.describe(Path(path), k))
 
     @server.tool()
-    @_told
+    @_with_reason
     async def look_at_clip(clip_id: int) -> Image:
         """Eight frames of a clip side by side, from start to end."""
         return Image(data=await client.strip(clip_id), format="webp")
 
     @server.tool()
-    @_told
+    @_with_reason
     async def list_videos(title: str = "", most: int = 50) -> list[dict[str, Any]]:
         """The videos of the library, or only those whose titles contain all of these words."""
         found = []
@@ -93,20 +93,20 @@ def make_server(client: AsyncClient) -> MCPServer:
         return found
 
     @server.tool()
-    @_told
+    @_with_reason
     async def library() -> dict[str, Any]:
         """What the library holds, its model, and examples of queries."""
         found = await client.library()
         return {"counts": found.counts.model_dump(), "model": found.model.name, "examples": found.examples}
 
     @server.tool()
-    @_told
+    @_with_reason
     async def index_folder(folder: str, path: str = ".") -> dict[str, Any]:
         """Index a folder on the service's machine in the background. `job` shows the progress."""
         return (await client.index_folder(folder, path)).model_dump(mode="json")
 
     @server.tool()
-    @_told
+    @_with_reason
     async def job(job_id: str) -> dict[str, Any]:
         """State and progress of an indexing job."""
         return (await client.job(job_id)).model_dump(mode="json")

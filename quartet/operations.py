@@ -46,10 +46,10 @@ class Send(Protocol):
     def __call__(self, request: Request[R], /) -> Steps[R]: ...
 
 
-def wait(send: Send, job_id: str, told: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Steps[Job]:
-    """Wait until a job has ended; `told` hears of it every `every` seconds meanwhile."""
+def wait(send: Send, job_id: str, progress: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Steps[Job]:
+    """Wait until a job has ended; `progress` gets it every `every` seconds meanwhile."""
     while (job := (yield from send(requests.job(job_id)))).finished is None:
-        told(job)
+        progress(job)
         yield Pause(every)
     return job
 
@@ -57,7 +57,7 @@ def wait(send: Send, job_id: str, told: Callable[[Job], None] = lambda job: None
 def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lambda sent, size: None) -> Steps[None]:
     """Send what the service does not have of an upload that `create_upload` began, now or in another process.
 
-    A broken connection does not end it: it goes on from what has arrived. `progress` is told the bytes
+    A broken connection does not end it: it goes on from what has arrived. `progress` gets the bytes
     that have, and how many there are.
     """
     stored = yield from send(requests.stored_upload(upload_id))

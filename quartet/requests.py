@@ -38,7 +38,7 @@ R = TypeVar("R")
 T = TypeVar("T", bound=BaseModel)
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""What is told how many bytes of how many are sent."""
+"""A function that gets the bytes sent and the bytes in all."""
 
 _TUS = {"Tus-Resumable": "1.0.0"}
 

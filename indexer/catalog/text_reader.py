@@ -1,4 +1,4 @@
-"""Reading the texts that belong to videos: subtitles, captions, and at which time of which video they are told."""
+"""Reads the texts that belong to videos: subtitles, captions, and the time of each in its video."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SOURCE = caption_sources.c
 
 @dataclass(frozen=True)
 class TextLine:
-    """A text where it is told: in seconds of its video, if it has a time; `source` is the file that it came from."""
+    """A text and its time in seconds of its video, if it has one; `source` is the file that it came from."""
 
     caption_id: int
     text: str
@@ -76,7 +76,7 @@ def text_links(
 
 
 def timed_texts(catalog: Catalog, texts: Collection[int]) -> set[int]:
-    """Which of these texts are told at a time of a video, as subtitles are."""
+    """Which of these texts have a time in a video, as subtitles do."""
     query = select(_SOURCE.caption_id).where(_SOURCE.start.is_not(None), _SOURCE.caption_id.in_(list(texts)))
     with catalog.engine.connect() as connection:
         return set(connection.scalars(query))
@@ -91,23 +91,23 @@ def clips_by_text(catalog: Catalog, table: ClipTable, wanted: ClipFilter) -> Ids
     elif wanted.languages:
         kept = np.intersect1d(kept, text_links(catalog, table, wanted.languages)[1])
     if wanted.has_text is not None:
-        told = text_links(catalog, table)[1]
-        kept = np.intersect1d(kept, told) if wanted.has_text else np.setdiff1d(kept, told)
+        timed = text_links(catalog, table)[1]
+        kept = np.intersect1d(kept, timed) if wanted.has_text else np.setdiff1d(kept, timed)
     return kept
 
 
 def lines_of(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], TextLine]:
-    """The line of each (clip id, caption id): where in the clip's video it is told, the first time in the clip.
+    """The line of each (clip id, caption id): its first time within the clip, in seconds of the video.
 
     Pairs that are not, or no longer, in the catalogue are left out.
     """
     columns = (captions.c.id, captions.c.text, _SOURCE.source, _SOURCE.start, _SOURCE.end, _SOURCE.language)
-    told = select(clips.c.id.label("clip"), *columns).join(caption_sources, _SOURCE.video_id == clips.c.video_id)
-    told = told.join(captions, captions.c.id == _SOURCE.caption_id)
+    timed = select(clips.c.id.label("clip"), *columns).join(caption_sources, _SOURCE.video_id == clips.c.video_id)
+    timed = timed.join(captions, captions.c.id == _SOURCE.caption_id)
     within = _SOURCE.start.is_(None) | ((_SOURCE.start < clips.c.end) & (_SOURCE.end > clips.c.start))
     wanted = clips.c.id.in_({clip for clip, _ in pairs}) & captions.c.id.in_({text for _, text in pairs})
     with catalog.engine.connect() as connection:
-        rows = connection.execute(told.where(wanted, within).order_by(_SOURCE.start.desc(), _SOURCE.id.desc())).all()
+        rows = connection.execute(timed.where(wanted, within).order_by(_SOURCE.start.desc(), _SOURCE.id.desc())).all()
     # Descending, so that the first is the last to be written into the dictionary.
     found = {(row.clip, row.id): TextLine(*row[1:]) for row in rows}
     return {pair: found[pair] for pair in pairs if pair in found}
@@ -129,8 +129,8 @@ def lines_of_video(catalog: Catalog, video_id: int) -> list[TextLine]:
     """What belongs to a video: texts without a time first, then in the order of time. Raises NotFoundError."""
     catalog.video(video_id)
     columns = (captions.c.id, captions.c.text, _SOURCE.source, _SOURCE.start, _SOURCE.end, _SOURCE.language)
-    told = select(*columns).join(captions, captions.c.id == _SOURCE.caption_id)
-    told = told.where(_SOURCE.video_id == video_id, captions.c.removed.is_(None))
+    timed = select(*columns).join(captions, captions.c.id == _SOURCE.caption_id)
+    timed = timed.where(_SOURCE.video_id == video_id, captions.c.removed.is_(None))
     with catalog.engine.connect() as connection:
-        rows = connection.execute(told.order_by(func.coalesce(_SOURCE.start, -1.0), _SOURCE.id)).all()
+        rows = connection.execute(timed.order_by(func.coalesce(_SOURCE.start, -1.0), _SOURCE.id)).all()
     return [TextLine(*row) for row in rows]

@@ -20,7 +20,7 @@ class TextState:
 
 @dataclass(frozen=True)
 class TimedText:
-    """A text of the gallery and when it is told, in seconds of the video; its language, if that is known."""
+    """A text of the gallery and its time, in seconds of the video; its language, if that is known."""
 
     caption_id: int
     start: float | None
@@ -66,5 +66,5 @@ def drop_texts(engine: Engine, video_id: int, name: str, source: str) -> None:
 def _forget(connection: Connection, video_id: int, name: str, source: str) -> None:
     own = (video_texts.c.video_id == video_id) & (video_texts.c.name == name)
     connection.execute(delete(video_texts).where(own))
-    told = (caption_sources.c.video_id == video_id) & (caption_sources.c.source == source)
-    connection.execute(delete(caption_sources).where(told))
+    own = (caption_sources.c.video_id == video_id) & (caption_sources.c.source == source)
+    connection.execute(delete(caption_sources).where(own))

@@ -44,7 +44,7 @@ def watch_videos(
 
     settle  seconds without a change before a run begins, so that no file is read while it is being copied
     poll    look for changes by listing the folders, for network shares that do not report any
-    on_polling  told why, if the folders are listed because the system cannot watch them
+    on_polling  gets the reason, if the folders are listed because the system cannot watch them
 
     The other parameters and the errors are those of `index_videos`. It waits for other writers of the library.
     """

@@ -44,9 +44,9 @@ class IndexReport:
 
     recut counts those of the indexed that the library had, but divided otherwise; missing counts videos whose
     files have gone and that were kept on request; refused lists every file under the inputs that cannot be used,
-    also those known from earlier runs; clips_total is what the live generation holds; progress is the last that was
-    told; interrupted means that files are left for another run; texts are the subtitles that were read; change is what
-    has become of a change of the model.
+    also those known from earlier runs; clips_total is what the live generation holds; progress is the last report;
+    interrupted means that files are left for another run; texts are the subtitles that were read; change is what has
+    become of a change of the model.
     """
 
     clips_total: int
@@ -120,7 +120,7 @@ def index_videos(
     with writing(library_path), closing(own):
         if not exists(library_path):
             Library.create(library_path, encoder.spec, catalog, wait).close()
-        told_progress = on_progress or (lambda progress: None)
+        report_progress = on_progress or (lambda progress: None)
         opened = Library.open(library_path)
         with opened as library, writer_lock(library_path, wait):
             change = None
@@ -130,7 +130,7 @@ def index_videos(
                     library.catalog.relocate(roots or {})
                     _require_changeable(library, sources, base, segmentation, keep_missing)
                     change = change_model(
-                        library, writer, encoder, pipeline or own, sources, keep_missing, told_progress
+                        library, writer, encoder, pipeline or own, sources, keep_missing, report_progress
                     )
                 if not change.done:
                     return _stopped(library, change, began)
@@ -138,9 +138,9 @@ def index_videos(
             with closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots, wait)) as writer:
                 library.catalog.relocate(roots or {})
                 timer = PublishTimer(60 * publish_every, lambda: publish_changes(library, writer))
-                run = _Run(library, writer, pipeline or own, told_progress, segmentation, timer)
-                told = VideoTexts(writer, encoder, makers)
-                interrupted = run.run(sources, base, keep_missing, told if texts else None)
+                run = _Run(library, writer, pipeline or own, report_progress, segmentation, timer)
+                video_texts = VideoTexts(writer, encoder, makers)
+                interrupted = run.run(sources, base, keep_missing, video_texts if texts else None)
                 generation = publish_changes(library, writer)
                 failures = library.catalog.failures()
             return IndexReport(
@@ -156,7 +156,7 @@ def index_videos(
                 progress=run.progress(None),
                 seconds=time.monotonic() - began,
                 interrupted=interrupted,
-                texts=told.report,
+                texts=video_texts.report,
                 change=change,
             )
 

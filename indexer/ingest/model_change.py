@@ -147,10 +147,10 @@ class _Change:
         meter = Meter(self._pipeline.lanes)
         done, seconds = 0, 0.0
 
-        def told(path: Path | None) -> Progress:
+        def progress(path: Path | None) -> Progress:
             return Progress(done, len(jobs), path, self._clips, done, seconds, meter.seconds, meter.busy())
 
-        self._on_progress(told(None))
+        self._on_progress(progress(None))
         with closing(self._pipeline.outcomes(jobs, meter)) as outcomes:
             for outcome in outcomes:
                 video = videos[outcome.file.path]
@@ -161,7 +161,7 @@ class _Change:
                     elif isinstance(outcome, Refused):
                         self._trouble[video.id] = _Trouble(outcome.error.detail, passing=not outcome.file.sha256)
                 done += not isinstance(outcome, Part)
-                self._on_progress(told(video.path))
+                self._on_progress(progress(video.path))
 
     def _keep(
         self, video: Video, known: Sequence[tuple[int, float, float]], missing: set[int], made: Part | Encoded
@@ -248,16 +248,16 @@ class _Change:
 
 def fit_again(library: Library, before: ModelInfo) -> list[str]:
     """What of a library was set or chosen for the previous model and does not hold for another, as sentences."""
-    said = []
+    notes = []
     settings = read_search_settings(library.path, before.fingerprint)
     if settings.prompts:
-        said.append("Prompts: set them again with `quartet tune --prompts`.")
+        notes.append("Prompts: set them again with `quartet tune --prompts`.")
     if settings.weights:
-        said.append("Weights of levels: fit them again with `quartet evaluate --fit-weights --save`.")
+        notes.append("Weights of levels: fit them again with `quartet evaluate --fit-weights --save`.")
     names = [one.name for one in saved_search_list(library.catalog.engine) if _has_numbers(one.request)]
     if names:
-        said.append(f"Thresholds or weights of saved searches: save these again: {', '.join(names)}.")
-    return said
+        notes.append(f"Thresholds or weights of saved searches: save these again: {', '.join(names)}.")
+    return notes
 
 
 def _has_numbers(request: str) -> bool:

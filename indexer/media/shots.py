@@ -86,7 +86,7 @@ class _Shot:
 
 
 class _Detector:
-    """PySceneDetect's content detector, told the times of the frames."""
+    """PySceneDetect's content detector, with the times of the frames."""
 
     def __init__(self, timeline: Timeline, threshold: float) -> None:
         from scenedetect.common import FrameTimecode, Timecode

@@ -27,7 +27,7 @@ _HLG_PEAK = 1000.0
 """cd/m2 of the display for which HLG is rendered."""
 
 _STEPS = 4096
-"""Signal levels that are told apart: 12 bits, more than any camera records."""
+"""Distinct signal levels: 12 bits, more than any camera records."""
 
 _TO_BT709 = np.array(
     [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]],

@@ -66,14 +66,14 @@ class Worker:
             return
         jobs: list[Job] = [pickle.loads(each) for each in batch[JOB]]
         meter = Meter(self._pipeline.lanes)
-        told = dict.fromkeys(self._pipeline.lanes, 0.0)
+        reported = dict.fromkeys(self._pipeline.lanes, 0.0)
         with closing(self._pipeline.outcomes(jobs, meter)) as outcomes:
             for outcome in outcomes:
-                worked = {stage: meter.worked(stage) for stage in told}
-                seconds = {stage: worked[stage] - told[stage] for stage in told}
+                worked = {stage: meter.worked(stage) for stage in reported}
+                seconds = {stage: worked[stage] - reported[stage] for stage in reported}
                 unseen = isinstance(outcome, Refused) and not os.access(outcome.file.path, os.R_OK)
                 yield self._row(Report(self._machine, outcome, unseen, seconds=seconds))
-                told = worked
+                reported = worked
 
     @staticmethod
     def _row(report: Report) -> dict[str, list[bytes]]:

@@ -22,8 +22,8 @@ from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from model.levels import LevelSpec, Vectors, resolve_weights
 
-TOLD = 0.03
-"""Of the questions that have a match so many may be told that nothing fits. At 0.05 it was 6% of the demo world's."""
+FALSE_ALARMS = 0.03
+"""This share of the questions that have a match may be answered "nothing fits". At 0.05 it was 6% in the demo."""
 
 _CLIPS = 512
 """Clips that stand for the library at large."""
@@ -105,7 +105,7 @@ def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, target
     slopes, base = regression(np.concatenate([own, chance]), np.arange(len(own) + len(chance)) < len(own))
     likely = logistic(np.array(best) @ slopes + base)
     # Of so few questions a share is known roughly: less is aimed at, so that nine times in ten it is not more.
-    share = max(0.0, TOLD - _NINE_IN_TEN * np.sqrt(TOLD * (1 - TOLD) / len(likely)))
+    share = max(0.0, FALSE_ALARMS - _NINE_IN_TEN * np.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / len(likely)))
     return Likelihood(tuple(specs), basis, questions, clips, slopes, base, float(np.quantile(likely, share)))
 
 
@@ -162,7 +162,7 @@ def _by_chance(plain: Likelihood, chance: Floats) -> Likelihood:
     """A hit is as likely as not where it stands out as all but one in twenty of the best hits of chance do."""
     together = chance[:, 1:].sum(axis=1)
     slope = 2 / max(float(together.std()), 1e-6)
-    base = -slope * float(np.quantile(together, 1 - TOLD))
+    base = -slope * float(np.quantile(together, 1 - FALSE_ALARMS))
     slopes = np.array([0.0, slope, slope])
     return Likelihood(plain.specs, plain.basis, plain.questions, plain.clips, slopes, base, 0.5)
 

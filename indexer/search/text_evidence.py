@@ -125,7 +125,7 @@ class TextEvidence:
         self.spec = spec
         self._floor = 0.0 if noise is None else self._reach(noise)
 
-    def tells(self, activation: float) -> bool:
+    def is_evidence(self, activation: float) -> bool:
         """Whether a text of this activation says that its clip was asked for: it is nearer than chance."""
         return activation > self._floor
 
@@ -168,8 +168,8 @@ class TextEvidence:
                 hits = {hit.id: hit for hit in found.hits}
             else:
                 hits = {}
-            told = links.clips_of(np.array([hit.id for hit in near.hits], np.int64))
-            rest = told[~np.isin(told, np.fromiter(hits, np.int64, len(hits)))]
+            clips = links.clips_of(np.array([hit.id for hit in near.hits], np.int64))
+            rest = clips[~np.isin(clips, np.fromiter(hits, np.int64, len(hits)))]
             if len(rest):
                 hits |= {hit.id: hit for hit in pictures.among(rest)}
             best = self.best_texts(query, np.fromiter(hits, np.int64, len(hits)), links)
@@ -218,21 +218,21 @@ class TextEvidence:
     def _mixed(self, pictures: float, raw: float, weight: float, others: float) -> float:
         if raw == -math.inf:
             return -math.inf
-        told = float(self.spec.activate(np.array(raw)))
-        return told if not others else (others * pictures + weight * told) / (others + weight)
+        activation = float(self.spec.activate(np.array(raw)))
+        return activation if not others else (others * pictures + weight * activation) / (others + weight)
 
     def _raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:
         """A hit with this level, which counts where it raises the score."""
         if text is None:
             score = hit.score if others else -math.inf
             return Hit(hit.id, score, {**hit.levels, WORDS: LevelScore(0.0, 0.0, 0.0, 0.0)})
-        told = float(self.spec.activate(np.array(text.raw)))
-        if others and told <= hit.score:
-            return hit._replace(levels={**hit.levels, WORDS: LevelScore(text.raw, told, 0.0, 0.0)})
+        activation = float(self.spec.activate(np.array(text.raw)))
+        if others and activation <= hit.score:
+            return hit._replace(levels={**hit.levels, WORDS: LevelScore(text.raw, activation, 0.0, 0.0)})
         part = others / (others + weight)
         levels = {
             name: level._replace(contribution=part * level.contribution, weight=level.weight if others else 0.0)
             for name, level in hit.levels.items()
         }
-        levels[WORDS] = LevelScore(text.raw, told, weight, (1 - part) * told)
-        return Hit(hit.id, part * hit.score + (1 - part) * told if others else told, levels)
+        levels[WORDS] = LevelScore(text.raw, activation, weight, (1 - part) * activation)
+        return Hit(hit.id, part * hit.score + (1 - part) * activation if others else activation, levels)

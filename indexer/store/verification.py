@@ -80,14 +80,14 @@ def verify_library(path: Path, roots: Mapping[str, Path] | None = None, content:
                     problems.extend(found)
             except DatabaseError as error:
                 where = "catalogue"
-                problems += [Problem(where, f"{catalog.path} cannot be read to its end: {_said(error)}.")]
+                problems += [Problem(where, f"{catalog.path} cannot be read to its end: {_first_line(error)}.")]
                 problems += [problem for problem in _generations(path, None) if problem not in problems]
             return problems
         finally:
             catalog.close()
 
 
-def _said(error: DatabaseError) -> str:
+def _first_line(error: DatabaseError) -> str:
     return str(error.orig).partition("\n")[0][:200]
 
 

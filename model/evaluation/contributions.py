@@ -27,7 +27,7 @@ class Contribution:
 
 
 def level_contributions(source: LevelScores, protocol: Relevance) -> dict[str, Contribution]:
-    """Per level, over all queries of a protocol that have a level and a wrong clip to be told from.
+    """Per level, over all queries of a protocol that have a level and a wrong clip to compare with.
 
     right  at the best clip, by the fused score, of the videos that are right for a query
     wrong  at the best clip of all other videos

@@ -1,4 +1,4 @@
-"""Which model a checkpoint is, told from its configuration alone: no network is loaded for it."""
+"""Which model a checkpoint is, read from its configuration alone: no network is loaded for it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def settings(preset: Preset) -> list[Setting]:
         for name, hint in get_type_hints(type(config), include_extras=True).items():
             if f"{part}.{name}" not in _DERIVED:
                 kind, text = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
-                found.append(Setting(f"{part}.{name}", getattr(config, name), _told(kind), text))
+                found.append(Setting(f"{part}.{name}", getattr(config, name), _kind_name(kind), text))
     return found
 
 
@@ -74,11 +74,11 @@ def _read(name: str, kind: Any, text: str) -> Any:
     except (ValueError, KeyError):
         value = None
     if value is None:
-        raise InputError(f"--set: {name} cannot be {text!r}. It is {_told(kind)}.")
+        raise InputError(f"--set: {name} cannot be {text!r}. It is {_kind_name(kind)}.")
     return value
 
 
-def _told(kind: Any) -> str:
+def _kind_name(kind: Any) -> str:
     choices = get_args(kind)
     if choices:
         return " or ".join(choices)

@@ -133,14 +133,14 @@ class ClipEncoder:
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
         parsed = self.parser.parse(list(texts))
         languages = [self._language(caption.text) for caption in parsed]
-        asked = [self._asked(caption, language) for caption, language in zip(parsed, languages, strict=True)]
+        asked = [self._texts_by_level(caption, language) for caption, language in zip(parsed, languages, strict=True)]
         rows = self._texts([text for own in asked for phrases in own.values() for texts in phrases for text in texts])
         dim = self.tower.feature_dim
         vectors: Vectors = {
             name: np.stack([_mean([_mean([rows[t] for t in texts], dim) for texts in own[name]], dim) for own in asked])
             for name in LEVEL_NAMES
         }
-        attributes = [_said(caption, language) for caption, language in zip(parsed, languages, strict=True)]
+        attributes = [_attributes_of(caption, language) for caption, language in zip(parsed, languages, strict=True)]
         notes = ["" if language is None else _FOREIGN.format(language) for language in languages]
         return TextBatch(vectors, attributes, notes)
 
@@ -148,7 +148,7 @@ class ClipEncoder:
         """The language of a text that the parser cannot read; None for one that it can."""
         return foreign_language(text, self.parser.is_known) if isinstance(self.parser, SpacyParser) else None
 
-    def _asked(self, caption: ParsedCaption, language: str | None) -> dict[str, list[list[str]]]:
+    def _texts_by_level(self, caption: ParsedCaption, language: str | None) -> dict[str, list[list[str]]]:
         """By level the texts of each phrase, one by each template: they are averaged before the phrases are."""
         found = {"global": [caption.text], **(phrases(caption) if language is None else _NO_PHRASES)}
         return {
@@ -157,7 +157,7 @@ class ClipEncoder:
         }
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
-        return [_said(caption, self._language(caption.text)) for caption in self.parser.parse(list(texts))]
+        return [_attributes_of(caption, self._language(caption.text)) for caption in self.parser.parse(list(texts))]
 
     @torch.inference_mode()
     def text_queries(self, vectors: Vectors) -> Vectors:
@@ -237,5 +237,5 @@ def _mean(rows: Sequence[FloatArray], dim: int) -> FloatArray:
     return mean / max(float(np.linalg.norm(mean)), 1e-12)
 
 
-def _said(caption: ParsedCaption, language: str | None) -> Attributes:
+def _attributes_of(caption: ParsedCaption, language: str | None) -> Attributes:
     return caption.attributes() if language is None else Attributes()

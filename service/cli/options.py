@@ -125,7 +125,7 @@ def library_of(settings: Settings) -> Path:
 
 
 def existing_library(settings: Settings) -> Path:
-    """The library of `settings`, which is there: told before a model is loaded for it. Raises LibraryError."""
+    """The library of `settings`, opened before a model is loaded for it. Raises LibraryError."""
     from indexer.store.layout import require_library
 
     folder = library_of(settings)

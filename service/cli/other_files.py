@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = {
 _OTHER = {"not-a-video", "no-video-stream"}
 
 
-def told_apart(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure]]:
+def split_failures(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure]]:
     """Refused files that people have to see, and those that are neither named like a video nor one."""
     other = [each for each in failures if each.reason in _OTHER and each.path.suffix.lower() not in VIDEO_SUFFIXES]
     return [each for each in failures if each not in other], other

@@ -20,7 +20,7 @@ _WITH_WORDS = {**_LEVEL_STYLES, "words": "cyan"}
 
 
 def clips_table(answer: ClipAnswer) -> Table:
-    """Ranked clips, with the lines that are told at their times."""
+    """Ranked clips, with the lines at their times."""
     told = any(hit.line for hit in answer.hits)
     styles = _WITH_WORDS if any("words" in hit.levels for hit in answer.hits) else _LEVEL_STYLES
     table = _ranking("clip", "title", "seconds", *(("line",) if told else ()), levels=styles)

@@ -24,7 +24,7 @@ Handler = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class Observer(Protocol):
-    """What is told of the work: see `service.observe.metrics`."""
+    """The measures of the work: see `service.observe.metrics`."""
 
     def batch_done(self, kind: str, size: int) -> None: ...
     def worker_restarted(self) -> None: ...
@@ -37,7 +37,7 @@ class WorkerPool:
     workers      threads; a handler may be called from all of them at once
     max_batch    largest cost of one call, unless a single job costs more
     max_waiting  largest cost of what waits in each lane (see `FairLine`)
-    retry_after  seconds that a refused caller is told to wait
+    retry_after  seconds that a refused caller should wait
     """
 
     def __init__(

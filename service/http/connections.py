@@ -53,9 +53,9 @@ class _BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._waited_for: asyncio.TimerHandle | None = None
-        # Bytes since the parser last had something to tell: of a head, of trailers, of the name of a chunk.
+        # Bytes since the parser last completed something: of a head, of trailers, of the name of a chunk.
         self._pending = 0
-        self._told = False
+        self._parsed = False
         self._in_body = False
         self._address = self.client[0] if self.client else ""
         self.clients[self._address] += 1
@@ -79,15 +79,15 @@ class _BoundedProtocol(HttpToolsProtocol):
             return
         if self._waited_for is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()
-        self._told = False
+        self._parsed = False
         super().data_received(data)
-        self._pending = 0 if self._told else self._pending + len(data)
+        self._pending = 0 if self._parsed else self._pending + len(data)
         if self._pending > MAX_HEAD:
             self._refuse(HEAD_TOO_LARGE, _TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         self._forget_head()
-        self._told = self._in_body = True
+        self._parsed = self._in_body = True
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
             self._refuse(HEAD_TOO_LARGE, _TOO_LARGE)
             return
@@ -99,12 +99,12 @@ class _BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        self._told = True
+        self._parsed = True
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._told, self._in_body = True, False
+        self._parsed, self._in_body = True, False
         if not self._refused:
             super().on_message_complete()
 

@@ -58,7 +58,7 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp, cross_origin: bool = False) -> None:
         self._app = app
-        # A browser hides pictures and videos from other origins unless it is told that they may have them.
+        # A browser hides pictures and videos from other origins unless a header allows it.
         other = ((b"cross-origin-resource-policy", b"cross-origin" if cross_origin else b"same-origin"),)
         self._page_headers, self._docs_headers = _PAGE_HEADERS + other, _DOCS_HEADERS + other
 

@@ -33,7 +33,7 @@ _KEPT = 100
 """Jobs that are remembered; the oldest finished ones are forgotten first."""
 
 _PATIENCE = 30.0
-"""Seconds that a job which was told to stop has to publish what is complete."""
+"""Seconds that a job has after a request to stop to publish what is complete."""
 
 _RETRY_AFTER = 30.0
 

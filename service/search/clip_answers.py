@@ -121,12 +121,12 @@ def _given(gallery: AnyGallery, resolved: Resolved, ranked: RankedItems) -> list
         hits = [chain[moment] for chain in clips_of(ranked)]
         found.append(contributions(resolved.specs, parts, hits, vectors_of(gallery, [hit.id for hit in hits])))
     # What a text has raised keeps the rest of its weight for the pictures.
-    share, told = _of_pictures(ranked.hits)
+    share, texts_of_hits = _of_pictures(ranked.hits)
     given = share[:, None] * np.concatenate([own for own, _ in found], axis=1) / count
     base = share * np.sum([own for _, own in found], axis=0) / count
     return [
         schemas.PartScores(contributions=own, base=rest, words=text)
-        for own, rest, text in zip(given.tolist(), base.tolist(), told, strict=True)
+        for own, rest, text in zip(given.tolist(), base.tolist(), texts_of_hits, strict=True)
     ]
 
 
@@ -158,7 +158,9 @@ def _fit(
     top = next(hit for hit in ranked.found.hits if hit.id == best)
     likely = likelihood.of(resolved.queries[0], weights, vectors).tolist()
     # A text that tells what was asked for makes a match of what the pictures may not show.
-    first, *likely = [max(own, _told(texts, hit)) for own, hit in zip(likely, [top, *ranked.hits], strict=True)]
+    first, *likely = [
+        max(own, _text_likelihood(texts, hit)) for own, hit in zip(likely, [top, *ranked.hits], strict=True)
+    ]
     fit = schemas.Fit(
         likelihood=round(first, 4),
         nothing_fits=first < likelihood.weak,
@@ -168,12 +170,12 @@ def _fit(
     return fit, likely
 
 
-def _told(texts: TextEvidence | None, hit: Hit) -> float:
+def _text_likelihood(texts: TextEvidence | None, hit: Hit) -> float:
     """How likely the text of a hit makes it a match."""
     if texts is None or WORDS not in hit.levels or not hit.levels[WORDS].weight:
         return 0.0
     activation = hit.levels[WORDS].activation
-    return activation if texts.tells(activation) else 0.0
+    return activation if texts.is_evidence(activation) else 0.0
 
 
 def _text(resolved: Resolved) -> str:

@@ -29,8 +29,8 @@ class SearchOptions:
     filter   which clips may be hits; None: all
     explain  also say how the answer was found
     films    rank videos by their best moments, each once
-    diverse  tell what is nearly the same once
-    per_video  hits of one video at most with `diverse`, or moments that are told of each with `films`
+    diverse  leave out hits that repeat a better one
+    per_video  hits of one video at most with `diverse`, or moments shown of each with `films`
     sort     the order of the hits that were found: "score", "time" or "date"
     asked    when the request came, by `time.perf_counter`
     """

@@ -64,7 +64,7 @@ def prepare(gallery: object) -> None:
     from indexer.search.vectors.gallery import Gallery
 
     if isinstance(gallery, Gallery) and gallery.resident.device == "cpu" and len(gallery) >= _LARGE:
-        _compilation().exception()  # that it failed is told by `_report`
+        _compilation().exception()  # `_report` says that it failed
 
 
 @cache

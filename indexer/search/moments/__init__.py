@@ -1,1 +1,1 @@
-"""Moments in the time of their videos: one thing after another, films by their best moments, each moment told once."""
+"""Moments in time: one after another, films by their best moments, repeated moments left out."""

@@ -1,4 +1,4 @@
-"""What is nearly the same told once: clips that overlap or touch, that look alike, or are too many of one video."""
+"""Leaves out moments that repeat a better one: that overlap or touch it, look alike, or are too many of one video."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ ALIKE = 0.98
 """Two clips look alike if the mean of the cosines of their levels is at least this."""
 
 _NEAR = 500_000
-"""Microseconds between two moments that are told as one."""
+"""Microseconds between two moments that count as one."""
 
 
 @dataclass
-class Told:
+class DistinctChain:
     """A chain that is shown, and what it stands for: the first clips of chains that rank behind it."""
 
     chain: Chain
     alike: list[int] = field(default_factory=list)
 
 
-def told_once(
+def distinct_chains(
     ranked: Callable[[int], Sequence[Chain]],
     count: int,
     timeline: Timeline,
     vectors: Callable[[Sequence[int]], Vectors],
     specs: Sequence[LevelSpec],
     per_video: int | None,
-) -> list[Told]:
+) -> list[DistinctChain]:
     """The first `count` chains that no better one stands for, in their order.
 
     ranked   gives the best chains, so many, or all there are
@@ -46,9 +46,9 @@ def told_once(
     depth = 4 * count
     while True:
         chains = ranked(depth)
-        told = _folded(chains, timeline, vectors, specs, per_video)
-        if len(told) >= count or len(chains) < depth:
-            return told[:count]
+        distinct = _folded(chains, timeline, vectors, specs, per_video)
+        if len(distinct) >= count or len(chains) < depth:
+            return distinct[:count]
         depth *= 4
 
 
@@ -58,7 +58,7 @@ def _folded(
     vectors: Callable[[Sequence[int]], Vectors],
     specs: Sequence[LevelSpec],
     per_video: int | None,
-) -> list[Told]:
+) -> list[DistinctChain]:
     # The catalogue is live and the generation is not: a clip may have gone since.
     chains = [chain for chain in chains if np.isin([hit.id for hit in chain.hits], timeline.ids).all()]
     if not chains:
@@ -70,7 +70,7 @@ def _folded(
     def place(clip: int) -> int:
         return int(order[np.searchsorted(timeline.ids, clip, sorter=order)])
 
-    told: list[Told] = []
+    distinct: list[DistinctChain] = []
     shown: list[int] = []
     times: list[tuple[int, int, int]] = []
     for number, chain in enumerate(chains):
@@ -86,12 +86,12 @@ def _folded(
         if near is None and per_video is not None and len(same) >= per_video:
             near = same[0]
         if near is None:
-            told.append(Told(chain))
+            distinct.append(DistinctChain(chain))
             shown.append(number)
             times.append((video, start, end))
         else:
-            told[near].alike.append(firsts[number])
-    return told
+            distinct[near].alike.append(firsts[number])
+    return distinct
 
 
 def _looks(vectors: Vectors, specs: Sequence[LevelSpec]) -> Floats:

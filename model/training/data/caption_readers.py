@@ -167,7 +167,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _collect(path: Path, rows: Sequence[CaptionRow], notes: list[str]) -> CaptionSet:
-    """Captions stripped; the empty ones and the videos left without any are told in the notes."""
+    """Captions stripped; the empty ones and the videos left without any are named in the notes."""
     videos, bare, empty = [], [], []
     for row in rows:
         if not isinstance(row.captions, list) or not all(isinstance(c, str) for c in row.captions):

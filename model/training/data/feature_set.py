@@ -86,7 +86,7 @@ class FeatureSet:
     def with_features(
         self, videos: Sequence[CaptionedVideo], skip_missing: bool, tell: Callable[[str], None]
     ) -> list[CaptionedVideo]:
-        """The videos that have features; those left out are told of.
+        """The videos that have features; `tell` gets those left out.
 
         Raises InputError if there are any and `skip_missing` does not allow it.
         """

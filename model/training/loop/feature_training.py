@@ -110,9 +110,9 @@ def train_on_features(
     if (folder / "config.json").exists() and not run.begun and not fresh:
         raise InputError(f"{folder} contains another checkpoint. Choose another --out, or replace it with --fresh.")
     weights = file_digest(weights_file(backbone_weights)) if backbone_weights else None
-    told = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
-    told["word vectors"] = file_digest(glove) if glove else None
-    run.agree(_flat(asdict(preset)) | told | dict(made_with))
+    arguments = {"seed": seed, "captions": captions_digest(captions.videos), "backbone weights": weights}
+    arguments["word vectors"] = file_digest(glove) if glove else None
+    run.agree(_flat(asdict(preset)) | arguments | dict(made_with))
     with FeatureSet(features) as file:
         preset = replace(preset, model=replace(preset.model, feature_dim=file.dim))
         splits = _training_splits(captions, file, skip_missing, seed, tell)
@@ -208,7 +208,7 @@ def video_text(
 def _training_splits(
     captions: CaptionSet, file: FeatureSet, skip_missing: bool, seed: int, tell: Tell
 ) -> tuple[list[CaptionedVideo], list[CaptionedVideo]]:
-    """The videos to train and to validate on, all with features; everything that is left out is told."""
+    """The videos to train and to validate on, all with features; `tell` gets what is left out."""
     unnamed, training, validation = (captions.split(name) for name in ("", "train", "val"))
     if training and unnamed:
         tell(

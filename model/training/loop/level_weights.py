@@ -21,7 +21,7 @@ from model.mcsan.losses import contrast
 MAX_TEXTS = 2000
 """Captions looked at, evenly spread: four numbers need no more."""
 MAX_VIDEOS = 4000
-"""Videos that those captions are told apart from: their own, and others evenly spread. Bounds the memory."""
+"""Videos that those captions are compared with: their own, and others evenly spread. Bounds the memory."""
 PULL = 0.01
 """Weight of the squared log-weights: draws towards equal weights where the data is thin."""
 

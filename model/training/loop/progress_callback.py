@@ -26,11 +26,11 @@ class ShowProgress(L.Callback):
         self.state, self.quiet = state, quiet
         self.console, self.errors = Console(), Console(stderr=True)
         self._bar: Progress | None = None
-        self._began, self._first_step, self._told = 0.0, 0, 0.0
+        self._began, self._first_step, self._last_line = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self._began, self._first_step = time.monotonic(), trainer.global_step
-        self._told = self._began
+        self._last_line = self._began
         if self.quiet or not trainer.is_global_zero or not self.console.is_terminal:
             return
         self._bar = Progress(
@@ -45,8 +45,8 @@ class ShowProgress(L.Callback):
         if self._bar is not None:
             name = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, description=name)
-        elif not self.quiet and trainer.is_global_zero and time.monotonic() - self._told >= EVERY:
-            self._told = time.monotonic()
+        elif not self.quiet and trainer.is_global_zero and time.monotonic() - self._last_line >= EVERY:
+            self._last_line = time.monotonic()
             total = int(trainer.estimated_stepping_batches)
             self.console.print(
                 f"step {trainer.global_step}/{total}; {_duration(self._seconds_left(trainer))} left", highlight=False

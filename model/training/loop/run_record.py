@@ -62,9 +62,9 @@ class Run:
         given = json.loads(json.dumps(arguments))
         differing = [name for name in given if name in self._arguments and self._arguments[name] != given[name]]
         if differing:
-            told = "; ".join(_difference(name, self._arguments[name], given[name]) for name in differing)
+            differences = "; ".join(_difference(name, self._arguments[name], given[name]) for name in differing)
             raise InputError(
-                f"{self.folder.parent} was started with other arguments: {told}. Use the same arguments, "
+                f"{self.folder.parent} was started with other arguments: {differences}. Use the same arguments, "
                 "choose another --out, or start from the beginning with --fresh."
             )
         self._arguments |= given

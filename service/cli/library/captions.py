@@ -131,7 +131,7 @@ def run_add(settings: Settings, file: Path, video: str | None = None, as_json: b
     from service.encoders.model_choice import open_encoder
 
     folder = existing_library(settings)
-    deque(read_captions(file), maxlen=0)  # a slip of the pen is told before the model is loaded
+    deque(read_captions(file), maxlen=0)  # a faulty file fails before the model is loaded
     out = Console(stderr=True) if as_json else console()
     with out.status("Loading the model"):
         encoder = open_encoder(settings)

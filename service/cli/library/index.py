@@ -26,7 +26,7 @@ from service.cli.options import (
     roots_of,
     settings_of,
 )
-from service.cli.other_files import other_files_line, told_apart
+from service.cli.other_files import other_files_line, split_failures
 from service.cli.progress import json_lines, json_report, progress_bar
 from service.cli.remote import ServerOption, asked
 from service.cli.tables import failures_table
@@ -211,7 +211,7 @@ def index(
         ocr=ocr,
         to_model=model is not None,
     )
-    if report.interrupted or (strict and told_apart(report.refused)[0]):
+    if report.interrupted or (strict and split_failures(report.refused)[0]):
         raise typer.Exit(1)
 
 
@@ -262,8 +262,8 @@ def run_index(
     from service.encoders.model_choice import chosen_precision, remember_folder, remember_precision
 
     folder = library_of(settings)
-    resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
-    # While it can be told whether the library is new.
+    resolve_inputs(paths)  # a wrong path fails before the model is loaded
+    # Before the run, which makes the library.
     settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     out = console()
     if as_json:
@@ -324,7 +324,7 @@ def print_report(report: IndexReport, folder: Path) -> None:
             return
     if report.interrupted:
         out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to continue.")
-    refused, other = told_apart(report.refused)
+    refused, other = split_failures(report.refused)
     recut = f" ({report.recut} of them divided again)" if report.recut else ""
     kept = f", {report.missing} missing and kept" if report.missing else ""
     out.print(

@@ -139,7 +139,7 @@ def new(
 
     settings = settings_of(library=library, model=model, device=device)
     with _open(library) as opened:
-        saved_search(opened.catalog.engine, name)  # told before a model is loaded
+        saved_search(opened.catalog.engine, name)  # fails before a model is loaded
     engine = open_engine(settings)
     try:
         catalog = engine.library.catalog.engine

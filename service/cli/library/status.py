@@ -16,7 +16,7 @@ from rich.table import Table
 from indexer.disk.presence import is_gone
 from service.cli import remote
 from service.cli.options import LibraryOption, RootOption, console, library_of, roots_of, settings_of
-from service.cli.other_files import other_files_line, told_apart
+from service.cli.other_files import other_files_line, split_failures
 from service.cli.remote import ServerOption, asked
 from service.cli.tables import failures_table
 
@@ -62,7 +62,7 @@ def status(
         for name, value in (*_holds(opened), *_searched(opened), *_in_milvus(opened, settings)):
             table.add_row(name, value)
         out.print(table, highlight=False)
-        refused, other = told_apart(opened.catalog.failures())
+        refused, other = split_failures(opened.catalog.failures())
         if refused:
             out.print(failures_table(refused))
         if other:

@@ -95,7 +95,7 @@ def watch(
     from quartet.errors import InputError
     from service.encoders.model_choice import chosen_precision, open_encoder, remember_precision
 
-    resolve_inputs(paths)  # a slip of the pen is told before the model is loaded
+    resolve_inputs(paths)  # a wrong path fails before the model is loaded
     segmentation = segmentation_of(segment, window, overlap, cut)
     settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     with console().status("Loading the model") if not as_json else nullcontext():
@@ -126,20 +126,20 @@ def watch(
             else:
                 print_report(report, folder)
             if notify and not report.interrupted:
-                told = run_notify(settings, encoder, notify)
+                notified = run_notify(settings, encoder, notify)
                 if not as_json:
-                    console().print(f"{counted(told, 'saved search')} with new hits reported.", highlight=False)
+                    console().print(f"{counted(notified, 'saved search')} with new hits reported.", highlight=False)
             if not as_json and not report.interrupted:
                 console().print("[dim]Waiting for changes. Ctrl-C stops it.[/]")
 
 
 def run_notify(settings: Settings, encoder: Encoder, command: str) -> int:
-    """Tell a command of the new hits of every saved search; returns how many searches were told."""
+    """Tell a command of the new hits of every saved search; returns the number of such searches."""
     from indexer.catalog.saved_searches import mark_seen
     from service.search.engine import Engine
     from service.search.new_hits import all_new_hits
 
-    told = 0
+    notified = 0
     engine = Engine.open(settings, encoder)
     try:
         for saved, answer, newest in asyncio.run(all_new_hits(engine)):
@@ -149,10 +149,10 @@ def run_notify(settings: Settings, encoder: Encoder, command: str) -> int:
                 typer.echo(f"{command} failed with {done.returncode} for the search {saved.name!r}.", err=True)
             else:
                 mark_seen(engine.library.catalog.engine, saved.name, newest)
-                told += 1
+                notified += 1
     finally:
         engine.close()
-    return told
+    return notified
 
 
 def _say_why(reason: str) -> None:

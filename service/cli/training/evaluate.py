@@ -250,7 +250,7 @@ class _Measured:
 
 
 def _in_library(settings: Settings, captioned: list[CaptionedVideo], skip_missing: bool) -> list[CaptionedVideo]:
-    """The captioned videos that the library has; the others are told of, or refused."""
+    """The captioned videos that the library has; the others are named, or refused."""
     from indexer.store.library import Library
     from indexer.texts.captions import video_names
     from model.training.data.dataset_checks import list_names
@@ -271,7 +271,7 @@ def _in_library(settings: Settings, captioned: list[CaptionedVideo], skip_missin
 def _with_features(
     captioned: list[CaptionedVideo], features: Sequence[Path], skip_missing: bool
 ) -> list[CaptionedVideo]:
-    """The captioned videos that have features; the others are told of, or refused."""
+    """The captioned videos that have features; the others are named, or refused."""
     from model.training.data.feature_set import FeatureSet
 
     with FeatureSet(features) as file:
@@ -372,7 +372,7 @@ def _files_by_name(folder: Path) -> dict[str, Path]:
 
 
 def _picture_of(path: Path) -> bytes | None:
-    """The middle frame of a video as WebP; a file that cannot be read is told of and has none."""
+    """The middle frame of a video as WebP; a file that cannot be read is named and has none."""
     from indexer.media.clip_reader import sample_frames
     from indexer.media.thumbnails import thumbnail
 

@@ -53,7 +53,7 @@ async def add_captions(request: Request, response: Response, jobs: JobsDep, repe
     job = jobs.repeated(repeat_key)
     if job is None:
         async with kept_files(request, most=1, fields=("video",)) as (files, fields):
-            # A slip of the pen is told at once, not by the job.
+            # A wrong name fails at once, not in the job.
             await asyncio.to_thread(lambda: deque(read_captions(files[0]), maxlen=0))
             options = (f"--video={fields['video']}",) if "video" in fields else ()
             job = jobs.add_work("captions", files[0].name, options, files, repeat_key)

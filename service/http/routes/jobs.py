@@ -158,14 +158,14 @@ async def follow_job(job_id: str, request: Request, jobs: JobsDep) -> Response:
 
 
 async def _events(job_id: str, jobs: Jobs) -> AsyncIterator[str]:
-    told, silent = "", 0.0
+    sent, silent = "", 0.0
     while True:
         try:
             job = Job.model_validate(jobs.get(job_id))
         except NotFoundError:
             return
-        if (now := job.model_dump_json()) != told:
-            told, silent = now, 0.0
+        if (now := job.model_dump_json()) != sent:
+            sent, silent = now, 0.0
             yield f"event: job\ndata: {now}\n\n"
         elif silent >= _BEAT:
             silent = 0.0

@@ -26,7 +26,7 @@ export function learnLevels(weights) {
 
 export const levelNames = () => levels.map(({ name }) => name);
 
-// Names and meanings of the levels that everybody has are told in the reader's language.
+// Names and meanings of the levels that everybody has are in the reader's language.
 export const titleOf = (name) => (known(`level.${name}`) ? t(`level.${name}`) : name);
 
 export function meaningOf(name) {

@@ -81,7 +81,7 @@ export class JobList {
     const cancel = () => api.cancelJob(job.id).then((now) => this.heard(now), this.failed);
     const stop = isOpen(job) ? button(t("action.cancel"), cancel) : null;
     const refused = report?.refused.length ? refusedOf(report, row.querySelector("details")?.open ?? false) : null;
-    return [head, bar, el("p", {}, error ?? told(job)), refused, stop].filter(Boolean);
+    return [head, bar, el("p", {}, error ?? progressLine(job)), refused, stop].filter(Boolean);
   }
 }
 
@@ -91,7 +91,7 @@ function refusedOf({ refused }, open) {
   return el("details", { open }, summary, el("ul", { className: "failures" }, ...items));
 }
 
-function told({ state, progress, report }) {
+function progressLine({ state, progress, report }) {
   if (report) {
     const { indexed, unchanged, moved, removed } = report;
     const others = Object.entries({ unchanged, moved, removed }).filter(([, n]) => n > 0);

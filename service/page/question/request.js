@@ -53,7 +53,7 @@ function presentationOf(state) {
   return foldsAlike(state) ? { ...order, diverse: true } : order;
 }
 
-// Whether what is nearly the same is told once. Of a single film everything is of interest.
+// Whether hits that repeat a better one are left out. Of a single film everything is of interest.
 export const foldsAlike = (state) =>
   !state.all && state.view !== "films" && !isSequence(state) && state.filters.video.length !== 1;
 

@@ -63,7 +63,7 @@ export class Grid {
     const columns = phone ? (width < 230 ? 1 : onPhone) : Math.max(1, Math.floor((width + GAP) / (least + GAP)));
     const card = (width - GAP * (columns - 1)) / columns;
     const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-    // Under the picture: a line of text, the bar, and a line that is told where a hit has one.
+    // Under the picture: a line of text, the bar, and the text at its time where a hit has one.
     const lines = this.hits.some((hit) => hit.line) ? 3.9 : 2.7;
     return { columns, card, row: card * (phone ? PHONE_SHAPE : SHAPE) + lines * rem };
   }

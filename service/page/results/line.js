@@ -1,4 +1,4 @@
-// What is told at the time of a hit, with the words that were asked for marked.
+// The text at the time of a hit, with the words that were asked for marked.
 
 import { clock, el } from "../common/dom.js";
 
@@ -26,6 +26,6 @@ function marked({ text, marks }) {
 
 // The second at which a hit is to be played: where its line begins, or where it does.
 export function cue(clip, hit) {
-  const told = hit?.line?.start ?? null;
-  return told !== null && told > clip.start && told < clip.end ? told : clip.start;
+  const second = hit?.line?.start ?? null;
+  return second !== null && second > clip.start && second < clip.end ? second : clip.start;
 }

@@ -47,7 +47,7 @@ export class Ranking {
       return answer;
     }
     this.draw(answer.hits);
-    say(this.told());
+    say(this.summary());
     return answer;
   }
 
@@ -98,7 +98,7 @@ export class Ranking {
       deepen(before + this.size);
       this.growing = false;
       this.draw(this.answer.hits);
-      say(this.told());
+      say(this.summary());
       if (focus) this.list.focus(before);
     } catch (error) {
       if (error.name !== "AbortError") this.foot.replaceChildren(problem(error, () => this.more(focus)));
@@ -119,7 +119,7 @@ export class Ranking {
     return this.answer ? this.list.steps() : [];
   }
 
-  told() {
+  summary() {
     const { exact, took_ms: took, hits, notes = [] } = this.answer;
     const total = took.encode + took.search + took.hydrate;
     const time = t("results.time", { ms: number(Number(total.toFixed(total < 10 ? 1 : 0))) });

@@ -6,8 +6,8 @@ import { at, clock, el, play, still } from "../common/dom.js";
 import { set, setting } from "../common/settings.js";
 import { t } from "../common/words.js";
 
-// `from`: the second to begin at; `told(second)` hears where the player is. Gives {node, seek, stop}.
-export function player(clip, from, told) {
+// `from`: the second to begin at; `onTime(second)` gets its time. Gives {node, seek, stop}.
+export function player(clip, from, onTime) {
   const video = el("video", { controls: true, playsInline: true, preload: "auto", poster: at(clip.thumbnail_url) });
   video.ariaLabel = clip.title;
   video.src = `${at(clip.media_url)}#t=${from}`;
@@ -29,7 +29,7 @@ export function player(clip, from, told) {
   };
   again.addEventListener("click", () => seek(clip.start));
   video.addEventListener("timeupdate", () => {
-    told(now());
+    onTime(now());
     if (!watching || goesOn.checked || video.seeking || now() < clip.end - 0.02) return;
     watching = false;
     video.pause();

@@ -1,4 +1,4 @@
-// Why a clip was found: the share of each level, the line that is told, and the words seen, not seen and unknown.
+// Why a clip was found: the share of each level, the line at its time, and the words seen, not seen and unknown.
 
 import { el, signed } from "../common/dom.js";
 import { meaningOf, titleOf, words } from "../common/levels.js";

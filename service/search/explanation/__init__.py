@@ -1,1 +1,1 @@
-"""What an answer says of each hit: the words it shows, the line told at its time, how likely it is a match; as JSON."""
+"""What an answer says of each hit: the words it shows, the line at its time, how likely it is a match; as JSON."""

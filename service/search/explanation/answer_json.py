@@ -88,7 +88,7 @@ def clip_hits(
     matched  which of the question's words each hit shows
     given    what each part of the question gave to each hit, if it has several
     likely   how likely each hit is a match, where that is known
-    lines    what is told at the time of a hit, by its id
+    lines    the text at the time of a hit, by its id
     sort     their order: "score", "time" (video by video) or "date" (the newest files first)
     """
     extras = ranked.extras or [None] * len(ranked.hits)

@@ -75,12 +75,12 @@ class Fits:
             # What is said in a video seldom describes what it shows.
             spoken = timed_texts(self._library.catalog, about)
             described = {item: about[item].clip_id for item in sorted(about.keys() - spoken)}
-            told = {item: clip for item, clip in described.items() if clip is not None and clip in gallery}
-            if teaches(len(told)):
+            captioned = {item: clip for item, clip in described.items() if clip is not None and clip in gallery}
+            if teaches(len(captioned)):
                 # Encoded again, as questions are: what the index holds is not what a question becomes.
-                texts = [about[item].text for item in told]
+                texts = [about[item].text for item in captioned]
                 questions = self._encoder.encode_queries(texts).vectors
-                return fit(gallery, self._encoder.spec.levels, questions, np.array(list(told.values()), np.int64))
+                return fit(gallery, self._encoder.spec.levels, questions, np.array(list(captioned.values()), np.int64))
             questions = self._encoder.encode_queries(SENTENCES).vectors
             return fit(gallery, self._encoder.spec.levels, questions, None)
         # Whatever it is: questions are answered without it.

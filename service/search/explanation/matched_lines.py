@@ -1,4 +1,4 @@
-"""The line that is shown with a hit: what is told at its time that answers the question, with the words marked."""
+"""The line that is shown with a hit: the text at its time that answers the question, with the words marked."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def rank_all(
     asked: Sequence[RankQuery],
     texts: TextEvidence | None = None,
 ) -> list[RankedItems | QuartetError]:
-    """An answer for every query, or the error that it alone gets. `texts` raise clips at whose time they are told."""
+    """An answer for every query, or the error that it alone gets. `texts` raise the clips at their times."""
     answers: dict[int, RankedItems | QuartetError] = {}
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):

@@ -125,11 +125,11 @@ class PartVectors:
 
 def _as_text(specs: Sequence[LevelSpec], parts: Sequence[search_parts.Part]) -> FloatArray:
     """(1, d): the sentences of a question as one text, to compare with other texts; zeros if it has none."""
-    told = np.zeros((1, specs[0].dim))
+    mixed = np.zeros((1, specs[0].dim))
     for share, part in zip(search_parts.part_shares(parts), parts, strict=True):
         if WORDS in part.rows:
-            told += share * part.rows[WORDS].astype(np.float64)
-    return told.astype(np.float32)
+            mixed += share * part.rows[WORDS].astype(np.float64)
+    return mixed.astype(np.float32)
 
 
 def _stored(gallery: AnyGallery, clip_ids: set[int]) -> dict[int, Vectors]:

@@ -1,4 +1,4 @@
-"""The hits of questions: many plain ones together, those of several moments, by films or told once one by one."""
+"""The hits of questions: many plain ones together, those of several moments, by film, and distinct ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from indexer.search.moments.best_moments import BestMoments, Chain, best_moments
-from indexer.search.moments.diversity import Told, apart, told_once
+from indexer.search.moments.diversity import DistinctChain, apart, distinct_chains
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
@@ -24,7 +24,7 @@ from service.search.ranking.text_level import all_weights, searched
 from service.search.requests import SearchOptions, Stored
 
 _OF_A_FILM = 5
-"""Moments that are told of a film."""
+"""Moments that are shown of a film."""
 
 
 def rank_questions(
@@ -34,7 +34,7 @@ def rank_questions(
     wanted: Sequence[SearchOptions],
     texts: TextEvidence | None = None,
 ) -> list[RankedItems | QuartetError]:
-    """The hits of every question, or the error that it alone gets. `texts` raise clips at whose time they are told.
+    """The hits of every question, or the error that it alone gets. `texts` raise the clips at their times.
 
     Texts do not count in questions of several moments.
     """
@@ -70,7 +70,7 @@ def _ranked(
     specs = resolved.specs
     texts = None if len(resolved.moments) > 1 else texts
     weights = all_weights(specs, wanted.weights, texts)
-    told_films = wanted.films and texts is not None and weights[WORDS] > 0
+    films_with_texts = wanted.films and texts is not None and weights[WORDS] > 0
     queries = stack(resolved.queries)
     allowed = library.allowed(gallery, wanted.filter)
     without = left_out(resolved)
@@ -86,7 +86,7 @@ def _ranked(
 
     def chains(depth: int) -> list[Chain]:
         nonlocal found
-        if told_films:
+        if films_with_texts:
             ids = None if wanted.filter is None else library.select_clips(wanted.filter)
             kept = timeline.ids if ids is None else ids
             some = np.setdiff1d(kept, list(without)) if without else ids
@@ -102,31 +102,31 @@ def _ranked(
         return [Chain(hit.score, (hit,)) for hit in found.hits if hit.id not in without][:depth]
 
     if wanted.diverse:
-        told = told_once(chains, wanted.depth, timeline, gallery.vectors, specs, wanted.per_video)
+        shown_chains = distinct_chains(chains, wanted.depth, timeline, gallery.vectors, specs, wanted.per_video)
     else:
-        told = [Told(chain) for chain in chains(wanted.depth)]
+        shown_chains = [DistinctChain(chain) for chain in chains(wanted.depth)]
     assert found is not None
-    told = [
+    shown_chains = [
         own
-        for own in told[wanted.offset : wanted.depth]
+        for own in shown_chains[wanted.offset : wanted.depth]
         if wanted.min_score is None or own.chain.score >= wanted.min_score
     ]
-    hits = [_as_hit(own.chain) for own in told]
+    hits = [_as_hit(own.chain) for own in shown_chains]
     bound = found.bound if isinstance(found, SearchResult) else None
     result = SearchResult(hits, found.exact, bound, found.candidates, found.took_ms)
-    extras = tuple(_extra(own, timeline, wanted) for own in told)
+    extras = tuple(_extra(own, timeline, wanted) for own in shown_chains)
     return RankedItems(hits, weights, result, extras, None if texts is None else texts.spec)
 
 
-def _extra(told: Told, timeline: Timeline, wanted: SearchOptions) -> Extra:
-    chain = told.chain
+def _extra(shown_chains: DistinctChain, timeline: Timeline, wanted: SearchOptions) -> Extra:
+    chain = shown_chains.chain
     if len(chain.hits) > 1:
-        return Extra(chain.hits, tuple(told.alike), chain.hits)
+        return Extra(chain.hits, tuple(shown_chains.alike), chain.hits)
     if not wanted.films:
-        return Extra((), tuple(told.alike), chain.hits)
+        return Extra((), tuple(shown_chains.alike), chain.hits)
     hits = (*chain.hits, *chain.others)
     shown = apart(chain, timeline, wanted.per_video or _OF_A_FILM)
-    return Extra(tuple(hits[i] for i in shown), tuple(told.alike), chain.hits)
+    return Extra(tuple(hits[i] for i in shown), tuple(shown_chains.alike), chain.hits)
 
 
 def _as_hit(chain: Chain) -> Hit:

@@ -113,5 +113,5 @@ def test_a_text_tells_something_where_it_is_nearer_than_to_questions_without_mea
     evidence = TextEvidence(case.evidence._captions, LEVELS, case.links, SPEC, noise)
     linked = case.told[np.searchsorted(case.texts, np.unique(case.links.texts))].astype(np.float64)
     floor = max(float(SPEC.activate((linked @ row.astype(np.float64)).max())) for row in noise)
-    assert not evidence.tells(floor - 1e-6) and evidence.tells(floor + 1e-6)
-    assert case.evidence.tells(1e-6), "without such questions every text tells something"
+    assert not evidence.is_evidence(floor - 1e-6) and evidence.is_evidence(floor + 1e-6)
+    assert case.evidence.is_evidence(1e-6), "without such questions every text tells something"

@@ -148,7 +148,7 @@ def test_both_clients_have_the_same_methods() -> None:
     methods = {name for name in dir(Client) if not name.startswith("_")}
     assert methods == {name for name in dir(AsyncClient) if not name.startswith("_")}
     assert {"search", "search_many", "describe", "clips", "cancel", "wait"} <= methods
-    assert list(inspect.signature(Client("http://quartet").wait).parameters) == ["job_id", "told", "every"]
+    assert list(inspect.signature(Client("http://quartet").wait).parameters) == ["job_id", "progress", "every"]
     signature = inspect.signature(AsyncClient("http://quartet").search)
     assert signature == inspect.signature(Client("http://quartet").search)
     assert list(signature.parameters)[:2] == ["query", "k"]
