@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from model.evaluation.contrast import Contrast
 from model.evaluation.contributions import Contribution, level_contributions
 from model.evaluation.examples import Example, text_to_video_examples
 from model.evaluation.graded import Grades, graded_ndcg
@@ -33,7 +34,7 @@ class Assessment:
 
     `contributions` is empty for a model without levels. `graded` is nDCG@10 of the fused score with graded relevance,
     per caption: text to video, video to text. `labels` say by level how many captions have each noun, verb and triplet;
-    empty where nobody parsed them.
+    empty where nobody parsed them. `contrast` says what is noticed of changed captions; empty where nobody measured it.
     """
 
     subject: Subject
@@ -42,6 +43,7 @@ class Assessment:
     examples: Sequence[Example]
     graded: tuple[float, float]
     labels: Mapping[str, Counter[str]] = field(default_factory=dict)
+    contrast: Contrast = field(default_factory=dict)
 
     def results(self, protocol: str) -> dict[str, Retrieval]:
         return {name: Retrieval.of(both) for name, both in self.ranks[protocol].items()}

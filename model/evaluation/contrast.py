@@ -1,26 +1,28 @@
-"""Whether a level notices what a caption says: each caption against itself with one thing changed.
+"""Whether a level notices what a caption says: each caption against itself with exactly one thing changed.
 
     noun        another thing                 "a cat chases a ball"  for  "a dog chases a ball"
     verb        another action, in its form   "a dog eats a ball"
     roles       subject and object exchanged  "a ball chases a dog"
     attribute   another property              "a red dog chases a ball"  for  "a big dog chases a ball"
 
-What takes the place comes from the other captions. A level is right where the caption's own video scores higher with
-the caption than with the change; equal scores are not. Chance is a half, if the level sees the change at all.
+What takes the place comes from the captions of other videos, and no caption of the same video says it: a synonym or
+another thing in the clip would not be wrong. A level is right where the caption's own video scores higher with the
+caption than with the change; equal scores are not. Chance is a half, if the level sees the change at all.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from model.evaluation.scores import Scores, ScoreSource
+from model.evaluation.relevance import Index
+from model.evaluation.scores import LevelScores, Scores, ScoreSource
 from model.language.parsed_caption import ROLES, Node, ParsedCaption
+from model.levels import Vectors
 
 KINDS = ("noun", "verb", "roles", "attribute")
 
@@ -31,7 +33,12 @@ _NO_ATTRIBUTE = frozenset(
 _TEXTS = 512
 """Texts whose scores with all videos are held at a time."""
 
-_FORM = re.compile(r"(ing|ed|s|)$")
+_ENDINGS = ("ing", "ed", "s")
+_PLACES = frozenset(ROLES.index(role) for role in ("obl", "nmod"))
+"""Roles of nouns that mostly say where: "in the park" becomes "in the street", not "in the dog"."""
+
+_VOICES = (("nsubj", "obj"), ("nsubj:pass", "obl:agent"))
+"""Who does and whom, or the reverse: the roles that a swap exchanges, in the active and the passive voice."""
 
 
 @dataclass(frozen=True)
@@ -43,30 +50,73 @@ class Change:
     text: str
 
 
-def changes(captions: Sequence[ParsedCaption], seed: int = 0) -> list[Change]:
+@dataclass(frozen=True)
+class Noticed:
+    """The share of changes that a score notices, and of how many; None of none."""
+
+    share: float | None
+    of: int
+
+
+Contrast = Mapping[str, Mapping[str, Noticed]]
+"""What every score notices, by kind of change and name of the score."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Words of a caption that can be replaced: their positions, and what else could stand there (`pool`)."""
+
+    kind: str
+    pool: str
+    places: tuple[int, ...]
+
+
+def measure_contrast(
+    scores: LevelScores, owner: Index, captions: Sequence[ParsedCaption], encode: Callable[[Sequence[str]], Vectors]
+) -> Contrast:
+    """Change the captions, make query vectors of the changes with `encode`, and count who notices.
+
+    captions  parsed, those that `scores` are of; caption i was written for video owner[i]
+    """
+    changed = changes(captions, owner)
+    if not changed:
+        return {}
+    altered = replace(scores, text_queries=encode([change.text for change in changed]))
+    plain = own_scores(scores, owner)
+    return noticed(changed, plain, own_scores(altered, owner[[change.caption for change in changed]]))
+
+
+def changes(captions: Sequence[ParsedCaption], owner: Index, seed: int = 0) -> list[Change]:
     """At most one change of each kind for each caption, the same for the same captions and seed."""
-    pools: dict[str, list[str]] = defaultdict(list)
-    for caption in captions:
-        for key, places in _parts(caption):
-            pools[key].append(_written(caption, places))
+    parts = [_parts(caption) for caption in captions]
+    pools: dict[str, dict[str, str]] = defaultdict(dict)
+    words: dict[int, set[str]] = defaultdict(set)
+    triplets: dict[int, set[tuple[str, str, str]]] = defaultdict(set)
+    for caption, own, video in zip(captions, parts, owner.tolist(), strict=True):
+        words[video] |= {word.lower() for word in caption.words} | {node.lemma for node in caption.nodes}
+        triplets[video] |= set(caption.triplets)
+        for part in own:
+            pools[part.pool].setdefault(_written(caption, part.places), _lemma(caption, part.places))
+    choices = {pool: sorted(own.items()) for pool, own in pools.items()}
     rng = np.random.default_rng(seed)
     found = []
-    for number, caption in enumerate(captions):
-        seen = set()
-        for key, places in _parts(caption):
-            kind = key.split()[0]
-            others = sorted({other for other in pools[key] if other.lower() not in caption.text.lower()})
-            if kind in seen or not others:
+    for number, (caption, own, video) in enumerate(zip(captions, parts, owner.tolist(), strict=True)):
+        for kind in KINDS:
+            if kind == "roles":
+                if swapped := _exchanged(caption, triplets[video]):
+                    found.append(Change(kind, number, swapped))
                 continue
-            seen.add(kind)
-            found.append(Change(kind, number, _replaced(caption, [(places, others[rng.integers(len(others))])])))
-        if pair := _subject_and_object(caption):
-            subject, thing = pair
-            swapped = [
-                (subject.phrase, _written(caption, thing.phrase)),
-                (thing.phrase, _written(caption, subject.phrase)),
-            ]
-            found.append(Change("roles", number, _replaced(caption, swapped)))
+            of_kind = [part for part in own if part.kind == kind]
+            for part in (of_kind[i] for i in rng.permutation(len(of_kind))):
+                others = [
+                    word
+                    for word, lemma in choices[part.pool]
+                    if lemma not in words[video] and not words[video].issuperset(word.lower().split())
+                ]
+                if others:
+                    other = others[rng.integers(len(others))]
+                    found.append(Change(kind, number, _replaced(caption, [(part.places, other)])))
+                    break
     return found
 
 
@@ -80,15 +130,13 @@ def own_scores(source: ScoreSource, videos: npt.NDArray[np.int64]) -> dict[str, 
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def share_noticed(
-    changed: Sequence[Change], plain: Mapping[str, Scores], altered: Mapping[str, Scores]
-) -> dict[str, dict[str, tuple[float, int]]]:
-    """By kind and name of a score: the share of changes that it notices, and of how many.
+def noticed(changed: Sequence[Change], plain: Mapping[str, Scores], altered: Mapping[str, Scores]) -> Contrast:
+    """What is noticed of changes that were made.
 
     plain    scores of the captions with their own videos, by name; altered: those of `changed` with the same videos
     A change that a score cannot be asked about, because one of both texts lacks the level, is left out of its count.
     """
-    found: dict[str, dict[str, tuple[float, int]]] = {}
+    found: dict[str, dict[str, Noticed]] = {}
     for kind in KINDS:
         rows = [i for i, change in enumerate(changed) if change.kind == kind]
         captions = [changed[i].caption for i in rows]
@@ -96,45 +144,49 @@ def share_noticed(
         for name in plain:
             right, wrong = plain[name][captions], altered[name][rows]
             asked = np.isfinite(right) & np.isfinite(wrong)
-            share = float((right > wrong)[asked].mean()) if asked.any() else float("nan")
-            found[kind][name] = share, int(asked.sum())
+            share = float((right > wrong)[asked].mean()) if asked.any() else None
+            found[kind][name] = Noticed(share, int(asked.sum()))
     return found
 
 
-def contrast_table(found: Mapping[str, Mapping[str, tuple[float, int]]]) -> str:
-    """As Markdown: a row for each score, a column for each kind of change; percent noticed, and of how many."""
-    kinds = list(found)
-    lines = [f"| noticed, % of | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
-    for name in next(iter(found.values())):
-        own = [found[kind][name] for kind in kinds]
-        cells = [f"{100 * share:.1f} of {count}" if count else "-" for share, count in own]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _parts(caption: ParsedCaption) -> list[tuple[str, tuple[int, ...]]]:
-    """What can be replaced: (kind and form, positions of its words)."""
+def _parts(caption: ParsedCaption) -> list[_Part]:
     parts = []
     for node in caption.nodes:
         if node.kind == "verb":
-            form = _FORM.search(caption.words[node.words[0]].lower())
-            parts.append((f"verb {form[0] if form else ''}", node.words))
+            word = caption.words[node.words[0]].lower()
+            ending = next((ending for ending in _ENDINGS if word.endswith(ending)), "")
+            parts.append(_Part("verb", f"verb {ending}", node.words))
             continue
-        parts.append(("noun", node.words))
-        attributes = [i for i in node.phrase if i not in node.words and caption.words[i].lower() not in _NO_ATTRIBUTE]
-        parts.extend(("attribute", (i,)) for i in attributes)
+        place = "place" if node.role in _PLACES else "thing"
+        number = "one" if caption.words[node.words[-1]].lower() == node.lemma else "many"
+        parts.append(_Part("noun", f"noun {place} {number}", node.words))
+        described = [i for i in node.phrase if i not in node.words and caption.words[i].lower() not in _NO_ATTRIBUTE]
+        parts += [_Part("attribute", "attribute", (i,)) for i in described]
     return parts
 
 
-def _subject_and_object(caption: ParsedCaption) -> tuple[Node, Node] | None:
-    """The nouns of the first verb that has both, if they are different things."""
-    subject, thing = ROLES.index("nsubj"), ROLES.index("obj")
+def _exchanged(caption: ParsedCaption, triplets: set[tuple[str, str, str]]) -> str | None:
+    """The caption with subject and object of its first verb that has both exchanged, unless one of `triplets` of its video says so already."""
     for verb in dict.fromkeys(verb for verb, _ in caption.edges):
-        own = [caption.nodes[noun] for other, noun in caption.edges if other == verb]
-        subjects, things = ([node for node in own if node.role == role] for role in (subject, thing))
-        if subjects and things and subjects[0].lemma != things[0].lemma:
-            return subjects[0], things[0]
+        own: dict[str, Node] = {}
+        for other, noun in caption.edges:
+            if other == verb:
+                own.setdefault(ROLES[caption.nodes[noun].role], caption.nodes[noun])
+        for first, second in _VOICES:
+            if first in own and second in own and own[first].lemma != own[second].lemma:
+                pair = own[first], own[second]
+                lemmas = {node.lemma for node in pair}
+                if any({who, whom} == lemmas and (whom, does, who) in triplets for who, does, whom in caption.triplets):
+                    continue
+                swaps = [(one.phrase, _written(caption, other.phrase)) for one, other in (pair, pair[::-1])]
+                return _replaced(caption, swaps)
     return None
+
+
+def _lemma(caption: ParsedCaption, places: tuple[int, ...]) -> str:
+    """The lemma of the noun or verb at these places; of anything else the word itself."""
+    lemmas = (node.lemma for node in caption.nodes if node.words == places)
+    return next(lemmas, caption.words[places[0]].lower())
 
 
 def _written(caption: ParsedCaption, places: Sequence[int]) -> str:

@@ -16,7 +16,15 @@ from model.evaluation.examples import RULE, Example
 from model.evaluation.metrics import Retrieval
 from model.evaluation.ranks import Ranks
 from model.evaluation.reports import svg_charts as svg
-from model.evaluation.reports.tables import PROTOCOLS, RULES, graded_sentence, label_table, level_table, sections
+from model.evaluation.reports.tables import (
+    PROTOCOLS,
+    RULES,
+    contrast_table,
+    graded_sentence,
+    label_table,
+    level_table,
+    sections,
+)
 from model.evaluation.scores import FUSED
 from model.levels import LEVEL_NAMES
 
@@ -66,6 +74,7 @@ def page(assessment: Assessment, about: Mapping[str, str], picture: Callable[[in
         ],
         graded=graded_sentence(assessment),
         labels=label_table(assessment),
+        contrast=contrast_table(assessment),
         level_chart=_level_chart(assessment),
         levels=level_table(assessment),
         example_rule=RULE,

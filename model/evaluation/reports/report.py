@@ -12,7 +12,15 @@ from model.evaluation.cutoffs import CUTOFFS, Cutoff
 from model.evaluation.metrics import chance
 from model.evaluation.ranks import Ranks
 from model.evaluation.reports.html_report import page
-from model.evaluation.reports.tables import PROTOCOLS, RULES, graded_sentence, label_table, level_table, sections
+from model.evaluation.reports.tables import (
+    PROTOCOLS,
+    RULES,
+    contrast_table,
+    graded_sentence,
+    label_table,
+    level_table,
+    sections,
+)
 from model.evaluation.scores import FUSED
 
 About = Mapping[str, str]
@@ -57,6 +65,9 @@ def to_json(assessment: Assessment, about: About) -> dict[str, object]:
         "protocols": protocols,
         "graded_ndcg10": graded,
         "contributions": levels,
+        "contrast": {
+            kind: {name: asdict(one) for name, one in own.items()} for kind, own in assessment.contrast.items()
+        },
         "labels": {level: dict(counts.most_common()) for level, counts in assessment.labels.items()},
     }
 
@@ -74,9 +85,9 @@ def markdown(assessment: Assessment) -> str:
     for section in sections(assessment):
         parts += [f"## {section.title}", section.sentences, *(table.markdown() for table in section.tables)]
     parts.append(graded_sentence(assessment))
-    for table in (level_table(assessment), label_table(assessment)):
+    for table in (level_table(assessment), contrast_table(assessment), label_table(assessment)):
         if table is not None:
-            parts += [f"## {table.title}", table.markdown()]
+            parts += [f"## {table.title}", *filter(None, [table.sentences]), table.markdown()]
     return "\n\n".join([*parts, RULES])
 
 

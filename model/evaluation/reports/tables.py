@@ -31,14 +31,22 @@ RULES = (
     "it has. mAP and nDCG@10 take an answer as right or wrong, nothing between. SumR is the sum of the six recalls."
 )
 
+_CONTRAST = (
+    "Each caption is compared with a copy in which one noun, one verb, subject and object, or one attribute is "
+    "changed, on the caption's own video. A score notices the change if the caption scores higher; equal scores do not "
+    "count. In percent of the captions that could be changed, with their number in the heading, where the score has "
+    "both texts; guessing gets 50, and a level that does not see the changed words has 0."
+)
+
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; the first column names the row."""
+    """Cells as text; the first column names the row. `sentences` say how to read it, where that needs saying."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    sentences: str = ""
 
     def markdown(self) -> str:
         lines = [self.head, ["---"] * len(self.head), *self.rows]
@@ -149,6 +157,18 @@ def level_table(assessment: Assessment) -> Table | None:
         cells = (part.right, part.wrong, part.gap)
         rows.append([name, *(f"{value:.3f}" for value in cells), f"{sums[name]:.1f}", f"{without:.1f}"])
     return Table("What each level adds to the fused score", head, rows)
+
+
+def contrast_table(assessment: Assessment) -> Table | None:
+    """The share of changed captions that each score notices, by what was changed; None where nobody measured it."""
+    if not assessment.contrast:
+        return None
+    head = ["score", *(f"{kind} ({max(one.of for one in own.values())})" for kind, own in assessment.contrast.items())]
+    rows = []
+    for name in next(iter(assessment.contrast.values())):
+        cells = [own[name].share for own in assessment.contrast.values()]
+        rows.append([name, *("" if share is None else f"{100 * share:.1f}" for share in cells)])
+    return Table("Captions with exactly one thing changed: who notices", head, rows, _CONTRAST)
 
 
 def _recalls(m: Measures) -> list[str]:

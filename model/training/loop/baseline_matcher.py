@@ -55,11 +55,15 @@ def vector_scores(model: VectorModel, data: VideoText) -> LevelScores:
         unit(model.named(model.encode_video(features.to(device), mask.to(device))))
         for features, mask in zip(data.features.split(BATCH), data.frame_mask.split(BATCH), strict=True)
     ]
-    texts = [
-        unit(model.named(model.encode_text(model.collate_text(data.texts[i : i + BATCH]).to(device))))
-        for i in range(0, len(data.texts), BATCH)
-    ]
-    return LevelScores(model.level_specs(), _joined(texts), _joined(videos))
+    return LevelScores(model.level_specs(), vector_queries(model, data.texts), _joined(videos))
+
+
+@torch.inference_mode()
+def vector_queries(model: VectorModel, texts: Sequence[TextFeatures]) -> Vectors:
+    """Query vectors of texts for clips; the model must not be training."""
+    device = next(model.parameters()).device
+    batches = [texts[i : i + BATCH] for i in range(0, len(texts), BATCH)]
+    return _joined([unit(model.named(model.encode_text(model.collate_text(own).to(device)))) for own in batches])
 
 
 def _joined(parts: Sequence[Encoded]) -> Vectors:

@@ -13,20 +13,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from model.baselines.checkpoint import load_baseline
-from model.baselines.single_vector import VectorModel
-from model.evaluation.scores import LevelScores
 from model.language.sentence_encoder import SentenceEncoder, Sentences
-from model.language.spacy_parser import load_parser, recorded_parser
+from model.language.spacy_parser import load_parser
 from model.language.word_vectors import initial_words
 from model.levels import LEVEL_NAMES
-from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.checkpoint import Checkpoint, save_checkpoint
 from model.mcsan.checkpoint_files import WEIGHTS_FILE
 from model.mcsan.config import Preset
 from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
-from model.registry import MODELS, checkpoint_folder, holds_baseline, resolve_device
+from model.registry import MODELS, checkpoint_folder, resolve_device
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText
 from model.training.data.dataset_checks import (
@@ -39,15 +36,13 @@ from model.training.data.dataset_checks import (
 from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import Advance, TextCache
-from model.training.loop.baseline_matcher import vector_scores
 from model.training.loop.run_record import History, Run
-from model.training.loop.validation import level_scores
 from model.two_tower.encoder import SHARPNESS
 from model.two_tower.prepared_models import MODELS_FOLDER
 from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig
 from model.vision.backbones import Backbone
-from model.vision.frame_networks import FrameNetwork, load_sentences, recorded_sentences, recorded_two_tower
+from model.vision.frame_networks import FrameNetwork, load_sentences, recorded_two_tower
 from quartet.errors import InputError
 
 Tell = Callable[[str], None]
@@ -57,7 +52,7 @@ Stage = Callable[[str], AbstractContextManager[Advance]]
 """Opens the display of a long stage by its name."""
 
 
-def _say_nothing(_: str) -> None:
+def say_nothing(_: str) -> None:
     """For the processes next to the first one."""
 
 
@@ -104,7 +99,7 @@ def train_on_features(
 
     spacy = load_parser(parser)  # before anything is read: a name that is wrong fails at once
     first = is_first_process()
-    tell = tell if first else _say_nothing
+    tell = tell if first else say_nothing
     logs = folder / "log"
     run = Run(logs, fresh, writes=first)
     if (folder / "config.json").exists() and not run.begun and not fresh:
@@ -155,43 +150,6 @@ def train_on_features(
         save_checkpoint(folder, made)
         run.finish(history)
     return history
-
-
-def scores_on_features(
-    checkpoint: Path,
-    videos: Sequence[CaptionedVideo],
-    features: Sequence[Path],
-    device: str = "cpu",
-    models: Path = MODELS_FOLDER,
-    cache: Path | None = None,
-    tell: Tell = _say_nothing,
-) -> tuple[LevelScores, Checkpoint[Any]]:
-    """Scores of all captions, in the order of the videos, against the videos, whose features are in files.
-
-    Encoded captions are kept below `cache`, if it is given. Raises InputError for features of another width than the
-    checkpoint's, ModelError for another parser.
-    """
-    loaded: Checkpoint[Any]
-    if holds_baseline(checkpoint):
-        loaded, frames = load_baseline(checkpoint, models)
-        expected = loaded.model.made_with["feature_dim"]
-    else:
-        loaded = load_checkpoint(checkpoint, models)
-        frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim
-    if isinstance(loaded.backbone, TwoTower):
-        loaded.backbone.to(device)
-    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint, models=models)
-    featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
-    with FeatureSet(features) as file:
-        if file.dim != expected:
-            raise InputError(f"{file.name} holds features of width {file.dim}, the checkpoint needs {expected}.")
-        rows = file.read([video.video for video in videos], frames)
-    featurize: Callable[[list[str]], Sequence[TextFeatures]] = featurizer
-    if cache is not None:
-        featurize = partial(TextCache(cache, featurizer, tell).texts, advance=lambda done, total: None)
-    data = video_text(videos, rows, featurize)
-    model = loaded.model.to(device)
-    return vector_scores(model, data) if isinstance(model, VectorModel) else level_scores(model, data), loaded
 
 
 def video_text(

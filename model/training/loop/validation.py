@@ -46,12 +46,17 @@ def fold_text_queries(model: MCSAN, vectors: Vectors) -> Vectors:
     return {**vectors, "global": folded.float().cpu().numpy()}
 
 
+def text_queries(model: MCSAN, texts: Sequence[TextFeatures]) -> Vectors:
+    """Query vectors of texts for clips; the model must not be training."""
+    return fold_text_queries(model, encode_text_features(model, texts))
+
+
 def level_scores(model: MCSAN, data: VideoText) -> LevelScores:
     """Scores of every text of `data` with every video, by the vectors that an index would hold."""
     was_training = model.training
     model.eval()
     videos = encode_videos(model, data.features, data.frame_mask)
-    queries = fold_text_queries(model, encode_text_features(model, data.texts))
+    queries = text_queries(model, data.texts)
     model.train(was_training)
     return LevelScores(model.level_specs(), queries, videos)
 

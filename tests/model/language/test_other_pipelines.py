@@ -20,7 +20,8 @@ from model.mcsan.config import TrainConfig
 from model.mcsan.encoder import McsanEncoder
 from model.training.data.caption_readers import read_captions
 from model.training.data.feature_file import FeatureFile
-from model.training.loop.feature_training import scores_on_features, train_on_features
+from model.training.loop.feature_scores import scores_on_features
+from model.training.loop.feature_training import train_on_features
 from quartet.errors import InputError, ModelError
 
 PACKAGE = "en_tiny"

@@ -21,7 +21,8 @@ from model.mcsan.presets import PLUS
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo
 from model.training.data.feature_file import FeatureFile
-from model.training.loop.feature_training import scores_on_features, train_on_features
+from model.training.loop.feature_scores import scores_on_features
+from model.training.loop.feature_training import train_on_features
 from model.vision.frame_networks import load_sentences
 from quartet.errors import InputError, ModelError
 

@@ -17,7 +17,8 @@ from model.mcsan.network import CONCEPT_LEVELS, MCSAN
 from model.mcsan.text_features import TextFeatures, collate
 from model.training.data.caption_readers import read_captions
 from model.training.data.feature_file import FeatureFile
-from model.training.loop.feature_training import scores_on_features, train_on_features
+from model.training.loop.feature_scores import scores_on_features
+from model.training.loop.feature_training import train_on_features
 from quartet.errors import InputError, ModelError
 from tests.model.mcsan import reference
 
@@ -158,5 +159,5 @@ def test_training_with_a_file_makes_a_checkpoint_that_needs_none(tmp_path: Path)
     assert model.text.embedding is not None
     assert model.text.embedding.vocabulary == ("a", "cat", "dog", "runs")
     assert (model.text.embedding.vectors.weight[3] - torch.tensor([1.0, 2, 3])).abs().max() > 1e-3  # fine-tuned
-    scores, _ = scores_on_features(out, captions.videos, [tmp_path / "f.h5"])
+    scores, _, _ = scores_on_features(out, captions.videos, [tmp_path / "f.h5"])
     assert np.isfinite(scores.block(0, 1)["fused"]).all()

@@ -17,7 +17,8 @@ from model.mcsan.config import TrainConfig
 from model.mcsan.encoder import McsanEncoder
 from model.training.data.caption_readers import read_captions
 from model.training.data.feature_file import FeatureFile
-from model.training.loop.feature_training import scores_on_features, train_on_features
+from model.training.loop.feature_scores import scores_on_features
+from model.training.loop.feature_training import train_on_features
 from model.vision.backbones import Backbone, BackboneConfig
 from quartet.errors import InputError
 
@@ -99,7 +100,7 @@ def test_training_on_features_makes_a_checkpoint_that_sees_videos(tmp_path: Path
     arguments = (small, read, [tmp_path / "f.h5"], tmp_path / "mine", 0, said.append, tmp_path / "w.safetensors")
     assert len(train_on_features(*arguments, progress=False)) == 4
     assert any("2 random training videos are used for validation" in sentence for sentence in said)
-    scores, checkpoint = scores_on_features(tmp_path / "mine", read.split("test"), [tmp_path / "f.h5"])
+    scores, checkpoint, _ = scores_on_features(tmp_path / "mine", read.split("test"), [tmp_path / "f.h5"])
     assert checkpoint.model.config.feature_dim == 576
     # Eight test videos show four things: chance finds one of eight first, the right thing leaves one of two.
     assert evaluate_scores(scores, np.repeat(np.arange(8), 2))["fused"].text_to_video.r1 > 30

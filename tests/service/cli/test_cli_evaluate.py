@@ -51,6 +51,7 @@ def test_evaluate_prints_every_row_and_writes_a_report(world: World, captioned: 
         tmp_path / "new" / "report",
         "--mteb",
         tmp_path / "mteb.json",
+        "--contrast",
     )
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "mteb.json").read_text())["task_name"] == "captions"
@@ -67,7 +68,9 @@ def test_evaluate_prints_every_row_and_writes_a_report(world: World, captioned: 
     }
     assert figures["protocols"]["per_caption"]["results"]["fused"]["text_to_video"]["queries"] == 5
     assert figures["labels"]["entity"]["square"] == figures["labels"]["entity"]["wall"] == 5
+    assert figures["contrast"]["attribute"]["fused"]["of"] == 5
     html = (tmp_path / "new" / "report" / "report.html").read_text()
+    assert "Captions with exactly one thing changed" in html
     assert html.count("data:image/webp;base64,") >= 3 * 5  # the library's thumbnails, three a query
     assert "| fused |" in (tmp_path / "new" / "report" / "results.md").read_text()
 
@@ -113,8 +116,9 @@ def test_evaluate_on_features_takes_pictures_from_the_videos(world: World, capti
     (tmp_path / "some").mkdir()
     shutil.copy(world.videos / "red.mp4", tmp_path / "some")
     (tmp_path / "some" / "green.mp4").write_text("no video")
-    result = run(*given, "--videos", tmp_path / "some", "--report", tmp_path / "report")
+    result = run(*given, "--videos", tmp_path / "some", "--report", tmp_path / "report", "--contrast")
     assert result.exit_code == 0, result.output
+    assert "attribute (5) |" in result.stdout
     assert "| without relation |" in result.stdout
     assert "No picture of green.mp4" in result.stderr
     assert "No picture of blue.mp4: " in result.stderr

@@ -26,7 +26,7 @@ from model.training.compare.comparison import Plan, compare
 from model.training.compare.kept_models import Keeping
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo
-from model.training.loop.feature_training import scores_on_features
+from model.training.loop.feature_scores import scores_on_features
 from model.vision.backbones import Backbone, BackboneConfig
 from quartet.errors import InputError, ModelError
 from service.http.app import create_app
@@ -110,7 +110,7 @@ def test_a_kept_model_is_evaluated_as_it_serves(
     served: Served, kept: Path, data: tuple[CaptionSet, Path, Path]
 ) -> None:
     captions, features, _ = data
-    scores, checkpoint = scores_on_features(kept / f"{served.model}-seed0", captions.videos, [features])
+    scores, checkpoint, _ = scores_on_features(kept / f"{served.model}-seed0", captions.videos, [features])
     assert f"{served.model}, seed 0 of a comparison." in checkpoint.note
     spec = served.encoder.spec
     assert spec.levels == tuple(scores.specs) and spec.frames_per_clip == FRAMES
