@@ -166,7 +166,10 @@ def _parts(caption: ParsedCaption) -> list[_Part]:
 
 
 def _exchanged(caption: ParsedCaption, triplets: set[tuple[str, str, str]]) -> str | None:
-    """The caption with subject and object of its first verb that has both exchanged, unless one of `triplets` of its video says so already."""
+    """The caption with subject and object of its first verb that has both exchanged.
+
+    None if there is no such verb, and if `triplets` of its video say it that way already.
+    """
     for verb in dict.fromkeys(verb for verb, _ in caption.edges):
         own: dict[str, Node] = {}
         for other, noun in caption.edges:
