@@ -15,8 +15,10 @@ from service.cli import app
 
 _INTRODUCTION = """# Command line
 
-For everyone who uses `quartet` in a terminal. This page lists every command with its options, as
-`quartet COMMAND --help` shows them. For settings without an option, see [settings.md](settings.md).
+*For everyone who uses `quartet` in a terminal. At its end you have found the command and the option that you need.*
+
+This page lists every command with its options, as `quartet COMMAND --help` shows them. For settings without an option,
+see [settings.md](settings.md).
 
 The page is generated: `python -m service.cli.reference docs/cli.md`. Exit codes: 0 done, 1 failed, 2 wrong usage.
 """
