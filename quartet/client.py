@@ -180,6 +180,7 @@ class _Connection:
     send_upload = _Method(operations.send_upload)
     delete_upload = _ask(requests.delete_upload)
     index_upload = _ask(requests.index_upload)
+    index_uploads = _ask(requests.index_uploads)
     index_video = _Method(operations.index_video)
     job = _ask(requests.job)
     jobs = _ask(requests.jobs)

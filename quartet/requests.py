@@ -333,6 +333,11 @@ def index_upload(upload_id: str) -> Request[Job]:
     return Request(_as(Job), "POST", f"/v1/uploads/{upload_id}/job")
 
 
+def index_uploads(upload_ids: Sequence[str]) -> Request[Job]:
+    """Have uploads indexed by one job, at most 100, all complete. Once more for the same ones, it is the same job."""
+    return Request(_as(Job), "POST", "/v1/uploads/job", json={"uploads": list(upload_ids)})
+
+
 def job(job_id: str) -> Request[Job]:
     """State, progress and in the end the result of a job."""
     return Request(_as(Job), "GET", f"/v1/jobs/{job_id}")

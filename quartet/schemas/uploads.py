@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class StoredUpload(BaseModel):
@@ -12,3 +14,13 @@ class StoredUpload(BaseModel):
     name: str = Field(description="The name that its file gets.")
     size: int = Field(description="Bytes of all of it.")
     received: int = Field(description="Bytes that have arrived.")
+
+
+class UploadsToIndex(BaseModel):
+    """Uploads in pieces that one job indexes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uploads: list[Annotated[str, Field(max_length=100)]] = Field(
+        min_length=1, max_length=100, description="Their ids; all of them are complete."
+    )

@@ -99,7 +99,7 @@ async def create_upload_job(request: Request, response: Response, jobs: JobsDep,
         store: UploadStore = request.app.state.kept
         async with store.received(request) as paths:
             home = paths[0].parent
-            job = jobs.add([home], home, _file_summary(paths), home.parent, repeat_key)
+            job = jobs.add([home], home, file_summary(paths), home.parent, repeat_key)
     return accepted(request, response, job)
 
 
@@ -108,7 +108,7 @@ def accepted(request: Request, response: Response, job: jobs_module.Job) -> Job:
     return Job.model_validate(job)
 
 
-def _file_summary(paths: Sequence[Path]) -> str:
+def file_summary(paths: Sequence[Path]) -> str:
     """What is uploaded, in a line: the first files, and how many more."""
     names = ", ".join(path.name for path in paths[:_NAMES])
     more = len(paths) - _NAMES

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from quartet.errors import InputError
 from quartet.schemas.jobs import Job
-from quartet.schemas.uploads import StoredUpload
+from quartet.schemas.uploads import StoredUpload, UploadsToIndex
 from service.http.addressing import location
 from service.http.routes.dependencies import problems
-from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted
+from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted, file_summary
 from service.http.uploads.resumable_uploads import ResumableUploads
+from service.jobs.job_queue import Jobs
 from service.problems import UNSUPPORTED_TYPE, UNSUPPORTED_VERSION, ProblemError
 
 VERSION = "1.0.0"
@@ -115,6 +117,24 @@ async def delete_upload(upload_id: str, uploads: UploadsDep) -> None:
 
 
 @router.post(
+    "/job",
+    summary="Index uploads",
+    status_code=202,
+    responses={**ACCEPTED, **problems(404, 409, 412, 422, 429, 503)},
+)
+async def create_job_of_uploads(
+    body: UploadsToIndex,
+    request: Request,
+    response: Response,
+    uploads: UploadsDep,
+    jobs: JobsDep,
+    repeat_key: RepeatKey = None,
+) -> Job:
+    """Keep uploads that are complete and index them, in the background. Asked again, it is the same job."""
+    return _index(body.uploads, request, response, uploads, jobs, repeat_key)
+
+
+@router.post(
     "/{upload_id}/job",
     summary="Index an upload",
     status_code=202,
@@ -129,11 +149,23 @@ async def create_job_of_upload(
     repeat_key: RepeatKey = None,
 ) -> Job:
     """Keep an upload that is complete and index it, in the background. Asked again, it is the same job."""
-    key = repeat_key or upload_id
+    return _index([upload_id], request, response, uploads, jobs, repeat_key)
+
+
+def _index(
+    upload_ids: Sequence[str],
+    request: Request,
+    response: Response,
+    uploads: ResumableUploads,
+    jobs: Jobs,
+    repeat_key: str | None,
+) -> Job:
+    key = repeat_key or " ".join(upload_ids)
     job = jobs.repeated(key)
     if job is None:
-        with uploads.completed(upload_id) as video:
-            job = jobs.add([video.parent], video.parent, video.name, video.parent.parent, key)
+        with uploads.completed(upload_ids) as paths:
+            home = paths[0].parent
+            job = jobs.add([home], home, file_summary(paths), home.parent, key)
     return accepted(request, response, job)
 
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,29 +102,37 @@ class ResumableUploads:
         quota.dropped(upload_id)
 
     @contextmanager
-    def completed(self, upload_id: str) -> Iterator[Path]:
-        """The file of an upload in a folder of its own, as other uploads are kept. It stays what it was after an error.
+    def completed(self, upload_ids: Sequence[str]) -> Iterator[list[Path]]:
+        """The files of uploads, together in one folder, as other uploads are kept. After an error they stay uploads.
 
         Raises NotFoundError, ProblemError (409) if bytes are lacking.
         """
-        upload = self.find(upload_id)
-        if upload.received < upload.size or upload_id in self._writing:
-            detail = (
-                f"{upload.received:,} of the {upload.size:,} bytes of this upload have arrived. Send the others first."
-            )
-            raise ProblemError(CONFLICT, detail)
+        uploads = [self._complete(upload_id) for upload_id in dict.fromkeys(upload_ids)]
         folder, quota = self._store.place()
-        partial, home = self._home(upload_id), folder / upload_id
+        home = folder / uploads[0].id
         home.mkdir()
-        (partial / _CONTENT).rename(home / upload.name)
+        moved: dict[Path, Path] = {}
         try:
-            yield home / upload.name
+            for upload in uploads:
+                path = home / file_name(upload.name, [other.name for other in moved.values()])
+                content = self._home(upload.id) / _CONTENT
+                moved[content] = content.rename(path)
+            yield list(moved.values())
         except BaseException:
-            (home / upload.name).rename(partial / _CONTENT)
+            for content, path in moved.items():
+                path.rename(content)
             home.rmdir()
             raise
-        shutil.rmtree(partial)
-        quota.kept(upload_id)
+        for upload in uploads:
+            shutil.rmtree(self._home(upload.id))
+            quota.kept(upload.id)
+
+    def _complete(self, upload_id: str) -> StoredUpload:
+        upload = self.find(upload_id)
+        if upload.received < upload.size or upload_id in self._writing:
+            detail = f"{upload.received:,} of the {upload.size:,} bytes of {upload.name} have arrived. "
+            raise ProblemError(CONFLICT, detail + "Send the others first.")
+        return upload
 
     def _home(self, upload_id: str) -> Path:
         folder, _ = self._store.place()

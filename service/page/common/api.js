@@ -64,7 +64,7 @@ const problemOf = async (response) => refusal(response, await bodyOf(response));
 
 const unreachable = () => new Problem({ title: t("error.unreachable"), detail: t("error.unreachable.detail") });
 
-function pause(duration, signal) {
+export function pause(duration, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, 1000 * duration);
     signal?.addEventListener("abort", () => {
@@ -167,34 +167,31 @@ export const indexFolder = (folder, path, signal) => post("/v1/jobs", { folder, 
 
 export const cancelJob = (jobId, signal) => call(`/v1/jobs/${jobId}/cancel`, { method: "POST", signal });
 
+// Uploads in pieces (tus 1.0).
+const TUS = { "Tus-Resumable": "1.0.0" };
+
+// `btoa` takes bytes; a name has any characters.
+const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+export function createUpload({ name, size }, signal) {
+  const headers = { ...TUS, "Upload-Length": size, "Upload-Metadata": `filename ${base64(name)}` };
+  return call("/v1/uploads", { method: "POST", headers, signal });
+}
+
+export const storedUpload = (uploadId, signal) => call(`/v1/uploads/${uploadId}`, { headers: TUS, signal });
+
+export function sendPiece(uploadId, offset, body, signal) {
+  const headers = { ...TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": offset };
+  return call(`/v1/uploads/${uploadId}`, { method: "PATCH", headers, body, signal });
+}
+
+export const deleteUpload = (uploadId) => call(`/v1/uploads/${uploadId}`, { method: "DELETE", headers: TUS });
+
+// Asked again after a break, it is the same job.
+export const indexUploads = (ids, signal) => post("/v1/uploads/job", { uploads: ids }, signal);
+
 function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   return form;
-}
-
-// `told(share)` hears which part has been sent, which `fetch` does not say.
-export function uploadVideos(files, told, signal) {
-  const form = new FormData();
-  for (const file of files) form.append("file", file);
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.responseType = "json";
-    request.upload.addEventListener("progress", (event) => event.lengthComputable && told(event.loaded / event.total));
-    request.addEventListener("load", () => {
-      const { status, response } = request;
-      if (status < 400 && response) resolve(response);
-      else {
-        const title = t("error.status", { status: String(status) });
-        reject(new Problem({ title, detail: request.statusText, ...response, status }));
-      }
-    });
-    request.addEventListener("error", () => {
-      reject(new Problem({ title: t("error.upload"), detail: t("error.unreachable.detail") }));
-    });
-    signal.addEventListener("abort", () => request.abort());
-    request.addEventListener("abort", () => reject(signal.reason));
-    request.open("POST", at("/v1/jobs/upload"));
-    request.send(form);
-  });
 }

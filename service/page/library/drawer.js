@@ -5,6 +5,9 @@ import { byId, el, icon } from "../common/dom.js";
 import { button, say } from "../common/messages.js";
 import { t } from "../common/words.js";
 import { JobList } from "./jobs.js";
+import { UploadList } from "./uploads.js";
+
+const sending = new UploadList();
 
 // {signal, takesFiles, button, open(), send(files)}, or null where nothing can be added from here. `changed()` is called when a
 // job has ended.
@@ -25,8 +28,9 @@ export async function drawerOf(changed, signal) {
       if (error.name !== "AbortError") wrong.textContent = error.message;
     }
   };
-  const upload = uploads ? uploadWay(begin, signal) : null;
-  const parts = [upload?.node, folders.length ? folderWay(folders, begin, signal) : null, wrong, list.node];
+  sending.begun = (job) => list.add(job);
+  const upload = uploads ? uploadWay() : null;
+  const parts = [upload, folders.length ? folderWay(folders, begin, signal) : null, wrong, sending.node, list.node];
   list.show(jobs);
   const open = () => {
     const close = el("button", { type: "button", className: "icon close", ariaLabel: t("action.close") }, icon("close"));
@@ -37,32 +41,25 @@ export async function drawerOf(changed, signal) {
   };
   signal.addEventListener("abort", () => byId("drawer").close());
   // One button for as long as the drawer is there: the focus returns to it, however often the list is drawn.
-  return { signal, takesFiles: uploads, button: button(t("library.add"), open, "primary"), open, send: upload?.send };
+  return { signal, takesFiles: uploads, button: button(t("library.add"), open, "primary"), open, send: (files) => sending.send(files) };
 }
 
-function uploadWay(begin, signal) {
+function uploadWay() {
   const input = el("input", { type: "file", id: "add", accept: "video/*,.mkv,.avi,.ts,.flv", multiple: true });
-  const sent = el("progress", { max: 1, value: 0, hidden: true, ariaLabel: t("upload.sent") });
   const node = el("label", { className: "drop takes-files" }, input, icon("drop"));
-  node.append(el("span", {}, t("upload.choose")), el("small", {}, t("upload.kept")), sent);
-  const send = (files) => {
-    if (!files.length) return;
-    sent.hidden = false;
-    const told = (share) => (sent.value = share);
-    begin(() => api.uploadVideos(files, told, signal).finally(() => (sent.hidden = true)));
-  };
+  node.append(el("span", {}, t("upload.choose")), el("small", {}, t("upload.kept")));
   input.addEventListener("change", () => {
-    send([...input.files]);
+    sending.send([...input.files]);
     input.value = "";
   });
   for (const type of ["dragover", "dragleave", "drop"]) {
     node.addEventListener(type, (event) => {
       event.preventDefault();
       node.classList.toggle("over", type === "dragover");
-      if (type === "drop") send([...event.dataTransfer.files]);
+      if (type === "drop") sending.send([...event.dataTransfer.files]);
     });
   }
-  return { node, send };
+  return node;
 }
 
 function folderWay(folders, begin, signal) {

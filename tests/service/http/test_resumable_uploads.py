@@ -94,6 +94,24 @@ def test_what_nobody_goes_on_with_is_forgotten(http: TestClient, tmp_path: Path)
     assert not old.exists()
 
 
+def test_several_are_indexed_by_one_job(http: TestClient, tmp_path: Path) -> None:
+    first, second = (begin(http, 3, name).headers["location"] for name in ("a.mp4", "A.mp4"))
+    ids = [place.rpartition("/")[2] for place in (first, second)]
+    http.patch(first, content=b"abc", headers={**PIECE, "Upload-Offset": "0"})
+    early = http.post("/v1/uploads/job", json={"uploads": ids})
+    assert early.status_code == 409 and "0 of the 3 bytes of A.mp4" in early.json()["detail"]
+    assert http.head(first).headers["upload-offset"] == "3"
+    http.patch(second, content=b"def", headers={**PIECE, "Upload-Offset": "0"})
+    assert http.post("/v1/uploads/job", json={"uploads": [*ids, "0" * 32]}).status_code == 404
+    assert http.post("/v1/uploads/job", json={"uploads": []}).status_code == 422
+    job = http.post("/v1/uploads/job", json={"uploads": ids}).json()
+    assert job["source"] == "a.mp4, A (2).mp4"
+    assert http.post("/v1/uploads/job", json={"uploads": ids}).json()["id"] == job["id"]
+    (kept,) = (tmp_path / "uploads").iterdir()
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == {"a.mp4": b"abc", "A (2).mp4": b"def"}
+    http.post(f"/v1/jobs/{job['id']}/cancel")
+
+
 class Unsteady(httpx2.BaseTransport):
     """Breaks every other connection that sends bytes: what it sends arrives, its answer does not."""
 
@@ -133,6 +151,7 @@ def test_the_client_goes_on_after_breaks_and_restarts(
         assert unsteady.broken == 2 and told[0] == (1500, size) and told[-1] == (size, size)
         job = quartet.index_upload(begun.id)
         assert job.source == "new.mp4" and quartet.index_upload(begun.id).id == job.id
+        assert quartet.index_uploads([begun.id]).id == job.id
         (kept,) = (tmp_path / "uploads").iterdir()
         assert (kept / "new.mp4").read_bytes() == video.read_bytes()
         quartet.cancel(job.id)

@@ -218,6 +218,88 @@ def test_uploaded_videos_are_indexed_and_appear(
         page.goto("about:blank")
 
 
+PIECE = 2**18
+"""Bytes of the first piece of an upload."""
+
+
+@pytest.fixture
+def long_film(films: World, tmp_path: Path) -> Path:
+    """A video of several pieces."""
+    film = tmp_path / "holiday.mp4"
+    film.write_bytes(next(films.library.parent.glob("films/film.mp4")).read_bytes() + bytes(3 * PIECE))
+    return film
+
+
+def cutting(page: Page, cut: set[int]) -> list[int]:
+    """The offsets of the pieces that the page sends; of these pieces, counted from 0, the connection is cut."""
+    offsets: list[int] = []
+
+    def pass_or_cut(route: Route) -> None:
+        if route.request.method != "PATCH":
+            return route.continue_()
+        offsets.append(int(route.request.headers["upload-offset"]))
+        return route.abort("connectionreset") if len(offsets) - 1 in cut else route.continue_()
+
+    page.route(re.compile(r"/v1/uploads/\w{32}$"), pass_or_cut)
+    return offsets
+
+
+def test_an_upload_continues_after_a_break(visit: Visit, open_house: Settings, long_film: Path, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.mp4"
+    huge.write_bytes(bytes(10 * PIECE))
+    with running(open_house.model_copy(update={"max_upload_bytes": 9 * PIECE})) as address:
+        page = visit(at=address, expected="Failed to load resource")
+        offsets = cutting(page, {1})
+        page.goto("/?tab=library")
+        page.get_by_role("button", name="Add videos").click()
+        page.get_by_label("Choose videos").set_input_files([huge, long_film])
+        uploads = page.get_by_role("list", name="Uploads")
+        # A file that cannot be taken does not stop the others.
+        expect(uploads.get_by_role("alert")).to_contain_text("huge.mp4: An upload may have at most")
+        expect(uploads.get_by_role("status")).to_contain_text("Connection lost at 2.8 MiB of 3.")
+        bar = uploads.get_by_role("progressbar", name="Upload of huge.mp4, holiday.mp4")
+        assert bar.evaluate("(bar) => bar.value") == 11 * PIECE
+        expect(page.get_by_role("list", name="Indexing")).to_contain_text("1 video indexed", timeout=60_000)
+        assert offsets[:3] == [0, PIECE, PIECE]
+        (kept,) = open_house.upload_folder.iterdir()
+        assert (kept / long_film.name).read_bytes() == long_film.read_bytes()
+        uploads.get_by_role("button", name="Close").click()
+        expect(uploads.get_by_role("listitem")).to_have_count(0)
+        page.goto("about:blank")
+
+
+def test_an_upload_continues_after_the_page_was_closed(visit: Visit, open_house: Settings, long_film: Path) -> None:
+    with running(open_house) as address:
+        page = visit(at=address, expected="Failed to load resource")
+        page.on("dialog", lambda leaving: leaving.accept())
+        offsets = cutting(page, {1})
+        for visits in (1, 2):
+            page.goto("/?tab=library")
+            page.get_by_role("button", name="Add videos").click()
+            page.get_by_label("Choose videos").set_input_files(long_film)
+            if visits == 1:
+                expect(page.get_by_role("list", name="Uploads")).to_contain_text("Connection lost at 256 KiB")
+        expect(page.get_by_role("list", name="Indexing")).to_contain_text("1 video indexed", timeout=60_000)
+        assert offsets[:3] == [0, PIECE, PIECE]
+        page.goto("about:blank")
+
+
+def test_an_upload_can_be_cancelled(visit: Visit, open_house: Settings, long_film: Path) -> None:
+    with running(open_house) as address:
+        page = visit(at=address, expected="Failed to load resource")
+        cutting(page, {1})
+        page.goto("/?tab=library")
+        page.get_by_role("button", name="Add videos").click()
+        page.get_by_label("Choose videos").set_input_files(long_film)
+        uploads = page.get_by_role("list", name="Uploads")
+        expect(uploads).to_contain_text("Connection lost")
+        with page.expect_response(lambda got: got.request.method == "DELETE") as gone:
+            uploads.get_by_role("button", name="Cancel").click()
+        expect(uploads.get_by_role("listitem")).to_have_count(0)
+        assert gone.value.status == 204 and list(open_house.upload_folder.iterdir()) == []
+        page.goto("about:blank")
+
+
 def test_videos_are_listed_in_an_order_and_by_tag(page: Page) -> None:
     page.goto("/?tab=library")
     videos = page.get_by_role("list", name="Videos").locator("> li")
