@@ -13,7 +13,7 @@ class Limits:
     seconds   by the clock, from the first byte read to the last picture
     duration  seconds of video
     pixels    of a picture, width times height
-    memory    bytes of address space of the process that decodes it, None for no limit
+    memory    bytes of address space that decoding may add to its process, None for no limit
     niceness  how much that process yields to others, 0 to 19
     """
 

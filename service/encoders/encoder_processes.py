@@ -13,6 +13,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from typing import Any
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
@@ -38,6 +40,17 @@ _TURN = 0.25
 _LONGEST_PAUSE = 30.0
 _LOADING = 300.0
 """Seconds that a process has at least to load its model."""
+
+_LIBRARIES = [
+    "__main__",
+    "model.mcsan.encoder",
+    "openvino",
+    "torchvision",
+    "indexer.media.decode_pool",
+    "av",
+    "service.encoders.frozen_start",
+]
+"""What the fork server imports. Uploads are decoded in processes of the same server."""
 
 Load = Callable[[], Encoder]
 """Loads the encoder, in the process that will use it: a function that can be pickled."""
@@ -223,6 +236,20 @@ class EncoderProcesses:
                 process.end_if_overdue()
 
 
+def _context() -> SpawnContext | ForkServerContext:
+    """How processes start: from a server that has imported the libraries and forks.
+
+    Importing them takes seconds and 0.4 GB, which all processes then share. The server loads no model and runs nothing
+    while it forks; this process is never forked, because a fork would copy locks that its threads hold. Only on Linux:
+    elsewhere these libraries may not be forked.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_LIBRARIES)
+    return context
+
+
 class _ProcessEnded(Exception):
     """The process of a call has ended."""
 
@@ -241,8 +268,7 @@ class _Process:
     """One process with an encoder."""
 
     def __init__(self, load: Load, count: int) -> None:
-        # Spawned, not forked: a fork would share the locks of this process's threads as they happen to be.
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, load, count), name="quartet-encode", daemon=True)
         self._process.start()

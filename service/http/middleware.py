@@ -161,9 +161,9 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
-    if status >= 500:
+    if status >= 500 and scope["path"] not in _QUIET:
         level = logging.ERROR
-    else:
+    else:  # Probes expect a service that is not ready yet.
         level = logging.DEBUG if scope["path"] in _QUIET and status < 400 else logging.INFO
     if LOG.isEnabledFor(level):
         client = scope.get("client")

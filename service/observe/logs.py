@@ -68,5 +68,5 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).propagate = True
     # Every request has a line of ours already.
     logging.getLogger("uvicorn.access").disabled = True
-    for name in ("asyncio", "httpx", "httpx2", "PIL", "filelock"):
+    for name in ("asyncio", "httpx", "httpx2", "PIL", "filelock", "faiss.loader"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -13,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer.media.decode_limits import Limits
+from indexer.media.untrusted_upload import decode_untrusted
 from model.encoder import TextBatch
 from model.fake_encoder import FakeEncoder
 from model.language.parsed_caption import Attributes
@@ -21,6 +25,7 @@ from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.registry import load_encoder
 from quartet.errors import InputError, ModelError
 from service.encoders.encoder_processes import EncoderProcesses
+from tests.service.conftest import write_video
 
 SECONDS = 60  # a bound on what would otherwise hang, never reached
 
@@ -207,6 +212,32 @@ def test_a_process_that_does_not_answer_in_time_is_replaced() -> None:
             own.encode_clips([np.zeros((64, 64, 64, 3), np.uint8)])
         assert back.wait(SECONDS)
         assert own.encode_queries(["a dog"]).attributes == FakeEncoder().attributes(["a dog"])
+    finally:
+        own.close()
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_all_processes_share_the_libraries_of_one_server(tmp_path: Path) -> None:
+    own, back = EncoderProcesses(FakeEncoder, 2), threading.Event()
+    own.restarted = back.set
+    try:
+        (server,) = {parent_of(pid) for pid in own.pids}
+        assert server != os.getpid()
+        os.kill(own.pids[0], signal.SIGKILL)
+        while own.alive == 2:
+            pass
+        for _ in range(2):  # both processes are asked in turn; the one that has ended is found then
+            own.encode_queries(["a dog"])
+        assert back.wait(SECONDS)
+        assert [parent_of(pid) for pid in own.pids] == [server] * 2
+        # An upload may fill so much memory on top of the address space that these libraries take.
+        assert int(Path(f"/proc/{server}/statm").read_text().split()[0]) * resource.getpagesize() > 2**29
+        write_video(tmp_path / "small.mp4", (9, 9, 200))
+        assert len(decode_untrusted(tmp_path / "small.mp4", 3, Limits(memory=2**29)).frames) == 3
     finally:
         own.close()
 
