@@ -161,7 +161,7 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
 
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
-    if status >= 500 and scope["path"] not in _QUIET:
+    if status >= 500 and not (status == 503 and scope["path"] in _QUIET):
         level = logging.ERROR
     else:  # Probes expect a service that is not ready yet.
         level = logging.DEBUG if scope["path"] in _QUIET and status < 400 else logging.INFO
