@@ -223,7 +223,8 @@ class Catalog:
             select(func.count()).select_from(failures),
             select(func.count()).select_from(unfinished),
         )
-        return Counts(*(self._rows(query)[0][0] for query in queries))
+        (row,) = self._rows(select(*(query.scalar_subquery() for query in queries)))
+        return Counts(*row)
 
     def _captions(self, where: ColumnElement[bool]) -> dict[int, Caption]:
         source = caption_sources.c

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import power_cuts
+from benchmarks.power_cuts.disk_states import cut
+from benchmarks.power_cuts.trials import run
 from benchmarks.stand_in_videos import StandInPool
 
 SEED = 20220914
@@ -19,7 +20,7 @@ SEED = 20220914
 def test_a_hundred_power_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.pipeline.local_pipeline.DecodePool", StandInPool)
     monkeypatch.setattr("indexer.pipeline.local_pipeline.PART", 2)
-    report = power_cuts.run(tmp_path, 100, SEED)
+    report = run(tmp_path, 100, SEED)
     assert report["failed"] == []
     assert report["states"] == 100
     found = report["found"]
@@ -47,11 +48,11 @@ def test_a_write_that_was_not_flushed_may_be_lost_and_one_that_was_may_not() -> 
     ]
 
     def after(mode: str, moment: int = len(events)) -> dict[str, bytes | None]:
-        return dict(power_cuts.cut(events, moment, mode, random.Random(1)))
+        return dict(cut(events, moment, mode, random.Random(1)))
 
     assert after("nothing") == {"a": b"old"}
     assert after("everything") == {"a": b"new"}
     assert after("names") == {"a": b""}, "a rename without a flush of the content is the classic loss"
     assert after("nothing", 3) == {}
-    seen = {tuple(sorted(dict(power_cuts.cut(events, 7, "some", random.Random(i))).items())) for i in range(50)}
+    seen = {tuple(sorted(dict(cut(events, 7, "some", random.Random(i))).items())) for i in range(50)}
     assert {(("a", b"old"),), (("a", b"new"),), (("a", b""),)} <= seen
