@@ -140,6 +140,8 @@ def _header(path: Path, container: Any, source: PictureSequence) -> Header:
     context = stream.codec_context
     if context is None:
         raise VideoError(path, "unsupported-codec", "No installed decoder reads the codec of this video.")
+    if "enc_key_id" in stream.metadata:  # Matroska and WebM
+        raise encrypted(path)
     if stream.frames < 2 and is_still(container, stream):
         with open_container(path, source) as counted:
             single = _frames(counted, stream.index).get(stream.index, 0) == 1
@@ -204,6 +206,11 @@ def _pixel_aspect(stream: Any) -> float:
 def _crop(path: Path, names: frozenset[str], container: Any, stream: Any) -> Crop:
     place = [each.index for each in container.streams.video].index(stream.index)
     return declared_crop(path, names, place, (stream.width, stream.height))
+
+
+def encrypted(path: Path) -> VideoError:
+    """The VideoError for a video that cannot be seen without a key."""
+    return VideoError(path, "unsupported-codec", "The video is encrypted. Quartet has no key for it.")
 
 
 def refusal(path: Path, error: Exception) -> VideoError:

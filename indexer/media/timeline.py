@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.media.clock import Joints, JumpFinder, Part, Stamps, join, mended
-from indexer.media.header import Header, open_container, packets_of, refusal
+from indexer.media.header import Header, encrypted, open_container, packets_of, refusal
 from quartet.errors import VideoError
 
 _COMPLETE = 0.9
@@ -34,6 +34,9 @@ _OWN_ZERO = {"mov", "matroska"}
 
 _DURATION_IS_WRITTEN = {"matroska", "webm", "flv"}
 """Containers that declare no number of frames but a duration. In others FFmpeg may have guessed it."""
+
+_TS_PACKET = 188
+"""Bytes of a packet of a transport stream."""
 
 Seconds = npt.NDArray[np.float64]
 
@@ -120,6 +123,8 @@ def _read(path: Path, header: Header, container: Any, alive: Callable[[], None])
             continue
         jumps.see(packet, packets, len(stamps), len(keys) // 2)
         packets += 1
+        if packet.has_sidedata("encryption_info"):  # MP4
+            raise encrypted(path)
         if packet.is_discard:
             continue
         count += 1
@@ -131,6 +136,8 @@ def _read(path: Path, header: Header, container: Any, alive: Callable[[], None])
             keys.extend((packet.pts, packet.pts if packet.dts is None else packet.dts))
         if len(stamps) == 1 or packet.pts > last:
             last, length = packet.pts, packet.duration
+    if count == 0 and "mpegts" in header.formats and _is_scrambled(path):
+        raise encrypted(path)
     if count == 0:
         raise VideoError(path, "unreadable", "The video has no frames.")
     _require_complete(path, header, count, float(end))
@@ -140,6 +147,14 @@ def _read(path: Path, header: Header, container: Any, alive: Callable[[], None])
         return _counted(count, header.fps or _USUAL_RATE)
     parts = jumps.confirmed(lambda: _due_elsewhere(path, header, alive))
     return _timeline(header, base, stamps, keys, length, parts)
+
+
+def _is_scrambled(path: Path) -> bool:
+    """Whether packets of a transport stream are: `transport_scrambling_control` (ISO/IEC 13818-1, 2.4.3.3)."""
+    with path.open("rb") as file:
+        head = file.read(_TS_PACKET * 1000)
+    begins = range(0, len(head) - 3, _TS_PACKET)
+    return all(head[at] == 0x47 for at in begins) and any(head[at + 3] & 0xC0 for at in begins)
 
 
 def _due_elsewhere(path: Path, header: Header, alive: Callable[[], None]) -> list[float]:
