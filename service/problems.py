@@ -157,7 +157,7 @@ def problem_response(
         title=kind.title,
         status=kind.status,
         detail=_encodable(detail),
-        instance=request.url.path,
+        instance=_path(request),
         request_id=request_id(request),
         **extensions,
     )
@@ -172,6 +172,11 @@ def problem_response(
 def request_id(request: HTTPConnection) -> str:
     """The id that `service.http.middleware` gave to the request."""
     return str(request.state.request_id)
+
+
+def _path(request: HTTPConnection) -> str:
+    """The path that the client used; that of a library is taken off by `service.http.addressing`."""
+    return str(request.scope.get("state", {}).get("asked_path") or request.url.path)
 
 
 def install(app: FastAPI) -> None:
@@ -194,7 +199,7 @@ async def _quartet_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.QuartetError)
     kind = kind_of(error)
     if kind.status >= 500:
-        LOG.error("%s %s: %s", request_id(request), request.url.path, error)
+        LOG.error("%s %s: %s", request_id(request), _path(request), error)
     if isinstance(error, errors.BusyError):
         # Retry-After counts whole seconds (RFC 9110, section 10.2.3).
         return problem_response(request, kind, str(error), headers={"Retry-After": str(ceil(error.retry_after))})
@@ -227,7 +232,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     """Errors of the framework: unknown path, wrong method, malformed form."""
     assert isinstance(error, StarletteHTTPException)
     phrase = HTTPStatus(error.status_code).phrase
-    detail = error.detail if error.detail != phrase else f"{request.method} {request.url.path}: {phrase.lower()}."
+    detail = error.detail if error.detail != phrase else f"{request.method} {_path(request)}: {phrase.lower()}."
     kind = Kind("", error.status_code, phrase, "")
     return problem_response(request, kind, detail, headers=error.headers)
 
@@ -237,7 +242,7 @@ async def _system_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         raise error
-    LOG.error("%s %s: %s", request_id(request), request.url.path, error)
+    LOG.error("%s %s: %s", request_id(request), _path(request), error)
     return problem_response(
         request,
         NO_ROOM,
@@ -248,7 +253,7 @@ async def _system_error(request: Request, error: Exception) -> Response:
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     # Starlette calls this outside of the middleware, so the header has to be set here; it logs the traceback.
     detail = "The service failed to answer. Look for this request id in the service's log."
-    LOG.error("%s %s: %s", request_id(request), request.url.path, type(error).__name__)
+    LOG.error("%s %s: %s", request_id(request), _path(request), type(error).__name__)
     return problem_response(request, INTERNAL, detail, headers={"X-Request-ID": request_id(request)})
 
 

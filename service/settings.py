@@ -5,15 +5,21 @@ Every field can be set as `QUARTET_<NAME>`, for example `QUARTET_MODEL=/models/n
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from model.home_folder import expand_home
 from model.two_tower.prepared_models import MODELS_FOLDER
 from quartet.errors import InputError
+
+DEFAULT = "default"
+"""Name of the library that QUARTET_LIBRARY names."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 MIN_KEY = 16
 """Characters of the shortest API key that is accepted."""
@@ -28,6 +34,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QUARTET_", frozen=True)
 
     library: Path | None = Field(default=None, description="Folder of the library to serve.")
+    libraries: Folders = Field(
+        default={},
+        description="More libraries to serve, at /v1/libraries/NAME: NAME=PATH, separated by commas. Without "
+        "QUARTET_LIBRARY the first one is the default.",
+    )
     catalog: str | None = Field(
         default=None, description="Database for the catalogue of a new library: postgresql://USER@HOST/NAME."
     )
@@ -174,7 +185,38 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    @field_validator("roots", "job_folders", mode="before")
+    def by_library(self) -> dict[str, Settings]:
+        """The settings of each library to serve, by its name, the default one first.
+
+        The model, the catalogue and the Milvus that are named are those of the default one; others have the model that
+        built them.
+        """
+        folders = ({} if self.library is None and self.libraries else {DEFAULT: self.library}) | self.libraries
+        default, *others = folders
+        none = {"model": None, "catalog": None, "milvus": None}
+        return {
+            default: self.model_copy(update={"library": folders[default]}),
+            **{name: self.model_copy(update={"library": folders[name], **none}) for name in others},
+        }
+
+    @field_validator("libraries")
+    @classmethod
+    def _check_libraries(cls, value: dict[str, Path]) -> dict[str, Path]:
+        for name in value:
+            if name == DEFAULT or not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} cannot be the name of a library; choose another one of letters, digits, '.', '_' and '-'"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _check_folders(self) -> Settings:
+        folders = [path.resolve() for path in (self.library, *self.libraries.values()) if path is not None]
+        if len(set(folders)) < len(folders):
+            raise ValueError("QUARTET_LIBRARY and QUARTET_LIBRARIES name the same folder twice")
+        return self
+
+    @field_validator("roots", "job_folders", "libraries", mode="before")
     @classmethod
     def _split_folders(cls, value: object) -> object:
         if not isinstance(value, str):

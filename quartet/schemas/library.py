@@ -194,6 +194,23 @@ class LevelInfo(BaseModel):
     meaning: str = Field(description="What the level compares, in a few words. May be empty.")
 
 
+class ListedLibrary(BaseModel):
+    """One of the libraries of a service."""
+
+    name: str
+    default: bool = Field(description="Whether paths without the name of a library are for this one.")
+    url: str = Field(description="What its paths begin with.", examples=["/v1/libraries/default"])
+    generation: str
+    model: ModelInfo
+    counts: Counts
+
+
+class Libraries(BaseModel):
+    """The libraries of a service, the default one first."""
+
+    libraries: list[ListedLibrary]
+
+
 class LibraryInfo(BaseModel):
     """What a search client needs."""
 

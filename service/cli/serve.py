@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +48,7 @@ def serve(
         bool, typer.Option("--allow-no-key", help="Allow addresses other than loopback without an API key.")
     ] = False,
 ) -> None:
-    """Serve the search page and the API of a library.
+    """Serve the search page and the API of a library, or of several.
 
     The page is at /, the API reference at /docs. The service uses the model that built the library. You can index the
     library while the service runs: it switches to the new index without failing a request.
@@ -55,6 +56,8 @@ def serve(
     The service listens on loopback. Any other address needs an API key (docs/settings.md).
 
     [dim]quartet serve --library my-library[/]
+
+    [dim]QUARTET_LIBRARIES=holiday=lib1,news=lib2 quartet serve[/]
 
     [dim]QUARTET_API_KEY_FILE=key.txt quartet serve --library my-library --host 0.0.0.0 --port 8080[/]
     """
@@ -68,12 +71,13 @@ def serve(
         port=port,
         allow_no_key=allow_no_key or None,
     )
-    library_of(settings)
+    if not settings.libraries:
+        library_of(settings)
     run_server(settings)
 
 
 def run_server(settings: Settings) -> None:
-    """Listen, open the library and the model of `settings`, and serve them until interrupted.
+    """Listen, open the libraries of `settings` and their models, and serve them until interrupted.
 
     Raises InputError, LibraryError and, where there is no such model, ModelError before it listens; FingerprintError
     and other ModelErrors when it has ended because of them.
@@ -84,24 +88,30 @@ def run_server(settings: Settings) -> None:
     from service.http.app import BackgroundStart, create_app
     from service.http.server import make_server, require_free, settings_to_listen
     from service.observe.logs import configure
+    from service.search.engine import API
 
     settings = settings_to_listen(settings)
     require_free(settings)
-    existing_library(settings)
-    model = chosen_model(settings)
-    require_model(model, settings.models)
+    models = {}
+    for name, own in settings.by_library().items():
+        existing_library(own)
+        models[name] = chosen_model(own)
+        require_model(models[name], own.models)
     configure(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}{settings.base_path}"
-    typer.echo(f"Listening on {address}. Loading {model} for {settings.library}.")
+    loading = ", ".join(f"{models[name]} for {own.library}" for name, own in settings.by_library().items())
+    typer.echo(f"Listening on {address}. Loading {loading}.")
     frozen = ExitStack()
 
-    def ready(engine: Engine) -> None:
+    def ready(engines: Sequence[Engine]) -> None:
         frozen.enter_context(startup_objects_frozen())
-        typer.echo(
-            f"Serving {settings.library} with {engine.spec.name} on {engine.device}: "
-            f"{address} (API reference: /docs). Ctrl-C stops it."
-        )
+        for engine in engines:
+            below = "" if engine.address == API else engine.address
+            typer.echo(
+                f"Serving {engine.library.path} with {engine.spec.name} on {engine.device}: {address}{below} "
+                "(API reference: /docs). Ctrl-C stops it."
+            )
 
     def failed() -> None:
         server.should_exit = True

@@ -61,14 +61,15 @@ class EncoderProcesses:
 
     A call goes to a process that has nothing to do, and waits for one. Where a process dies, or does not answer within
     `timeout` seconds and is ended, the call that it had raises ModelError and another process starts, after which
-    `restarted` is called; calls go on with the others. Where none is left and none starts, calls raise ModelError at
-    once.
+    each of `restarted` is called; calls go on with the others. Where none is left and none starts, calls raise
+    ModelError at once.
 
     Raises what `load` raises, and ModelError if a process ends before it is ready.
     """
 
     def __init__(self, load: Load, count: int, timeout: float = 30.0) -> None:
-        self.restarted: Callable[[], None] = lambda: None
+        self.restarted: set[Callable[[], None]] = set()
+        self._users, self._counting = 1, threading.Lock()
         self._load = load
         self._count = count
         self._timeout = timeout
@@ -145,9 +146,19 @@ class EncoderProcesses:
         result: list[Attributes] = self._call("unknown", list(candidates))
         return result
 
+    def share(self) -> bool:
+        """Count one more user, who closes it too; False if it is closed already."""
+        with self._counting:
+            self._users += not self._closing.is_set()
+            return not self._closing.is_set()
+
     def close(self) -> None:
-        """Stop the processes. A call that is under way raises ModelError. Idempotent."""
-        self._closing.set()
+        """Stop the processes when the last user closes it. A call that is under way raises ModelError."""
+        with self._counting:
+            self._users -= 1
+            if self._users > 0:
+                return
+            self._closing.set()
         for process in list(self._all):
             process.stop()
         self._idle.put(None)
@@ -226,7 +237,8 @@ class EncoderProcesses:
                 process.stop()
                 return
             self._broken = ""
-            self.restarted()
+            for told in list(self.restarted):
+                told()
             self._idle.put(process)
             return
 

@@ -11,30 +11,10 @@ from model.precision import Precision, has_bf16
 from model.two_tower.prepared_models import DEFAULT_MODEL, prepared_names
 from quartet.errors import InputError, ModelError
 from service.encoders.deferred_encoder import DeferredEncoder
-from service.encoders.encoder_processes import EncoderProcesses
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from indexer.store.manifest import ModelInfo
-
-
-def serving_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder | EncoderProcesses:
-    """As `query_encoder`, for many requests at a time: on a CPU in processes of its own, one for each worker."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from model.registry import load_encoder, resolve_device
-
-    if resolve_device(settings.device) != "cpu":
-        return query_encoder(settings, built)
-    # The cores are the encoders'. What is multiplied here takes microseconds, but in two parts it would take until
-    # the core of the other part is free; and threads of NumPy's products that wait for work spin for a while.
-    torch.set_num_threads(1)
-    threadpool_limits(limits=1, user_api="blas")
-    model, queries = _queried_model(settings, built)
-    precision = chosen_precision(settings)
-    load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries, precision=precision)
-    return EncoderProcesses(load, settings.workers, settings.encode_timeout)
 
 
 def open_encoder(settings: Settings) -> Encoder:
@@ -55,12 +35,12 @@ def query_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder
     """
     from model.registry import load_encoder
 
-    model, queries = _queried_model(settings, built)
+    model, queries = queried_model(settings, built)
     precision = chosen_precision(settings)
     return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, queries, precision)
 
 
-def _queried_model(settings: Settings, built: ModelInfo | None) -> tuple[str, QuerySettings | None]:
+def queried_model(settings: Settings, built: ModelInfo | None) -> tuple[str, QuerySettings | None]:
     """What to load a model by, and what the library has set for its queries."""
     from indexer.store.search_settings import read_search_settings
 

@@ -1,10 +1,20 @@
-"""How the first line of a request is read: paths below a proxy's prefix, and HEAD, which is GET without a body."""
+"""How the first line of a request is read: paths below a proxy's prefix or of a library, and HEAD as GET."""
 
 from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from service.http.served_libraries import ServedLibraries
+
+_IN_LIBRARY = re.compile(r"/v1/libraries/(?P<name>[^/]+)(?P<rest>/.*)", re.DOTALL)
+_BESIDE_API = ("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/problems")
+_BELOW = ("/v1/", "/page/", "/swagger/")
 
 
 class BasePath:
@@ -27,6 +37,31 @@ class BasePath:
                 return
             if self._base and path.startswith(f"{self._base}/"):
                 scope = {**scope, "path": path[len(self._base) :], "raw_path": None}
+        await self._app(scope, receive, send)
+
+
+class LibraryPath:
+    """ASGI middleware: takes the address of a library off the path, and notes the library at `request.state.library`.
+
+    Below /v1/libraries/NAME are all paths of the service, for that library: /v1/clips as /v1/libraries/NAME/clips, or
+    unchanged, so that the address can be the server of a client that was made from the description of the API.
+    """
+
+    def __init__(self, app: ASGIApp, libraries: ServedLibraries) -> None:
+        self._app = app
+        self._default = libraries.default.name
+        self._names = {library.name for library in libraries}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            state = scope.setdefault("state", {})
+            state["library"] = self._default
+            named = _IN_LIBRARY.fullmatch(scope["path"])
+            if named and named["name"] in self._names:
+                state["library"], state["asked_path"] = named["name"], scope["path"]
+                rest = named["rest"]
+                path = rest if rest in _BESIDE_API or rest.startswith(_BELOW) else f"/v1{rest}"
+                scope = {**scope, "path": path, "raw_path": None}
         await self._app(scope, receive, send)
 
 
@@ -56,6 +91,11 @@ def is_head(scope: Scope) -> bool:
 def asked_method(scope: Scope) -> str:
     """The method that the client used."""
     return "HEAD" if is_head(scope) else str(scope["method"])
+
+
+def asked_path(scope: Scope) -> str:
+    """The path that the client used, below that of a proxy."""
+    return str(scope.get("state", {}).get("asked_path") or scope["path"])
 
 
 def location(request: Request, path: str) -> str:

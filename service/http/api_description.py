@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.problems import Problem
+from service.settings import DEFAULT
 
 _REFERENCE = "#/components/schemas/{model}"
 _OPEN = ("/healthz", "/v1/session")
@@ -76,7 +77,15 @@ class DescribedAPI(FastAPI):
         components["schemas"] |= found["$defs"]
         components["securitySchemes"], components["headers"] = _SECURITY, _HEADERS
         schema["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-        schema["servers"] = [{"url": self.state.settings.base_path or "/", "description": "This service."}]
+        base = self.state.settings.base_path
+        schema["servers"] = [
+            {"url": base or "/", "description": "The default library of this service."},
+            {
+                "url": f"{base}/v1/libraries/{{library}}",
+                "description": "One of several libraries of this service.",
+                "variables": {"library": {"default": DEFAULT, "description": "Its name, of `/v1/libraries`."}},
+            },
+        ]
         schema["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
         for path, methods in schema["paths"].items():
             for operation in methods.values():

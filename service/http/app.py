@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -13,13 +13,11 @@ from starlette.middleware.cors import CORSMiddleware
 from model.encoder import Encoder
 from quartet import __version__
 from service import problems
-from service.encoders.model_choice import serving_encoder
 from service.http.access import Access
-from service.http.addressing import BasePath, HeadAsGet
+from service.http.addressing import BasePath, HeadAsGet, LibraryPath
 from service.http.api_description import DescribedAPI, operation_id
 from service.http.keys import Attempts, Keys
 from service.http.middleware import EXPOSED_HEADERS, BodyLimit, RequestLog
-from service.http.moment_proxies import MomentProxies
 from service.http.pages.web_pages import router as pages
 from service.http.representations import Compressed, TaggedJSON
 from service.http.routes import (
@@ -37,10 +35,13 @@ from service.http.routes import (
     uploads,
     video_changes,
 )
+from service.http.routes import (
+    libraries as library_list,
+)
 from service.http.routes import library as browse
+from service.http.served_libraries import ServedLibraries, close_all
 from service.http.uploads.resumable_uploads import ResumableUploads
 from service.http.uploads.stored_uploads import UploadStore
-from service.jobs.job_queue import Jobs
 from service.search.engine import Engine
 from service.settings import Settings
 
@@ -53,11 +54,11 @@ requests carry it as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 class BackgroundStart:
     """The library and the model are opened while the service listens already: `/healthz` answers, `/readyz` says 503.
 
-    ready   called with the engine, in a thread, before it answers
+    ready   called with the engine of each library, in a thread, before they answer
     failed  called when they cannot be opened; `error` is why
     """
 
-    ready: Callable[[Engine], None]
+    ready: Callable[[Sequence[Engine]], None]
     failed: Callable[[], None]
     error: Exception | None = None
 
@@ -70,26 +71,22 @@ def create_app(
 ) -> FastAPI:
     """The application for `settings` (by default from the environment).
 
-    At start it opens the library and loads the model, unless an `encoder` or a whole `engine` is given. Without
-    `start` it waits for them, and fails with a QuartetError where they do not load or do not belong together. An
-    `engine` that was given stays open at the end; it belongs to the caller.
+    At start it opens the libraries and loads their models, unless an `encoder` for all or, of a single library, the
+    whole `engine` is given. Without `start` it waits for them, and fails with a QuartetError where they do not load or
+    do not belong together. An `engine` that was given stays open at the end; it belongs to the caller.
     """
     settings = settings or Settings()
+    libraries = ServedLibraries(settings)
 
-    def open_engine() -> Engine:
-        opened = Engine.open(settings, encoder, serving_encoder).prepare()
+    def open_engines() -> Sequence[Engine]:
+        opened = libraries.open(encoder)
         if start is not None:
             start.ready(opened)
         return opened
 
-    def use(app: FastAPI, opened: Engine) -> None:
-        app.state.jobs = jobs_of_service = Jobs(settings, opened.refresh, lambda: opened.named_model)
-        opened.metrics.gauge("quartet_jobs", "Indexing jobs.", jobs_of_service.by_state, label="state")
-        app.state.engine = opened
-
-    async def open_behind(app: FastAPI, start: BackgroundStart) -> None:
+    async def open_behind(start: BackgroundStart) -> None:
         try:
-            use(app, await asyncio.to_thread(open_engine))
+            libraries.serve(await asyncio.to_thread(open_engines))
         except Exception as error:
             start.error = error
             start.failed()
@@ -98,17 +95,17 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opening = None
         if start is None:
-            use(app, await asyncio.to_thread(open_engine) if engine is None else engine)
+            libraries.serve(await asyncio.to_thread(open_engines) if engine is None else [engine])
         else:
-            opening = asyncio.create_task(open_behind(app, start))
+            opening = asyncio.create_task(open_behind(start))
         yield
         if opening is not None:
             await opening
-        app.state.proxies.close()
-        if hasattr(app.state, "engine"):
-            await app.state.jobs.close()
-            if engine is None:
-                await asyncio.to_thread(app.state.engine.close)
+        for library in libraries:
+            library.proxies.close()
+        await libraries.close_jobs()
+        if engine is None:
+            await asyncio.to_thread(close_all, libraries.engines())
 
     app = DescribedAPI(
         title="Quartet",
@@ -119,7 +116,7 @@ def create_app(
         redoc_url=None,
         generate_unique_id_function=operation_id,
     )
-    app.state.settings, app.state.kept, app.state.proxies = settings, UploadStore(settings), MomentProxies()
+    app.state.settings, app.state.libraries, app.state.kept = settings, libraries, UploadStore(settings)
     app.state.resumable = ResumableUploads(app.state.kept, settings.max_upload_bytes)
     app.state.keys, app.state.attempts = keys, attempts = Keys(settings), Attempts()
     # The last one added is the first to see a request.
@@ -140,6 +137,7 @@ def create_app(
     app.add_middleware(Compressed)
     app.add_middleware(RequestLog, cross_origin=bool(settings.cors_origins))
     app.add_middleware(HeadAsGet)
+    app.add_middleware(LibraryPath, libraries=libraries)
     app.add_middleware(BasePath, base=settings.base_path)
     problems.install(app)
     for router in (
@@ -151,6 +149,7 @@ def create_app(
         captions.router,
         maintenance.router,
         browse.router,
+        library_list.router,
         searches.router,
         jobs.router,
         uploads.router,

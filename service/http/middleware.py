@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.addressing import asked_method
+from service.http.addressing import asked_method, asked_path
 from service.observe.logs import REQUEST_ID
 from service.problems import TOO_LARGE, TOO_SLOW, ProblemError, problem_response
 from service.settings import Settings
@@ -153,8 +153,8 @@ def _route(scope: Scope) -> str:
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
-    engine = getattr(scope["app"].state, "engine", None)
-    if engine is not None:
+    library = scope["app"].state.libraries.find(scope["state"]["library"])
+    if (engine := library.engine) is not None:
         route = _route(scope)
         engine.metrics.requests.labels(asked_method(scope), route, str(status)).inc()
         engine.metrics.latency.labels(route).observe(seconds)
@@ -169,7 +169,7 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
         client = scope.get("client")
         fields = {
             "method": asked_method(scope),
-            "path": scope["path"],
+            "path": asked_path(scope),
             "status": status,
             "ms": round(1000 * seconds, 1),
             "client": client[0] if client else None,

@@ -45,14 +45,20 @@ class Jobs:
     """See the module. For the event loop's thread. `done` is called after every run, in a thread.
 
     model  gives the name or folder of the model, None for that which the library knows of itself
+    turn   held while a job runs; the queues of several libraries share one
     """
 
     def __init__(
-        self, settings: Settings, done: Callable[[], None], model: Callable[[], str | None] = lambda: None
+        self,
+        settings: Settings,
+        done: Callable[[], None],
+        model: Callable[[], str | None] = lambda: None,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self._settings = settings
         self._done = done
         self._model = model
+        self._turn = turn or asyncio.Lock()
         self._memory = JobMemory(None if settings.library is None else settings.library / "service")
         self._jobs = {job.id: job for job in self._memory.load()}
         self._line: asyncio.Queue[Job] = asyncio.Queue()
@@ -185,34 +191,37 @@ class Jobs:
     async def _work(self) -> None:
         while True:
             job = await self._line.get()
-            if job.state != "queued":
-                continue
-            # This task began with the first job, in the context of the request that made it.
-            REQUEST_ID.set(job.request_id)
-            job.state, job.started = "running", datetime.now(UTC)
-            LOG.info("Job %s started: %s.", job.id, job.source)
-            try:
-                outcome = await self._run(job)
-            except asyncio.CancelledError:
-                self._save()
-                raise
-            except Exception as error:
-                LOG.exception("Job %s could not be run.", job.id)
-                job.error, outcome = f"The indexer could not be run: {error}.", "failed"
-            # A job has ended when what it published is searched.
-            await asyncio.to_thread(self._done)
-            if self._closing and outcome != "done":
-                self._save()
+            async with self._turn:
+                if job.state == "queued" and not self._closing:
+                    await self._perform(job)
+            if self._closing:
                 return
-            _finish(job, outcome)
+
+    async def _perform(self, job: Job) -> None:
+        # The task of all jobs began with the first one, in the context of the request that made it.
+        REQUEST_ID.set(job.request_id)
+        job.state, job.started = "running", datetime.now(UTC)
+        LOG.info("Job %s started: %s.", job.id, job.source)
+        try:
+            outcome = await self._run(job)
+        except asyncio.CancelledError:
             self._save()
+            raise
+        except Exception as error:
+            LOG.exception("Job %s could not be run.", job.id)
+            job.error, outcome = f"The indexer could not be run: {error}.", "failed"
+        # A job has ended when what it published is searched.
+        await asyncio.to_thread(self._done)
+        if not self._closing or outcome == "done":
+            _finish(job, outcome)
             LOG.info("Job %s is %s.", job.id, job.state)
+        self._save()
 
     async def _run(self, job: Job) -> State:
         self._process = process = await asyncio.create_subprocess_exec(
             *_command(job, self._settings),
             # Not by --model, with which a run changes the model of a library that has another.
-            env=_environment(self._model(), self._settings.precision),
+            env=_environment(self._model(), self._settings),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -290,10 +299,17 @@ def _command(job: Job, settings: Settings) -> list[str]:
     return [*command, *job.options, "--", *map(str, job.inputs)]
 
 
-def _environment(model: str | None, precision: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if name != "QUARTET_MODEL"}
-    own["QUARTET_PRECISION"] = precision
-    return own if model is None else {**own, "QUARTET_MODEL": model}
+def _environment(model: str | None, settings: Settings) -> dict[str, str]:
+    """That of the service, with what is set for this library alone."""
+    set_here = {
+        "QUARTET_MODEL": model,
+        "QUARTET_PRECISION": settings.precision,
+        "QUARTET_MILVUS": settings.milvus,
+        "QUARTET_CATALOG": settings.catalog,
+        "QUARTET_LIBRARIES": None,
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in set_here}
+    return kept | {name: value for name, value in set_here.items() if value is not None}
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,39 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
-class Metrics:
-    """One registry per engine, so that two in one process do not meet."""
+class Readings:
+    """What is read at the moment that somebody asks, in a registry of its own, so that two do not meet."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+
+    def gauge(self, name: str, text: str, read: Callable[[], Reading], label: str = "") -> None:
+        """Also report what `read` returns at the moment that somebody asks; None: no value.
+
+        A dict has a value for each value of `label`.
+        """
+        self._registry.register(_CallbackMetric(GaugeMetricFamily, name, text, read, label))
+
+    def counter(self, name: str, text: str, read: Callable[[], Reading]) -> None:
+        """As `gauge`, for a number that only grows."""
+        self._registry.register(_CallbackMetric(CounterMetricFamily, name, text, read, ""))
+
+    def info(self, name: str, text: str, values: dict[str, str]) -> Callable[[dict[str, str]], None]:
+        """Report words, as the labels of `NAME_info`, which is 1. Returns what reports others in their place."""
+        known = Info(name, text, registry=self._registry)
+        known.info(values)
+        return known.info
+
+    def collect(self) -> Iterable[Metric]:
+        """Everything, as it is now."""
+        return self._registry.collect()
+
+
+class Metrics(Readings):
+    """What one library counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.requests = Counter(
             "quartet_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
@@ -59,27 +87,6 @@ class Metrics:
         # Label sets are looked up once, not at every request.
         self._stage = {name: self._stages.labels(name) for name in ("queue", "encode", "search", "hydrate")}
 
-    def gauge(self, name: str, text: str, read: Callable[[], Reading], label: str = "") -> None:
-        """Also report what `read` returns at the moment that somebody asks; None: no value.
-
-        A dict has a value for each value of `label`.
-        """
-        self._registry.register(_CallbackMetric(GaugeMetricFamily, name, text, read, label))
-
-    def counter(self, name: str, text: str, read: Callable[[], Reading]) -> None:
-        """As `gauge`, for a number that only grows."""
-        self._registry.register(_CallbackMetric(CounterMetricFamily, name, text, read, ""))
-
-    def info(self, name: str, text: str, values: dict[str, str]) -> Callable[[dict[str, str]], None]:
-        """Report words, as the labels of `NAME_info`, which is 1. Returns what reports others in their place."""
-        known = Info(name, text, registry=self._registry)
-        known.info(values)
-        return known.info
-
-    def text(self) -> bytes:
-        """Everything, in the text format of Prometheus."""
-        return generate_latest(self._registry)
-
     def batch_done(self, kind: str, size: int) -> None:
         self._batches.labels(kind).observe(size)
 
@@ -95,6 +102,18 @@ class Metrics:
             child.observe(getattr(took, name) / 1000)
 
 
+def exposition(service: Readings, libraries: Mapping[str, Readings]) -> bytes:
+    """All of it, in the text format of Prometheus; what a library reads has its name as the label `library`."""
+    merged: dict[str, Metric] = {}
+    for name, readings in libraries.items():
+        for family in readings.collect():
+            whole = merged.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            whole.samples += [sample._replace(labels={**sample.labels, "library": name}) for sample in family.samples]
+    registry = CollectorRegistry()
+    registry.register(_Collected([*service.collect(), *merged.values()]))
+    return generate_latest(registry)
+
+
 def resident_bytes(pid: int) -> float:
     """Bytes of memory that a process has; 0 if it has ended."""
     try:
@@ -102,6 +121,16 @@ def resident_bytes(pid: int) -> float:
     except (OSError, IndexError):
         return 0.0
     return float(int(pages) * resource.getpagesize())
+
+
+class _Collected(Collector):
+    """Metrics that have been read."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
 
 
 class _CallbackMetric(Collector):

@@ -35,7 +35,7 @@ from service.search.result_cache import ResultCache
 
 class BatchAnswerer:
     """Everything but text to video (`clip_answers.py`). `read` keeps the attributes of captions; `live` gives the
-    generation to answer from."""
+    generation to answer from. `address`: see `ClipAnswerer`."""
 
     def __init__(
         self,
@@ -43,10 +43,12 @@ class BatchAnswerer:
         encoder: SharedEncoder | EncoderProcesses,
         live: Callable[[], ServedGeneration],
         kept: int,
+        address: str,
     ) -> None:
         self._library = library
         self._encoder = encoder
         self._live = live
+        self._address = address
         self.read: ResultCache[str, Attributes] = ResultCache(kept)
 
     def similar(self, asked: Sequence[ClipQuery]) -> list[SimilarAnswer | QuartetError]:
@@ -72,7 +74,7 @@ class BatchAnswerer:
             if isinstance(own, QuartetError)
             else SimilarAnswer(
                 clip_id=one.clip_id,
-                hits=clip_hits(own, clips, matched, sort=one.wanted.sort),
+                hits=clip_hits(own, clips, matched, self._address, sort=one.wanted.sort),
                 **batch.provenance(one.wanted, own),
             )
             for one, own, matched in zip(known, ranked, shown, strict=True)

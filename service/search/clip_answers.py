@@ -34,7 +34,10 @@ from service.search.requests import Questions, Sentence
 
 
 class ClipAnswerer:
-    """See the module. `parts` keeps encoded sentences; `live` gives the generation to answer from."""
+    """See the module. `parts` keeps encoded sentences; `live` gives the generation to answer from.
+
+    address  what the paths of the library begin with, for the addresses in answers
+    """
 
     def __init__(
         self,
@@ -42,10 +45,12 @@ class ClipAnswerer:
         encoder: SharedEncoder | EncoderProcesses,
         live: Callable[[], ServedGeneration],
         kept: int,
+        address: str,
     ) -> None:
         self._library = library
         self._encoder = encoder
         self._live = live
+        self._address = address
         self.parts = PartVectors(encoder, kept)
         self.fits = Fits(library, encoder)
         self.texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
@@ -88,7 +93,14 @@ class ClipAnswerer:
                 fit=fit,
                 notes=self._notes(known, wanted[i].explain),
                 hits=clip_hits(
-                    own, clips, shown[i], _given(generation.clips, known, own), likely, lines, wanted[i].sort
+                    own,
+                    clips,
+                    shown[i],
+                    self._address,
+                    _given(generation.clips, known, own),
+                    likely,
+                    lines,
+                    wanted[i].sort,
                 ),
                 **batch.provenance(wanted[i], own),
             )

@@ -18,7 +18,7 @@ from indexer.search.exact.code_scan import prepare
 from indexer.store.library import Library
 from indexer.store.manifest import ModelInfo
 from indexer.store.served_generation import ServedGeneration
-from model.encoder import Encoder, EncoderSpec
+from model.encoder import EncoderSpec
 from model.levels import LevelSpec, Vectors
 from quartet.errors import LibraryError
 from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
@@ -43,13 +43,16 @@ from service.search.requests import (
     cost_of_text,
     cut_by_cost,
 )
-from service.search.served_model import Asked, ServedModel, by_model
+from service.search.served_model import AnyEncoder, Asked, ServedModel, by_model
 from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
 
-Load = Callable[[Settings, ModelInfo | None], Encoder | EncoderProcesses]
+Load = Callable[[Settings, ModelInfo | None], AnyEncoder]
 """Loads the encoder for queries: that of the settings, or the one that made a generation."""
+
+API = "/v1"
+"""What the paths of the API begin with."""
 
 _CLIP_COST = 16
 """Of encoding a clip, in units of a short sentence."""
@@ -59,10 +62,21 @@ class Engine:
     """See the module. Raises FingerprintError when the encoder is not the one that built the library."""
 
     def __init__(
-        self, library: Library, encoder: Encoder | EncoderProcesses, settings: Settings, load: Load = query_encoder
+        self,
+        library: Library,
+        encoder: AnyEncoder,
+        settings: Settings,
+        load: Load = query_encoder,
+        address: str = API,
+        decodings: Decodings | None = None,
     ) -> None:
-        """`load` gives the encoder of a model that another process changes the library to."""
+        """`load` gives the encoder of a model that another process changes the library to.
+
+        address    what the paths of the library begin with, for the addresses in answers
+        decodings  those of the whole service, where it has several engines
+        """
         self.library = library
+        self.address = address
         self.metrics = Metrics()
         self._settings, self._load = settings, load
         self._held: ContextVar[ServedModel | None] = ContextVar("held model", default=None)
@@ -86,20 +100,24 @@ class Engine:
             observer=self.metrics,
         )
         self._batch, self._patience = settings.batch_size, settings.request_timeout
-        self.decodings = Decodings(settings.max_decodings, settings.retry_after)
+        self.decodings = decodings or Decodings(settings.max_decodings, settings.retry_after)
         self._tell_model = report(self)
 
-    def _served(self, encoder: Encoder | EncoderProcesses, generation: ServedGeneration) -> ServedModel:
-        if isinstance(encoder, EncoderProcesses):
-            encoder.restarted = self.metrics.worker_restarted
-        return ServedModel(self.library, encoder, generation, self._settings.query_cache)
+    def _served(self, encoder: AnyEncoder, generation: ServedGeneration) -> ServedModel:
+        kept, restarted = self._settings.query_cache, self.metrics.worker_restarted
+        return ServedModel(self.library, encoder, generation, kept, self.address, restarted)
 
     def _loaded(self, generation: ServedGeneration) -> ServedModel:
         """The model that has made a generation, ready to answer."""
         # Only the settings may know where that is with which the service began.
         back = generation.model.fingerprint == self._first and self._settings.model
-        model = self._served(self._load(self._settings, None if back else generation.model), generation)
-        model.clips.fits.of(generation)
+        with ExitStack() as on_failure:
+            encoder = self._load(self._settings, None if back else generation.model)
+            if isinstance(encoder, EncoderProcesses):
+                on_failure.callback(encoder.close)
+            model = self._served(encoder, generation)
+            model.clips.fits.of(generation)
+            on_failure.pop_all()
         return model
 
     def _changed(self) -> None:
@@ -110,12 +128,15 @@ class Engine:
     def open(
         cls,
         settings: Settings,
-        encoder: Encoder | None = None,
+        encoder: AnyEncoder | None = None,
         load: Load = query_encoder,
+        address: str = API,
+        decodings: Decodings | None = None,
     ) -> Self:
         """Open the library of `settings`; without an `encoder`, `load` the model of `settings` too.
 
-        `load` also gives the encoder of a model that another process changes the library to.
+        `load` also gives the encoder of a model that another process changes the library to. `address`, `decodings`:
+        as in the constructor.
 
         Raises LibraryError, ModelError or FingerprintError.
         """
@@ -137,7 +158,7 @@ class Engine:
             used = load(settings, built) if encoder is None else encoder
             if isinstance(used, EncoderProcesses):
                 on_failure.callback(used.close)
-            engine = cls(library, used, settings, load)
+            engine = cls(library, used, settings, load, address, decodings)
             on_failure.pop_all()
         return engine
 
@@ -181,21 +202,22 @@ class Engine:
 
     @property
     def device(self) -> str:
-        return self._encoder.device
+        return self.encoder.device
 
     @property
-    def _encoder(self) -> SharedEncoder | EncoderProcesses:
+    def encoder(self) -> SharedEncoder | EncoderProcesses:
+        """That of the model that answers."""
         return self.live.model.encoder
 
     @property
     def encoders(self) -> int:
         """Processes of the model that run; 1 where it runs in this one."""
-        return self._encoder.alive if isinstance(self._encoder, EncoderProcesses) else 1
+        return self.encoder.alive if isinstance(self.encoder, EncoderProcesses) else 1
 
     @property
     def encoder_pids(self) -> list[int]:
         """The ids of those processes, none where the model runs in this one."""
-        return self._encoder.pids if isinstance(self._encoder, EncoderProcesses) else []
+        return self.encoder.pids if isinstance(self.encoder, EncoderProcesses) else []
 
     @property
     def alive(self) -> bool:

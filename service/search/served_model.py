@@ -26,23 +26,36 @@ from service.search.upload_vectors import UploadedVectors
 
 LOG = logging.getLogger(__name__)
 
+AnyEncoder = Encoder | EncoderProcesses | SharedEncoder
+"""An encoder of one user, or one that several may use."""
+
 
 class ServedModel:
     """See the module. Whoever asks it something holds it from `hold` to `release`: until then it is not closed.
 
-    kept  how many encoded sentences are kept
-    Raises FingerprintError, and closes the encoder, if another model has made `generation`.
+    kept       how many encoded sentences are kept
+    address    what the paths of the library begin with, for the addresses in answers
+    restarted  called when a process of the encoder has been replaced
+    Raises FingerprintError if another model has made `generation`; the encoder is then still the caller's.
     """
 
     def __init__(
-        self, library: Library, encoder: Encoder | EncoderProcesses, generation: ServedGeneration, kept: int
+        self,
+        library: Library,
+        encoder: AnyEncoder,
+        generation: ServedGeneration,
+        kept: int,
+        address: str,
+        restarted: Callable[[], None],
     ) -> None:
-        self.encoder = encoder if isinstance(encoder, EncoderProcesses) else SharedEncoder(encoder)
         if generation.model.fingerprint != encoder.spec.fingerprint:
-            self._close_encoder()
             raise FingerprintError(generation.model.fingerprint, encoder.spec.fingerprint)
-        self.clips = ClipAnswerer(library, self.encoder, self.current, kept)
-        self.rest = BatchAnswerer(library, self.encoder, self.current, kept)
+        self.encoder = encoder if isinstance(encoder, EncoderProcesses | SharedEncoder) else SharedEncoder(encoder)
+        self._restarted = restarted
+        if isinstance(self.encoder, EncoderProcesses):
+            self.encoder.restarted.add(restarted)
+        self.clips = ClipAnswerer(library, self.encoder, self.current, kept, address)
+        self.rest = BatchAnswerer(library, self.encoder, self.current, kept, address)
         self.uploads = UploadedVectors()
         self._holders = 0
         self._retired = self._closed = False
@@ -90,9 +103,11 @@ class ServedModel:
         self._close_unheld()
 
     def close(self) -> None:
-        """End its processes, if it has any. Idempotent."""
-        self._closed = True
-        self._close_encoder()
+        """Leave its processes, if it has any. Idempotent."""
+        with self._holding:
+            closing, self._closed = not self._closed, True
+        if closing:
+            self._close_encoder()
 
     def _close_unheld(self) -> None:
         with self._holding:
@@ -103,6 +118,7 @@ class ServedModel:
 
     def _close_encoder(self) -> None:
         if isinstance(self.encoder, EncoderProcesses):
+            self.encoder.restarted.discard(self._restarted)
             self.encoder.close()
 
 

@@ -9,29 +9,36 @@ from pathlib import Path
 from indexer.catalog import records
 from indexer.catalog.reader import Catalog
 from quartet.schemas import library as schemas
-from service.search.explanation.answer_json import media_url, strip_url, thumbnail_url
+from service.search.explanation.answer_json import clip_urls
 
 
-def listed_clip(clip: records.Clip) -> schemas.ListedClip:
+def listed_clip(clip: records.Clip, address: str) -> schemas.ListedClip:
+    """A clip. `address`: what the paths of its library begin with."""
     return schemas.ListedClip(
         clip_id=clip.id,
         video_id=clip.video_id,
         title=clip.title,
         start=clip.start,
         end=clip.end,
-        thumbnail_url=thumbnail_url(clip.id),
-        strip_url=strip_url(clip.id),
-        media_url=media_url(clip.id),
+        **clip_urls(address, clip.id),
     )
 
 
-def listed_videos(source: Catalog, videos: Sequence[records.Video], first_clips: int = 0) -> list[schemas.Video]:
-    """Videos with their tags, and with the first `first_clips` clips of each."""
+def listed_videos(
+    source: Catalog, videos: Sequence[records.Video], address: str, first_clips: int = 0
+) -> list[schemas.Video]:
+    """Videos with their tags, and with the first `first_clips` clips of each. `address`: as in `listed_clip`."""
     ids = [video.id for video in videos]
     counts, tags = source.clips_per_video(ids), source.tags_of(ids)
     clips = source.first_clips(ids, max(1, first_clips))
     return [
-        _listed_video(video, counts.get(video.id, 0), tags[video.id], clips.get(video.id, []), first_clips)
+        _listed_video(
+            video,
+            counts.get(video.id, 0),
+            tags[video.id],
+            [listed_clip(clip, address) for clip in clips.get(video.id, [])],
+            first_clips,
+        )
         for video in videos
     ]
 
@@ -56,7 +63,7 @@ def _folder(folder: Path, roots: Sequence[records.Root]) -> str:
 
 
 def _listed_video(
-    video: records.Video, count: int, tags: list[str], clips: list[records.Clip], first_clips: int
+    video: records.Video, count: int, tags: list[str], clips: list[schemas.ListedClip], first_clips: int
 ) -> schemas.Video:
     return schemas.Video(
         video_id=video.id,
@@ -71,6 +78,6 @@ def _listed_video(
         height=video.height,
         clips=count,
         tags=tags,
-        thumbnail_url=thumbnail_url(clips[0].id) if clips else None,
-        first_clips=[listed_clip(clip) for clip in clips[:first_clips]],
+        thumbnail_url=clips[0].thumbnail_url if clips else None,
+        first_clips=clips[:first_clips],
     )

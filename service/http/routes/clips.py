@@ -17,11 +17,12 @@ from indexer.cutting.clip_file import write_clip
 from indexer.cutting.selection_list import Selected, as_list
 from quartet.errors import BusyError, InputError
 from quartet.schemas import library as schemas
+from service.http.addressing import location
 from service.http.file_responses import file_response, inside_roots, video_type
-from service.http.moment_proxies import MomentProxies
 from service.http.routes.catalog_json import listed_clip
 from service.http.routes.dependencies import EngineDep, Limit, Offset, problems
-from service.search.explanation.answer_json import media_url
+from service.http.served_libraries import served
+from service.search.explanation.answer_json import clip_urls
 
 router = APIRouter(prefix="/v1/clips", tags=["clips"])
 
@@ -55,14 +56,14 @@ def list_clips(
 ) -> schemas.Page[schemas.ListedClip]:
     """The clips of the library, in order of their ids."""
     catalog = engine.library.catalog
-    items = [listed_clip(clip) for clip in catalog.list_clips(offset, limit, video_id)]
+    items = [listed_clip(clip, engine.address) for clip in catalog.list_clips(offset, limit, video_id)]
     return schemas.Page(total=catalog.count_clips(video_id), offset=offset, limit=limit, items=items)
 
 
 @router.get("/{clip_id}", summary="A clip", responses=problems(404, 422, 503))
 def get_clip(clip_id: ClipId, engine: EngineDep) -> schemas.Clip:
     """A clip and its captions."""
-    found = listed_clip(engine.library.catalog.clip(clip_id))
+    found = listed_clip(engine.library.catalog.clip(clip_id), engine.address)
     captions = engine.library.catalog.captions_of(clip_id)
     return schemas.Clip(
         **found.model_dump(),
@@ -136,7 +137,7 @@ def get_proxy(clip_id: ClipId, request: Request, engine: EngineDep) -> Response:
     It is made at the first request, one at a time; the others get 429. Clips of up to 120 s.
     """
     clip = engine.library.catalog.clip(clip_id)
-    proxies: MomentProxies = request.app.state.proxies
+    proxies = served(request).proxies
     return file_response(request, proxies.file(clip, inside_roots(engine.library, clip.path)), "video/mp4", _A_DAY)
 
 
@@ -188,7 +189,7 @@ def selection(body: schemas.Selection, request: Request, engine: EngineDep) -> R
         video = catalog.video(clip.video_id)
         start = max(clip.start - body.padding, 0.0)
         end = min(clip.end + body.padding, max(video.duration, clip.end))
-        media = f"{base}{media_url(clip.id)}"
+        media = base + location(request, clip_urls(engine.address, clip.id)["media_url"])
         chosen.append(Selected(clip.id, clip.title, media, start, end, video.fps, video.duration))
     disposition = {"Content-Disposition": f'attachment; filename="selection.{body.format}"'}
     return Response(as_list(chosen, body.format), media_type=_LIST_TYPES[body.format], headers=disposition)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from service.http.api_description import reference
+from service.http.served_libraries import served
 from service.problems import NOT_READY, Problem, ProblemError
 from service.search.engine import Engine
 
@@ -20,7 +21,7 @@ async def get_engine(request: Request) -> Engine:
 
     A coroutine, though it waits for nothing: FastAPI would hand a plain function to a thread and wait for that.
     """
-    engine: Engine | None = getattr(request.app.state, "engine", None)
+    engine = served(request).engine
     if engine is None:
         detail = "The model and the library are not loaded yet. Try again in a moment."
         raise ProblemError(NOT_READY, detail, {"Retry-After": "1"})

@@ -15,6 +15,7 @@ from quartet.schemas.jobs import Job, JobList, JobRequest
 from service.http.addressing import is_head, location
 from service.http.content_types import JSON_BODY, require_form
 from service.http.routes.dependencies import EngineDep, problems
+from service.http.served_libraries import served
 from service.http.uploads.stored_uploads import MAX_FILES, UploadStore
 from service.jobs import job as jobs_module
 from service.jobs.job_queue import Jobs
@@ -58,7 +59,8 @@ RepeatKey = Annotated[
 
 
 def get_jobs(request: Request, engine: EngineDep) -> Jobs:
-    jobs: Jobs = request.app.state.jobs
+    jobs = served(request).jobs
+    assert jobs is not None  # it comes with the engine
     return jobs
 
 
@@ -104,7 +106,7 @@ async def create_upload_job(request: Request, response: Response, jobs: JobsDep,
 
 
 def accepted(request: Request, response: Response, job: jobs_module.Job) -> Job:
-    response.headers["Location"] = location(request, f"/v1/jobs/{job.id}")
+    response.headers["Location"] = location(request, f"{served(request).address}/jobs/{job.id}")
     return Job.model_validate(job)
 
 

@@ -52,7 +52,7 @@ def list_videos(
         tags=frozenset(tag or ()),
         path=None if path is None else path.replace("\0", " "),
     )
-    items = listed_videos(catalog, catalog.list_videos(offset, limit, words, wanted, sort), first_clips)
+    items = listed_videos(catalog, catalog.list_videos(offset, limit, words, wanted, sort), engine.address, first_clips)
     return schemas.Page(total=catalog.count_videos(words, wanted), offset=offset, limit=limit, items=items)
 
 
@@ -67,7 +67,7 @@ def list_folders(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> s
 def get_video(video_id: VideoId, engine: EngineDep) -> schemas.Video:
     """A video."""
     catalog = engine.library.catalog
-    (found,) = listed_videos(catalog, [catalog.video(video_id)])
+    (found,) = listed_videos(catalog, [catalog.video(video_id)], engine.address)
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from model.levels import LEVEL_MEANINGS, WORDS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
+from service.http.served_libraries import ServedLibraries
 from service.observe.metrics import CONTENT_TYPE
 from service.problems import NOT_READY, ProblemError
 from service.search.engine import Engine
@@ -33,10 +34,10 @@ def get_readiness(engine: EngineDep) -> schemas.Ready:
     trouble = engine.live.trouble
     return schemas.Ready(
         device=engine.device,
-        model=_model(engine),
+        model=model_info(engine),
         generation=engine.generation().name,
         library_path=str(engine.library.path.resolve()),
-        library=_counts(engine),
+        library=counts_of(engine),
         encoders=engine.encoders,
         warnings=[f"The new generation cannot be opened; the previous one still answers: {trouble}"] if trouble else [],
     )
@@ -48,19 +49,25 @@ def get_readiness(engine: EngineDep) -> schemas.Ready:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **problems(503)},
 )
-def get_metrics(engine: EngineDep) -> Response:
+def get_metrics(request: Request, engine: EngineDep) -> Response:
     """Requests, latency by stage, batch sizes, queue, caches, index and generation, in the text format."""
-    return Response(engine.metrics.text(), media_type=CONTENT_TYPE)
+    libraries: ServedLibraries = request.app.state.libraries
+    return Response(libraries.metrics(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))
 def get_library(engine: EngineDep) -> schemas.LibraryInfo:
     """What a search client needs: the levels with their weights, counts, example queries."""
+    return library_info(engine)
+
+
+def library_info(engine: Engine) -> schemas.LibraryInfo:
+    """What there is to search in the library of an engine."""
     examples = _examples(engine)
     return schemas.LibraryInfo(
         generation=engine.generation().name,
-        model=_model(engine),
-        counts=_counts(engine),
+        model=model_info(engine),
+        counts=counts_of(engine),
         levels=[
             schemas.LevelInfo(name=level.name, weight=level.weight, meaning=_MEANINGS.get(level.name, ""))
             for level in engine.levels()
@@ -70,11 +77,11 @@ def get_library(engine: EngineDep) -> schemas.LibraryInfo:
     )
 
 
-def _model(engine: Engine) -> schemas.ModelInfo:
+def model_info(engine: Engine) -> schemas.ModelInfo:
     return schemas.ModelInfo(name=engine.spec.name, fingerprint=engine.spec.fingerprint, note=engine.spec.note)
 
 
-def _counts(engine: Engine) -> schemas.Counts:
+def counts_of(engine: Engine) -> schemas.Counts:
     counts = engine.library.catalog.counts()
     return schemas.Counts(videos=counts.videos, clips=counts.clips, captions=counts.captions, failures=counts.failures)
 

@@ -15,6 +15,7 @@ from quartet.schemas.uploads import StoredUpload, UploadsToIndex
 from service.http.addressing import location
 from service.http.routes.dependencies import problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted, file_summary
+from service.http.served_libraries import served
 from service.http.uploads.resumable_uploads import ResumableUploads
 from service.jobs.job_queue import Jobs
 from service.problems import UNSUPPORTED_TYPE, UNSUPPORTED_VERSION, ProblemError
@@ -78,7 +79,7 @@ async def create_upload(
 ) -> StoredUpload:
     """Begin the upload of a video. Its bytes are sent to the address in `Location`; nothing is indexed yet."""
     upload = await uploads.create(_name(metadata), size)
-    response.headers["Location"] = location(request, f"/v1/uploads/{upload.id}")
+    response.headers["Location"] = location(request, f"{served(request).address}/uploads/{upload.id}")
     return upload
 
 

@@ -53,7 +53,7 @@ def change_video(video_id: VideoId, body: schemas.VideoTitle, engine: EngineDep)
     """Give a video another title. Its file keeps its name."""
     library = engine.library
     rename_video(library.path, video_id, body.title, {root.name: root.path for root in library.catalog.roots()})
-    (changed,) = listed_videos(library.catalog, [library.catalog.video(video_id)])
+    (changed,) = listed_videos(library.catalog, [library.catalog.video(video_id)], engine.address)
     return changed
 
 

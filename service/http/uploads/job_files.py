@@ -12,10 +12,10 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from quartet.errors import InputError
+from service.http.served_libraries import served
 from service.http.uploads.form_files import file_path, read_form
 from service.http.uploads.searched_files import invalid
 from service.http.uploads.stored_uploads import file_name
-from service.settings import Settings
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def kept_files(
     The files stay unless the context ends with an error. Raises RequestValidationError, and OSError when there is no
     room for them. What raises InputError in the context names the files alone.
     """
-    settings: Settings = request.app.state.settings
+    settings = served(request).settings
     if settings.library is None:
         raise InputError("This service has no library of its own.")
     home = settings.library / "service" / "given" / uuid.uuid4().hex[:12]

@@ -14,8 +14,11 @@ export function el(tag, properties = {}, ...children) {
 // Where the service is: a proxy may show it below a path of its own, so no address begins at the root of the host.
 export const HOME = new URL(".", document.baseURI).pathname;
 
+// The page of one of several libraries is at the address of that, which URLs in answers begin with.
+const ROOT = HOME.replace(/v1\/libraries\/[^/]+\/$/, "");
+
 // What a path of the service, such as "/v1/clips", is here.
-export const at = (path) => HOME + path.replace(/^\//, "");
+export const at = (path) => (path.startsWith("/v1/libraries/") ? ROOT : HOME) + path.replace(/^\//, "");
 
 export const byId = (id) => document.getElementById(id);
 

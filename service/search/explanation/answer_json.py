@@ -78,6 +78,7 @@ def clip_hits(
     ranked: RankedItems,
     clips: Mapping[int, Clip],
     matched: Sequence[Attributes],
+    address: str,
     given: Sequence[schemas.PartScores] | None = None,
     likely: Sequence[float] | None = None,
     lines: Mapping[int, schemas.Line] | None = None,
@@ -86,6 +87,7 @@ def clip_hits(
     """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown.
 
     matched  which of the question's words each hit shows
+    address  what the paths of the library begin with
     given    what each part of the question gave to each hit, if it has several
     likely   how likely each hit is a match, where that is known
     lines    the text at the time of a hit, by its id
@@ -100,13 +102,13 @@ def clip_hits(
             title=clip.title,
             start=clip.start,
             end=clip.end if extra is None else max(clips[own.id].end for own in extra.chain),
-            thumbnail_url=thumbnail_url(hit.id),
-            strip_url=strip_url(hit.id),
-            media_url=media_url(hit.id),
+            **clip_urls(address, hit.id),
             line=(lines or {}).get(hit.id),
             parts=given[i] if given else None,
             likelihood=round(likely[i], 4) if likely else None,
-            moments=[] if extra is None else [_moment(own, clips[own.id]) for own in extra.moments if own.id in clips],
+            moments=[]
+            if extra is None
+            else [_moment(own, clips[own.id], address) for own in extra.moments if own.id in clips],
             alike=[] if extra is None else list(extra.alike),
             **_scored(hit, matched[i]),
         )
@@ -125,14 +127,14 @@ def _order(hits: Sequence[Hit], clips: Mapping[int, Clip], sort: str) -> Sequenc
     return known
 
 
-def _moment(hit: Hit, clip: Clip) -> schemas.Moment:
+def _moment(hit: Hit, clip: Clip, address: str) -> schemas.Moment:
     return schemas.Moment(
         clip_id=hit.id,
         start=clip.start,
         end=clip.end,
         score=hit.score,
         levels=_levels(hit),
-        thumbnail_url=thumbnail_url(hit.id),
+        thumbnail_url=clip_urls(address, hit.id)["thumbnail_url"],
     )
 
 
@@ -175,16 +177,9 @@ def attributes_json(found: Attributes) -> schemas.Attributes:
     return schemas.Attributes(entities=found.entity, actions=found.action, relations=found.relation)
 
 
-def thumbnail_url(clip_id: int) -> str:
-    return f"/v1/clips/{clip_id}/thumbnail"
-
-
-def strip_url(clip_id: int) -> str:
-    return f"/v1/clips/{clip_id}/strip"
-
-
-def media_url(clip_id: int) -> str:
-    return f"/v1/clips/{clip_id}/media"
+def clip_urls(address: str, clip_id: int) -> dict[str, Any]:
+    """The addresses of a clip's pictures and video, by the names that they have in answers."""
+    return {f"{what}_url": f"{address}/clips/{clip_id}/{what}" for what in ("thumbnail", "strip", "media")}
 
 
 def _scored(hit: Hit, matched: Attributes) -> dict[str, Any]:

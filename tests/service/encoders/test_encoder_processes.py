@@ -123,7 +123,7 @@ def test_errors_come_back_as_they_are_or_by_name(processes: EncoderProcesses) ->
 
 def test_a_crash_fails_its_call_alone_and_the_process_is_replaced() -> None:
     own, back = EncoderProcesses(Mortal, 1), threading.Event()
-    own.restarted = back.set
+    own.restarted.add(back.set)
     try:
         with pytest.raises(ModelError, match=r"ended with signal SIGSEGV\. A new process is starting"):
             own.encode_queries(["die"])
@@ -141,7 +141,7 @@ def parsed_where(encoder: EncoderProcesses, text: str = "a dog") -> str:
 
 def test_a_process_with_nothing_to_do_parses_for_another() -> None:
     own, back = EncoderProcesses(Staged, 2), threading.Event()
-    own.restarted = back.set
+    own.restarted.add(back.set)
     try:
         expected = FakeEncoder().text_queries(FakeEncoder().encode_texts(["a dog"]).vectors)
         found = own.encode_queries(["a dog"])
@@ -200,7 +200,7 @@ class Stopping(FakeEncoder):
 
 def test_a_process_that_does_not_answer_in_time_is_replaced() -> None:
     own, back = EncoderProcesses(Stopping, 1, timeout=3), threading.Event()
-    own.restarted = back.set
+    own.restarted.add(back.set)
     try:
         with pytest.raises(ModelError, match="did not answer in time"):
             own.encode_queries(["stop"])
@@ -244,7 +244,7 @@ def test_all_processes_share_the_libraries_of_one_server(tmp_path: Path) -> None
 
 def test_a_process_that_ends_with_nothing_to_do_costs_no_call() -> None:
     own, back = EncoderProcesses(FakeEncoder, 1), threading.Event()
-    own.restarted = back.set
+    own.restarted.add(back.set)
     try:
         (before,) = own.pids
         os.kill(before, signal.SIGKILL)
@@ -267,7 +267,7 @@ def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: 
     flag = tmp_path / "model"
     flag.touch()
     own, back = EncoderProcesses(partial(once, str(flag)), 1), threading.Event()
-    own.restarted = back.set
+    own.restarted.add(back.set)
     try:
         flag.unlink()
         os.kill(own.pids[0], signal.SIGKILL)

@@ -110,7 +110,7 @@ def test_a_crashed_worker_fails_its_callers_and_is_replaced(built_world: World) 
         assert "crashed with SystemExit" in answer.json()["detail"]
         assert client.get("/readyz").status_code == 200
         assert client.post("/v1/search/clips", json={"query": "a"}).status_code == 200
-        assert "quartet_worker_restarts_total 1.0" in client.get("/metrics").text
+        assert 'quartet_worker_restarts_total{library="default"} 1.0' in client.get("/metrics").text
 
 
 def test_a_bug_answers_500_without_its_details(built_world: World) -> None:

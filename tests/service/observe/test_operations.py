@@ -57,18 +57,18 @@ def test_the_counts_follow_the_requests(built_world: World) -> None:
         client.get("/nowhere/else")
         text = client.get("/metrics").text
     for line in (
-        'quartet_requests_total{method="POST",route="/v1/search/clips",status="200"} 2.0',
-        'quartet_requests_total{method="GET",route="/v1/clips/{clip_id}",status="200"} 2.0',
-        'quartet_requests_total{method="GET",route="/v1/clips/{clip_id}",status="404"} 1.0',
-        'quartet_requests_total{method="GET",route="other",status="404"} 1.0',
-        'quartet_stage_seconds_count{stage="search"} 2.0',
-        'quartet_batch_size_sum{kind="questions"} 2.0',
-        "quartet_query_cache_hits_total 1.0",
-        "quartet_query_cache_misses_total 1.0",
-        "quartet_queue_depth 0.0",
-        'quartet_index_items{gallery="clips"} 5.0',
-        'quartet_index_items{gallery="captions"} 5.0',
-        "quartet_worker_restarts_total 0.0",
+        'quartet_requests_total{library="default",method="POST",route="/v1/search/clips",status="200"} 2.0',
+        'quartet_requests_total{library="default",method="GET",route="/v1/clips/{clip_id}",status="200"} 2.0',
+        'quartet_requests_total{library="default",method="GET",route="/v1/clips/{clip_id}",status="404"} 1.0',
+        'quartet_requests_total{library="default",method="GET",route="other",status="404"} 1.0',
+        'quartet_stage_seconds_count{library="default",stage="search"} 2.0',
+        'quartet_batch_size_sum{kind="questions",library="default"} 2.0',
+        'quartet_query_cache_hits_total{library="default"} 1.0',
+        'quartet_query_cache_misses_total{library="default"} 1.0',
+        'quartet_queue_depth{library="default"} 0.0',
+        'quartet_index_items{gallery="clips",library="default"} 5.0',
+        'quartet_index_items{gallery="captions",library="default"} 5.0',
+        'quartet_worker_restarts_total{library="default"} 0.0',
     ):
         assert line in text, line
     assert "quartet_generation_age_seconds" in text

@@ -93,7 +93,10 @@ def test_what_the_service_tells_of_a_model(world: World) -> None:
         changed(world, 1)
         engine.refresh()
         assert client.get("/readyz").json()["model"]["name"] == "fake-1"
-        assert 'quartet_model_info{fingerprint="fake-1-24",name="fake-1"} 1.0' in client.get("/metrics").text
+        assert (
+            'quartet_model_info{fingerprint="fake-1-24",library="default",name="fake-1"} 1.0'
+            in client.get("/metrics").text
+        )
         assert client.post("/v1/embeddings", json={"input": "a"}).json()["model"] == "fake-1"
         # Its vectors are the other model's.
         assert client.post("/v1/search/clips", json=asked).status_code == 404

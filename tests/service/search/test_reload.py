@@ -74,7 +74,7 @@ def test_clips_that_leave_are_not_hits_of_the_next_generation(world: World) -> N
         remove_videos(world.library, [world.videos / "red.mp4"])
         still = client.post("/v1/search/clips", json=body).json()
         assert still["generation"] == before["generation"] and still["hits"] == before["hits"]
-        client.app.state.engine.refresh()  # type: ignore[attr-defined]
+        client.app.state.libraries.default.engine.refresh()  # type: ignore[attr-defined]
         after = client.post("/v1/search/clips", json=body).json()
     assert after["generation"] > before["generation"]
     # How likely a hit is a match is learned from the library, which is another one now.
@@ -84,7 +84,7 @@ def test_clips_that_leave_are_not_hits_of_the_next_generation(world: World) -> N
 
 def test_a_generation_that_cannot_be_opened_leaves_the_one_before(world: World) -> None:
     with TestClient(create_app(Settings(library=world.library, reload_interval=60), FakeEncoder())) as client:
-        engine = client.app.state.engine  # type: ignore[attr-defined]
+        engine = client.app.state.libraries.default.engine  # type: ignore[attr-defined]
         live = (world.library / "CURRENT").read_text(encoding="ascii")
         (world.library / "CURRENT").write_text("000099\n", encoding="ascii")
         engine.refresh()
@@ -98,7 +98,7 @@ def test_a_generation_that_cannot_be_opened_leaves_the_one_before(world: World) 
 def test_a_generation_that_the_catalogue_does_not_know_is_not_searched(world: World, tmp_path: Path) -> None:
     """Such as another library's, of another model, that was copied into this one: the last good one goes on."""
     with TestClient(create_app(Settings(library=world.library, reload_interval=60), FakeEncoder())) as client:
-        engine = client.app.state.engine  # type: ignore[attr-defined]
+        engine = client.app.state.libraries.default.engine  # type: ignore[attr-defined]
         Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
         shutil.copytree(tmp_path / "other" / "generations" / "000001", world.library / "generations" / "000099")
         (world.library / "CURRENT").write_text("000099\n", encoding="ascii")

@@ -1,0 +1,56 @@
+"""The encoders of a service: libraries with the same model share one."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.model_choice import chosen_precision, queried_model, query_encoder
+from service.encoders.shared_encoder import SharedEncoder
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from indexer.store.manifest import ModelInfo
+
+
+class ServingEncoders:
+    """Loads encoders for many requests at a time: on a CPU in processes of their own, one for each worker.
+
+    Whoever asks for a model that is loaded already gets the same encoder: the same model with the same prompts,
+    weights and precision. Each user closes it, and with the last one its processes end.
+    """
+
+    def __init__(self) -> None:
+        self._loaded: WeakValueDictionary[str, EncoderProcesses | SharedEncoder] = WeakValueDictionary()
+        self._loading = threading.Lock()
+
+    def load(self, settings: Settings, built: ModelInfo | None = None) -> EncoderProcesses | SharedEncoder:
+        """The encoder of `settings`, or of the model that has `built` a generation. Raises what loading it raises."""
+        model, queries = queried_model(settings, built)
+        wanted = repr((model, queries, chosen_precision(settings), settings.device))
+        with self._loading:
+            known = self._loaded.get(wanted)
+            if known is None or (isinstance(known, EncoderProcesses) and not known.share()):
+                self._loaded[wanted] = known = _loaded(settings, built)
+            return known
+
+
+def _loaded(settings: Settings, built: ModelInfo | None) -> EncoderProcesses | SharedEncoder:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    from model.registry import load_encoder, resolve_device
+
+    if resolve_device(settings.device) != "cpu":
+        return SharedEncoder(query_encoder(settings, built))
+    # The cores are the encoders'. What is multiplied here takes microseconds, but in two parts it would take until
+    # the core of the other part is free; and threads of NumPy's products that wait for work spin for a while.
+    torch.set_num_threads(1)
+    threadpool_limits(limits=1, user_api="blas")
+    model, queries = queried_model(settings, built)
+    precision = chosen_precision(settings)
+    load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries, precision=precision)
+    return EncoderProcesses(load, settings.workers, settings.encode_timeout)
