@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,80 +12,15 @@ from model.registry import load_encoder, name_of_builder
 from model.two_tower.download import prepare_model, wanted_files
 from model.two_tower.prepared_models import KNOWN, find_prepared, prepared_names, read_record
 from quartet.errors import InputError, ModelError
+from tests.model_hub import COMMITS, Hub, model_hub
 from tests.open_clip_models import write_open_clip
 from tests.two_towers import write_clip, write_sentence_transformer
 
-COMMITS = {"main": "a" * 40, "old": "b" * 40}
-
-
-@dataclass
-class Hub:
-    """Folders served as repositories; every commit has the same files. `asked` are the paths of all requests."""
-
-    url: str
-    repositories: dict[str, Path]
-    asked: list[str] = field(default_factory=list)
-
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
-    served = Hub("", {})
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
-
-        def do_GET(self) -> None:
-            self._answer(body=True)
-
-        def _answer(self, body: bool) -> None:
-            served.asked.append(f"{self.command} {self.path}")
-            path = self.path.split("?")[0]
-            for name, folder in served.repositories.items():
-                if path.startswith(f"/api/models/{name}"):
-                    rest = path.removeprefix(f"/api/models/{name}").strip("/").split("/")
-                    revision = rest[1] if rest[0] in ("revision", "tree") else "main"
-                    commit = COMMITS.get(revision, revision)
-                    if commit not in COMMITS.values():
-                        return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"}, body)
-                    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-                    about: object = {"id": name, "sha": commit, "siblings": [{"rfilename": n} for n in names]}
-                    if rest[0] == "tree":
-                        about = [
-                            {"type": "file", "path": n, "size": (folder / n).stat().st_size, "oid": _oid(folder / n)}
-                            for n in names
-                        ]
-                    return self._send(200, json.dumps(about).encode(), {}, body)
-                if path.startswith(f"/{name}/resolve/"):
-                    commit, _, file = path.removeprefix(f"/{name}/resolve/").partition("/")
-                    headers = {"X-Repo-Commit": commit, "ETag": f'"{_oid(folder / file)}"'}
-                    return self._send(200, (folder / file).read_bytes(), headers, body)
-            return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
-
-        def _send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if body:
-                self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing on stderr."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield served
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def _oid(path: Path) -> str:
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+def hub() -> Iterator[Hub]:
+    with model_hub() as served:
+        yield served
 
 
 def test_a_model_is_fetched_pinned_and_then_used_offline(hub: Hub, tmp_path: Path) -> None:
