@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ class Measures:
     queries                 how many there are
     mean_average_precision  in percent, binary relevance, over the whole ranking
     ndcg10                  normalised discounted cumulative gain of the first 10, in percent, binary relevance
+    best_ranks              (queries,) the rank of the best relevant item of each; not kept in files
     """
 
     r1: float
@@ -33,18 +34,22 @@ class Measures:
     queries: int
     mean_average_precision: float
     ndcg10: float
+    best_ranks: Index = field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
 
     @classmethod
     def of(cls, ranks: Ranks) -> Measures:
         best = ranks.best
         r1, r5, r10 = (float(100 * (best <= k).mean()) for k in (1, 5, 10))
         precision, ndcg = (float(100 * each.mean()) for each in (ranks.average_precision, ranks.ndcg(10)))
-        return cls(r1, r5, r10, float(np.median(best)), float(best.mean()), len(best), precision, ndcg)
+        return cls(r1, r5, r10, float(np.median(best)), float(best.mean()), len(best), precision, ndcg, best)
 
     @property
     def sum_r(self) -> float:
         """The sum of the three recalls."""
         return self.r1 + self.r5 + self.r10
+
+    def to_json(self) -> dict[str, float]:
+        return {own.name: getattr(self, own.name) for own in fields(self) if own.name != "best_ranks"}
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class Retrieval:
 
     def to_json(self) -> dict[str, object]:
         return {
-            "text_to_video": asdict(self.text_to_video),
-            "video_to_text": asdict(self.video_to_text),
+            "text_to_video": self.text_to_video.to_json(),
+            "video_to_text": self.video_to_text.to_json(),
             "sum_r": self.sum_r,
         }
 

@@ -28,6 +28,7 @@ from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeaturizer
 from model.training.compare.contestants import Inputs, contestant
 from model.training.compare.kept_models import Keeping, TextTools
+from model.training.compare.paired_bootstrap import video_counts
 from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
@@ -53,6 +54,7 @@ class Plan:
     epochs   of every model; None: as many as its own configuration says
     frames   N, the most frames of a video that any model sees
     width    multiplies the published widths: see `Inputs.width`
+    against  the model that the others are compared with; None: the first
 
     Raises InputError for an unknown model, one that is named twice, and numbers below 1.
     """
@@ -62,8 +64,11 @@ class Plan:
     epochs: int | None = None
     frames: int = 20
     width: float = 1.0
+    against: str | None = None
 
     def __post_init__(self) -> None:
+        if self.against is not None and self.against not in self.models:
+            raise InputError(f"The model {self.against!r} to compare with is not one of: {', '.join(self.models)}.")
         for name in self.models:
             contestant(name)
             if self.models.count(name) > 1:
@@ -171,7 +176,7 @@ def compare(
                 _write(_file(folder, model, seed), result)
         if result is not None and first:
             done.append(result)
-            write_standings(folder, done)
+            write_standings(folder, done, plan.against or plan.models[0])
             yield result
 
 
@@ -223,6 +228,7 @@ def _run(
         train_cpu_seconds=cpu,
         validation_sum_r=sums[kept],
         test={name: retrieval.to_json() for name, retrieval in measured.items()},
+        by_video=video_counts(measured["fused"], splits.test.owner),
     )
     # Without --keep a comparison keeps figures: dozens of sets of weights would fill the disk.
     for path in logs.iterdir():

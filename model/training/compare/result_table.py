@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from model.levels import LEVEL_NAMES
+from model.training.compare.paired_bootstrap import Difference, VideoCounts, difference
 
 FORMAT = 1
 
@@ -35,6 +36,7 @@ class FinishedRun:
     best_epoch          the one that was kept and tested, 1 is the first
     train_seconds       wall time of building and training;  train_cpu_seconds: processor time of all threads
     test                metrics by row ("fused", and each level alone of models that have levels)
+    by_video            what the fused SumR is made of: see `paired_bootstrap`. Empty in files of earlier versions
     """
 
     model: str
@@ -47,20 +49,29 @@ class FinishedRun:
     train_cpu_seconds: float
     validation_sum_r: float
     test: dict[str, dict[str, Any]]
+    by_video: VideoCounts = field(default_factory=list)
 
 
-def write_standings(folder: Path, runs: Sequence[FinishedRun]) -> None:
-    """Write results.json and table.md of the runs that are finished."""
+def write_standings(folder: Path, runs: Sequence[FinishedRun], against: str) -> None:
+    """Write results.json and table.md of the runs that are finished, and how each model differs from `against`."""
     models = list(dict.fromkeys(run.model for run in runs))
     summaries = {model: summary([run for run in runs if run.model == model]) for model in models}
-    data = {"format": FORMAT, "summary": summaries, "runs": [asdict(run) for run in runs]}
+    data = {
+        "format": FORMAT,
+        "summary": summaries,
+        "against": against,
+        "differences": {model: asdict(own) for model, own in differences(runs, against).items()},
+        "runs": [{name: value for name, value in asdict(run).items() if name != "by_video"} for run in runs],
+    }
     (folder / "results.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    (folder / "table.md").write_text(table(runs) + "\n", encoding="utf-8")
+    (folder / "table.md").write_text(table(runs, against) + "\n", encoding="utf-8")
 
 
 def summary(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     """Mean and standard deviation (n - 1; none of a single run) of every figure of one model's runs, by dotted name."""
-    figures = [_figures({k: v for k, v in asdict(run).items() if k not in ("settings", "seed")}) for run in runs]
+    figures = [
+        _figures({k: v for k, v in asdict(run).items() if k not in ("settings", "seed", "by_video")}) for run in runs
+    ]
     return {
         "seeds": [run.seed for run in runs],
         "figures": {
@@ -73,8 +84,19 @@ def summary(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     }
 
 
-def table(runs: Sequence[FinishedRun]) -> str:
-    """One row per model in Markdown: mean ± standard deviation over its seeds."""
+def differences(runs: Sequence[FinishedRun], against: str) -> dict[str, Difference]:
+    """How the SumR of each other model differs from that of `against`, over the seeds that both have."""
+    known = {(run.model, run.seed): run.by_video for run in runs if run.by_video}
+    found = {}
+    for model in dict.fromkeys(run.model for run in runs if run.model != against):
+        seeds = [seed for name, seed in known if name == model and (against, seed) in known]
+        if seeds:
+            found[model] = difference([known[model, seed] for seed in seeds], [known[against, seed] for seed in seeds])
+    return found
+
+
+def table(runs: Sequence[FinishedRun], against: str | None = None) -> str:
+    """One row per model in Markdown: mean ± standard deviation over its seeds. Then how each differs from `against`."""
     models = list(dict.fromkeys(run.model for run in runs))
     head = ["model", *_COLUMNS, "parameters", "minutes", "CPU minutes", "seeds"]
     lines = ["| " + " | ".join(name.strip() for name in head) + " |", "|---" * len(head) + "|"]
@@ -86,6 +108,7 @@ def table(runs: Sequence[FinishedRun]) -> str:
         size = f"{figures['parameters']['mean'] / 1e6:.1f} M"
         lines.append("| " + " | ".join([model, *cells, size, *times, str(len(found["seeds"]))]) + " |")
     lines += _levels(runs, models)
+    lines += _differences(runs, against)
     one = next(iter(runs)).test["fused"]
     videos, texts = one["video_to_text"]["queries"], one["text_to_video"]["queries"]
     lines.append(
@@ -106,6 +129,15 @@ def _levels(runs: Sequence[FinishedRun], models: Sequence[str]) -> list[str]:
     for model, figures in with_levels.items():
         cells = [_cell(figures[f"test.{row}.sum_r"]) for row in ("fused", *LEVEL_NAMES)]
         lines.append("| " + " | ".join([model, *cells]) + " |")
+    return lines
+
+
+def _differences(runs: Sequence[FinishedRun], against: str | None) -> list[str]:
+    found = {} if against is None else differences(runs, against)
+    if not found:
+        return []
+    lines = ["", f"| SumR minus that of {against} | difference | 95% of test videos | seeds |", "|---|---|---|---|"]
+    lines += [f"| {name} | {d.mean:+.1f} | {d.low:+.1f} to {d.high:+.1f} | {d.seeds} |" for name, d in found.items()]
     return lines
 
 

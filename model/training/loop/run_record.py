@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +93,7 @@ def _difference(name: str, was: Any, now: Any) -> str:
 
 
 def history_to_json(history: History) -> list[dict[str, Any]]:
-    return [{name: asdict(result) for name, result in epoch.items()} for epoch in history]
+    return [{name: result.to_json() for name, result in epoch.items()} for epoch in history]
 
 
 def history_from_json(data: list[dict[str, Any]]) -> History:

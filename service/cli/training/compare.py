@@ -58,6 +58,10 @@ def compare(
     width: Annotated[
         float, typer.Option(help="Factor for the published widths of the models. Presets keep their width.")
     ] = 1.0,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Model that the others are compared with, by SumR.", show_default="the first of --models"),
+    ] = None,
     test_list: TestListOption = None,
     skip_missing: SkipOption = False,
     cache: CacheOption = None,
@@ -94,7 +98,7 @@ def compare(
     from model.training.loop.run_lock import run_lock
     from model.vision.frame_networks import load_sentences
 
-    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width)
+    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width, against)
     read = read_captions(captions, test_list)
     for note in read.notes if is_first_process() else ():
         typer.echo(note, err=True)

@@ -16,6 +16,7 @@ from model.language.sentence_encoder import EncodedText
 from model.mcsan.text_features import TextFeatures
 from model.training.compare import comparison as compare_module
 from model.training.compare.comparison import Plan, compare
+from model.training.compare.paired_bootstrap import difference
 from model.training.compare.result_table import FinishedRun, summary, table
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo
@@ -165,3 +166,36 @@ def test_of_several_processes_the_first_alone_writes(
     said: list[str] = []
     assert list(run(Plan(("vse",), seeds=1, epochs=1), features, tmp_path / "out", said)) == []
     assert said == [] and not list((tmp_path / "out").rglob("*.json")) and not (tmp_path / "out" / "table.md").exists()
+
+
+def test_differences_are_compared_video_by_video(features: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    runs = list(run(Plan(("vse", "hgr"), seeds=2, epochs=1, against="hgr"), features, out))
+    for one in runs:
+        captions, texts, videos = np.array(one.by_video).sum(axis=0)
+        assert captions == 8 and len(one.by_video) == 4
+        assert 100 * (texts / captions + videos / 4) == pytest.approx(one.test["fused"]["sum_r"])
+    data = json.loads((out / "results.json").read_text())
+    mean = np.mean([own.test["fused"]["sum_r"] * (1 if own.model == "vse" else -1) for own in runs]) * 2
+    assert data["against"] == "hgr" and data["differences"]["vse"]["mean"] == pytest.approx(mean)
+    assert "| SumR minus that of hgr | difference |" in (out / "table.md").read_text()
+    with pytest.raises(InputError, match="'mcsan' to compare with is not one of: vse, hgr"):
+        Plan(("vse", "hgr"), against="mcsan")
+
+
+def test_the_interval_of_a_difference_is_that_of_other_videos() -> None:
+    """Of 400 videos a tenth is found by one model only: the standard error of their share is known."""
+    found, missed = [2, 6, 3], [2, 0, 0]
+    rng = np.random.default_rng(1)
+    easy = rng.random(400) < 0.5
+    better = rng.random(400) < 0.1
+    other = [found if own else missed for own in easy]
+    first = [found if own or extra else missed for own, extra in zip(easy, better, strict=True)]
+    share = float(np.mean(better & ~easy))
+    seen = difference([first], [other])
+    assert seen.mean == pytest.approx(600 * share)
+    half = 1.96 * 600 * (share * (1 - share) / 400) ** 0.5
+    assert seen.low == pytest.approx(seen.mean - half, rel=0.1)
+    assert seen.high == pytest.approx(seen.mean + half, rel=0.1)
+    same = difference([first, other], [other, first])
+    assert (same.mean, same.low, same.high, same.seeds) == (0, 0, 0, 2)  # what cancels for every video is certain
