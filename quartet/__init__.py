@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         CaptionHit,
         ClipAnswer,
         ClipHit,
+        ClipSearch,
         Filter,
         LevelScore,
         SimilarAnswer,
@@ -57,7 +58,8 @@ _HOMES = {
     "quartet.schemas.library": ("Clip", "LibraryInfo", "ListedCaption", "ListedClip", "Ready", "Tag", "Video"),
     "quartet.schemas.question": ("Part", "Then"),
     "quartet.schemas.search": (
-        "CaptionAnswer", "CaptionHit", "ClipAnswer", "ClipHit", "Filter", "LevelScore", "SimilarAnswer", "Upload",
+        "CaptionAnswer", "CaptionHit", "ClipAnswer", "ClipHit", "ClipSearch", "Filter", "LevelScore", "SimilarAnswer",
+        "Upload",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -71,6 +73,7 @@ __all__ = [
     "Clip",
     "ClipAnswer",
     "ClipHit",
+    "ClipSearch",
     "ConflictError",
     "Filter",
     "FingerprintError",

@@ -18,23 +18,28 @@ import functools
 import inspect
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
+from urllib.parse import quote
 
 import httpx2
-from pydantic import BaseModel
 
-from quartet import errors, operations, requests
+from quartet import errors, operations
 from quartet.answers import check, retry_delay
 from quartet.operations import Outcome, Pause, Send, Steps
-from quartet.requests import PagedRequest, Progress, Request
+from quartet.requests import files as file_requests
+from quartet.requests import jobs as job_requests
+from quartet.requests import library as library_requests
+from quartet.requests import searching
+from quartet.requests import service as service_requests
+from quartet.requests.request import PagedRequest, Progress, Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T", bound=BaseModel)
+T = TypeVar("T")
 
 
 class _Method(Generic[P, R]):
@@ -107,14 +112,16 @@ class _Connection:
     """What both clients know of a service, and all that they can ask it.
 
     api_key  the key of the service, if it has one
+    library  the name of one of its libraries; None: its default one
     retries  how often a request is sent again that is answered 429, or 503 with a time to wait, after that time
 
     Every method raises the exception of `quartet.errors` for the problem that the service answers with, BusyError
     when it stays busy, and UnreachableError if it cannot be reached.
     """
 
-    def __init__(self, url: str, api_key: str | None, retries: int) -> None:
+    def __init__(self, url: str, api_key: str | None, retries: int, library: str | None) -> None:
         self.url = url.rstrip("/")
+        self._library = None if library is None else f"{self.url}/v1/libraries/{quote(library, safe='')}"
         self._retries = retries
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
@@ -129,62 +136,88 @@ class _Connection:
             if not busy or attempt == self._retries:
                 break
             yield Pause(retry_delay(outcome))
-        check(outcome, "" if request.file is None else request.file.name)
+        check(outcome, request.files[0][1].name if request.files else "")
         return request.read(outcome)
 
     @contextmanager
     def _arguments(self, request: Request[Any]) -> Iterator[dict[str, Any]]:
         """What the HTTP library takes. Raises InputError if a file cannot be read, UnreachableError if it fails."""
-        headers = {**self._headers, **request.headers}
-        given = {"method": request.method, "url": self.url + request.path, "headers": headers}
+        given: dict[str, Any] = {"method": request.method, "url": self._address(request.path)}
+        given["headers"] = {**self._headers, **request.headers}
         names = ("params", "json", "data", "content")
         given |= {name: value for name in names if (value := getattr(request, name)) is not None}
         try:
-            if request.file is None:
+            with ExitStack() as opened:
+                if request.files:
+                    own = [opened.enter_context(_open(path)) for _, path in request.files]
+                    sent = own if request.progress is None else _counted(own, request.progress)
+                    given["files"] = [
+                        (part, (path.name, file)) for (part, path), file in zip(request.files, sent, strict=True)
+                    ]
                 yield given
-            else:
-                with _open(request.file) as file:
-                    sent = file if request.progress is None else _Counted(file, request.progress)
-                    yield {**given, "files": {"file": (request.file.name, sent)}}
         except (httpx2.HTTPError, UnicodeError) as error:
             reason = str(error).rstrip(".")
             raise errors.UnreachableError(f"The service at {self.url} cannot be reached: {reason}.") from error
 
-    ready = _ask(requests.ready)
-    library = _ask(requests.library)
-    search = _ask(requests.search)
-    upload = _ask(requests.upload)
-    search_many = _ask(requests.search_many)
-    similar = _ask(requests.similar)
-    captions_of = _ask(requests.captions_of)
-    describe = _ask(requests.describe)
-    clip = _ask(requests.clip)
-    clips = _List(requests.clips)
-    videos = _List(requests.videos)
-    tags = _List(requests.tags)
-    captions = _List(requests.captions)
-    thumbnail = _ask(requests.thumbnail)
-    strip = _ask(requests.strip)
-    media = _ask(requests.media)
-    rename_video = _ask(requests.rename_video)
-    tag_videos = _ask(requests.tag_videos)
-    remove_videos = _ask(requests.remove_videos)
-    add_captions = _ask(requests.add_captions)
-    remove_captions = _ask(requests.remove_captions)
-    export = _ask(requests.export)
-    verify = _ask(requests.verify)
-    evaluate = _ask(requests.evaluate)
-    index_folder = _ask(requests.index_folder)
-    create_upload = _ask(requests.create_upload)
-    stored_upload = _ask(requests.stored_upload)
+    def _address(self, path: str) -> str:
+        return self.url + path if self._library is None else self._library + path.removeprefix("/v1")
+
+    health = _ask(service_requests.health)
+    ready = _ask(service_requests.ready)
+    metrics = _ask(service_requests.metrics)
+    libraries = _ask(service_requests.libraries)
+    session = _ask(service_requests.session)
+    log_in = _ask(service_requests.log_in)
+    log_out = _ask(service_requests.log_out)
+    search = _ask(searching.search)
+    find = _ask(searching.find)
+    search_many = _ask(searching.search_many)
+    search_files = _ask(searching.search_files)
+    upload = _ask(searching.upload)
+    similar = _ask(searching.similar)
+    captions_of = _ask(searching.captions_of)
+    describe = _ask(searching.describe)
+    embed = _ask(service_requests.embed)
+    library = _ask(library_requests.library)
+    clip = _ask(library_requests.clip)
+    clips = _List(library_requests.clips)
+    video = _ask(library_requests.video)
+    videos = _List(library_requests.videos)
+    texts = _List(library_requests.texts)
+    tags = _List(library_requests.tags)
+    folders = _List(library_requests.folders)
+    captions = _List(library_requests.captions)
+    failures = _List(library_requests.failures)
+    thumbnail = _ask(file_requests.thumbnail)
+    strip = _ask(file_requests.strip)
+    media = _ask(file_requests.media)
+    proxy = _ask(file_requests.proxy)
+    clip_file = _ask(file_requests.clip_file)
+    export = _ask(file_requests.export)
+    saved_searches = _ask(library_requests.saved_searches)
+    save_search = _ask(library_requests.save_search)
+    mark_seen = _ask(library_requests.mark_seen)
+    forget_search = _ask(library_requests.forget_search)
+    rename_video = _ask(library_requests.rename_video)
+    tag_videos = _ask(library_requests.tag_videos)
+    remove_videos = _ask(library_requests.remove_videos)
+    add_captions = _ask(library_requests.add_captions)
+    remove_captions = _ask(library_requests.remove_captions)
+    verify = _ask(library_requests.verify)
+    evaluate = _ask(library_requests.evaluate)
+    index_folder = _ask(job_requests.index_folder)
+    index_files = _ask(job_requests.index_files)
+    create_upload = _ask(job_requests.create_upload)
+    stored_upload = _ask(job_requests.stored_upload)
     send_upload = _Method(operations.send_upload)
-    delete_upload = _ask(requests.delete_upload)
-    index_upload = _ask(requests.index_upload)
-    index_uploads = _ask(requests.index_uploads)
+    delete_upload = _ask(job_requests.delete_upload)
+    index_upload = _ask(job_requests.index_upload)
+    index_uploads = _ask(job_requests.index_uploads)
     index_video = _Method(operations.index_video)
-    job = _ask(requests.job)
-    jobs = _ask(requests.jobs)
-    cancel = _ask(requests.cancel)
+    job = _ask(job_requests.job)
+    jobs = _ask(job_requests.jobs)
+    follow = _ask(job_requests.follow)
+    cancel = _ask(job_requests.cancel)
     wait = _Method(operations.wait)
 
 
@@ -200,11 +233,12 @@ class Client(_Connection):
         url: str,
         api_key: str | None = None,
         *,
+        library: str | None = None,
         retries: int = 3,
         timeout: float = 60.0,
         http: httpx2.Client | None = None,
     ) -> None:
-        super().__init__(url, api_key, retries)
+        super().__init__(url, api_key, retries, library)
         self._http = http or httpx2.Client(timeout=timeout)
 
     def __enter__(self) -> Self:
@@ -230,9 +264,24 @@ class Client(_Connection):
                 continue
             try:
                 with self._arguments(step) as arguments:
-                    outcome = self._http.request(**arguments)
+                    outcome = self._answered(step, arguments)
             except errors.QuartetError as error:
                 outcome = error
+
+    def _answered(self, request: Request[Any], arguments: dict[str, Any]) -> httpx2.Response:
+        if request.target is None and request.events is None:
+            return self._http.request(**arguments)
+        with self._http.stream(**arguments) as response:
+            if not response.is_success:
+                response.read()
+            elif request.events is not None:
+                for event in httpx2.EventSource(response):
+                    request.events(event.data)
+            elif request.target is not None:
+                with _written(request.target) as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+        return response
 
     def _pages(self, paged: PagedRequest[T]) -> Iterator[T]:
         page = None
@@ -249,11 +298,12 @@ class AsyncClient(_Connection):
         url: str,
         api_key: str | None = None,
         *,
+        library: str | None = None,
         retries: int = 3,
         timeout: float = 60.0,
         http: httpx2.AsyncClient | None = None,
     ) -> None:
-        super().__init__(url, api_key, retries)
+        super().__init__(url, api_key, retries, library)
         self._http = http or httpx2.AsyncClient(timeout=timeout)
 
     async def __aenter__(self) -> Self:
@@ -279,9 +329,24 @@ class AsyncClient(_Connection):
                 continue
             try:
                 with self._arguments(step) as arguments:
-                    outcome = await self._http.request(**arguments)
+                    outcome = await self._answered(step, arguments)
             except errors.QuartetError as error:
                 outcome = error
+
+    async def _answered(self, request: Request[Any], arguments: dict[str, Any]) -> httpx2.Response:
+        if request.target is None and request.events is None:
+            return await self._http.request(**arguments)
+        async with self._http.stream(**arguments) as response:
+            if not response.is_success:
+                await response.aread()
+            elif request.events is not None:
+                async for event in httpx2.EventSource(response):
+                    request.events(event.data)
+            elif request.target is not None:
+                with _written(request.target) as file:
+                    async for piece in response.aiter_bytes():
+                        file.write(piece)
+        return response
 
     async def _pages(self, paged: PagedRequest[T]) -> AsyncIterator[T]:
         page = None
@@ -291,16 +356,27 @@ class AsyncClient(_Connection):
                 yield item
 
 
-class _Counted:
-    """A file that tells how much of it has been read."""
+def _counted(files: Sequence[BinaryIO], progress: Progress) -> list[_Counted]:
+    """Files that call `progress` with the bytes that have been read of all of them, and with their size."""
+    size = sum(Path(file.name).stat().st_size for file in files)
+    counted: list[_Counted] = []
 
-    def __init__(self, file: BinaryIO, progress: Progress) -> None:
+    def read() -> None:
+        progress(sum(file.tell() for file in counted), size)
+
+    counted += [_Counted(file, read) for file in files]
+    return counted
+
+
+class _Counted:
+    """A file that calls `progress` after each reading."""
+
+    def __init__(self, file: BinaryIO, progress: Callable[[], None]) -> None:
         self._file, self._progress = file, progress
-        self._size = Path(file.name).stat().st_size
 
     def read(self, size: int = -1) -> bytes:
         piece = self._file.read(size)
-        self._progress(self._file.tell(), self._size)
+        self._progress()
         return piece
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -311,6 +387,20 @@ class _Counted:
 
     def fileno(self) -> int:
         return self._file.fileno()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """A file that is at `path` when all of it has been written. Raises InputError if it cannot be."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    except OSError as error:
+        raise errors.InputError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _open(video: Path) -> BinaryIO:

@@ -7,15 +7,16 @@ asyncio, and sends back what came of them. So each is written once.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import httpx2
 
-from quartet import requests
 from quartet.errors import ConflictError, InputError, QuartetError, TooSlowError, UnreachableError
-from quartet.requests import Progress, Request
+from quartet.requests import jobs
+from quartet.requests.request import Progress, Request
 from quartet.schemas.jobs import Job
 
 R = TypeVar("R")
@@ -23,7 +24,9 @@ R = TypeVar("R")
 _PIECE = 4 * 2**20
 """Bytes of a file that are sent in one request, and so at most sent again."""
 _BREAKS = 5
-"""How often in a row the connection may break before an upload is given up."""
+"""How often in a row the connection may break before an upload, or waiting, is given up."""
+_LOOK = 1.0
+"""Seconds until a job is followed again whose events have ended before it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,28 @@ class Send(Protocol):
     def __call__(self, request: Request[R], /) -> Steps[R]: ...
 
 
-def wait(send: Send, job_id: str, progress: Callable[[Job], None] = lambda job: None, every: float = 0.5) -> Steps[Job]:
-    """Wait until a job has ended; `progress` gets it every `every` seconds meanwhile."""
-    while (job := (yield from send(requests.job(job_id)))).finished is None:
-        progress(job)
-        yield Pause(every)
-    return job
+def wait(send: Send, job_id: str, progress: Callable[[Job], None] = lambda job: None) -> Steps[Job]:
+    """Wait until a job has ended; `progress` gets it after each change, as the service sends it.
+
+    A connection that breaks, or a proxy that holds back what is sent, does not end it.
+    """
+    breaks = 0
+    while True:
+        # Whether the service is there, the next request shows.
+        with suppress(UnreachableError):
+            yield from send(jobs.follow(job_id, progress))
+        try:
+            job = yield from send(jobs.job(job_id))
+        except UnreachableError:
+            breaks += 1
+            if breaks > _BREAKS:
+                raise
+            yield Pause(float(breaks))
+            continue
+        breaks = 0
+        if job.finished is not None:
+            return job
+        yield Pause(_LOOK)
 
 
 def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lambda sent, size: None) -> Steps[None]:
@@ -60,15 +79,15 @@ def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lam
     A broken connection does not end it: it goes on from what has arrived. `progress` gets the bytes
     that have, and how many there are.
     """
-    stored = yield from send(requests.stored_upload(upload_id))
+    stored = yield from send(jobs.stored_upload(upload_id))
     sent, breaks = stored.received, 0
     progress(sent, stored.size)
     while sent < stored.size:
         try:
             if breaks:
-                sent = (yield from send(requests.stored_upload(upload_id))).received
+                sent = (yield from send(jobs.stored_upload(upload_id))).received
             if sent < stored.size:
-                sent = yield from send(requests.send_piece(upload_id, sent, _piece(file, sent)))
+                sent = yield from send(jobs.send_piece(upload_id, sent, _piece(file, sent)))
         except (ConflictError, TooSlowError, UnreachableError):
             breaks += 1
             if breaks > _BREAKS:
@@ -88,9 +107,9 @@ def index_video(send: Send, video: Path, progress: Progress = lambda sent, size:
         size = video.stat().st_size
     except OSError as error:
         raise InputError(f"{video} cannot be read: {error.strerror}.") from error
-    upload = yield from send(requests.create_upload(video.name, size))
+    upload = yield from send(jobs.create_upload(video.name, size))
     yield from send_upload(send, upload.id, video, progress)
-    return (yield from send(requests.index_upload(upload.id)))
+    return (yield from send(jobs.index_upload(upload.id)))
 
 
 def _piece(file: Path, offset: int) -> bytes:

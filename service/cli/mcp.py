@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from service.cli.options import settings_of
+from service.cli.remote import NameOption
 
 
 def mcp(
     server: Annotated[
         str, typer.Option("--server", metavar="URL", help="Address of the running service.")
     ] = "http://127.0.0.1:8000",
+    library: NameOption = None,
     transport: Annotated[
         Literal["stdio", "http"],
         typer.Option(help="stdio: an agent starts this command. http: listen for agents on a port (/mcp)."),
@@ -36,7 +38,7 @@ def mcp(
         raise InputError("Agent tools need the package mcp. Run: pip install 'quartet-video[mcp]'.") from error
 
     async def run() -> None:
-        async with AsyncClient(server, settings_of().key()) as client:
+        async with AsyncClient(server, settings_of().key(), library=library) as client:
             tools = make_server(client)
             if transport == "stdio":
                 await tools.run_stdio_async()

@@ -21,25 +21,40 @@ if TYPE_CHECKING:
     from quartet import Client, Job, Video
 
 ServerOption = Annotated[
-    str | None, typer.Option("--server", metavar="URL", help="Ask a running service.", show_default=False)
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Ask a running service. --library is then the name of one of its libraries.",
+        show_default=False,
+    ),
 ]
 AddressOption = Annotated[str, typer.Option("--server", metavar="URL", help="The running service.", show_default=False)]
 
 
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--library", "-l", metavar="NAME", help="One of its libraries. Default: the default one.", show_default=False
+    ),
+]
+
+
 @contextmanager
-def asked(server: str, **local: Any) -> Iterator[Client]:
+def asked(server: str, library: Path | str | None, **local: Any) -> Iterator[Client]:
     """A client of the service at `server`; its key is that of the settings.
 
-    local  options that only go with a library of this machine, by name: a usage error if any is given
+    library  the name of one of its libraries
+    local    options that only go with a library of this machine, by name: a usage error if any is given
     """
     given = [f"--{name.replace('_', '-')}" for name, value in local.items() if value]
     if given:
-        detail = f"{', '.join(given)} cannot be used with --server: the service has its library and model already."
+        detail = f"{', '.join(given)} cannot be used with --server: the service has its model already."
         raise typer.BadParameter(detail, param_hint="--server")
 
     from quartet.client import Client
 
-    with Client(server, settings_of().key()) as client:
+    with Client(server, settings_of().key(), library=None if library is None else str(library)) as client:
         yield client
 
 
@@ -117,7 +132,11 @@ def finished(client: Client, job: Job) -> Job:
     return job
 
 
-def videos(server: AddressOption, words: Annotated[str, typer.Argument(metavar="WORDS")] = "") -> None:
+def videos(
+    server: AddressOption,
+    words: Annotated[str, typer.Argument(metavar="WORDS")] = "",
+    library: NameOption = None,
+) -> None:
     """List the videos of a running service, or those with these words in their titles.
 
     [dim]quartet videos holiday --server http://localhost:8000[/]
@@ -125,7 +144,7 @@ def videos(server: AddressOption, words: Annotated[str, typer.Argument(metavar="
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("video", "title", "path", "seconds", "clips", "tags"):
         table.add_column(name, overflow="fold")
-    with asked(server) as client:
+    with asked(server, library) as client:
         for one in client.videos(words):
             path = escape(f"{one.root}/{one.path}")
             seconds, tags = f"{one.duration:.1f}", escape(", ".join(one.tags))
@@ -138,6 +157,7 @@ def jobs(
     cancel: Annotated[
         str | None, typer.Option("--cancel", metavar="ID", help="Stop this job.", show_default=False)
     ] = None,
+    library: NameOption = None,
 ) -> None:
     """List the jobs of a running service, or stop one.
 
@@ -146,7 +166,7 @@ def jobs(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "kind", "state", "source", "done"):
         table.add_column(name, overflow="fold")
-    with asked(server) as client:
+    with asked(server, library) as client:
         listed = client.jobs().jobs if cancel is None else [client.cancel(cancel)]
     for job in listed:
         done = f"{job.progress.done} of {job.progress.total}" if job.progress else escape(job.error or "")

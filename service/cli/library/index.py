@@ -179,12 +179,12 @@ def index(
     """
     if server is not None:
         local = {
-            "library": library, "model": model, "device": device, "precision": precision, "root": root,
+            "model": model, "device": device, "precision": precision, "root": root,
             "base": base, "ray": ray,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
             "publish_every": publish_every, "ocr": ocr, "no_texts": not texts, "json": as_json,
         }  # fmt: skip
-        with asked(server, **local) as client:
+        with asked(server, library, **local) as client:
             if not remote.index(client, paths) and strict:
                 raise typer.Exit(1)
         return

@@ -28,7 +28,7 @@ def list_searches(engine: EngineDep) -> SavedSearches:
     return SavedSearches(items=[_listed(saved, newest) for saved in stored.saved_search_list(catalog)])
 
 
-@router.put("/{name}", summary="Save a search", responses=problems(400, 413, 415, 422, 503))
+@router.put("/{name:path}", summary="Save a search", responses=problems(400, 413, 415, 422, 503))
 def save_search(name: Name, body: ClipSearch, engine: EngineDep) -> SavedSearch:
     """Save a search under a name. An existing search of that name is replaced. Clips that the library has now are not
     new to it."""
@@ -40,7 +40,7 @@ def save_search(name: Name, body: ClipSearch, engine: EngineDep) -> SavedSearch:
     return _listed(saved, stored.newest_clip(catalog))
 
 
-@router.post("/{name}/seen", status_code=204, summary="Mark as seen", responses=problems(404, 422, 503))
+@router.post("/{name:path}/seen", status_code=204, summary="Mark as seen", responses=problems(404, 422, 503))
 def mark_search_seen(name: Name, engine: EngineDep) -> None:
     """Mark the current clips as seen for this search."""
     catalog = engine.library.catalog.engine
@@ -48,7 +48,7 @@ def mark_search_seen(name: Name, engine: EngineDep) -> None:
     stored.mark_seen(catalog, name, stored.newest_clip(catalog))
 
 
-@router.delete("/{name}", status_code=204, summary="Forget a search", responses=problems(404, 422, 503))
+@router.delete("/{name:path}", status_code=204, summary="Forget a search", responses=problems(404, 422, 503))
 def delete_search(name: Name, engine: EngineDep) -> None:
     """Delete a saved search."""
     stored.remove_search(engine.library.catalog.engine, name)

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
 
+from quartet.schemas.session import Login, Session
 from service.http.access import COOKIE, caller_key, refuse_wrong_key, wait_for_next_attempt
 from service.http.content_types import JSON_BODY
 from service.http.keys import Attempts, Keys
 from service.http.routes.dependencies import problems
 
 router = APIRouter(prefix="/v1/session", tags=["session"], dependencies=[JSON_BODY])
-
-
-class Login(BaseModel):
-    """The key."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    key: Annotated[str, Field(max_length=1000, examples=["a-key-of-some-length"])]
-
-
-class Session(BaseModel):
-    """Whether the service needs a key, and whether this request sent it."""
-
-    required: bool
-    authorized: bool
-    role: str | None = Field(default=None, description="Role of the key: read, write or admin.")
 
 
 @router.get("", summary="Is an API key required?")

@@ -74,7 +74,7 @@ def test_videos_are_uploaded_and_indexed(run: Run, world: World, tmp_path: Path)
 @pytest.mark.parametrize(
     ("given", "option"),
     [
-        (("status", "--library", "here"), "--library"),
+        (("status", "--root", "films=here"), "--root"),
         (("index", "a.mp4", "--keep-missing", "--ocr"), "--keep-missing, --ocr"),
         (("captions", "remove", "a", "--erase-now"), "--erase-now"),
         (("describe", __file__, "--model", "fake"), "--model"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,10 @@ from quartet.errors import (
     UnreachableError,
     VideoError,
 )
-from quartet.schemas.search import Filter
+from quartet.schemas.question import Part
+from quartet.schemas.search import ClipSearch, Filter
 from service.cli import app
+from service.http.app import create_app
 from service.problems import KINDS
 from service.settings import Settings
 from tests.service.running import running
@@ -56,7 +59,7 @@ def test_every_search(quartet: Client, built_world: World) -> None:
 
 
 def test_what_the_library_holds(quartet: Client, built_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartet.requests.PAGE", 2)
+    monkeypatch.setattr("quartet.requests.request.PAGE", 2)
     assert sorted(video.title for video in quartet.videos()) == sorted(built_world.texts)
     assert [clip.clip_id for clip in quartet.clips()] == [1, 2, 3, 4, 5]
     assert [clip.video_id for clip in quartet.clips(video_id=3)] == [3]
@@ -148,7 +151,7 @@ def test_both_clients_have_the_same_methods() -> None:
     methods = {name for name in dir(Client) if not name.startswith("_")}
     assert methods == {name for name in dir(AsyncClient) if not name.startswith("_")}
     assert {"search", "search_many", "describe", "clips", "cancel", "wait"} <= methods
-    assert list(inspect.signature(Client("http://quartet").wait).parameters) == ["job_id", "progress", "every"]
+    assert list(inspect.signature(Client("http://quartet").wait).parameters) == ["job_id", "progress"]
     signature = inspect.signature(AsyncClient("http://quartet").search)
     assert signature == inspect.signature(Client("http://quartet").search)
     assert list(signature.parameters)[:2] == ["query", "k"]
@@ -156,7 +159,7 @@ def test_both_clients_have_the_same_methods() -> None:
 
 
 def test_the_client_for_asyncio(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quartet.requests.PAGE", 2)
+    monkeypatch.setattr("quartet.requests.request.PAGE", 2)
 
     async def use(url: str) -> None:
         async with AsyncClient(url) as quartet:
@@ -218,7 +221,124 @@ def test_the_command_line_asks_a_server(built_world: World, monkeypatch: pytest.
         assert "generation 000003" in shown.stdout
         answer = json.loads(CliRunner().invoke(app, [*there, "--json"]).stdout)
         assert len(answer["hits"]) == 2
-        both = CliRunner().invoke(app, [*there, "--library", str(built_world.library)])
+        named = CliRunner().invoke(app, [*there, "--library", "default"])
+        assert named.exit_code == 0 and "generation 000003" in named.stdout
+        missing = CliRunner().invoke(app, [*there, "--library", "news"])
+        assert missing.exit_code == 1 and "There is no library 'news'" in missing.stderr
+        both = CliRunner().invoke(app, [*there, "--model", "fake"])
         assert both.exit_code == 2
     gone = CliRunner().invoke(app, there)
     assert gone.exit_code == 1 and "cannot be reached" in gone.stderr
+
+
+def job(state: str) -> dict[str, object]:
+    """A job as the service tells of it."""
+    ended = "2026-01-01T00:00:02Z" if state == "done" else None
+    times = {"created": "2026-01-01T00:00:00Z", "started": "2026-01-01T00:00:01Z", "finished": ended}
+    return {"id": "7", "state": state, "source": "films", "progress": None, "report": None, "error": None, **times}
+
+
+def test_waiting_hears_of_each_change_and_survives_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("quartet.client.time.sleep", waited.append)
+    asked: list[str] = []
+
+    def broken() -> Iterator[bytes]:
+        yield f"event: job\ndata: {json.dumps(job('queued'))}\n\n".encode()
+        raise httpx2.ReadError("the connection is gone")
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        events = {"content-type": "text/event-stream"}
+        match len(asked):
+            case 1:
+                return httpx2.Response(200, headers=events, content=broken())
+            case 2:
+                return httpx2.Response(200, json=job("running"))
+            case 3:
+                whole = "".join(f"event: job\ndata: {json.dumps(job(state))}\n\n" for state in ("running", "done"))
+                return httpx2.Response(200, headers=events, content=whole.encode())
+        return httpx2.Response(200, json=job("done"))
+
+    heard: list[str] = []
+    quartet = Client("http://quartet", http=httpx2.Client(transport=httpx2.MockTransport(answer)))
+    assert quartet.wait("7", lambda one: heard.append(one.state)).state == "done"
+    assert heard == ["queued", "running", "done"]
+    assert asked == ["/v1/jobs/7/events", "/v1/jobs/7"] * 2 and waited == [1.0]
+
+
+def test_waiting_ends_where_the_service_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("quartet.client.time.sleep", waited.append)
+    with pytest.raises(UnreachableError):
+        scripted(*[httpx2.ConnectError("refused")] * 12).wait("7")
+    assert waited == [1, 2, 3, 4, 5]
+
+
+def test_a_video_is_never_whole_in_memory(tmp_path: Path) -> None:
+    target, seen = tmp_path / "clip.mp4", []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(3):
+            seen.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+            yield bytes([number]) * 2**20
+
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, content=pieces()))
+    assert Client("http://quartet", http=httpx2.Client(transport=transport)).media(1, target) == target
+    assert (
+        seen[0] == 0
+        and 0 < seen[1] < seen[2]
+        and target.read_bytes() == b"".join(bytes([number]) * 2**20 for number in range(3))
+    )
+
+
+def test_videos_are_written_to_files(quartet: Client, built_world: World, tmp_path: Path) -> None:
+    target = tmp_path / "clip.mp4"
+    source = next(iter(quartet.videos())).path
+    assert quartet.media(1, target).read_bytes() == (built_world.videos / source).read_bytes()
+    assert quartet.clip_file(1, tmp_path / "cut.mp4").stat().st_size and quartet.proxy(1, tmp_path / "p.mp4").exists()
+    with pytest.raises(NotFoundError, match="no clip 99"):
+        quartet.media(99, tmp_path / "none.mp4")
+    with pytest.raises(InputError, match="cannot be written"):
+        quartet.media(1, tmp_path / "nowhere" / "clip.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "cut.mp4", "p.mp4"}
+
+
+def test_what_else_a_service_can_be_asked(quartet: Client, built_world: World) -> None:
+    red = built_world.videos / "red.mp4"
+    assert quartet.health().status == "ok" and "quartet_build_info" in quartet.metrics()
+    (only,) = quartet.libraries().libraries
+    assert (only.name, quartet.library("default").counts) == ("default", only.counts)
+    assert quartet.session().authorized and quartet.log_in("any key") is None and quartet.log_out() is None
+    found = quartet.find("a red square sliding", 2, weights={"action": 2}, tags=[])
+    assert found.hits == quartet.search("a red square sliding", 2, weights={"action": 2}).hits
+    told: list[tuple[int, int]] = []
+    question = ClipSearch(parts=[Part(upload="one"), Part(upload="two")])
+    mixed = quartet.search_files(question, {"one": red, "two": red}, lambda sent, size: told.append((sent, size)))
+    assert mixed.hits and told[-1] == (2 * red.stat().st_size,) * 2
+    vectors = quartet.embed(["a red square", "a wall"], level="global")
+    assert [one.index for one in vectors.data] == [0, 1] and [part.name for part in vectors.levels] == ["global"]
+    assert quartet.video(1).video_id == 1 and len(list(quartet.texts(1))) == 1
+    assert len(list(quartet.folders())) == len(set(quartet.folders())) and len(list(quartet.failures())) == 2
+
+
+def test_saved_searches(world: World) -> None:
+    with TestClient(create_app(Settings(library=world.library), FakeEncoder())) as http:
+        quartet = Client("http://testserver", http=http)
+        saved = quartet.save_search("red / blue", ClipSearch(query="a red square", k=3))
+        assert saved.request.k == 3 and [one.name for one in quartet.saved_searches().items] == ["red / blue"]
+        quartet.mark_seen("red / blue")
+        quartet.forget_search("red / blue")
+        assert quartet.saved_searches().items == []
+
+
+def test_a_named_library_is_asked_at_its_address() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        return httpx2.Response(200, json={"folders": [], "uploads": False, "jobs": []})
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    Client("http://quartet/", library="news", http=http).jobs()
+    assert asked == ["/v1/libraries/news/jobs"]

@@ -28,7 +28,7 @@ def test_captions_the_check_and_an_evaluation_are_jobs(world: World, tmp_path: P
         quartet = Client("http://testserver", http=http)
         lines = tmp_path / "more.srt"
         lines.write_text("1\n00:00:00,000 --> 00:00:01,000\na corner is turned\n", encoding="utf-8")
-        job = quartet.wait(quartet.add_captions(lines, "red.mp4").id, every=0.05)
+        job = quartet.wait(quartet.add_captions(lines, "red.mp4").id)
         assert (job.kind, job.state, job.source) == ("captions", "done", "more.srt")
         assert job.captions is not None and (job.captions.added, job.captions.total) == (1, 6)
         assert not any((world.library / "service" / "given").iterdir())
@@ -39,13 +39,13 @@ def test_captions_the_check_and_an_evaluation_are_jobs(world: World, tmp_path: P
         ]
 
         thumbnail_path(world.library, 1).write_bytes(b"no picture")
-        job = quartet.wait(quartet.verify().id, every=0.05)
+        job = quartet.wait(quartet.verify().id)
         assert job.verification is not None and [one.where for one in job.verification.problems] == ["pictures"]
 
         captioned = tmp_path / "captioned.jsonl"
         lines_of = [json.dumps({"video": f"{name}.mp4", "captions": [text]}) for name, text in world.texts.items()]
         captioned.write_text("\n".join(lines_of), encoding="utf-8")
-        job = quartet.wait(quartet.evaluate(captioned).id, every=0.05)
+        job = quartet.wait(quartet.evaluate(captioned).id)
         assert job.state == "done" and job.evaluation is not None, job.error
         assert "R@1" in job.evaluation.markdown and job.evaluation.results
 
