@@ -99,6 +99,20 @@ def test_finds_videos_by_their_titles(any_page: Page) -> None:
     expect(find).to_have_value("RE")
 
 
+def test_long_names_stay_in_their_cards(any_page: Page) -> None:
+    def rename(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        items = [{**one, "title": "title_" * 20, "file": "folder/" * 9 + "name_" * 20} for one in body["items"]]
+        route.fulfill(response=answer, json={**body, "items": items})
+
+    any_page.route("**/v1/videos?*", rename)
+    any_page.goto("/?tab=library")
+    expect(any_page.get_by_role("list", name="Videos").locator("> li")).to_have_count(6)
+    wide = "[...document.querySelectorAll('.videos .about')].filter((one) => one.scrollWidth > one.clientWidth).length"
+    assert any_page.evaluate(wide) == 0
+
+
 def test_searches_in_a_video(page: Page) -> None:
     page.goto("/?tab=library")
     page.get_by_role("link", name="Search this video: film").click()

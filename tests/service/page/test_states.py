@@ -154,6 +154,13 @@ PLACES = (
     "/?tab=captions",
     "/?tab=library",
 )
+WRAPPED = """[...document.querySelectorAll(".tabs a")].filter((tab) => {
+  const text = document.createRange();
+  text.selectNodeContents(tab);
+  return text.getClientRects().length > 1;
+}).map((tab) => tab.textContent)"""
+"""Tabs whose words are on several lines."""
+
 CUT_OFF = """() => [...document.querySelectorAll('main *, header *')].filter((node) => {
   const scrolls = node.closest('.row-of-moments, .pictures, .stack, .hidden, svg, .name, .told, .marks');
   return node.checkVisibility() && !scrolls && node.getBoundingClientRect().right > innerWidth + 1;
@@ -179,6 +186,7 @@ def test_a_narrow_page_breaks_nowhere(visit: Visit) -> None:
         settled(page, place)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
         assert page.evaluate(CUT_OFF) == [], place
+        assert page.evaluate(WRAPPED) == [], place
 
 
 def test_names_of_controls_have_their_visible_labels(page: Page) -> None:
