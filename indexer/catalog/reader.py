@@ -10,7 +10,17 @@ from unicodedata import normalize
 import numpy as np
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 
-from indexer.catalog.records import Caption, Clip, Counts, Failure, GenerationNote, Root, Video
+from indexer.catalog.records import (
+    OTHER_REASONS,
+    VIDEO_SUFFIXES,
+    Caption,
+    Clip,
+    Counts,
+    Failure,
+    GenerationNote,
+    Root,
+    Video,
+)
 from indexer.catalog.schema import (
     caption_sources,
     captions,
@@ -209,9 +219,13 @@ class Catalog:
         found = self._captions(captions.c.id.in_(described) & captions.c.removed.is_(None))
         return [found[caption_id] for caption_id in sorted(found)]
 
-    def failures(self, offset: int = 0, limit: int | None = None) -> list[Failure]:
-        """Refused files in order of their paths; a limit of None lists all."""
+    def failures(self, offset: int = 0, limit: int | None = None, others: bool = True) -> list[Failure]:
+        """Refused files in order of their paths; a limit of None lists all.
+
+        `others`: also those that nobody takes for videos, which `counts` leaves out.
+        """
         query = select(failures, *_root_columns()).join(roots).order_by(failures.c.relpath, failures.c.id)
+        query = query if others else query.where(_refused_videos())
         query = query.offset(offset).limit(limit)
         return [Failure(self._path(row), row.reason, row.detail) for row in self._rows(query)]
 
@@ -220,7 +234,7 @@ class Catalog:
             select(func.count(clips.c.video_id.distinct())).where(_live()),
             select(func.count()).select_from(clips).where(_live()),
             select(func.count()).select_from(captions).where(captions.c.removed.is_(None)),
-            select(func.count()).select_from(failures),
+            select(func.count()).select_from(failures).where(_refused_videos()),
             select(func.count()).select_from(unfinished),
         )
         (row,) = self._rows(select(*(query.scalar_subquery() for query in queries)))
@@ -339,3 +353,9 @@ _CLIPS_BY_ID = _clips().where(clips.c.id.in_(bindparam("ids", expanding=True)))
 """Every search asks this: putting it together would take half of its time."""
 
 _GENERATIONS = select(generations)
+
+
+def _refused_videos() -> ColumnElement[bool]:
+    """The rows of `failures` that are not `Failure.is_other`."""
+    named = or_(*(func.lower(failures.c.relpath).like(f"%{suffix}") for suffix in sorted(VIDEO_SUFFIXES)))
+    return named | failures.c.reason.not_in(OTHER_REASONS)

@@ -66,6 +66,18 @@ class Caption:
     clip_id: int | None
 
 
+VIDEO_SUFFIXES = {
+    ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".avs", ".dav", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265",
+    ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mod", ".mov", ".mp4",
+    ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nsv", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb",
+    ".ts", ".tod", ".vob", ".webm", ".wmv", ".wtv", ".y4m",
+}  # fmt: skip
+"""What videos are commonly named."""
+
+OTHER_REASONS = ("not-a-video", "no-video-stream")
+"""Why a file is refused that is not a video."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """A file that was refused. `reason` is a stable word (quartet.errors.VideoError), `detail` a sentence."""
@@ -74,10 +86,18 @@ class Failure:
     reason: str
     detail: str
 
+    @property
+    def is_other(self) -> bool:
+        """Whether nobody takes the file for a video: a picture or a text of an indexed folder."""
+        return self.reason in OTHER_REASONS and self.path.suffix.lower() not in VIDEO_SUFFIXES
+
 
 @dataclass(frozen=True)
 class Counts:
-    """`unfinished` counts clips of files that are still being encoded: no video has them yet."""
+    """`failures` leaves out files that nobody takes for videos (`Failure.is_other`).
+
+    `unfinished` counts clips of files that are still being encoded: no video has them yet.
+    """
 
     videos: int
     clips: int

@@ -102,7 +102,12 @@ def _fetch(
     except ModelError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    except (HTTPError, OSError) as error:  # no network, HF_HUB_OFFLINE, a full disk
+    except HTTPError as error:
+        raise InputError(
+            f"{repository} cannot be fetched: {error}. Check the network (HTTPS_PROXY names a proxy, HF_ENDPOINT a "
+            "mirror of the hub) and run the command again: it continues where it stopped."
+        ) from error
+    except OSError as error:  # HF_HUB_OFFLINE, a full disk
         raise InputError(f"{repository} cannot be fetched: {error}") from error
     try:
         record = _check_and_record(partial, name, repository, commit)

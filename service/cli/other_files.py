@@ -9,21 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from indexer.catalog.records import Failure
 
-VIDEO_SUFFIXES = {
-    ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".avs", ".dav", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265",
-    ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mkv", ".mod", ".mov", ".mp4",
-    ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nsv", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb",
-    ".ts", ".tod", ".vob", ".webm", ".wmv", ".wtv", ".y4m",
-}  # fmt: skip
-
-"""What videos are commonly named."""
-
-_OTHER = {"not-a-video", "no-video-stream"}
-
 
 def split_failures(failures: Sequence[Failure]) -> tuple[list[Failure], list[Failure]]:
     """Refused files that people have to see, and those that are neither named like a video nor one."""
-    other = [each for each in failures if each.reason in _OTHER and each.path.suffix.lower() not in VIDEO_SUFFIXES]
+    other = [each for each in failures if each.is_other]
     return [each for each in failures if each not in other], other
 
 

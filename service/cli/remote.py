@@ -15,7 +15,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 from service.cli.options import console, counted, settings_of
-from service.cli.other_files import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from quartet import Client, Job, Video
@@ -104,6 +103,8 @@ def _files(path: Path) -> list[Path]:
     """A file, or the files of a folder that are named like videos. Raises InputError if a folder has none."""
     if not path.is_dir():
         return [path]
+    from indexer.catalog.records import VIDEO_SUFFIXES
+
     inside = (file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file())
     files = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
     if not files:

@@ -100,8 +100,11 @@ def list_captions(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> 
 
 @router.get("/failures", summary="Refused files", responses=problems(422, 503))
 def list_failures(engine: EngineDep, offset: Offset = 0, limit: Limit = 100) -> schemas.Page[schemas.Failure]:
-    """The files that indexing refused, each with the reason, in order of their names."""
+    """The files that indexing refused, each with the reason, in order of their names.
+
+    Pictures, texts and other files that are neither videos nor named like one are left out.
+    """
     catalog = engine.library.catalog
     roots = catalog.roots()
-    items = [listed_failure(one, roots) for one in catalog.failures(offset, limit)]
+    items = [listed_failure(one, roots) for one in catalog.failures(offset, limit, others=False)]
     return schemas.Page(total=catalog.counts().failures, offset=offset, limit=limit, items=items)

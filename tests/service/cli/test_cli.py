@@ -185,6 +185,10 @@ def test_files_that_nobody_takes_for_videos_are_counted(tmp_path: Path) -> None:
     assert "manifest" not in shown.stdout
     assert "4 files are not videos" in words(run("status", "--library", tmp_path / "l").stdout)
     assert len(json.loads(run("status", "--library", tmp_path / "l", "--json").stdout)["failures"]) == 5
+    with Library.open(tmp_path / "l") as library:
+        assert library.catalog.counts().failures == 1
+        assert [failure.path.name for failure in library.catalog.failures(others=False)] == ["page.mp4"]
+        assert len(library.catalog.failures()) == 5
     (media / "page.mp4").unlink()
     assert run("index", media, "--library", tmp_path / "l", "--strict").exit_code == 0
 
