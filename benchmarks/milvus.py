@@ -18,6 +18,7 @@ from benchmarks.search_data import QUERIES, load_queries, make_data
 from benchmarks.search_systems import K, build_library
 from indexer.milvus.export import export_library
 from indexer.milvus.generations import MilvusStore
+from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import SearchResult
 from indexer.search.top_k import search
@@ -43,7 +44,7 @@ def main() -> None:
         build_library(data, library)
     to = given.to or f"milvus://{(folder / 'milvus.db').resolve()}"
     began = time.perf_counter()
-    report = export_library(library, to, approximate_from=1 if given.lists else None)
+    report = export_library(library, to, approximate_from=1 if given.lists else APPROXIMATE_FROM)
     print(f"{report.counts['clips']} clips to {to}: {time.perf_counter() - began:.1f} s (written: {report.written})")
 
     queries = load_queries(data)

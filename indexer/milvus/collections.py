@@ -1,12 +1,13 @@
-"""How a library is in Milvus: three collections a generation, and an alias that names the live one.
+"""How a library is in Milvus: a collection per gallery and level, and an alias that names the live generation.
 
-    NAME                 alias of the live generation's NAME_about_TAG: moving it changes everything over at once
-    NAME_about_TAG       one row: what a reader has to know of the generation (`GenerationRecord`), written last
-    NAME_clips_TAG       id, video, start, end; per level a vector and whether the clip has the level
-    NAME_captions_TAG    id; the same per level
+    NAME                      alias of the live generation's NAME_about_TAG: moving it changes all over at once
+    NAME_about_TAG            one row: what a reader has to know of the generation (`GenerationRecord`), written last
+    NAME_clips_TAG_LEVEL      id, vector, whether the clip has the level; video, start, end
+    NAME_captions_TAG_LEVEL   the first three
 
-A tag is the number of the generation and a hash of its contents, such as 000007_1f0c2a9b. A collection never changes
-once the alias has named its generation.
+A tag is the number of the generation and a hash of its contents and of this format, such as 000007_1f0c2a9b. A
+collection never changes once the alias has named its generation. Every collection of a gallery has all of its items.
+Milvus has had several vector fields per collection only since 2.4: one level each suits every server from 2.3 on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pymilvus import CollectionSchema, MilvusClient
     from pymilvus.milvus_client.index import IndexParams
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of what `GenerationRecord` holds and of the fields of the collections."""
 
 DEEPEST = 16_384
@@ -46,26 +46,30 @@ _LOOK_AGAIN = 0.5
 ABOUT = "about"
 
 
+VECTOR, HAS = "vector", "has_level"
+
+
 def collection_name(name: str, part: str, tag: str) -> str:
-    """The collection of a generation that holds `part`: `clips`, `captions` or `about`."""
+    """The collection `about` of a generation, or what begins the names of those of its `clips` or `captions`."""
     return f"{name}_{part}_{tag}"
+
+
+def level_collection(gallery: str, level: str) -> str:
+    """The collection of a level of a gallery."""
+    return f"{gallery}_{level}"
 
 
 def tag_of(name: str, collection: str) -> str | None:
     """The tag of a collection of the library `name`; None if it is not of that library."""
-    parts = "|".join((*KINDS, ABOUT))
-    found = re.fullmatch(rf"{name}_(?:{parts})_(\d+_[0-9a-f]{{8}})", collection)
+    parts, tag = "|".join((*KINDS, ABOUT)), r"\d+_[0-9a-f]{8}"
+    # What has a second tag is of a library whose name looks like a collection. Before format 2 there was no level.
+    found = re.fullmatch(rf"{name}_(?:{parts})_({tag})(?:_(?!.*_{tag})\w+)?", collection)
     return found[1] if found else None
-
-
-def has_field(level: str) -> str:
-    """The field that says whether an item has a level."""
-    return f"has_{level}"
 
 
 @dataclass(frozen=True)
 class Lists:
-    """How a collection's vectors are searched: inverted lists in every segment of Milvus.
+    """How a gallery's vectors are searched: inverted lists in every segment of Milvus.
 
     count   lists per segment (`nlist`)
     nprobe  lists looked into; depth: hits taken per level
@@ -117,7 +121,8 @@ class GenerationRecord:
 
     @property
     def tag(self) -> str:
-        contents = hashlib.sha256(f"{self.library} {self.manifest}".encode()).hexdigest()
+        # With the format: the live generation may be the same one in an earlier format, until the alias moves.
+        contents = hashlib.sha256(f"{FORMAT_VERSION} {self.library} {self.manifest}".encode()).hexdigest()
         return f"{self.generation}_{contents[:8]}"
 
     def to_json(self) -> str:
@@ -146,8 +151,8 @@ def _facts(raw: dict[str, Any]) -> GalleryFacts:
     return GalleryFacts(**raw, lists=None if lists is None else Lists(**lists))
 
 
-def gallery_schema(client: MilvusClient, levels: Sequence[LevelSpec], timed: bool) -> CollectionSchema:
-    """The fields of a gallery; `timed`: with those of clips."""
+def level_schema(client: MilvusClient, level: LevelSpec, timed: bool) -> CollectionSchema:
+    """The fields of a level of a gallery; `timed`: with those of clips."""
     from pymilvus import DataType
 
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
@@ -156,9 +161,8 @@ def gallery_schema(client: MilvusClient, levels: Sequence[LevelSpec], timed: boo
         schema.add_field("video", DataType.INT64)
         schema.add_field("start", DataType.DOUBLE)
         schema.add_field("end", DataType.DOUBLE)
-    for level in levels:
-        schema.add_field(has_field(level.name), DataType.BOOL)
-        schema.add_field(level.name, DataType.FLOAT_VECTOR, dim=level.dim)
+    schema.add_field(HAS, DataType.BOOL)
+    schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=level.dim)
     return schema
 
 
@@ -193,10 +197,11 @@ def write_generation_record(client: MilvusClient, name: str, about: GenerationRe
     return collection
 
 
-def read_generation_record(client: MilvusClient, collection: str) -> GenerationRecord:
-    """Raises LibraryError if the collection says nothing, or says it in another format."""
+def read_record_text(client: MilvusClient, collection: str) -> str:
+    """What a collection `about` says. Raises LibraryError if it says nothing."""
     client.load_collection(collection)
     rows = client.query(collection, ids=[0], output_fields=["text"], consistency_level="Strong")
     if not rows:
         raise LibraryError(f"The collection {collection} in Milvus is empty. Export the library again.")
-    return GenerationRecord.from_json(rows[0]["text"])
+    text: str = rows[0]["text"]
+    return text

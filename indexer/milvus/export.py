@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,9 +12,16 @@ from typing import TYPE_CHECKING
 from indexer.disk.durable_files import file_sha256
 from indexer.disk.library_identity import ensure_identity
 from indexer.milvus.address import Address, connect, library_errors, parse_address
-from indexer.milvus.collections import ABOUT, GenerationRecord, collection_name, tag_of, write_generation_record
+from indexer.milvus.collections import (
+    ABOUT,
+    FORMAT_VERSION,
+    GenerationRecord,
+    collection_name,
+    tag_of,
+    write_generation_record,
+)
 from indexer.milvus.gallery_upload import copy_gallery, drop
-from indexer.milvus.generations import live_collection, live_generation_record
+from indexer.milvus.generations import live_collection, live_record_text
 from indexer.milvus.index_choice import RECALL, Questions, questions_of
 from indexer.store.generation import KINDS, Generation, LoadEncoder
 from indexer.store.library import Library
@@ -74,13 +82,14 @@ def export_library(
             generation.manifest.levels,
             {},
         )
-        before = live_generation_record(client, where)
-        if before is not None and before.library != identity and not replace_other:
+        before = live_record_text(client, where)
+        said = {} if before is None else json.loads(before)
+        if before is not None and said["library"] != identity and not replace_other:
             raise LibraryError(
-                f"{where} holds another library, of the model {before.model.name!r}. Export under another "
+                f"{where} holds another library, of the model {said['model']['name']!r}. Export under another "
                 "name, or replace that library with --replace."
             )
-        if before is not None and replace(before, galleries={}) == about:
+        if before is not None and said["format_version"] == FORMAT_VERSION and _same(before, about):
             return ExportReport(generation.name, counts, written=False)
         if approximate_from is None:
             approximate_from = generation.manifest.index["approximate_from"]
@@ -104,6 +113,10 @@ def export_library(
     finally:
         client.close()
     return ExportReport(generation.name, counts, written=True)
+
+
+def _same(before: str, about: GenerationRecord) -> bool:
+    return replace(GenerationRecord.from_json(before), galleries={}) == about
 
 
 def _questions(generation: Generation, kind: str, encoder: LoadEncoder | None) -> Questions | None:

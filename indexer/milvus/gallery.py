@@ -8,23 +8,24 @@ taken deeper until nothing outside of them can displace a hit: the answer is the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from indexer.milvus.address import Address, library_errors
 from indexer.milvus.candidate_search import CandidateSearch
-from indexer.milvus.collections import DEEPEST, GalleryFacts, has_field
+from indexer.milvus.collections import DEEPEST, HAS, VECTOR, GalleryFacts, level_collection
 from indexer.milvus.score_bounds import Ids, LevelList, product_error
 from indexer.search.filters import ClipFilter
 from indexer.search.question import Question
 from indexer.search.result import SearchResult
 from model.levels import LevelSpec, Vectors
-from quartet.errors import InputError, NotFoundError
+from quartet.errors import InputError, LibraryError, NotFoundError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -36,7 +37,13 @@ _DEEPER = 4
 """By this factor are lists taken deeper that do not settle an answer."""
 
 _FETCHED = 1000
-"""Items fetched at once: 4 MB of four levels of 256 dimensions."""
+"""Items fetched at once: 1 MB of a level of 256 dimensions."""
+
+
+_NOT_LOADED = (101, 103)
+"""Codes of Milvus for a collection that is not in the memory of the server, or not all of it."""
+
+T = TypeVar("T")
 
 
 class MilvusGallery:
@@ -57,7 +64,7 @@ class MilvusGallery:
         return self.facts.count
 
     def __contains__(self, item: int) -> bool:
-        return bool(self._rows([item], ["id"]))
+        return bool(self._rows(self.levels[0], [item], ["id"]))
 
     def vectors(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> Vectors:
         wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
@@ -100,7 +107,7 @@ class MilvusGallery:
             column, spec = used
             asking = [i for i in going if question.weights[i, column]]
             queries = question.rows[spec.name][asking]
-            found = self._search(spec.name, queries, depth, self._expression(column, spec, condition), exact)
+            found = self._search(spec.name, queries, depth, self._expression(column, condition), exact)
             return [
                 (
                     i,
@@ -127,22 +134,38 @@ class MilvusGallery:
         parameters: dict[str, Any] = {}
         if self.facts.lists is not None:
             parameters["nprobe"] = self.facts.lists.count if exact else self.facts.lists.nprobe
-        with library_errors(self._address):
-            return self._client.search(
-                self.collection,
+        return self._ask(
+            level,
+            partial(
+                self._client.search,
                 data=list(queries),
-                anns_field=level,
+                anns_field=VECTOR,
                 limit=depth,
                 filter=expression,
                 output_fields=["id"],
                 search_params={"metric_type": "IP", "params": parameters},
-            )
+            ),
+        )
 
-    def _expression(self, column: int, spec: LevelSpec, condition: str) -> str:
+    def _ask(self, level: str, call: Callable[[str], T]) -> T:
+        """A call about the collection of a level. A server that has just been started may yet have to load it."""
+        from pymilvus.exceptions import MilvusException
+
+        collection = level_collection(self.collection, level)
+        with library_errors(self._address):
+            try:
+                return call(collection)
+            except MilvusException as error:
+                if error.code not in _NOT_LOADED:
+                    raise
+            self._client.load_collection(collection)
+            return call(collection)
+
+    def _expression(self, column: int, condition: str) -> str:
         """Only items that have the level: those that lack it have a vector of zeros."""
         if self._patterns[:, column].all():
             return condition
-        there = f"{has_field(spec.name)} == true"
+        there = f"{HAS} == true"
         return f"{there} and {condition}" if condition else there
 
     def _score(self, contests: Sequence[CandidateSearch]) -> None:
@@ -161,21 +184,24 @@ class MilvusGallery:
 
     def _fetch(self, ids: Ids) -> tuple[Ids, Vectors]:
         """Those of the ids, ascending, that there are, and their vectors."""
-        names = [spec.name for spec in self.levels]
-        parts = (ids[start : start + _FETCHED].tolist() for start in range(0, len(ids), _FETCHED))
-        rows = sorted((row for part in parts for row in self._rows(part, ["id", *names])), key=lambda row: row["id"])
-        found = np.array([row["id"] for row in rows], dtype=np.int64)
-        return found, {
-            spec.name: np.array([row[spec.name] for row in rows], dtype=np.float32).reshape(-1, spec.dim)
-            for spec in self.levels
-        }
+        parts = [ids[start : start + _FETCHED].tolist() for start in range(0, len(ids), _FETCHED)]
 
-    def _rows(self, ids: list[int], fields: list[str]) -> Iterable[dict[str, Any]]:
-        if not ids:
-            return []
-        with library_errors(self._address):
-            rows: list[dict[str, Any]] = self._client.query(self.collection, ids=ids, output_fields=fields)
-            return rows
+        def fetch(spec: LevelSpec) -> tuple[Ids, npt.NDArray[np.float32]]:
+            rows = [row for part in parts for row in self._rows(spec, part, ["id", VECTOR])]
+            found = np.array([row["id"] for row in rows], dtype=np.int64)
+            vectors = np.array([row[VECTOR] for row in rows], dtype=np.float32).reshape(-1, spec.dim)
+            order = np.argsort(found)
+            return found[order], vectors[order]
+
+        levels = list(self._threads.map(fetch, self.levels))
+        found = levels[0][0]
+        if not all(np.array_equal(own, found) for own, _ in levels):
+            raise LibraryError(f"The levels of {self.collection} in Milvus disagree. Export the library again.")
+        return found, {spec.name: vectors for spec, (_, vectors) in zip(self.levels, levels, strict=True)}
+
+    def _rows(self, level: LevelSpec, ids: list[int], fields: list[str]) -> Iterable[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._ask(level.name, partial(self._client.query, ids=ids, output_fields=fields))
+        return rows
 
 
 def _condition(filter: Ids | ClipFilter | None) -> str | None:

@@ -1,8 +1,9 @@
-"""Copying a gallery into a collection of Milvus."""
+"""Copying a gallery into Milvus: a collection per level."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.milvus.address import Address, library_errors
-from indexer.milvus.collections import GalleryFacts, build_index, gallery_schema, has_field
+from indexer.milvus.collections import HAS, VECTOR, GalleryFacts, build_index, level_collection, level_schema
 from indexer.milvus.gallery import MilvusGallery
 from indexer.milvus.index_choice import RECALL, Questions, index_of, tune
 from indexer.search.filters import ClipTable
@@ -27,7 +28,7 @@ _BYTES = 8 * 2**20
 def copy_gallery(
     client: MilvusClient,
     address: Address,
-    collection: str,
+    name: str,
     gallery: Gallery,
     approximate_from: int,
     table: ClipTable | None = None,
@@ -35,8 +36,9 @@ def copy_gallery(
     recall: float = RECALL,
     questions: Callable[[], Questions | None] = lambda: None,
 ) -> GalleryFacts:
-    """Make a collection of the items of `gallery`, again if there is one of that name; returns what to know of it.
+    """Make the collections of `gallery`, again if they are there; returns what to know of it.
 
+    name              begins their names
     approximate_from  from how many items on it gets inverted lists; recall: what these are to reach
     table             for clips: their videos and times
     on_progress       gets how many items have gone over, and how many there are
@@ -49,30 +51,39 @@ def copy_gallery(
         gallery.patterns.tolist(),
     )
     parameters, lists = index_of(len(gallery), approximate_from, recall)
+    collections = {spec.name: level_collection(name, spec.name) for spec in gallery.levels}
     with library_errors(address):
-        drop(client, collection)
-        client.create_collection(collection, schema=gallery_schema(client, gallery.levels, timed=table is not None))
+        for spec in gallery.levels:
+            drop(client, collections[spec.name])
+            schema = level_schema(client, spec, timed=table is not None)
+            client.create_collection(collections[spec.name], schema=schema)
         on_progress(0, len(gallery))
         done = 0
         for rows in _rows(gallery, table):
-            client.insert(collection, rows)
-            done += len(rows)
+            for level, own in rows.items():
+                client.insert(collections[level], own)
+            done += len(own)
             on_progress(done, len(gallery))
-        client.flush(collection)
-        index = client.prepare_index_params()
-        for spec in gallery.levels:
-            index.add_index(spec.name, metric_type="IP", **parameters)
-        build_index(client, collection, index)
-        counted = client.query(collection, output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"]
-    if counted != len(gallery):
-        raise LibraryError(
-            f"{address} has {counted} of {len(gallery)} items in {collection}. If another export was running, "
-            "wait until it has finished, and run this one again."
-        )
+        with ThreadPoolExecutor(len(collections)) as threads:
+            list(threads.map(lambda own: _finish(client, address, own, parameters, len(gallery)), collections.values()))
     if lists is None:
         return facts
-    untuned = MilvusGallery(client, address, collection, gallery.levels, replace(facts, lists=lists))
+    untuned = MilvusGallery(client, address, name, gallery.levels, replace(facts, lists=lists))
     return replace(facts, lists=tune(untuned, gallery, questions()))
+
+
+def _finish(client: MilvusClient, address: Address, collection: str, parameters: dict[str, Any], count: int) -> None:
+    """Make the index of a collection. Raises LibraryError unless it has `count` items."""
+    client.flush(collection)
+    index = client.prepare_index_params()
+    index.add_index(VECTOR, metric_type="IP", **parameters)
+    build_index(client, collection, index)
+    counted = client.query(collection, output_fields=["count(*)"], consistency_level="Strong")[0]["count(*)"]
+    if counted != count:
+        raise LibraryError(
+            f"{address} has {counted} of {count} items in {collection}. If another export was running, "
+            "wait until it has finished, and run this one again."
+        )
 
 
 def drop(client: MilvusClient, collection: str) -> None:
@@ -81,19 +92,19 @@ def drop(client: MilvusClient, collection: str) -> None:
         client.drop_collection(collection)
 
 
-def _rows(gallery: Gallery, table: ClipTable | None) -> Iterator[list[dict[str, Any]]]:
-    """The items as Milvus takes them, a call's worth at a time."""
-    size = max(1, _BYTES // sum(4 * spec.dim for spec in gallery.levels))
+def _rows(gallery: Gallery, table: ClipTable | None) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """The items of every level as Milvus takes them, a call's worth at a time."""
+    size = max(1, _BYTES // max(4 * spec.dim for spec in gallery.levels))
     for start in range(0, len(gallery), size):
         ids = gallery.ids[start : start + size]
         positions = gallery.positions(ids)
-        columns: dict[str, list[Any]] = {"id": ids.tolist()}
-        if table is not None:
-            columns |= _catalogued(table, ids)
+        shared = {"id": ids.tolist(), **({} if table is None else _catalogued(table, ids))}
+        rows = {}
         for column, spec in enumerate(gallery.levels):
-            columns[has_field(spec.name)] = gallery.present[positions, column].tolist()
-            columns[spec.name] = list(gallery.rows(spec.name, positions))
-        yield [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            has, vectors = gallery.present[positions, column].tolist(), gallery.rows(spec.name, positions)
+            columns = {**shared, HAS: has, VECTOR: vectors}
+            rows[spec.name] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        yield rows
 
 
 def _catalogued(table: ClipTable, ids: npt.NDArray[np.int64]) -> dict[str, list[Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from indexer.disk.library_identity import identity_of
 from indexer.milvus.address import Address, connect, library_errors, parse_address
-from indexer.milvus.collections import GenerationRecord, collection_name, read_generation_record, tag_of
+from indexer.milvus.collections import GenerationRecord, collection_name, level_collection, read_record_text, tag_of
 from indexer.milvus.gallery import MilvusGallery
 from indexer.store.generation import KINDS
 from indexer.store.manifest import ModelInfo
@@ -78,7 +78,7 @@ class MilvusStore:
         if collection is None:
             raise LibraryError(f"There is no library at {where}. Run: quartet export --to {where}")
         with library_errors(where):
-            about = read_generation_record(client, collection)
+            about = GenerationRecord.from_json(read_record_text(client, collection))
         if about.library != self._library:
             raise LibraryError(
                 f"{where} holds another library: its clips are not in this catalogue. Give the address that "
@@ -88,7 +88,8 @@ class MilvusStore:
         for kind in KINDS:
             holding = collection_name(where.name, kind, about.tag)
             with library_errors(where):
-                client.load_collection(holding)
+                for level in about.levels:
+                    client.load_collection(level_collection(holding, level.name))
             galleries[kind] = MilvusGallery(client, where, holding, about.levels, about.galleries[kind])
         return MilvusGeneration(about.generation, collection, about.model, **galleries)
 
@@ -102,10 +103,10 @@ def live_collection(client: MilvusClient, address: Address) -> str | None:
         return collection if tag_of(address.name, collection) else None
 
 
-def live_generation_record(client: MilvusClient, address: Address) -> GenerationRecord | None:
-    """What the live generation says of itself; None if there is none."""
+def live_record_text(client: MilvusClient, address: Address) -> str | None:
+    """What the live generation says of itself (`GenerationRecord`, of whatever format); None if there is none."""
     collection = live_collection(client, address)
     if collection is None:
         return None
     with library_errors(address):
-        return read_generation_record(client, collection)
+        return read_record_text(client, collection)

@@ -15,7 +15,8 @@ from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.media.thumbnails import strip, thumbnail
 from model.fake_encoder import FakeEncoder
-from tests.indexer.engines import FILES, Engine, MilvusLite
+from tests.indexer.engines import FILES, Engine, MilvusGalleries
+from tests.indexer.milvus_server import MilvusServer
 
 Colour = tuple[int, int, int]
 MakeVideo = Callable[..., Path]
@@ -62,23 +63,47 @@ def make_video() -> MakeVideo:
 
 
 @pytest.fixture(scope="session")
-def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
+def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusGalleries]:
     """One for all tests of galleries in it: it takes a while to start."""
     pytest.importorskip("milvus_lite")
-    lite = MilvusLite(tmp_path_factory.mktemp("milvus") / "galleries.db")
+    from milvus_lite.server_manager import server_manager_instance
+
+    lite = MilvusGalleries(f"milvus://{tmp_path_factory.mktemp('milvus')}/galleries.db")
     yield lite
     lite.close()
+    server_manager_instance.release_server(lite.address.uri)
 
 
 @pytest.fixture(scope="session")
-def milvus(milvus_lite: MilvusLite) -> Engine:
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """A server for all tests that want one; it takes half a minute to start."""
+    pytest.importorskip("milvus", reason="a server comes with the package milvus (CONTRIBUTING.md)")
+    server = MilvusServer(tmp_path_factory.mktemp("milvus_server"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def on_milvus_server(milvus_server: MilvusServer) -> Iterator[MilvusGalleries]:
+    galleries = MilvusGalleries(milvus_server.address("galleries"))
+    yield galleries
+    galleries.close()
+
+
+@pytest.fixture(scope="session")
+def milvus(milvus_lite: MilvusGalleries) -> Engine:
     return Engine("milvus", milvus_lite.make, scans=False)
 
 
-@pytest.fixture(scope="session", params=["files", "milvus"])
+@pytest.fixture(scope="session", params=["files", "milvus", "milvus server"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Every engine that answers questions, one after the other."""
-    return FILES if request.param == "files" else request.getfixturevalue("milvus")
+    if request.param == "files":
+        return FILES
+    if request.param == "milvus":
+        return request.getfixturevalue("milvus")
+    galleries: MilvusGalleries = request.getfixturevalue("on_milvus_server")
+    return Engine("milvus server", galleries.make, scans=False)
 
 
 class PoolWithoutProcesses(DecodePool):

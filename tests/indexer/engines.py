@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from indexer.milvus.address import Address, connect
+from indexer.milvus.address import connect, parse_address
+from indexer.milvus.collections import level_collection
 from indexer.milvus.gallery import MilvusGallery
 from indexer.milvus.gallery_upload import copy_gallery, drop
 from indexer.search.approximate.encoding import APPROXIMATE_FROM
@@ -36,27 +37,31 @@ class Engine:
 FILES = Engine("files", make_gallery, scans=True)
 
 
-class MilvusLite:
-    """A Milvus Lite for tests, and galleries in it. The last one that was made is the only one."""
+class MilvusGalleries:
+    """Galleries in a Milvus, for tests. The last one that was made is the only one."""
 
-    def __init__(self, file: Path) -> None:
-        self.address = Address(str(file), "tests", f"milvus://{file}")
+    def __init__(self, address: str) -> None:
+        self.address = parse_address(address)
         self.client = connect(self.address, make=True)
         self._numbers = itertools.count()
-        self._last: str | None = None
+        self._last: tuple[str, Gallery] | None = None
 
     def copy(self, gallery: Gallery, approximate_from: int = APPROXIMATE_FROM, **options: Any) -> MilvusGallery:
-        if self._last is not None:
-            drop(self.client, self._last)
-        self._last = f"gallery_{next(self._numbers)}"
-        facts = copy_gallery(self.client, self.address, self._last, gallery, approximate_from, **options)
-        return MilvusGallery(self.client, self.address, self._last, gallery.levels, facts)
+        self._drop()
+        name = f"gallery_{next(self._numbers)}"
+        self._last = name, gallery
+        facts = copy_gallery(self.client, self.address, name, gallery, approximate_from, **options)
+        return MilvusGallery(self.client, self.address, name, gallery.levels, facts)
 
     def make(self, folder: Path, specs: Sequence[LevelSpec], ids: Sequence[int], vectors: Vectors) -> MilvusGallery:
         return self.copy(make_gallery(folder, specs, ids, vectors))
 
-    def close(self) -> None:
-        from milvus_lite.server_manager import server_manager_instance
+    def _drop(self) -> None:
+        if self._last is not None:
+            name, gallery = self._last
+            for spec in gallery.levels:
+                drop(self.client, level_collection(name, spec.name))
 
+    def close(self) -> None:
+        self._drop()
         self.client.close()
-        server_manager_instance.release_server(self.address.uri)

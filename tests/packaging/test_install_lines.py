@@ -17,7 +17,7 @@ from quartet import installation
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OTHERS = {"pre-commit", "lancedb", "uv"}
+OTHERS = {"pre-commit", "lancedb", "milvus", "uv"}
 """Packages that a developer may want, and that are not dependency."""
 
 PLACES = ("quartet", "model", "indexer", "service", "demo", "benchmarks", "training", "docs", "docker", ".ci")

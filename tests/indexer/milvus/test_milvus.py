@@ -31,14 +31,21 @@ from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES, Vectors
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
-from tests.indexer.engines import MilvusLite
+from tests.indexer.engines import MilvusGalleries
+from tests.indexer.milvus_server import MilvusServer
 from tests.indexer.search.test_fast_scan import LEVELS, SPEC, clustered, make_library, rows_of
 
-pytest.importorskip("milvus_lite")
+pytest.importorskip("pymilvus")
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["lite", "server"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "server":
+        server: MilvusServer = request.getfixturevalue("milvus_server")
+        with server.new_address() as at:
+            yield at
+        return
+    pytest.importorskip("milvus_lite")
     from milvus_lite.server_manager import server_manager_instance
 
     file = tmp_path / "milvus.db"
@@ -60,8 +67,10 @@ def opened(library: Path, address: str) -> Library:
 
 
 def collections(address: str) -> set[str]:
-    with closing(connect(parse_address(address))) as client:
-        return set(client.list_collections())
+    """Those of the library at this address."""
+    where = parse_address(address)
+    with closing(connect(where)) as client:
+        return {name for name in client.list_collections() if tag_of(where.name, name) is not None}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +101,24 @@ def test_addresses(text: str, uri: str, name: str) -> None:
 def test_what_is_no_address_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "collection", "tag"),
+    [
+        ("a", "a_about_000001_0123abcd", "000001_0123abcd"),
+        ("a", "a_clips_000001_0123abcd_global", "000001_0123abcd"),
+        ("a", "a_captions_000001_0123abcd_camera_2", "000001_0123abcd"),
+        ("a", "a_clips_000001_0123abcd", "000001_0123abcd"),
+        ("a", "a_clips_about_000001_0123abcd", None),
+        ("a_clips", "a_clips_about_000001_0123abcd", "000001_0123abcd"),
+        ("a", "a_clips_000001_0123abcd_about_000002_4567cdef", None),
+        ("a", "a_clips_000001_0123abcd_clips_000002_4567cdef_global", None),
+        ("a", "b_about_000001_0123abcd", None),
+    ],
+)
+def test_whose_a_collection_is(name: str, collection: str, tag: str | None) -> None:
+    assert tag_of(name, collection) == tag
 
 
 def test_answers_are_those_of_the_librarys_own_files(library: Path, address: str, encoder: FakeEncoder) -> None:
@@ -142,7 +169,7 @@ def test_answers_are_those_of_the_librarys_own_files(library: Path, address: str
 def test_a_generation_goes_over_once_and_the_last_two_stay(library: Path, address: str, encoder: FakeEncoder) -> None:
     export_library(library, address)
     first = collections(address)
-    assert len(first) == 3
+    assert len(first) == 9
     assert export_library(library, address).written is False
     with opened(library, address) as there:
         before = there.served()
@@ -159,7 +186,7 @@ def test_a_generation_goes_over_once_and_the_last_two_stay(library: Path, addres
         assert left == [hit for hit in hits if hit.id in after.clips]
     remove_videos(library, [library.parent / "videos" / "b.mp4"])
     export_library(library, address)
-    assert len(collections(address)) == 6
+    assert len(collections(address)) == 18
     assert not first & collections(address)
 
 
@@ -185,8 +212,20 @@ def test_an_export_that_is_cut_short_changes_nothing(
         assert (there.served().name, len(there.served().clips)) == ("000003", 15)
         assert export_library(library, address).written
         assert (there.served().name, len(there.served().clips)) == ("000004", 12)
-    assert {tag_of("quartet", name) is None for name in collections(address)} == {False}
-    assert len(collections(address)) == 6
+    assert len(collections(address)) == 18
+
+
+def test_a_library_of_an_earlier_format_is_exported_again(
+    library: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.milvus.collections.FORMAT_VERSION", 1)
+        export_library(library, address)
+    with pytest.raises(LibraryError, match=r"format version 1, .* Export it again"):
+        opened(library, address)
+    assert export_library(library, address).written
+    with opened(library, address) as there:
+        assert len(there.served().clips) == 15
 
 
 def test_an_export_that_loses_items_is_not_read(library: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +302,7 @@ def far(vectors: Vectors) -> Vectors:
 
 
 def test_a_large_gallery_gets_lists_that_are_tuned(
-    milvus_lite: MilvusLite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    milvus_lite: MilvusGalleries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With captions as questions, which ask more of lists than the clips themselves do."""
     monkeypatch.setattr(index_choice, "_QUERIES", 20)

@@ -15,7 +15,7 @@ from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Change, write_gallery
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
 from quartet.errors import InputError, LibraryError, NotFoundError
-from tests.indexer.engines import FILES, Engine
+from tests.indexer.engines import FILES, Engine, MilvusGalleries
 
 DIM = 4
 
@@ -84,6 +84,12 @@ def test_equals_a_plain_loop(case: tuple) -> None:
 @given(case=cases())
 def test_milvus_equals_a_plain_loop(milvus: Engine, case: tuple) -> None:
     check_equals_a_plain_loop(milvus, case)
+
+
+@settings(max_examples=5, deadline=None)
+@given(case=cases())
+def test_a_milvus_server_equals_a_plain_loop(on_milvus_server: MilvusGalleries, case: tuple) -> None:
+    check_equals_a_plain_loop(Engine("milvus server", on_milvus_server.make, scans=False), case)
 
 
 def check_equals_a_plain_loop(engine: Engine, case: tuple) -> None:
