@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pymilvus.exceptions import MilvusException
 
 from indexer.milvus import gallery as gallery_module
 from indexer.milvus import score_bounds
@@ -19,7 +20,7 @@ from indexer.milvus.score_bounds import LevelList, ceilings, product_error, unse
 from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
-from quartet.errors import InputError
+from quartet.errors import InputError, LibraryError
 from tests.indexer.search.test_exact import random_specs, random_vectors, true_scores
 
 ADDRESS = parse_address("milvus://nowhere:1/library")
@@ -190,6 +191,45 @@ def test_lists_of_an_index_are_never_called_exact() -> None:
     assert server.deepest == 64
     truth = true_scores(specs, server.vectors, query)
     assert [hit.score for hit in result.hits] == pytest.approx(truth[[hit.id for hit in result.hits]])
+
+
+class RestartedServer(Server):
+    """Collections have to be loaded before they answer, as after a restart of Milvus."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server.vectors, server.rng)
+        self.loaded: list[str] = []
+
+    def load_collection(self, collection: str) -> None:
+        self.loaded.append(collection)
+
+    def search(self, collection: str, *rest: Any, **others: Any) -> Any:
+        if collection not in self.loaded:
+            raise MilvusException(code=101, message="collection not loaded")
+        return super().search(collection, *rest, **others)
+
+
+def test_a_restarted_server_loads_its_collections_again() -> None:
+    server, gallery = unit_gallery(50)
+    query = {name: rows[:1] for name, rows in server.vectors.items()}
+    before = search(gallery, gallery.levels, query, 10, {})
+    restarted = RestartedServer(server)
+    after = search(gallery_of(restarted, gallery.levels), gallery.levels, query, 10, {})
+    assert after.hits == before.hits
+    assert sorted(restarted.loaded) == sorted(f"clips_{name}" for name in LEVEL_NAMES)
+
+
+def test_levels_that_disagree_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, gallery = unit_gallery(50)
+    query = {name: rows[:1] for name, rows in server.vectors.items()}
+    given = server.query
+
+    def incomplete(collection: str, ids: list[int], output_fields: list[str]) -> list[dict[str, Any]]:
+        return given(collection, ids[1:] if collection == "clips_action" else ids, output_fields)
+
+    monkeypatch.setattr(server, "query", incomplete)
+    with pytest.raises(LibraryError, match="levels of clips in Milvus disagree"):
+        search(gallery, gallery.levels, query, 10, {})
 
 
 def test_more_than_milvus_gives_is_refused() -> None:
