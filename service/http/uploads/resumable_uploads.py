@@ -19,7 +19,7 @@ from fastapi import Request
 
 from quartet.errors import NotFoundError
 from quartet.schemas.uploads import StoredUpload
-from service.http.uploads.stored_uploads import UploadStore, file_name
+from service.http.uploads.stored_uploads import UploadStore, file_name, new_home
 from service.problems import CONFLICT, TOO_LARGE, ProblemError
 
 KEPT_SECONDS = 24 * 3600.0
@@ -109,7 +109,7 @@ class ResumableUploads:
         """
         uploads = [self._complete(upload_id) for upload_id in dict.fromkeys(upload_ids)]
         folder, quota = self._store.place()
-        home = folder / uploads[0].id
+        home = new_home(folder)
         home.mkdir()
         moved: dict[Path, Path] = {}
         try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import unicodedata
 import uuid
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from fastapi import Request
@@ -47,27 +49,34 @@ class UploadStore:
         and ProblemError (507) or OSError when there is no room for them.
         """
         folder, quota = self.place()
-        home = folder / uuid.uuid4().hex[:12]
-        async with quota.admit(request, home.name) as counted:
+        name = uuid.uuid4().hex
+        async with quota.admit(request, name) as counted:
             # No indexer looks into a hidden folder: it sees the upload when all of it is there.
-            partial = home.with_name(f".{home.name}")
+            partial = folder / f".{name}"
             try:
                 partial.mkdir(parents=True)
                 form = await read_form(counted, partial, MAX_FILES, 0)
                 uploads = [upload for upload in form.getlist("file") if isinstance(upload, UploadFile)]
                 if not uploads or len(uploads) != len(form.multi_items()):
                     raise invalid("file", "Send video files in parts that are all named 'file'.")
-                paths = _name(uploads, partial, home)
+                paths = _name(uploads, partial)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
             try:
                 yield paths
             except BaseException:
-                shutil.rmtree(home)
+                shutil.rmtree(paths[0].parent)
                 raise
 
 
-def _name(uploads: Sequence[UploadFile], partial: Path, home: Path) -> list[Path]:
+def new_home(folder: Path) -> Path:
+    """A name for a folder of uploads that is not taken: the time, by which people find it in lists of folders."""
+    name = f"{datetime.now():%Y-%m-%d %H.%M.%S}"
+    later = (f"{name} ({n})" for n in itertools.count(2))
+    return next(folder / free for free in itertools.chain([name], later) if not (folder / free).exists())
+
+
+def _name(uploads: Sequence[UploadFile], partial: Path) -> list[Path]:
     """Give the files of `partial` their names, and that folder its own."""
     names: list[str] = []
     # In a folder of their own: a name that somebody chose may be that of another file there.
@@ -76,7 +85,7 @@ def _name(uploads: Sequence[UploadFile], partial: Path, home: Path) -> list[Path
     for upload in uploads:
         names.append(file_name(upload.filename or "", names))
         file_path(upload).rename(named / names[-1])
-    named.rename(home)
+    home = named.rename(new_home(partial.parent))
     return [home / name for name in names]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from quartet import Client
 from quartet.errors import InputError, NotFoundError, UnreachableError
 from service.http.app import create_app
 from service.http.uploads.resumable_uploads import KEPT_SECONDS
+from service.http.uploads.stored_uploads import new_home
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,6 +110,9 @@ def test_several_are_indexed_by_one_job(http: TestClient, tmp_path: Path) -> Non
     assert job["source"] == "a.mp4, A (2).mp4"
     assert http.post("/v1/uploads/job", json={"uploads": ids}).json()["id"] == job["id"]
     (kept,) = (tmp_path / "uploads").iterdir()
+    # A time, by which people find it in lists of folders.
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d\.\d\d\.\d\d", kept.name)
+    assert new_home(kept.parent) != kept
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == {"a.mp4": b"abc", "A (2).mp4": b"def"}
     http.post(f"/v1/jobs/{job['id']}/cancel")
 
