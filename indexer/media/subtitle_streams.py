@@ -38,8 +38,7 @@ def read_subtitle_streams(path: Path) -> Iterator[StreamText]:
             streams = [each for each in container.streams.subtitles if _is_text(each)]
             if not streams:
                 return
-            own_zero = set(container.format.name.split(",")) & _OWN_ZERO
-            zero = 0.0 if own_zero else (container.start_time or 0) / av.time_base
+            zero = zero_of(container)
             for packet in container.demux(streams):
                 if packet.pts is None or packet.time_base is None or not packet.size:
                     continue
@@ -51,6 +50,14 @@ def read_subtitle_streams(path: Path) -> Iterator[StreamText]:
                     yield StreamText(max(start, 0.0), start + length, text, None if language == "und" else language)
     except av.error.FFmpegError as error:
         raise refusal(path, error) from error
+
+
+def zero_of(container: Any) -> float:
+    """Where the player's clock begins, in seconds by the stamps of a container."""
+    import av
+
+    own_zero = set(container.format.name.split(",")) & _OWN_ZERO
+    return 0.0 if own_zero else float((container.start_time or 0) / av.time_base)
 
 
 def _is_text(stream: Any) -> bool:

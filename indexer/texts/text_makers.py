@@ -1,6 +1,6 @@
 """What makes texts of a video that carries none: reading what is written on screen.
 
-A maker is any object with a name and `texts(video)`. A model of speech fits as well: it gives what is said, with times.
+A maker is any object with a name and `texts(video)`. Another is in `spoken_text.py`.
 """
 
 from __future__ import annotations

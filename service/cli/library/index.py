@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from indexer.ingest.model_change import ModelChange
     from indexer.media.segmentation import Segmentation
     from indexer.pipeline.progress import Progress
+    from indexer.texts.text_makers import TextMaker
     from service.settings import Settings
 
 PathsArgument = Annotated[
@@ -123,6 +124,15 @@ OcrOption = Annotated[
     bool,
     typer.Option("--ocr", help="Also read text on screen (OCR) from the sampled frames. Slow. Needs the extra ocr."),
 ]
+SpeechOption = Annotated[
+    str | None,
+    typer.Option(
+        "--speech",
+        metavar="MODEL",
+        help="Also transcribe what is said, with this model of `quartet prepare`. Slow. Needs the extra speech.",
+        show_default=False,
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as JSON, one object per line.")]
 
 
@@ -146,6 +156,7 @@ def index(
     publish_every: PublishOption = None,
     texts: TextsOption = True,
     ocr: OcrOption = False,
+    speech: SpeechOption = None,
     server: ServerOption = None,
     as_json: LinesOption = False,
 ) -> None:
@@ -182,7 +193,7 @@ def index(
             "model": model, "device": device, "precision": precision, "root": root,
             "base": base, "ray": ray,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
-            "publish_every": publish_every, "ocr": ocr, "no_texts": not texts, "json": as_json,
+            "publish_every": publish_every, "ocr": ocr, "speech": speech, "no_texts": not texts, "json": as_json,
         }  # fmt: skip
         with asked(server, library, **local) as client:
             if not remote.index(client, paths) and strict:
@@ -209,6 +220,7 @@ def index(
         base=base,
         texts=texts,
         ocr=ocr,
+        speech=speech,
         to_model=model is not None,
     )
     if report.interrupted or (strict and split_failures(report.refused)[0]):
@@ -248,6 +260,7 @@ def run_index(
     base: Path | None = None,
     texts: bool = True,
     ocr: bool = False,
+    speech: str | None = None,
     to_model: bool = False,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done.
@@ -263,6 +276,7 @@ def run_index(
 
     folder = library_of(settings)
     resolve_inputs(paths)  # a wrong path fails before the model is loaded
+    makers: list[TextMaker] = [] if speech is None else [_spoken_text(settings, speech)]
     # Before the run, which makes the library.
     settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     out = console()
@@ -271,6 +285,8 @@ def run_index(
     else:
         with out.status("Loading the model"):
             encoder, pipeline = open_pipeline(settings, workers, ray)
+    if ocr:
+        makers.append(ScreenText(encoder.spec.frames_per_clip))
     if to_model:
         # Before the model changes: a service that switches with it has to find it.
         remember_folder(settings, encoder.spec.fingerprint)
@@ -303,8 +319,8 @@ def run_index(
             wait=wait,
             catalog=settings.catalog,
             publish_every=settings.publish_every,
-            texts=texts or ocr,
-            makers=[ScreenText(encoder.spec.frames_per_clip)] if ocr else (),
+            texts=texts or bool(makers),
+            makers=makers,
             to_model=to_model,
         )
     if as_json:
@@ -312,6 +328,20 @@ def run_index(
     else:
         print_report(report, folder)
     return report
+
+
+def _spoken_text(settings: Settings, name: str) -> TextMaker:
+    """The reader of speech by the name or the folder of its model. Raises InputError and ModelError."""
+    from indexer.texts.spoken_text import SpokenText
+    from model.registry import resolve_device
+    from model.speech import Whisper
+    from model.two_tower.prepared_models import find_prepared
+    from quartet.errors import ModelError
+
+    folder = find_prepared(settings.models, name) or Path(name)
+    if not folder.is_dir():
+        raise ModelError(f"The model of speech {name!r} is not on this machine. Run: quartet prepare {name}")
+    return SpokenText(Whisper(folder, resolve_device(settings.device)))
 
 
 def print_report(report: IndexReport, folder: Path) -> None:
