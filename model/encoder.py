@@ -11,6 +11,7 @@ They differ at the global level only, where the holographic head is folded into 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from model.language.parsed_caption import Attributes
 from model.levels import LevelSpec, Vectors
+from quartet.errors import InputError
 
 Frames = npt.NDArray[np.uint8]
 """The sampled frames of one clip: (T, H, W, 3) uint8 RGB, any H and W, T >= 1."""
@@ -53,10 +55,26 @@ class QuerySettings:
     prompts  of a two-tower model: templates by level, in which `{}` stands for a phrase, or at the global level for the
              sentence. Several are averaged. A level that is left out keeps the model's
     weights  of levels. One that is left out keeps the model's
+    parsers  of a two-tower model: spaCy pipelines, packages or folders, for queries in other languages than English, by
+             ISO 639 code. A trained model reads its queries as it read its captions
     """
 
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
+    parsers: Mapping[str, str] = field(default_factory=dict)
+
+
+def checked_parsers(given: Sequence[str]) -> dict[str, str]:
+    """Pipelines by language from LANGUAGE=PIPELINE. Raises InputError that names what is wrong."""
+    found = {}
+    for one in filter(None, map(str.strip, given)):
+        language, _, pipeline = one.partition("=")
+        if not re.fullmatch("[a-z]{2,3}", language) or not pipeline:
+            raise InputError(f"Give a parser as LANGUAGE=PIPELINE, such as de=de_core_news_sm, not {one!r}.")
+        if language == "en":
+            raise InputError("English has the parser of the model. Give parsers of other languages.")
+        found[language] = pipeline
+    return found
 
 
 @dataclass(frozen=True)

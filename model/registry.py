@@ -67,12 +67,21 @@ def _loaded(
     prepared = find_prepared(models, name)
     folder = prepared or Path(name)
     if prepared is not None or (name not in MODELS and find_layout(folder) is not None):
+        from model.language.spacy_parser import load_parsers
         from model.two_tower.encoder import ClipEncoder
 
         called = read_record(prepared).name if prepared is not None else folder.resolve().name
         there = resolve_device(device)
         graphs = cuda_graphs and is_gpu(there)
-        return ClipEncoder(folder, called, there, cuda_graphs=graphs, templates=queries.prompts, precision=precision)
+        return ClipEncoder(
+            folder,
+            called,
+            there,
+            cuda_graphs=graphs,
+            templates=queries.prompts,
+            precision=precision,
+            languages=load_parsers(queries.parsers),
+        )
     if queries.prompts:
         raise ModelError(
             f"The model {name!r} does not use prompts: only a two-tower model does. Remove them "

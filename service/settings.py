@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from model.encoder import checked_parsers
 from model.home_folder import expand_home
 from model.two_tower.prepared_models import MODELS_FOLDER
 from quartet.errors import InputError
@@ -26,6 +27,7 @@ MIN_KEY = 16
 
 Folders = Annotated[dict[str, Path], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+Pairs = Annotated[dict[str, str], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -67,6 +69,11 @@ class Settings(BaseSettings):
     cuda_graphs: bool = Field(
         default=False,
         description="On a GPU, encode queries with CUDA graphs. A graph is recorded for each new query length.",
+    )
+    parsers: Pairs = Field(
+        default={},
+        description="spaCy pipelines for queries in other languages: LANGUAGE=PIPELINE, separated by commas, such as "
+        "de=de_core_news_sm. Two-tower models use them.",
     )
     roots: Folders = Field(
         default={}, description="Folders of named video roots on this machine: NAME=PATH, separated by commas."
@@ -184,6 +191,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("parsers", mode="before")
+    @classmethod
+    def _split_parsers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return checked_parsers(value.split(","))
+        except InputError as error:
+            raise ValueError(str(error)) from error
 
     def by_library(self) -> dict[str, Settings]:
         """The settings of each library to serve, by its name, the default one first.

@@ -1,4 +1,4 @@
-"""What a library remembers for its searches: prompts, weights of levels, folders of its models, precision.
+"""What a library remembers for its searches: prompts, weights of levels, parsers, folders of its models, precision.
 
 `search_settings.json` is in the library's folder. Every change keeps what was set before, so that it can be undone.
 What is set belongs to the model that it was set for: after a change of the model it waits for the way back.
@@ -32,22 +32,29 @@ class SearchSettings:
     prompts_from   where they come from, for people
     weights        of levels; {}: the model's
     weights_from   how they were found, for people
+    parsers        spaCy pipelines by language (`QuerySettings`)
     """
 
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prompts_from: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
     weights_from: str = ""
+    parsers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def queries(self) -> QuerySettings:
-        return QuerySettings(self.prompts, self.weights)
+        return QuerySettings(self.prompts, self.weights, self.parsers)
 
     def notes(self) -> list[str]:
         """What an answer says of them."""
         prompts = f"Prompts: {self.prompts_from}." if self.prompts else ""
         weights = f"Weights of the levels unless the request gives others: {self.weights_from}." if self.weights else ""
         return [note for note in (prompts, weights) if note]
+
+    def describe(self) -> list[str]:
+        """All that is set, a line each."""
+        parsers = ", ".join(f"{language} {pipeline}" for language, pipeline in self.parsers.items())
+        return [*self.notes(), *([f"Parsers: {parsers}."] if parsers else [])]
 
 
 @dataclass(frozen=True)

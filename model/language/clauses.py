@@ -37,10 +37,14 @@ class Clause:
 
 
 class CaptionTree:
-    """The nouns and clauses of a repaired dependency tree (`model/language/dependency_tree.py`)."""
+    """The nouns and clauses of a repaired dependency tree (`model/language/dependency_tree.py`).
 
-    def __init__(self, words: list[Word]) -> None:
+    adjectives_follow  whether adjectives also stand behind their noun ("un chien noir"), which English does not do
+    """
+
+    def __init__(self, words: list[Word], adjectives_follow: bool = False) -> None:
         self.words = words
+        self._adjectives_follow = adjectives_follow
         self._children: list[list[Word]] = [[] for _ in words]
         for word in words:
             if word.head != word.index:
@@ -67,12 +71,13 @@ class CaptionTree:
     def noun_phrase(self, noun: Word) -> list[Word]:
         """A noun with its compound, determiner, numerals and adjectives, in order: "a very big red dog"."""
         members = {word.index: word for word in self.compound(noun)}
-        queue = [c for c in self._children[noun.index] if c.dep in MODIFIERS and c.index < noun.index]
+        last = len(self.words) if self._adjectives_follow else noun.index
+        queue = [c for c in self._children[noun.index] if c.dep in MODIFIERS and c.index < last]
         while queue:
             word = queue.pop()
             members[word.index] = word
             queue += [c for c in self._children[word.index] if c.dep in (*MODIFIERS, "advmod", "conj", "cc")]
-        return [members[index] for index in sorted(members) if index <= noun.index]
+        return [members[index] for index in sorted(members) if index <= last]
 
     def prepositional_pairs(self) -> list[tuple[Word, str, Word]]:
         """(noun, preposition, noun) without a verb: "dog on grass", "a cat is on the table"."""

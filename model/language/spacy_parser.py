@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ class SpacyParser:
 
     `pipeline` is a folder or the name of an installed pipeline package; the default is the bundled one.
     `name` says which pipeline it is, its version and a hash of its files: a checkpoint records it, and
-    `recorded_parser` finds it again. Use from one thread at a time.
+    `recorded_parser` finds it again. `language` is the ISO 639 code of what it reads. Use from one thread at a time.
     Raises ModelError for a pipeline that is missing, damaged or incomplete.
     """
 
@@ -51,12 +52,14 @@ class SpacyParser:
             raise ModelError(f"The spaCy pipeline {str(pipeline)!r} does not tag parts of speech.")
         # BLIS, thinc's default, takes twice as long on AMD processors as NumPy's own matrix product.
         for _, component in self._nlp.pipeline:
-            for layer in component.model.walk() if hasattr(component, "model") else ():
+            network = getattr(component, "model", None)  # a lemmatizer by rules has one that is None
+            for layer in () if network is None else network.walk():
                 if isinstance(layer.ops, NumpyOps):
                     layer.ops = NumpyOps(use_blis=False)
         self._batch_size = batch_size
         self._blas = ThreadpoolController().select(internal_api="openblas")
         meta = self._nlp.meta
+        self.language = str(meta["lang"])
         self.name = f"{meta['lang']}_{meta['name']}-{meta['version']}-{_hash_files(self._nlp.path)}"
 
     def parse(self, texts: list[str]) -> list[ParsedCaption]:
@@ -82,12 +85,13 @@ class SpacyParser:
             for token in doc
         ]
         to_universal(words)
-        repair(words, self.is_known)
+        if self.language == "en":
+            repair(words, self.is_known)
         kept = [token for token in doc if not (token.is_punct or token.is_space)]
         positions: list[int | None] = [None] * len(doc)
         for position, token in enumerate(kept):
             positions[token.i] = position
-        tree = CaptionTree(words)
+        tree = CaptionTree(words, adjectives_follow=self.language != "en")
         nodes, edges = graph(tree, positions)
         return ParsedCaption(
             text=text,
@@ -121,6 +125,23 @@ def load_parser(package: str | None = None) -> SpacyParser:
             "name of its package."
         )
     return SpacyParser(package)
+
+
+def load_parsers(pipelines: Mapping[str, str]) -> dict[str, SpacyParser]:
+    """Parsers of languages other than English, by ISO 639 code, from the package or the folder of each pipeline.
+
+    Raises ModelError for one that is not there, lacks a part or reads another language.
+    """
+    found = {}
+    for language, pipeline in pipelines.items():
+        parser = SpacyParser(pipeline)
+        if parser.language != language:
+            raise ModelError(
+                f"The spaCy pipeline {pipeline!r} reads {parser.language!r}, not {language!r}. Give it as "
+                f"{parser.language}={pipeline}."
+            )
+        found[language] = parser
+    return found
 
 
 def recorded_parser(name: str, checkpoint: Path) -> SpacyParser:

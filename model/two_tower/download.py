@@ -1,14 +1,18 @@
-"""Fetching a two-tower model from a model hub: the only code of the project that downloads."""
+"""Fetching a model from a model hub, one of two towers or of speech: the only code of the project that downloads."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
+from model.speech import Whisper, holds_whisper, require_faster_whisper
+from model.two_tower.layouts import PICTURES, TEXTS
 from model.two_tower.prepared_models import (
     KNOWN,
+    PARTNERS,
     Record,
     find_prepared,
     hash_files,
@@ -30,13 +34,15 @@ def prepare_model(
     models: Path,
     revision: str | None = None,
     *,
+    pictures: str | None = None,
     endpoint: str | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Record:
     """Fetch a model into `models`, try it, and note its revision and hashes. Later use needs no network.
 
     `revision` is a branch, tag or commit; None: the one that is there already, else the newest. `endpoint` is another
-    hub than huggingface.co. Nothing is left behind of a model that cannot be used.
+    hub than huggingface.co. A model of texts alone is joined to the `pictures` of the model that it was trained for,
+    which is fetched first if it is not there. Nothing is left behind of a model that cannot be used.
     Raises InputError for a name that the hub does not have, ModelError for a model that is damaged or of another kind.
     """
     known = find_prepared(models, name)
@@ -52,11 +58,21 @@ def prepare_model(
             f"There is no model {name!r}. Give a repository of the hub, such as google/siglip-base-patch16-224, or one "
             f"of: {', '.join(KNOWN)}. `quartet models` lists more."
         )
-    return _fetch(name, repository, prepared_folder(models, name), revision, endpoint, tell)
+    seen_by = None
+    if pictures := pictures or PARTNERS.get(name):
+        prepare_model(pictures, models, endpoint=endpoint, tell=tell)
+        seen_by = prepared_folder(models, pictures)
+    return _fetch(name, repository, prepared_folder(models, name), revision, seen_by, endpoint, tell)
 
 
 def _fetch(
-    name: str, repository: str, folder: Path, revision: str | None, endpoint: str | None, tell: Callable[[str], None]
+    name: str,
+    repository: str,
+    folder: Path,
+    revision: str | None,
+    pictures: Path | None,
+    endpoint: str | None,
+    tell: Callable[[str], None],
 ) -> Record:
     from huggingface_hub import HfApi, snapshot_download
 
@@ -71,6 +87,7 @@ def _fetch(
     from model.two_tower.towers import check_without_weights
 
     partial = folder.with_name(f".{folder.name}.partial")
+    fetched = partial if pictures is None else partial / TEXTS
     try:
         about = HfApi(endpoint=endpoint).model_info(repository, revision=revision)
         commit = str(about.sha)
@@ -85,11 +102,14 @@ def _fetch(
             marker.write_text(commit, encoding="utf-8")
 
         def download(names: list[str]) -> None:
-            snapshot_download(repository, revision=commit, local_dir=partial, allow_patterns=names, endpoint=endpoint)
+            snapshot_download(repository, revision=commit, local_dir=fetched, allow_patterns=names, endpoint=endpoint)
 
         download([name for name in files if PurePosixPath(name).suffix in _SMALL])
         # Gigabytes are not fetched of a model that its small files say cannot be used.
-        check_without_weights(partial)
+        if holds_whisper(fetched):
+            require_faster_whisper()
+        else:
+            check_without_weights(fetched)
         download(files)
     except GatedRepoError as error:
         raise InputError(
@@ -99,7 +119,7 @@ def _fetch(
         raise InputError(f"{repository} has no revision {revision!r}.") from error
     except RepositoryNotFoundError as error:
         raise InputError(f"The hub has no model {repository!r}, or shows it only after a login.") from error
-    except ModelError:
+    except (ModelError, InputError):
         shutil.rmtree(partial, ignore_errors=True)
         raise
     except HTTPError as error:
@@ -109,6 +129,8 @@ def _fetch(
         ) from error
     except OSError as error:  # HF_HUB_OFFLINE, a full disk
         raise InputError(f"{repository} cannot be fetched: {error}") from error
+    if pictures is not None:
+        shutil.copytree(pictures, partial / PICTURES, dirs_exist_ok=True, copy_function=_linked)
     try:
         record = _check_and_record(partial, name, repository, commit)
     except ModelError:
@@ -121,18 +143,32 @@ def _fetch(
 
 def _check_and_record(partial: Path, name: str, repository: str, commit: str) -> Record:
     """Load the model once, and write its record. Raises ModelError if it cannot be used."""
-    from model.two_tower.towers import TwoTower
+    for place in (partial, partial / TEXTS):
+        shutil.rmtree(place / ".cache", ignore_errors=True)
+    if holds_whisper(partial):
+        Whisper(partial)
+    else:
+        from model.two_tower.towers import TwoTower
 
-    shutil.rmtree(partial / ".cache", ignore_errors=True)
-    TwoTower(partial)
+        TwoTower(partial)
     (partial / ".commit").unlink()
     record = Record(name, repository, commit, hash_files(partial))
     write_record(partial, record)
     return record
 
 
+def _linked(source: str, target: str) -> None:
+    """The same file in another folder, once on disk where the file system can."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        pass  # of a download that was stopped
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def wanted_files(names: Sequence[str]) -> list[str]:
-    """The files of a repository that a two-tower model needs: weights in one format and one layout, and what is small.
+    """The files of a repository that a model needs: weights in one format and one layout, and what is small.
 
     A repository in two layouts is read in that of transformers, which needs no other package.
     Raises ModelError if there are no weights that PyTorch reads without running code from the file.
@@ -145,8 +181,14 @@ def wanted_files(names: Sequence[str]) -> list[str]:
     if not weights:
         raise ModelError(
             "The repository has no weights in a known layout: model.safetensors or pytorch_model.bin of "
-            "transformers, open_clip_model.safetensors or open_clip_pytorch_model.bin of open_clip."
+            "transformers, open_clip_model.safetensors or open_clip_pytorch_model.bin of open_clip, model.bin of "
+            "faster-whisper."
         )
+    # A module of its own, such as a last layer, may have its weights in another format.
+    for module in {path.parent for path in paths if _MODULE.fullmatch(str(path.parent))}:
+        own = [path for path in paths if path.parent == module]
+        if not any(path in weights for path in own):
+            weights = [*weights, *next((some for p in _WEIGHTS if (some := [w for w in own if w.match(p)])), [])]
     places = {path.parent for path in weights} | {PurePosixPath()}
     small = [path for path in paths if path.suffix in _SMALL]
     kept = [path for path in small if path.parent in places or _MODULE.fullmatch(str(path.parent))]
@@ -158,5 +200,6 @@ _WEIGHTS = (
     "pytorch_model*.bin",  # read with weights_only, so that they cannot run code; and so is that of open_clip
     "open_clip_model*.safetensors",
     "open_clip_pytorch_model*.bin",
+    "model.bin",  # of CTranslate2, no pickle
 )
 """The first of these that a repository has."""

@@ -14,7 +14,8 @@ docs/zero-shot.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 from model.precision import Precision
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
-from model.two_tower.phrases import Prompts, filled, participle, phrases, with_article
+from model.two_tower.phrases import Prompts, filled, participle, phrases, phrases_as_written, with_article
 from model.two_tower.towers import TwoTower
 
 FRAMES = 12
@@ -66,6 +67,7 @@ _FOREIGN = (
     "The query looks like {!r} rather than English, the parser's language. Only the global level (the "
     "whole sentence) is compared."
 )
+_READ_BY = "The query looks like {!r} rather than English. The parser {} read it."
 
 _NO_PHRASES: dict[str, list[str]] = {"entity": [], "action": [], "relation": []}
 
@@ -73,12 +75,32 @@ _CODE = 1
 """Part of the fingerprint: raised when the same model would give other vectors than before."""
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A text, its language if that is not English, and what the parser of its language made of it; None without one."""
+
+    caption: ParsedCaption
+    language: str | None
+    parsed: ParsedCaption | None
+
+    @property
+    def phrases(self) -> dict[str, list[str]]:
+        if self.parsed is None:
+            return _NO_PHRASES
+        return phrases(self.parsed) if self.language is None else phrases_as_written(self.parsed)
+
+    @property
+    def attributes(self) -> Attributes:
+        return Attributes() if self.parsed is None else self.parsed.attributes()
+
+
 class ClipEncoder:
     """See the module, and `model/encoder.py` for the protocol. `name` is shown to people and kept in libraries.
 
     `cuda_graphs`: read texts by CUDA graphs (`model/cuda_graphs.py`), for a device that is a GPU. `prompts` are those
     of the bank, on which clips depend; `templates` by level replace them in texts (`QuerySettings.prompts`).
-    `precision`: what a CPU computes the towers in (`model/cpu_backend.py`).
+    `precision`: what a CPU computes the towers in (`model/cpu_backend.py`). `languages`: parsers of texts in other
+    languages than English, by ISO 639 code; a text in a language without one has the global level alone.
 
     Raises ModelError if the folder holds no such model.
     """
@@ -93,12 +115,14 @@ class ClipEncoder:
         cuda_graphs: bool = False,
         templates: Mapping[str, tuple[str, ...]] | None = None,
         precision: Precision = "float32",
+        languages: Mapping[str, CaptionParser] | None = None,
     ) -> None:
         self.device = device
         self.tower = TwoTower(folder, device).freeze(precision=precision)
         if cuda_graphs:
             self.tower.use_graphs()
         self.parser = parser or SpacyParser()
+        self.languages = dict(languages or {})
         self.prompts = prompts or Prompts()
         self.templates = {**self.prompts.templates(), **(templates or {})}
         dim = self.tower.feature_dim
@@ -131,33 +155,51 @@ class ClipEncoder:
         return {name: fn.normalize(torch.stack(own), dim=-1).numpy() for name, own in rows.items()}
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
-        parsed = self.parser.parse(list(texts))
-        languages = [self._language(caption.text) for caption in parsed]
-        asked = [self._texts_by_level(caption, language) for caption, language in zip(parsed, languages, strict=True)]
+        read = self._read(texts)
+        asked = [self._texts_by_level(one) for one in read]
         rows = self._texts([text for own in asked for phrases in own.values() for texts in phrases for text in texts])
         dim = self.tower.feature_dim
         vectors: Vectors = {
             name: np.stack([_mean([_mean([rows[t] for t in texts], dim) for texts in own[name]], dim) for own in asked])
             for name in LEVEL_NAMES
         }
-        attributes = [_attributes_of(caption, language) for caption, language in zip(parsed, languages, strict=True)]
-        notes = ["" if language is None else _FOREIGN.format(language) for language in languages]
-        return TextBatch(vectors, attributes, notes)
+        return TextBatch(vectors, [one.attributes for one in read], [self._note(one) for one in read])
 
-    def _language(self, text: str) -> str | None:
-        """The language of a text that the parser cannot read; None for one that it can."""
-        return foreign_language(text, self.parser.is_known) if isinstance(self.parser, SpacyParser) else None
+    def _read(self, texts: Sequence[str]) -> list[_Read]:
+        """Each text by the parser of its language, where there is one."""
+        found = []
+        for caption in self.parser.parse(list(texts)):
+            language = (
+                foreign_language(caption.text, self.parser.is_known) if isinstance(self.parser, SpacyParser) else None
+            )
+            own = self.languages.get(language or "")
+            if language is None:
+                found.append(_Read(caption, None, caption))
+            else:
+                found.append(_Read(caption, language, None if own is None else own.parse([caption.text])[0]))
+        return found
 
-    def _texts_by_level(self, caption: ParsedCaption, language: str | None) -> dict[str, list[list[str]]]:
-        """By level the texts of each phrase, one by each template: they are averaged before the phrases are."""
-        found = {"global": [caption.text], **(phrases(caption) if language is None else _NO_PHRASES)}
+    def _note(self, read: _Read) -> str:
+        if read.language is None:
+            return ""
+        if read.parsed is None:
+            return _FOREIGN.format(read.language)
+        return _READ_BY.format(read.language, self.languages[read.language].name)
+
+    def _texts_by_level(self, read: _Read) -> dict[str, list[list[str]]]:
+        """By level the texts of each phrase, one by each template: they are averaged before the phrases are.
+
+        The templates of phrases are English: a phrase in another language stands alone.
+        """
+        found = {"global": [read.caption.text], **read.phrases}
+        own = self.templates if read.language is None else {"global": self.templates["global"]}
         return {
-            level: [[filled(template, phrase) for template in self.templates[level]] for phrase in own]
-            for level, own in found.items()
+            level: [[filled(template, phrase) for template in own.get(level, ("{}",))] for phrase in phrases]
+            for level, phrases in found.items()
         }
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
-        return [_attributes_of(caption, self._language(caption.text)) for caption in self.parser.parse(list(texts))]
+        return [one.attributes for one in self._read(texts)]
 
     @torch.inference_mode()
     def text_queries(self, vectors: Vectors) -> Vectors:
@@ -181,7 +223,7 @@ class ClipEncoder:
         for level, own in words.items():
             if not own:
                 continue
-            rows = self._texts([self.prompts.of(level, said[level](word)) for word in own])
+            rows = self._texts([self._text_of(level, word, said[level]) for word in own])
             asked = torch.from_numpy(np.stack(list(rows.values())))
             bank = (self._best_things if level == "entity" else self._best_actions).bank
             for i, candidate in enumerate(candidates):
@@ -191,6 +233,11 @@ class ClipEncoder:
             with_relations(candidate, shown.get("entity", []), shown.get("action", []))
             for candidate, shown in zip(candidates, found, strict=True)
         ]
+
+    def _text_of(self, level: str, word: str, inflected: Callable[[str], str]) -> str:
+        """A noun or verb as a text. One of another language stands alone, as its phrases do."""
+        foreign = self.languages and isinstance(self.parser, SpacyParser) and not self.parser.is_known(word)
+        return word if foreign else self.prompts.of(level, inflected(word))
 
     def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
         return [Attributes() for _ in candidates]
@@ -235,7 +282,3 @@ def _mean(rows: Sequence[FloatArray], dim: int) -> FloatArray:
         return np.zeros(dim, np.float32)
     mean = np.mean(rows, axis=0)
     return mean / max(float(np.linalg.norm(mean)), 1e-12)
-
-
-def _attributes_of(caption: ParsedCaption, language: str | None) -> Attributes:
-    return caption.attributes() if language is None else Attributes()

@@ -16,7 +16,7 @@ class KnownModel:
     """What is known of a model before it is fetched.
 
     name        to give to `quartet prepare` and `--model`
-    parameters  of both towers, in millions; None: not published
+    parameters  of all towers, in millions; None: not published
     dim         of its vectors
     frames      that it sees at a time: 1 for a model of pictures
     library     that reads it
@@ -39,6 +39,7 @@ class KnownModel:
 
 KNOWN_MODELS = (
     KnownModel("clip-ViT-B-32", 151, 512, 1, "transformers", "MIT", 31.2, "arXiv:2102.12443"),
+    KnownModel("clip-ViT-B-32-multilingual-v1", 286, 512, 1, "transformers", "Apache-2.0", languages="50 and more"),
     KnownModel("clip-ViT-B-16", 150, 512, 1, "transformers", "MIT"),
     KnownModel("clip-ViT-L-14", 428, 768, 1, "transformers", "MIT"),
     KnownModel("timm/PE-Core-T-16-384", None, 512, 1, "open_clip", "Apache-2.0", 28.8, _PE),

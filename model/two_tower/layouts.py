@@ -3,6 +3,7 @@
 transformers            config.json names the class; a sentence-transformers folder around one counts as it
 open_clip               open_clip_config.json
 sentence-transformers   modules.json around a model that reads texts and pictures in one network
+partners                folders `pictures` and `texts`: a two-tower model, and a model of texts for its pictures
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 _SEEING = {"vision_config", "image_config", "video_config"}
 
-Library = Literal["transformers", "open_clip", "sentence-transformers"]
+PICTURES, TEXTS = "pictures", "texts"
+"""Folders of two models that were trained for each other (`text_partner.py`)."""
+
+Library = Literal["transformers", "open_clip", "sentence-transformers", "partners"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ def find_layout(folder: Path) -> Layout | None:
 
     Where a folder has several, that of transformers counts: it needs no other package.
     """
+    if (folder / TEXTS / "modules.json").is_file() and (folder / PICTURES).is_dir():
+        return Layout("partners", folder)
     listed = read_json(folder / "modules.json")
     modules = [module for module in listed if isinstance(module, dict)] if isinstance(listed, list) else []
     # Pooling makes one vector of the tokens of one network; towers have each made theirs.

@@ -35,23 +35,15 @@ class OneStreamNetwork:
     of_tensors = False  # pictures are seen by `prepare`, and texts are read as `tokens` has last found
 
     def __init__(self, folder: Path) -> None:
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        try:
-            self.net: Any = SentenceTransformer(
-                str(folder), device="cpu", local_files_only=True, trust_remote_code=False
-            ).eval()
-        except Exception as error:  # as with transformers: nearly anything
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"The model in {folder} cannot be loaded by sentence-transformers: {reason}") from error
+        self.net: Any = load_sentence_transformer(folder)
         network = getattr(self.net[0], "model", None) or getattr(self.net[0], "auto_model", self.net[0])
         self.class_name = type(network).__name__
         kinds = [str(kind) for kind in getattr(self.net, "modalities", ["text"])]
         if not {"text", "image"} <= set(kinds):
             raise ModelError(
-                f"The model in {folder} ({self.class_name}) reads {', '.join(kinds)}: It must read texts and images."
+                f"The model in {folder} ({self.class_name}) reads {', '.join(kinds)}. It must read texts and images. A "
+                "model of texts can be joined to the pictures that it was trained for: quartet prepare "
+                "MODEL --pictures MODEL."
             )
         self._prompt = self.net.prompts.get("query") or None
         self._kind: Any = "text"
@@ -78,3 +70,16 @@ class OneStreamNetwork:
     def project(self, states: Tensor) -> Tensor | None:
         """None: the states of its tokens are not in the space of its vectors."""
         return None
+
+
+def load_sentence_transformer(folder: Path) -> Any:
+    """The model in a folder of sentence-transformers, on the CPU. Raises ModelError where it cannot be loaded."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False).eval()
+    except Exception as error:  # as with transformers: nearly anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"The model in {folder} cannot be loaded by sentence-transformers: {reason}") from error

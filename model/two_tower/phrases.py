@@ -13,11 +13,13 @@ subject and object at the relation level: captions of pictures read like that. P
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from model.language.lemma_rules import VOWELS
-from model.language.parsed_caption import ParsedCaption
+from model.language.parsed_caption import ROLES, Node, ParsedCaption
 from model.levels import LEVEL_NAMES
 from quartet.errors import InputError
 
@@ -89,6 +91,46 @@ def phrases(caption: ParsedCaption) -> dict[str, list[str]]:
     return {level: list(dict.fromkeys(texts)) for level, texts in found.items()}
 
 
+def phrases_as_written(caption: ParsedCaption) -> dict[str, list[str]]:
+    """As `phrases`, in the words and in the order of the caption: for any language, whose grammar is not known here.
+
+    ein großer Hund springt über den Zaun
+
+    entity     ein großer Hund | den Zaun
+    action     springt über den Zaun
+    relation   ein großer Hund springt über den Zaun
+    """
+    nodes = caption.nodes
+    heads = {place for node in nodes for place in node.words}
+    actions, relations = [], []
+    for place, verb in enumerate(nodes):
+        if verb.kind != "verb":
+            continue
+        around = [nodes[noun] for of, noun in caption.edges if of == place]
+        objects = [noun for noun in around if ROLES[noun.role] not in _SUBJECTS]
+        actions.append(_stretch(caption, [verb, *objects], heads))
+        if around:
+            relations.append(_stretch(caption, [verb, *around], heads))
+    things = [_joined(caption, node.phrase) for node in nodes if node.kind == "noun"]
+    found = {"entity": things, "action": actions, "relation": relations}
+    return {level: list(dict.fromkeys(texts)) for level, texts in found.items()}
+
+
+_SUBJECTS = ("nsubj", "nsubj:pass")
+
+
+def _stretch(caption: ParsedCaption, nodes: Sequence[Node], heads: Set[int]) -> str:
+    """The words of nodes, with those between two of them where no other noun or verb is: a preposition, an adverb."""
+    places = sorted({place for node in nodes for place in node.phrase})
+    between = [
+        place
+        for one, other in pairwise(places)
+        if not heads & set(range(one + 1, other))
+        for place in range(one + 1, other)
+    ]
+    return _joined(caption, sorted([*places, *between]))
+
+
 def with_article(noun: str) -> str:
     """A noun with its article: "a dog", "an owl"."""
     return f"an {noun}" if noun[:1] in VOWELS else f"a {noun}"
@@ -131,5 +173,9 @@ def _doubles(verb: str) -> bool:
     return syllables == 1 or verb in _STRESSED_LAST
 
 
-def _written(caption: ParsedCaption, positions: tuple[int, ...]) -> str:
-    return " ".join(caption.words[i] for i in positions).lower()
+def _written(caption: ParsedCaption, positions: Sequence[int]) -> str:
+    return _joined(caption, positions).lower()
+
+
+def _joined(caption: ParsedCaption, positions: Sequence[int]) -> str:
+    return " ".join(caption.words[i] for i in positions)

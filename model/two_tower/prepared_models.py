@@ -1,4 +1,4 @@
-"""Two-tower models on this machine: where `quartet prepare` keeps them, and what it notes of each.
+"""Published models on this machine: where `quartet prepare` keeps them, and what it notes of each.
 
 MODELS/sentence-transformers--clip-ViT-B-32/
   config.json, model.safetensors, ...    as published
@@ -14,16 +14,25 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from model.home_folder import expand_home
+from model.speech import holds_whisper
 from quartet.errors import InputError, ModelError
 
 MODELS_FOLDER = Path("~/.cache/quartet/models")
 """Where models are kept unless the settings name another folder."""
 
 DEFAULT_MODEL = "clip-ViT-B-32"
+PARTNERS = {"clip-ViT-B-32-multilingual-v1": DEFAULT_MODEL}
+"""Models of texts alone, and whose pictures they were trained for (`text_partner.py`)."""
+
+SPEECH = {
+    f"faster-whisper-{size}": f"Systran/faster-whisper-{size}" for size in ("base", "small", "medium", "large-v3")
+}
+"""Models of speech (`model/speech.py`)."""
+
 KNOWN = {
-    name: f"sentence-transformers/{name}"
-    for name in (DEFAULT_MODEL, "clip-ViT-B-16", "clip-ViT-L-14")
-}  # fmt: skip
+    **{name: f"sentence-transformers/{name}" for name in (DEFAULT_MODEL, "clip-ViT-B-16", "clip-ViT-L-14", *PARTNERS)},
+    **SPEECH,
+}
 """Short names. Any other model is named by its repository, such as google/siglip-base-patch16-224."""
 
 RECORD = "prepared.json"
@@ -56,12 +65,13 @@ def find_prepared(models: Path, name: str) -> Path | None:
 
 
 def prepared_names(models: Path) -> list[str]:
-    """The names of all models that are prepared, in order."""
+    """The names of all models of two towers that are prepared, in order."""
     try:
         folder = expand_home(models, "QUARTET_MODELS")
     except InputError:
         return []
-    return sorted(read_record(path.parent).name for path in folder.glob(f"*/{RECORD}"))
+    prepared = [path.parent for path in folder.glob(f"*/{RECORD}")]
+    return sorted(read_record(path).name for path in prepared if not holds_whisper(path))
 
 
 def write_record(folder: Path, record: Record) -> None:

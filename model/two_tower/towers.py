@@ -1,7 +1,8 @@
 """A two-tower model from a folder on disk: frames and texts to unit vectors of one space.
 
 Its layout (`layouts.py`) decides which library reads the folder: transformers (`transformers_network.py`), open_clip
-(`open_clip_network.py`) or sentence-transformers (`one_stream_network.py`). Nothing here reaches for the internet.
+(`open_clip_network.py`) or sentence-transformers (`one_stream_network.py`). Two folders may make one model
+(`text_partner.py`). Nothing here reaches for the internet.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.device import BATCH, FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.precision import Precision
-from model.two_tower.layouts import Layout, find_layout
+from model.two_tower.layouts import PICTURES, Layout, find_layout
+from model.two_tower.layouts import TEXTS as TEXT_FOLDER
 from model.two_tower.loaded_network import LoadedNetwork
 from model.two_tower.prepared_models import hash_files
 from model.two_tower.safe_loading import refuse_code
@@ -215,6 +217,10 @@ def load_network(folder: Path) -> LoadedNetwork:
         from model.two_tower.open_clip_network import OpenClipNetwork
 
         return OpenClipNetwork(layout.folder)
+    if layout.library == "partners":
+        from model.two_tower.text_partner import TextPartner
+
+        return TextPartner(load_network(layout.folder / PICTURES), layout.folder / TEXT_FOLDER)
     if layout.library == "sentence-transformers":
         from model.two_tower.one_stream_network import OneStreamNetwork
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,13 +41,14 @@ def query_encoder(settings: Settings, built: ModelInfo | None = None) -> Encoder
     return load_encoder(model, settings.device, settings.models, settings.cuda_graphs, queries, precision)
 
 
-def queried_model(settings: Settings, built: ModelInfo | None) -> tuple[str, QuerySettings | None]:
-    """What to load a model by, and what the library has set for its queries."""
+def queried_model(settings: Settings, built: ModelInfo | None) -> tuple[str, QuerySettings]:
+    """What to load a model by, and what the library and the settings of this machine say of its queries."""
     from indexer.store.search_settings import read_search_settings
 
     model = chosen_model(settings) if built is None else model_of_library(settings, built)
     fingerprint = None if built is None else built.fingerprint
-    return model, None if settings.library is None else read_search_settings(settings.library, fingerprint).queries
+    own = read_search_settings(settings.library, fingerprint).queries if settings.library else QuerySettings()
+    return model, replace(own, parsers={**own.parsers, **settings.parsers})
 
 
 def indexing_encoder(settings: Settings) -> Encoder:

@@ -21,8 +21,16 @@ def tune(
         Path | None,
         typer.Option(help="Do not train; set the prompts of every query from this JSON file.", show_default=False),
     ] = None,
+    parser: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LANGUAGE=PIPELINE",
+            help="Do not train; read queries in this language with this spaCy pipeline. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Do not train; undo the last change of prompts or weights.")
+        bool, typer.Option("--undo", help="Do not train; undo the last change of prompts, parsers or weights.")
     ] = False,
 ) -> None:
     """Set the size from which a library is searched approximately, and train its codebooks again.
@@ -39,13 +47,23 @@ def tune(
 
     A file with {"entity": ["a photo of {}", "a close-up of {}"]} changes the entity level only. Set weights with
     `quartet evaluate --fit-weights --save`.
+
+    --parser names installed pipelines for queries to a multilingual two-tower model that are not English. Without one,
+    such a query has the global level alone.
+
+    [dim]quartet tune --library my-library --parser de=de_core_news_sm[/]
     """
     settings = settings_of(library=library)
     folder = library_of(settings)
-    if prompts is not None or undo:
-        if prompts is not None and undo:
-            raise typer.BadParameter("--undo cannot be combined with --prompts.", param_hint="--undo")
-        _set_prompts(folder, prompts) if prompts is not None else _undo(folder)
+    if prompts is not None or parser or undo:
+        if undo and (prompts is not None or parser):
+            raise typer.BadParameter("--undo cannot be combined with --prompts or --parser.", param_hint="--undo")
+        if prompts is not None:
+            _set_prompts(folder, prompts)
+        if parser:
+            _set_parsers(folder, parser)
+        if undo:
+            _undo(folder)
         return
 
     from indexer.search.approximate.encoding import encoding_of
@@ -79,13 +97,31 @@ def _set_prompts(folder: Path, path: Path) -> None:
     typer.echo(f"Prompts set: {levels}. {_EFFECT}")
 
 
+def _set_parsers(folder: Path, given: list[str]) -> None:
+    from indexer.store.library import built_by
+    from indexer.store.search_settings import read_search_settings, write_search_settings
+    from model.encoder import checked_parsers
+    from model.language.spacy_parser import load_parsers
+
+    built_by(folder)
+    known, parsers = read_search_settings(folder), checked_parsers(given)
+    read = load_parsers(parsers)
+    write_search_settings(folder, replace(known, parsers={**known.parsers, **parsers}))
+    names = ", ".join(f"{language} {own.name}" for language, own in read.items())
+    typer.echo(f"Parsers set: {names}. {_EFFECT}")
+
+
 def _undo(folder: Path) -> None:
     from indexer.store.library import built_by
     from indexer.store.search_settings import undo
 
     built_by(folder)
     now = undo(folder)
-    typer.echo("\n".join(["Undone. Current settings:", *(now.notes() or ["The prompts and weights of the model."])]))
+    typer.echo(
+        "\n".join(
+            ["Undone. Current settings:", *(now.describe() or ["The prompts, parsers and weights of the model."])]
+        )
+    )
 
 
 _EFFECT = "New searches use them; restart a running service. Undo with: quartet tune --undo"

@@ -21,6 +21,14 @@ def prepare(
         str | None,
         typer.Option(help="Branch, tag or commit of the repository.", show_default="the newest commit"),
     ] = None,
+    pictures: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model whose pictures MODEL, which reads texts alone, was trained for.",
+            show_default=False,
+        ),
+    ] = None,
     models: Annotated[
         Path | None,
         typer.Option(
@@ -36,12 +44,22 @@ def prepare(
     [dim]quartet prepare clip-ViT-B-32[/]
 
     [dim]quartet prepare google/siglip-base-patch16-224[/]
+
+    A multilingual model of texts that was trained for the pictures of another model is joined to these:
+
+    [dim]quartet prepare sentence-transformers/clip-ViT-B-32-multilingual-v1 --pictures clip-ViT-B-32[/]
     """
     from model.two_tower.download import prepare_model
     from model.two_tower.prepared_models import prepared_folder
 
     settings = settings_of(models=models)
-    record = prepare_model(model, settings.models, revision, tell=lambda sentence: typer.echo(sentence, err=True))
+    record = prepare_model(
+        model,
+        settings.models,
+        revision,
+        pictures=pictures,
+        tell=lambda sentence: typer.echo(sentence, err=True),
+    )
     folder = prepared_folder(settings.models, model)
     size = decimal(sum((folder / name).stat().st_size for name in record.files))
     console().print(

@@ -10,12 +10,13 @@ import torch
 from torch.nn import functional as fn
 
 from model.language.parsed_caption import Attributes
-from model.language.spacy_parser import SpacyParser
+from model.language.spacy_parser import SpacyParser, load_parsers
 from model.levels import LEVEL_NAMES
 from model.two_tower.encoder import SHARPNESS, ClipEncoder, level_specs, windows
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
-from model.two_tower.phrases import Prompts, checked_templates, participle, phrases
-from quartet.errors import InputError
+from model.two_tower.phrases import Prompts, checked_templates, participle, phrases, phrases_as_written
+from quartet.errors import InputError, ModelError
+from tests.german_pipeline import write_german
 from tests.two_towers import write_clip, write_siglip
 
 
@@ -200,6 +201,74 @@ def test_a_query_in_another_language_has_the_global_level_alone(encoder: ClipEnc
     assert all(rows[1].any() for rows in batch.vectors.values())
     assert batch.attributes[0] == Attributes() == encoder.attributes(["ein Hund jagt eine Katze"])[0]
     assert "looks like 'de'" in batch.notes[0] and batch.notes[1] == ""
+
+
+@pytest.fixture(scope="module")
+def german(tmp_path_factory: pytest.TempPathFactory) -> SpacyParser:
+    folder = write_german(tmp_path_factory.mktemp("german") / "pipeline")
+    return load_parsers({"de": str(folder)})["de"]
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "action", "relation"),
+    [
+        (
+            "ein großer Hund springt über den Zaun",
+            ["ein großer Hund", "den Zaun"],
+            ["springt über den Zaun"],
+            ["ein großer Hund springt über den Zaun"],
+        ),
+        (
+            "ein Hund jagt eine rote Katze",
+            ["ein Hund", "eine rote Katze"],
+            ["jagt eine rote Katze"],
+            ["ein Hund jagt eine rote Katze"],
+        ),
+        (
+            "eine Katze wird auf der Straße gejagt",
+            ["eine Katze", "der Straße"],
+            ["der Straße gejagt"],
+            ["eine Katze wird auf der Straße gejagt"],
+        ),
+    ],
+)
+def test_phrases_of_another_language_stand_as_they_are_written(
+    german: SpacyParser, text: str, entity: list[str], action: list[str], relation: list[str]
+) -> None:
+    found = phrases_as_written(german.parse([text])[0])
+    assert found == {"entity": entity, "action": action, "relation": relation}
+
+
+def test_a_parser_of_its_language_reads_a_query_and_is_named(
+    folder: Path, encoder: ClipEncoder, german: SpacyParser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ClipEncoder(folder, "tiny", parser=encoder.parser, languages={"de": german})
+    assert asked.spec.fingerprint == encoder.spec.fingerprint
+    texts = ["ein Hund jagt eine Katze", "a dog chases a cat", "un chien court sur la plage"]
+    batch = asked.encode_texts(texts)
+    assert all(rows[:2].any(axis=1).all() for rows in batch.vectors.values())
+    assert batch.attributes[0] == Attributes(["hund", "katze"], ["jagen"], ["hund jagen katze"])
+    assert asked.attributes(texts) == batch.attributes
+    assert f"looks like 'de' rather than English. The parser {german.name} read it." in batch.notes[0]
+    assert batch.notes[1] == "" and "Only the global level" in batch.notes[2]
+    plain = encoder.encode_texts(texts).vectors
+    for level, rows in batch.vectors.items():
+        np.testing.assert_allclose(rows[1], plain[level][1], atol=1e-6)
+    action = asked.tower.texts(["jagt eine Katze"])[0]
+    np.testing.assert_allclose(batch.vectors["action"][0], action, atol=1e-5)
+    given: list[list[str]] = []
+    texts_of = asked.tower.texts
+    monkeypatch.setattr(asked.tower, "texts", lambda some: (given.append(list(some)), texts_of(some))[1])
+    rows = {level: np.zeros((1, asked.tower.feature_dim), np.float32) for level in batch.vectors}
+    asked.concepts(rows, [Attributes(["katze", "cat"], ["jagen"])])
+    assert given[0] == ["a photo of a cat", "katze"] and ["jagen"] in given
+
+
+def test_a_pipeline_of_another_language_is_refused(german: SpacyParser, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"reads 'de', not 'fr'\. Give it as de="):
+        load_parsers({"fr": str(german._nlp.path)})
+    with pytest.raises(ModelError, match="'xx_gone' cannot be loaded"):
+        load_parsers({"de": "xx_gone"})
 
 
 def test_templates_of_a_library_are_averaged_and_leave_clips_alone(folder: Path, parser: SpacyParser) -> None:

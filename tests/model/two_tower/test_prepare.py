@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from model.registry import load_encoder, name_of_builder
 from model.two_tower.download import prepare_model, wanted_files
@@ -14,6 +18,7 @@ from model.two_tower.prepared_models import KNOWN, find_prepared, prepared_names
 from quartet.errors import InputError, ModelError
 from tests.model_hub import COMMITS, Hub, model_hub
 from tests.open_clip_models import write_open_clip
+from tests.text_partners import write_texts
 from tests.two_towers import write_clip, write_sentence_transformer
 
 
@@ -157,3 +162,44 @@ def test_a_model_of_open_clip_is_prepared_and_used(hub: Hub, tmp_path: Path) -> 
     record = prepare_model("timm/tiny", tmp_path / "models", endpoint=hub.url)
     assert set(record.files) == {"open_clip_config.json", "open_clip_model.safetensors"}
     assert load_encoder("timm/tiny", "cpu", tmp_path / "models").spec.name == "timm/tiny"
+
+
+def test_a_model_of_texts_is_joined_to_its_pictures(hub: Hub, tmp_path: Path) -> None:
+    name, models = "clip-ViT-B-32-multilingual-v1", tmp_path / "models"
+    source = hub.repositories[KNOWN[name]] = write_texts(tmp_path / "texts")
+    hub.repositories["some/texts"] = source
+    hub.repositories[KNOWN["clip-ViT-B-32"]] = write_sentence_transformer(tmp_path / "pictures")
+    weights = load_file(source / "2_Dense" / "model.safetensors")
+    (source / "2_Dense" / "model.safetensors").unlink()
+    torch.save(weights, source / "2_Dense" / "pytorch_model.bin")  # as published
+    with pytest.raises(ModelError, match=r"reads text\. .*--pictures MODEL"):
+        prepare_model("some/texts", models, endpoint=hub.url)
+    assert list(models.iterdir()) == []
+    record = prepare_model(name, models, endpoint=hub.url)
+    assert prepared_names(models) == ["clip-ViT-B-32", name]
+    assert {"texts/modules.json", "texts/2_Dense/pytorch_model.bin", "texts/model.safetensors"} <= set(record.files)
+    assert {"pictures/0_CLIPModel/model.safetensors", "pictures/prepared.json"} <= set(record.files)
+    assert load_encoder(name, "cpu", models).spec.name == name
+    other = prepare_model("some/texts", models, pictures="clip-ViT-B-32", endpoint=hub.url)
+    assert set(other.files) == set(record.files)
+
+
+def test_a_model_of_speech_is_prepared_and_is_none_of_two_towers(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = hub.repositories[KNOWN["faster-whisper-base"]] = tmp_path / "whisper"
+    source.mkdir()
+    for name in ("config.json", "vocabulary.txt", "tokenizer.json", "model.bin"):
+        (source / name).write_text("{}", encoding="utf-8")
+    models = tmp_path / "models"
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    with pytest.raises(InputError, match="needs faster-whisper"):
+        prepare_model("faster-whisper-base", models, endpoint=hub.url)
+    assert not any("model.bin" in path and path.startswith("GET") for path in hub.asked)
+    assert list(models.iterdir()) == []
+    loaded: list[str] = []
+    stub = SimpleNamespace(WhisperModel=lambda folder, **options: loaded.append(folder))
+    monkeypatch.setitem(sys.modules, "faster_whisper", stub)
+    record = prepare_model("faster-whisper-base", models, endpoint=hub.url)
+    assert set(record.files) == {"config.json", "vocabulary.txt", "tokenizer.json", "model.bin"} and len(loaded) == 1
+    assert find_prepared(models, "faster-whisper-base") is not None and prepared_names(models) == []

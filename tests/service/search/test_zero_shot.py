@@ -22,6 +22,7 @@ from service.encoders.model_choice import open_encoder
 from service.http.app import create_app
 from service.settings import Settings
 from tests.every_two_tower import write_tiny
+from tests.german_pipeline import write_german
 from tests.open_clip_models import write_open_clip
 from tests.two_towers import write_clip, write_sentence_transformer, write_siglip
 
@@ -149,12 +150,48 @@ def test_prompts_and_weights_are_set_said_and_undone(built_world: World, tmp_pat
     assert run("tune", "--library", library, "--undo").exit_code == 0
     assert answer()["weights"] == plain["weights"] and answer()["notes"] == asked["notes"]
     told = run("tune", "--library", library, "--undo")
-    assert "The prompts and weights of the model." in told.stdout
+    assert "The prompts, parsers and weights of the model." in told.stdout
     assert [hit["score"] for hit in answer()["hits"]] == [hit["score"] for hit in plain["hits"]]
     refused = run("tune", "--library", library, "--undo")
     assert refused.exit_code == 1 and "no search settings to undo" in refused.stderr
     prompts.write_text("{")
     assert "is not valid JSON" in run("tune", "--library", library, "--prompts", prompts).stderr
+
+
+def test_a_library_or_a_machine_names_parsers_of_languages(
+    built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, library = write_clip(tmp_path / "mine"), tmp_path / "library"
+    german = write_german(tmp_path / "german")
+    assert run("index", built_world.videos, "--library", library, "--model", folder).exit_code == 0
+
+    def counted() -> tuple[set[str], str]:
+        found = run("search", "ein Hund jagt eine Katze", "--library", library, "--json")
+        assert found.exit_code == 0, found.output
+        answer = json.loads(found.stdout)
+        weighed = answer["hits"][0]["levels"].items()
+        return {name for name, level in weighed if level["weight"]}, answer["notes"][0]
+
+    every = {"global", "entity", "action", "relation"}
+    told = run("tune", "--library", library, "--parser", f"de={german}")
+    assert told.exit_code == 0 and "Parsers set: de de_tiny-1.0.0-" in told.stdout
+    levels, note = counted()
+    assert levels == every and "The parser de_tiny-1.0.0-" in note
+    assert run("tune", "--library", library, "--undo").exit_code == 0
+    levels, note = counted()
+    assert levels == {"global"} and "Only the global level" in note
+    monkeypatch.setenv("QUARTET_PARSERS", f"de={german}")
+    assert counted()[0] == every
+    for given, said in (
+        ("de", "Give a parser as LANGUAGE=PIPELINE"),
+        ("en=en_core_web_sm", "English has the parser of the model"),
+        ("fr=xx_gone", "'xx_gone' cannot be loaded"),
+    ):
+        refused = run("tune", "--library", library, "--parser", given)
+        assert refused.exit_code == 1 and said in words(refused.stderr), refused.output
+    monkeypatch.setenv("QUARTET_PARSERS", "german")
+    refused = run("search", "red", "--library", library)
+    assert refused.exit_code == 1 and "QUARTET_PARSERS" in refused.stderr
 
 
 def test_models_are_listed_and_tried(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
