@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.search.exact.code_scan import compiled_kernel
 from indexer.search.filters import ClipTable
+from indexer.search.moment_texts import MomentTexts
 from indexer.search.moments.best_moments import best_moments
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
+from indexer.search.text_evidence import TextEvidence, TextLinks
 from indexer.search.top_k import search_batch
-from model.levels import LEVEL_NAMES, LevelSpec
+from model.levels import LEVEL_NAMES, WORDS, LevelSpec
 from tests.indexer.engines import make_gallery
 from tests.indexer.search.moments.brute_force import check
 
@@ -52,13 +55,19 @@ def time_all(folder: Path, n: int, rng: np.random.Generator) -> None:
 
     mixing = rng.standard_normal((64, DIM), dtype=np.float32)
     ids = np.arange(1, n + 1)
-    gallery = make_gallery(folder, specs, ids.tolist(), {name: unit(n) for name in LEVEL_NAMES})
+    gallery = make_gallery(folder / "clips", specs, ids.tolist(), {name: unit(n) for name in LEVEL_NAMES})
     places = np.arange(n)
     starts = 4.0 * (places % OF_A_VIDEO)
     timeline = Timeline.of(ClipTable(ids, places // OF_A_VIDEO + 1, starts, starts + 8))
+    # A line for every clip.
+    captions = make_gallery(folder / "texts", specs, ids.tolist(), {name: unit(n) for name in LEVEL_NAMES})
+    words = LevelSpec(WORDS, DIM, "sigmoid", 8.0, -3.0)
+    evidence = TextEvidence(captions, specs, TextLinks(ids, ids), words)
     queries = {name: unit(MOMENTS) for name in LEVEL_NAMES}
     one = {name: rows[:1] for name, rows in queries.items()}
+    texts = MomentTexts(evidence, unit(MOMENTS), 4.0, np.full(MOMENTS, 4.0))
     within = [0.0, 30.0, 30.0]
+    compiled_kernel(n, wait=True)  # as the service does when it starts
     ways: dict[str, Callable[[], object]] = {
         "one sentence, 10 clips": lambda: search_batch(gallery, specs, one, 10, {}, exact=True),
         "one sentence, 10 films": lambda: best_moments(
@@ -66,6 +75,9 @@ def time_all(folder: Path, n: int, rng: np.random.Generator) -> None:
         ),
         "three moments, 10 chains": lambda: best_moments(
             gallery, timeline, make_question(specs, queries, {}), within, 10
+        ),
+        "three moments with texts": lambda: best_moments(
+            gallery, timeline, make_question(specs, queries, {}), within, 10, texts=texts
         ),
         "three moments, 10 films": lambda: best_moments(
             gallery, timeline, make_question(specs, queries, {}), within, 10, films=True

@@ -20,6 +20,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from indexer.search.exact.exhaustive import row_limits
+from indexer.search.question import Floats, make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
 from indexer.search.top_k import search_batch
@@ -30,6 +32,9 @@ Ids = npt.NDArray[np.int64]
 
 _TEXTS = 64
 """So many texts are looked at first."""
+
+_DEEPEST = 16_384
+"""Hits that another engine gives at most (Milvus)."""
 
 _SOME = 1 << 14
 """Texts of candidates whose vectors are in memory at the same time."""
@@ -52,6 +57,13 @@ class TextLinks:
         """The order of the pairs by their texts, and the texts in it: a few are found without looking at all pairs."""
         order = np.argsort(self.texts, kind="stable")
         return order, self.texts[order]
+
+    @cached_property
+    def texts_of_clips(self) -> tuple[Ids, Ids, Ids]:
+        """The clips, ascending, each once; where the texts of each begin; and those, as places in `distinct`."""
+        order, clips = self._by_clip
+        each, first = np.unique(clips, return_index=True)
+        return each, first, np.searchsorted(self.distinct, self.texts)[order]
 
     @cached_property
     def _by_clip(self) -> tuple[Ids, Ids]:
@@ -131,8 +143,7 @@ class TextEvidence:
 
     def _reach(self, queries: FloatArray) -> float:
         """The largest activation of a text for any of these questions (B, d)."""
-        rows: Vectors = {level.name: np.zeros((len(queries), level.dim), np.float32) for level in self._levels}
-        rows[self._levels[0].name] = queries
+        rows = self._rows(queries)
         # Together: on a busy service one search at a time would wait for other threads many times.
         found = search_batch(self._captions, self._levels, rows, 1, self._only, self._links.distinct, exact=True)
         raw = [result.hits[0].score for result in found if result.hits]
@@ -174,7 +185,7 @@ class TextEvidence:
                 hits |= {hit.id: hit for hit in pictures.among(rest)}
             best = self.best_texts(query, np.fromiter(hits, np.int64, len(hits)), links)
             raised = sorted(
-                (self._raised(hit, best.get(hit.id), weight, pictures.weight) for hit in hits.values()),
+                (self.raised(hit, best.get(hit.id), weight, pictures.weight) for hit in hits.values()),
                 key=lambda hit: (-hit.score, hit.id),
             )
             raised = [hit for hit in raised if hit.score > -math.inf][:k]
@@ -187,6 +198,47 @@ class TextEvidence:
                 base = found or near
                 return replace(base, hits=raised, exact=base.exact and near.exact)
             texts, depth, found = 4 * texts, 2 * depth, None
+
+    def activation_limits(self, queries: FloatArray, clips: Ids) -> tuple[Floats, Floats, bool]:
+        """What the best text of each of these clips, which all differ, gives at least and most for each of B queries.
+
+        (B, n) each, -inf for clips without a text, and whether these limits are proven.
+        """
+        low, high, exact = self._text_limits(queries)
+        known, first, texts = self._links.texts_of_clips
+        place = np.minimum(np.searchsorted(known, clips), len(known) - 1)
+        there = known[place] == clips
+        found = np.full((2, len(queries), len(clips)), -np.inf)
+        for own, best in zip((low, high), found, strict=True):
+            raw = np.maximum.reduceat(own[:, texts], first, axis=1)[:, place[there]]
+            best[:, there] = np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
+        return found[0], found[1], exact
+
+    def activations(self, query: FloatArray, clips: Ids) -> Floats:
+        """What the best text of each of these clips gives, in float64: (n,), -inf for clips without one."""
+        best = self.best_texts(query, clips)
+        raw = np.array([best[clip].raw if clip in best else -np.inf for clip in clips.tolist()])
+        return np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
+
+    def _text_limits(self, queries: FloatArray) -> tuple[Floats, Floats, bool]:
+        """Between what the inner products of the distinct texts with B queries are: (B, T) each."""
+        texts = self._links.distinct
+        rows = self._rows(queries)
+        question = make_question(self._levels, rows, self._only)
+        if isinstance(self._captions, Gallery):
+            places = self._captions.positions(texts)
+            low, high = row_limits(self._captions, question)
+            return low[:, places], high[:, places], True
+        depth = min(len(self._captions), _DEEPEST)
+        low, high = np.full((2, len(queries), len(texts)), -np.inf)
+        found = self._captions.answer(question, depth, texts, True)
+        for query, result in enumerate(found):
+            ids = np.array([hit.id for hit in result.hits], np.int64)
+            if len(ids) == depth < len(texts):
+                high[query] = result.hits[-1].score if result.bound is None else result.bound
+            known = np.searchsorted(texts, ids)
+            low[query, known] = high[query, known] = [hit.score for hit in result.hits]
+        return low, high, all(result.exact for result in found)
 
     def best_texts(self, query: FloatArray, clips: Ids, links: TextLinks | None = None) -> dict[int, BestText]:
         """For each of these clips that has a text, the nearest one, in float64; ties by lower id."""
@@ -202,6 +254,12 @@ class TextEvidence:
             found.setdefault(int(links.clips[i]), BestText(int(links.texts[i]), float(products[i])))
         return found
 
+    def _rows(self, queries: FloatArray) -> Vectors:
+        """Queries (B, d) for the level by which texts are compared, and nothing for the others."""
+        rows: Vectors = {level.name: np.zeros((len(queries), level.dim), np.float32) for level in self._levels}
+        rows[self._levels[0].name] = queries
+        return rows
+
     def _vectors(self, texts: Ids) -> FloatArray:
         level = self._levels[0].name
         if isinstance(self._captions, Gallery):
@@ -209,8 +267,7 @@ class TextEvidence:
         return self._captions.vectors(texts)[level]
 
     def _nearest(self, query: FloatArray, count: int, texts: Ids, filtered: bool) -> SearchResult:
-        rows: Vectors = {level.name: np.zeros((1, level.dim), np.float32) for level in self._levels}
-        rows[self._levels[0].name] = query
+        rows = self._rows(query)
         # A few texts of no clip do not matter, but a search that meets many of them would look at too few others.
         chosen = texts if filtered or len(texts) < len(self._captions) else None
         return search_batch(self._captions, self._levels, rows, count, self._only, chosen, exact=True)[0]
@@ -221,8 +278,11 @@ class TextEvidence:
         activation = float(self.spec.activate(np.array(raw)))
         return activation if not others else (others * pictures + weight * activation) / (others + weight)
 
-    def _raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:
-        """A hit with this level, which counts where it raises the score."""
+    def raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:
+        """A hit with this level, which counts where it raises the score.
+
+        weight  of this level; others: the sum of the weights of the levels that the question has
+        """
         if text is None:
             score = hit.score if others else -math.inf
             return Hit(hit.id, score, {**hit.levels, WORDS: LevelScore(0.0, 0.0, 0.0, 0.0)})

@@ -324,6 +324,7 @@ class Moment(BaseModel):
     score: float
     levels: dict[str, LevelScore]
     thumbnail_url: str
+    line: Line | None = Field(default=None, description="What is said or written there, if that raised its score.")
 
 
 class Fit(BaseModel):

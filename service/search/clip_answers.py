@@ -26,7 +26,7 @@ from service.search.explanation.answer_json import Batch, Stopwatch, asked_parts
 from service.search.explanation.likelihoods import Fits
 from service.search.explanation.matched_lines import matched_lines
 from service.search.explanation.matched_words import matched_by_hits
-from service.search.ranking.batch_ranking import RankedItems, clips_of, ids_of, row, vectors_of
+from service.search.ranking.batch_ranking import RankedItems, clips_of, ids_of, row, shown_at, vectors_of
 from service.search.ranking.part_vectors import PartVectors, Resolved
 from service.search.ranking.question_ranking import left_out, rank_questions
 from service.search.ranking.text_level import TextLevel
@@ -82,9 +82,13 @@ class ClipAnswerer:
             if isinstance(known, QuartetError) or isinstance(own, QuartetError):
                 return known if isinstance(known, QuartetError) else own  # type: ignore[return-value]
             fit, likely = _fit(likelihood, texts, generation.clips, known, own)
-            query = known.queries[0][WORDS]
             asked_words = _text(known)
-            lines = matched_lines(self._library.catalog, texts, query, own.hits, asked_words, wanted[i].words)
+            lines = [
+                matched_lines(
+                    self._library.catalog, texts, query[WORDS], shown_at(own, m), _text(known, m), wanted[i].words
+                )
+                for m, query in enumerate(known.queries)
+            ]
             return ClipAnswer(
                 query=asked_words,
                 query_attributes=attributes_json(said[i]),
@@ -128,26 +132,26 @@ def _given(gallery: AnyGallery, resolved: Resolved, ranked: RankedItems) -> list
     if len(resolved.question.parts) == 1 or not ranked.hits:
         return None
     count = len(resolved.moments)
-    found = []
+    given, base, words = [], np.zeros(len(ranked.hits)), np.zeros(len(ranked.hits))
     for moment, parts in enumerate(resolved.moments):
         hits = [chain[moment] for chain in clips_of(ranked)]
-        found.append(contributions(resolved.specs, parts, hits, vectors_of(gallery, [hit.id for hit in hits])))
-    # What a text has raised keeps the rest of its weight for the pictures.
-    share, texts_of_hits = _of_pictures(ranked.hits)
-    given = share[:, None] * np.concatenate([own for own, _ in found], axis=1) / count
-    base = share * np.sum([own for _, own in found], axis=0) / count
+        own, rest = contributions(resolved.specs, parts, hits, vectors_of(gallery, [hit.id for hit in hits]))
+        # What a text has raised keeps the rest of its weight for the pictures.
+        share, of_texts = _of_pictures(hits)
+        given.append(share[:, None] * own / count)
+        base, words = base + share * rest / count, words + of_texts / count
     return [
         schemas.PartScores(contributions=own, base=rest, words=text)
-        for own, rest, text in zip(given.tolist(), base.tolist(), texts_of_hits, strict=True)
+        for own, rest, text in zip(np.concatenate(given, axis=1).tolist(), base.tolist(), words.tolist(), strict=True)
     ]
 
 
-def _of_pictures(hits: Sequence[Hit]) -> tuple[np.ndarray, list[float]]:
+def _of_pictures(hits: Sequence[Hit]) -> tuple[np.ndarray, np.ndarray]:
     """Which share of the score of each hit is that of its pictures (H,), and what its text gave."""
     weights = np.array([sum(level.weight for level in hit.levels.values()) for hit in hits])
     texts = np.array([hit.levels[WORDS].weight if WORDS in hit.levels else 0.0 for hit in hits])
     given = [hit.levels[WORDS].contribution if WORDS in hit.levels else 0.0 for hit in hits]
-    return 1 - texts / np.maximum(weights, np.finfo(np.float64).tiny), given
+    return 1 - texts / np.maximum(weights, np.finfo(np.float64).tiny), np.array(given)
 
 
 def _fit(
@@ -190,9 +194,10 @@ def _text_likelihood(texts: TextEvidence | None, hit: Hit) -> float:
     return activation if texts.is_evidence(activation) else 0.0
 
 
-def _text(resolved: Resolved) -> str:
-    """The first sentence of a question; empty if it has none."""
-    sources = (part.source for part in resolved.question.parts)
+def _text(resolved: Resolved, moment: int | None = None) -> str:
+    """The first sentence of a question, or of one of its moments; empty if it has none."""
+    question = resolved.question
+    sources = (part.source for part in (question.parts if moment is None else question.moments[moment].parts))
     return next((source.text for source in sources if isinstance(source, Sentence)), "")
 
 

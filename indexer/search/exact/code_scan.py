@@ -91,6 +91,32 @@ def scan_codes(
     skip: int = 0,
 ) -> list[Survivors]:
     """What `exhaustive.scan` gives, of a gallery whose rows are on the CPU, and between what the scores are."""
+    found = _scanned(kernel, gallery, question, k, allowed, skip)
+    return [_merge([share[i] for share in found], k) for i in range(len(question))]
+
+
+def limits_of_all(
+    kernel: ModuleType, gallery: Gallery, question: Question
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Between what all rows of such a gallery score, as `exhaustive.row_limits`."""
+    rows = len(gallery.row_ids)
+    low, high = np.full((2, len(question), rows), -np.inf)
+    # Of all rows none is out of reach.
+    for share in _scanned(kernel, gallery, question, rows, None, 0):
+        for i, own in enumerate(share):
+            low[i, own.rows], high[i, own.rows] = own.low, own.high
+    return low, high
+
+
+def _scanned(
+    kernel: ModuleType,
+    gallery: Gallery,
+    question: Question,
+    k: int,
+    allowed: npt.NDArray[np.bool_] | None,
+    skip: int,
+) -> list[list[Survivors]]:
+    """What each thread has found for each query."""
     parts = [part for part in gallery.parts() if part[0] >= skip]
     coded = _CodedQuestion(kernel, gallery, question)
     rows = sum(len(segment) for _, _, segment in parts)
@@ -105,8 +131,7 @@ def scan_codes(
     helpers = [threads().submit(coded.take, pieces, k, allowed) for _ in range(shares - 1)]
     found = [coded.take(pieces, k, allowed)]
     # Where other searches keep the threads busy, a helper that has not begun has nothing left to do.
-    found += [helper.result() for helper in helpers if not helper.cancel()]
-    return [_merge([share[i] for share in found], k) for i in range(len(question))]
+    return [*found, *(helper.result() for helper in helpers if not helper.cancel())]
 
 
 def _shares(multiplications: int) -> int:
@@ -159,7 +184,8 @@ class _CodedQuestion:
 
     def take(self, pieces: deque[Piece], k: int, allowed: npt.NDArray[np.bool_] | None) -> list[Survivors]:
         """Scan pieces until there are none left; what is kept for each query, of rows that are `allowed`."""
-        room = max(4 * self._kernel.BLOCK, 4 * k)
+        # Where all rows are wanted there are no more than all.
+        room = max(4 * self._kernel.BLOCK, min(4 * k, len(self._gallery.row_ids) + self._kernel.BLOCK))
         kept, limits = np.empty((self._size, room), np.int64), np.empty((2, self._size, room), np.float32)
         counts, marks = np.zeros((2, self._size), np.int64)
         least = np.full(self._size, np.finfo(np.float32).min, np.float32)

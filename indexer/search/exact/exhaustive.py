@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.search.exact.code_scan import compiled_kernel, scan_codes
-from indexer.search.question import Question, fused_error
+from indexer.search.exact.code_scan import compiled_kernel, limits_of_all, scan_codes
+from indexer.search.question import Floats, Question, fused_error
 from indexer.search.survivors import Survivors
 from indexer.search.vectors.compact_rows import MappedCodes, Resident
 from indexer.search.vectors.gallery import Gallery
@@ -64,25 +64,30 @@ def scan(
     return survivors.found()
 
 
-def score_rows(gallery: Gallery, question: Question) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """The fused scores of all N rows for all B queries, and how far each is off at most: (B, N) each.
+def row_limits(gallery: Gallery, question: Question) -> tuple[Floats, Floats]:
+    """What each of all N rows scores at least and most for each of B queries: (B, N) each.
 
     -inf for items that share no weighted level with the query. Rows of removed items have scores too.
     """
+    resident = gallery.resident
+    rows = len(gallery.row_ids)
+    kernel = compiled_kernel(rows) if isinstance(resident, MappedCodes) else None
+    if kernel is not None and len(question.specs) <= kernel.LEVELS:
+        return limits_of_all(kernel, gallery, question)
     import torch
 
-    resident = gallery.resident
-    scores = np.full((len(question), len(gallery.row_ids)), -np.inf, np.float32)
-    errors = np.zeros(scores.shape)
+    low, high = np.full((2, len(question), rows), -np.inf)
     with torch.inference_mode():
         for place, start, segment in gallery.parts():
             raw, sizes = resident.errors(place, question)
-            errors[:, start : start + len(segment)] = fused_error(question, raw, sizes, gallery.complete)[:, None]
+            error = fused_error(question, raw, sizes, gallery.complete)[:, None]
             block = _Block(question, resident, place, gallery.complete)
             for first in range(0, len(segment), block.size):
                 last = min(first + block.size, len(segment))
-                scores[:, start + first : start + last] = block.scores(first, last).cpu().numpy()
-    return scores, errors
+                scores = block.scores(first, last).cpu().numpy().astype(np.float64)
+                own = slice(start + first, start + last)
+                low[:, own], high[:, own] = scores - error, scores + error
+    return low, high
 
 
 class _Block:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,22 @@ _SLACK = 1e-9
 
 TIMELINE = 48
 """Of a film that is found, so many of its best clips are scored."""
+
+
+class TextRaise(Protocol):
+    """Texts that raise the scores of clips at each moment (`moment_texts.py`)."""
+
+    def limits(self, ids: Positions, low: Floats, high: Floats) -> tuple[Floats, Floats, bool]:
+        """What clips score at least and most, from what they do without texts: (M, n) each; whether it is proven."""
+        ...
+
+    def scores(self, moment: int, ids: Positions, scores: Floats) -> Floats:
+        """What clips score at a moment, from what they do without texts: (n,)."""
+        ...
+
+    def raised(self, moment: int, hits: list[Hit]) -> list[Hit]:
+        """Hits of a moment, with what a text gave to each."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,11 +83,13 @@ def best_moments(
     k: int,
     filter: Positions | ClipFilter | None = None,
     films: bool = False,
+    texts: TextRaise | None = None,
 ) -> BestMoments:
     """The k best chains for a question with a query per moment; with `films` the k best films, each by its best chain.
 
     within  (M,): seconds at most from the end of the clip before to the beginning of the next; the first is not used
     filter  as of `top_k.search`: which clips may be part of a chain
+    texts   raise the scores of clips
     Ties go to the chain whose last clip has the lower id, those of films to the lower id of the video. Raises
     InputError for k < 1.
     """
@@ -78,11 +97,17 @@ def best_moments(
         raise InputError(f"k must be at least 1, not {k}.")
     began = perf_counter()
     limits = score_limits(gallery, timeline, question, filter)
+    if texts is not None:
+        low, high, exact = texts.limits(limits.timeline.ids, limits.low, limits.high)
+        limits = ScoreLimits(limits.timeline, low, high, limits.exact and exact)
     scanned = perf_counter()
     needed = _within_reach(limits, within, k, films)
     some = np.asarray(needed.any(axis=0))
     timeline, needed = limits.timeline.keep(some), needed[:, some]
-    scored = [_scored(gallery, query, timeline.ids[own]) for query, own in zip(question, needed, strict=True)]
+    scored = [
+        _scored(gallery, query, timeline.ids[own], texts, moment)
+        for moment, (query, own) in enumerate(zip(question, needed, strict=True))
+    ]
     scores = np.full(needed.shape, -np.inf)
     for moment, own in enumerate(scored):
         scores[moment, needed[moment]] = own.scores
@@ -90,15 +115,15 @@ def best_moments(
     windows = [timeline.before(seconds) for seconds in within]
     places = np.cumsum(needed, axis=1) - 1
     chains = []
-    for score, last in found.ends:
+    for _, last in found.ends:
         clips = chain_ending_with(timeline, found.sums, windows, last)
         hits = [
             own.hits(places[moment, clip : clip + 1])[0]
             for moment, (own, clip) in enumerate(zip(scored, clips, strict=True))
         ]
-        chains.append(Chain(score / len(scores), tuple(hits)))
+        chains.append(Chain(sum(hit.score for hit in hits) / len(hits), tuple(hits)))
     if films and len(question) == 1:
-        chains = _with_others(gallery, limits, question, chains)
+        chains = _with_others(gallery, limits, question, chains, texts)
     laps = {"scan": (scanned - began) * 1e3, "rank": (perf_counter() - scanned) * 1e3}
     return BestMoments(chains, limits.exact, int(needed.sum()), laps)
 
@@ -149,7 +174,9 @@ def _best(timeline: Timeline, scores: Floats, within: Sequence[float], k: int, f
     return _Ends(sums, [(float(sums[-1][end]), int(end)) for end in order[:k]])
 
 
-def _with_others(gallery: AnyGallery, limits: ScoreLimits, question: Question, chains: Sequence[Chain]) -> list[Chain]:
+def _with_others(
+    gallery: AnyGallery, limits: ScoreLimits, question: Question, chains: Sequence[Chain], texts: TextRaise | None
+) -> list[Chain]:
     """Each film with its best clips after the best, in the order of their scores."""
     timeline, low, high = limits.timeline, limits.low[0], limits.high[0]
     film_of = dict(zip(timeline.ids.tolist(), timeline.video_numbers.tolist(), strict=True)) if chains else {}
@@ -160,12 +187,32 @@ def _with_others(gallery: AnyGallery, limits: ScoreLimits, question: Question, c
         mine = np.arange(int(bounds[film]), int(bounds[film + 1]))
         mine = mine[(high[mine] >= kth_largest(low[mine], TIMELINE)) & (high[mine] > -np.inf)]
         ids = np.sort(timeline.ids[mine])
-        best = _scored(gallery, question, ids).best(TIMELINE)[0]
-        found.append(Chain(chain.score, chain.hits, tuple(hit for hit in best if hit.id != chain.hits[0].id)))
+        own = _scored(gallery, question, ids, texts, 0)
+        best = np.lexsort((ids, -own.scores))
+        hits = own.hits(best[own.scores[best] > -np.inf][:TIMELINE])
+        found.append(Chain(chain.score, chain.hits, tuple(hit for hit in hits if hit.id != chain.hits[0].id)))
     return found
 
 
-def _scored(gallery: AnyGallery, question: Question, ids: Positions) -> Scored:
+@dataclass(frozen=True)
+class _ScoredClips:
+    """Clips that are scored in float64 for one moment; scores: (n,), by pictures and texts."""
+
+    pictures: Scored
+    scores: Floats
+    texts: TextRaise | None
+    moment: int
+
+    def hits(self, places: Positions) -> list[Hit]:
+        hits = self.pictures.hits(places)
+        return hits if self.texts is None else self.texts.raised(self.moment, hits)
+
+
+def _scored(
+    gallery: AnyGallery, question: Question, ids: Positions, texts: TextRaise | None, moment: int
+) -> _ScoredClips:
     """Clips, scored in float64 for one query."""
     parts = [ids[start : start + _BLOCK] for start in range(0, len(ids), _BLOCK)] or [ids]
-    return Scored.over([score_items(question, part, gallery.vectors(part)) for part in parts])
+    scored = Scored.over([score_items(question, part, gallery.vectors(part)) for part in parts])
+    scores = scored.scores if texts is None else texts.scores(moment, ids, scored.scores)
+    return _ScoredClips(scored, scores, texts, moment)

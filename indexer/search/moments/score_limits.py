@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from indexer.search.exact.exhaustive import score_rows
+from indexer.search.exact.exhaustive import row_limits
 from indexer.search.filters import ClipFilter
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import Floats, Question
@@ -50,9 +50,8 @@ def _of_files(gallery: Gallery, timeline: Timeline, question: Question, filter: 
         known &= np.isin(timeline.ids, filter)
     if not known.all():
         timeline, places = timeline.keep(known), places[known]
-    scores, errors = score_rows(gallery, question)
-    scores, errors = scores[:, places].astype(np.float64), errors[:, places]
-    return ScoreLimits(timeline, scores - errors, scores + errors, exact=True)
+    low, high = row_limits(gallery, question)
+    return ScoreLimits(timeline, low[:, places], high[:, places], exact=True)
 
 
 def _of_engine(

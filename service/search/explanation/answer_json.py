@@ -81,7 +81,7 @@ def clip_hits(
     address: str,
     given: Sequence[schemas.PartScores] | None = None,
     likely: Sequence[float] | None = None,
-    lines: Mapping[int, schemas.Line] | None = None,
+    lines: Sequence[Mapping[int, schemas.Line]] = ({},),
     sort: str = "score",
 ) -> list[schemas.ClipHit]:
     """Hits of clips. The catalogue is live and the generation is not: a clip that was removed since is not shown.
@@ -90,7 +90,7 @@ def clip_hits(
     address  what the paths of the library begin with
     given    what each part of the question gave to each hit, if it has several
     likely   how likely each hit is a match, where that is known
-    lines    the text at the time of a hit, by its id
+    lines    the text at the time of a clip, by its id: for each moment of the question
     sort     their order: "score", "time" (video by video) or "date" (the newest files first)
     """
     extras = ranked.extras or [None] * len(ranked.hits)
@@ -103,12 +103,16 @@ def clip_hits(
             start=clip.start,
             end=clip.end if extra is None else max(clips[own.id].end for own in extra.chain),
             **clip_urls(address, hit.id),
-            line=(lines or {}).get(hit.id),
+            line=_first_line((hit,) if extra is None else extra.chain, lines),
             parts=given[i] if given else None,
             likelihood=round(likely[i], 4) if likely else None,
             moments=[]
             if extra is None
-            else [_moment(own, clips[own.id], address) for own in extra.moments if own.id in clips],
+            else [
+                _moment(own, clips[own.id], (lines[m] if len(lines) > 1 else lines[0]).get(own.id), address)
+                for m, own in enumerate(extra.moments)
+                if own.id in clips
+            ],
             alike=[] if extra is None else list(extra.alike),
             **_scored(hit, matched[i]),
         )
@@ -127,7 +131,13 @@ def _order(hits: Sequence[Hit], clips: Mapping[int, Clip], sort: str) -> Sequenc
     return known
 
 
-def _moment(hit: Hit, clip: Clip, address: str) -> schemas.Moment:
+def _first_line(chain: Sequence[Hit], lines: Sequence[Mapping[int, schemas.Line]]) -> schemas.Line | None:
+    """The line of the first clip of a chain that has one."""
+    found = (own.get(hit.id) for hit, own in zip(chain, lines, strict=True))
+    return next((line for line in found if line is not None), None)
+
+
+def _moment(hit: Hit, clip: Clip, line: schemas.Line | None, address: str) -> schemas.Moment:
     return schemas.Moment(
         clip_id=hit.id,
         start=clip.start,
@@ -135,6 +145,7 @@ def _moment(hit: Hit, clip: Clip, address: str) -> schemas.Moment:
         score=hit.score,
         levels=_levels(hit),
         thumbnail_url=clip_urls(address, hit.id)["thumbnail_url"],
+        line=line,
     )
 
 

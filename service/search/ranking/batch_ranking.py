@@ -127,6 +127,15 @@ def clips_of(ranked: RankedItems | QuartetError) -> list[tuple[Hit, ...]]:
     return [extra.chain for extra in ranked.extras] if ranked.extras else [(hit,) for hit in ranked.hits]
 
 
+def shown_at(ranked: RankedItems, moment: int) -> list[Hit]:
+    """The clips that are shown for a moment of the question: of films all of their moments."""
+    if not ranked.extras:
+        return ranked.hits
+    several = len(ranked.extras[0].chain) > 1
+    shown = [extra.chain[moment : moment + 1] if several else (*extra.chain, *extra.moments) for extra in ranked.extras]
+    return list({hit.id: hit for own in shown for hit in own}.values())
+
+
 def ids_of(ranked: Sequence[RankedItems | QuartetError]) -> list[int]:
     """All hits and their moments, each once."""
     ids = {hit.id for own in ranked for hit in hits_of(own)}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from indexer.search.moment_texts import MomentTexts
 from indexer.search.moments.best_moments import BestMoments, Chain, best_moments
 from indexer.search.moments.diversity import DistinctChain, apart, distinct_chains
 from indexer.search.moments.timeline import Timeline
+from indexer.search.question import Question as BatchedQuestion
 from indexer.search.question import make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
-from indexer.search.text_evidence import Ids, TextEvidence
+from indexer.search.text_evidence import TextEvidence
 from indexer.store.library import Library
 from model.levels import WORDS
 from quartet.errors import QuartetError
 from service.search.ranking.batch_ranking import Extra, RankedItems, RankQuery, rank_all, stack
-from service.search.ranking.film_ranking import best_films
 from service.search.ranking.part_vectors import Resolved
-from service.search.ranking.text_level import all_weights, searched
+from service.search.ranking.text_level import all_weights, query_of, searched
 from service.search.requests import SearchOptions, Stored
 
 _OF_A_FILM = 5
@@ -34,10 +34,7 @@ def rank_questions(
     wanted: Sequence[SearchOptions],
     texts: TextEvidence | None = None,
 ) -> list[RankedItems | QuartetError]:
-    """The hits of every question, or the error that it alone gets. `texts` raise the clips at their times.
-
-    Texts do not count in questions of several moments.
-    """
+    """The hits of every question, or the error that it alone gets. `texts` raise the clips at their times."""
     answers: dict[int, RankedItems | QuartetError] = {}
     plain: dict[bool, list[int]] = {True: [], False: []}
     for i, (own, what) in enumerate(zip(resolved, wanted, strict=True)):
@@ -68,10 +65,7 @@ def _ranked(
     library: Library, gallery: AnyGallery, resolved: Resolved, wanted: SearchOptions, texts: TextEvidence | None
 ) -> RankedItems:
     specs = resolved.specs
-    texts = None if len(resolved.moments) > 1 else texts
     weights = all_weights(specs, wanted.weights, texts)
-    films_with_texts = wanted.films and texts is not None and weights[WORDS] > 0
-    queries = stack(resolved.queries)
     allowed = library.allowed(gallery, wanted.filter)
     without = left_out(resolved)
     timeline = library.timeline()
@@ -79,23 +73,12 @@ def _ranked(
         timeline = timeline.keep(~np.isin(timeline.ids, list(without)))
     found: SearchResult | BestMoments | None = None
 
-    def search(some: Ids | None, count: int, own: Ids | None) -> SearchResult:
-        ids = some if own is None else own
-        here = allowed if ids is None else ids
-        return searched(library, gallery, specs, resolved.queries, count, weights, wanted.filter, here, texts)[0]
-
     def chains(depth: int) -> list[Chain]:
         nonlocal found
-        if films_with_texts:
-            ids = None if wanted.filter is None else library.select_clips(wanted.filter)
-            kept = timeline.ids if ids is None else ids
-            some = np.setdiff1d(kept, list(without)) if without else ids
-            found_chains, found = best_films(partial(search, some), library.clip_table(), depth, some)
-            return found_chains
         if wanted.films or len(resolved.moments) > 1:
-            question = make_question(specs, queries, weights)
+            question, raised = _of_moments(resolved, weights, texts)
             within = [moment.within for moment in resolved.question.moments]
-            found = best_moments(gallery, timeline, question, within, depth, allowed, wanted.films)
+            found = best_moments(gallery, timeline, question, within, depth, allowed, wanted.films, raised)
             return found.chains
         more = depth + len(without)
         (found,) = searched(library, gallery, specs, resolved.queries, more, weights, wanted.filter, allowed, texts)
@@ -116,6 +99,22 @@ def _ranked(
     result = SearchResult(hits, found.exact, bound, found.candidates, found.took_ms)
     extras = tuple(_extra(own, timeline, wanted) for own in shown_chains)
     return RankedItems(hits, weights, result, extras, None if texts is None else texts.spec)
+
+
+def _of_moments(
+    resolved: Resolved, weights: Mapping[str, float], texts: TextEvidence | None
+) -> tuple[BatchedQuestion, MomentTexts | None]:
+    """The moments of a question as queries, and what texts add to each."""
+    specs = resolved.specs
+    pictures = {spec.name: weights[spec.name] for spec in specs}
+    queries = stack([query_of(specs, query) for query in resolved.queries])
+    # Where the pictures weigh nothing they are scored all the same, to be shown.
+    question = make_question(specs, queries, pictures if any(pictures.values()) else dict.fromkeys(pictures, 1.0))
+    if texts is None or not weights[WORDS]:
+        return question, None
+    present = [[query[spec.name].any() * pictures[spec.name] for spec in specs] for query in resolved.queries]
+    words = np.concatenate([query[WORDS] for query in resolved.queries])
+    return question, MomentTexts(texts, words, weights[WORDS], np.array(present, np.float64).sum(axis=1))
 
 
 def _extra(shown_chains: DistinctChain, timeline: Timeline, wanted: SearchOptions) -> Extra:
