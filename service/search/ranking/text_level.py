@@ -1,8 +1,8 @@
 """The level `words` of the library that answers: which texts there are, and how near to them a question has to be.
 
 How near two sentences are that have nothing to do with each other differs from model to model. So the level begins to
-count some way between that and the same sentence: sigmoid(7 (x - 0.27)), with x = (cosine - m) / (1 - m) and m the mean
-cosine of unrelated sentences. These numbers were chosen on a made library (docs/search.md, "Words that are there").
+count some way between that and the same sentence: sigmoid(5 (x - 0.27)), with x = (cosine - m) / (1 - m) and m the mean
+cosine of unrelated sentences. These numbers and the weight were chosen by `benchmarks.word_weights` (docs/texts.md).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ NOISE = (
 )  # fmt: skip
 """Nobody looks for these. How near the nearest text is to one of them is what chance gives."""
 
-SHARPNESS, CENTRE = 7.0, 0.27
+SHARPNESS, CENTRE = 5.0, 0.27
 """See the module."""
 
 SHARE = 4.0
@@ -61,11 +61,13 @@ _NEAREST = 0.95
 """A model to which all sentences are alike tells nothing by their cosine; this much difference is left at least."""
 
 
-def words_level(levels: Sequence[LevelSpec], unrelated: float) -> LevelSpec:
+def words_level(
+    levels: Sequence[LevelSpec], unrelated: float, sharpness: float = SHARPNESS, centre: float = CENTRE
+) -> LevelSpec:
     """The level for a model. `unrelated`: the mean cosine of sentences that have nothing to do with each other."""
-    scale = SHARPNESS / (1 - min(unrelated, _NEAREST))
-    # sigmoid(scale (cosine - m) - SHARPNESS c)
-    bias = -scale * min(unrelated, _NEAREST) - SHARPNESS * CENTRE
+    scale = sharpness / (1 - min(unrelated, _NEAREST))
+    # sigmoid(scale (cosine - m) - sharpness c)
+    bias = -scale * min(unrelated, _NEAREST) - sharpness * centre
     weight = SHARE * sum(level.weight for level in levels)
     return LevelSpec(WORDS, levels[0].dim, "sigmoid", scale, bias, weight)
 

@@ -66,6 +66,32 @@ def test_a_line_finds_its_clip_and_is_shown(told: TestClient) -> None:
     assert all(hit["line"] is None for hit in others if hit["levels"]["words"]["weight"] == 0)
 
 
+@pytest.mark.parametrize("pictures", [True, False])
+def test_each_moment_of_a_sequence_has_its_texts(told: TestClient, pictures: bool) -> None:
+    weights = {} if pictures else dict.fromkeys(("global", "entity", "action", "relation"), 0) | {"words": 1}
+    then = [{"parts": [{"text": LINE}], "within": 5}]
+    answer = search(told, "something else entirely", then=then, weights=weights)
+    first, *others = answer["hits"]
+    assert answer["exact"] and [moment["start"] for moment in first["moments"]] == [0.0, PART]
+    assert [moment["line"]["text"] for moment in first["moments"]] == ["something else entirely", LINE]
+    assert first["line"] == first["moments"][0]["line"]
+    assert [LINE[a:b] for a, b in first["moments"][1]["line"]["marks"]] == ["interest", "rates", "rising", "again"]
+    assert all(hit["score"] < first["score"] for hit in others)
+    for hit in answer["hits"]:
+        assert sum(level["contribution"] for level in hit["levels"].values()) == pytest.approx(hit["score"], abs=1e-9)
+        given = hit["parts"]
+        assert sum(given["contributions"]) + given["base"] + given["words"] == pytest.approx(hit["score"], abs=1e-5)
+    unraised = search(told, "something else entirely", then=then, weights={"words": 0})["hits"]
+    assert all(moment["line"] is None for hit in unraised for moment in hit["moments"])
+
+
+def test_films_are_ranked_by_their_texts_too(told: TestClient) -> None:
+    film, *others = search(told, LINE, group="video")["hits"]
+    assert film["title"] == "film" and film["line"]["text"] == LINE and len(others) == 1
+    lines = {moment["start"]: moment["line"] and moment["line"]["text"] for moment in film["moments"]}
+    assert lines[PART] == LINE and lines.get(2 * PART) is None
+
+
 def test_texts_only_raise_scores(told: TestClient) -> None:
     with_texts = {hit["clip_id"]: hit["score"] for hit in search(told, "interest rates")["hits"]}
     without = {hit["clip_id"]: hit["score"] for hit in search(told, "interest rates", weights={"words": 0})["hits"]}
