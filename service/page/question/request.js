@@ -2,7 +2,7 @@
 
 // A part that is not wanted counts a quarter of one that is (docs/search.md).
 const NOT_WANTED = -0.25;
-// Moments of a film that its row shows.
+// Moments of a film that its row shows, and clips of it in the grid, where the first stands for the rest.
 const MOMENTS = 6;
 
 export function requestOf(state) {
@@ -50,7 +50,7 @@ function presentationOf(state) {
   if (isSequence(state)) return {};
   const order = state.sort === null ? {} : { sort: state.sort };
   if (state.view === "films") return { ...order, group: "video", per_video: MOMENTS };
-  return foldsAlike(state) ? { ...order, diverse: true } : order;
+  return foldsAlike(state) ? { ...order, diverse: true, per_video: MOMENTS } : order;
 }
 
 // Whether hits that repeat a better one are left out. Of a single film everything is of interest.

@@ -15,6 +15,7 @@ import torch
 
 from model.two_tower.towers import TwoTower
 from quartet.errors import ModelError
+from tests.text_partners import write_texts
 from tests.two_towers import write_clip
 
 MARK = "it_ran"
@@ -107,6 +108,32 @@ def test_it_is_refused_and_nothing_ran(
         TwoTower(folder)
     assert not (folder / MARK).exists()
     assert "y/N" not in capfd.readouterr().out
+
+
+def _module_of_texts(folder: Path) -> None:
+    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "own.Own"}]))
+
+
+def _pickled_layer(folder: Path) -> None:
+    (folder / "2_Dense" / "model.safetensors").unlink()
+    torch.save({"state": _Bomb(folder / MARK)}, folder / "2_Dense" / "pytorch_model.bin", pickle_module=pickle)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_module_of_texts, "contains code, which Quartet never runs: 'own.Own'"),
+        (_pickled_layer, "cannot be loaded by sentence-transformers"),
+    ],
+)
+def test_nor_does_that_of_a_model_of_texts(make: Callable[[Path], None], said: str, tmp_path: Path) -> None:
+    write_clip(tmp_path / "pictures")
+    texts = write_texts(tmp_path / "texts")
+    _code(texts)
+    make(texts)
+    with pytest.raises(ModelError, match=said):
+        TwoTower(tmp_path)
+    assert not (texts / MARK).exists()
 
 
 def test_code_beside_a_known_class_is_left_alone(tmp_path: Path) -> None:

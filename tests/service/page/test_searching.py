@@ -24,6 +24,7 @@ def test_searches_as_one_types(any_page: Page) -> None:
     expect(page.get_by_role("status")).to_contain_text(re.compile(r"Top 5 clips \([\d.]+ ms\)"))
     # The last question is the whole sentence.
     assert asked[-1].post_data_json["query"] == QUERY
+    assert asked[-1].post_data_json["diverse"] and asked[-1].post_data_json["per_video"] == 6
     # The typing is one step of the history.
     page.go_back()
     expect(page.get_by_label("Describe a clip")).to_have_value("")
