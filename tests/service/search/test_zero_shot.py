@@ -144,7 +144,7 @@ def test_prompts_and_weights_are_set_said_and_undone(built_world: World, tmp_pat
     captions.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     fitted = run("evaluate", captions, "--library", library, "--fit-weights", "--save", "--contrast")
     assert fitted.exit_code == 0, fitted.output
-    assert "| relation |" in fitted.stdout and "with one word changed" in fitted.stdout
+    assert "| relation |" in fitted.stdout and "exactly one thing changed" in fitted.stdout
     weighed = answer()
     assert weighed["weights"] != plain["weights"] and "fitted to 5 captions of 5 videos" in weighed["notes"][1]
     assert run("tune", "--library", library, "--undo").exit_code == 0
