@@ -16,7 +16,7 @@ from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.media.thumbnails import strip, thumbnail
 from model.fake_encoder import FakeEncoder
 from tests.indexer.engines import FILES, Engine, MilvusGalleries
-from tests.indexer.milvus_server import MilvusServer
+from tests.milvus_server import MilvusServer
 
 Colour = tuple[int, int, int]
 MakeVideo = Callable[..., Path]
@@ -72,15 +72,6 @@ def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusGall
     yield lite
     lite.close()
     server_manager_instance.release_server(lite.address.uri)
-
-
-@pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
-    """A server for all tests that want one; it takes half a minute to start."""
-    pytest.importorskip("milvus", reason="a server comes with the package milvus (CONTRIBUTING.md)")
-    server = MilvusServer(tmp_path_factory.mktemp("milvus_server"))
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -32,8 +32,8 @@ from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES, Vectors
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 from tests.indexer.engines import MilvusGalleries
-from tests.indexer.milvus_server import MilvusServer
 from tests.indexer.search.test_fast_scan import LEVELS, SPEC, clustered, make_library, rows_of
+from tests.milvus_server import MilvusServer
 
 pytest.importorskip("pymilvus")
 

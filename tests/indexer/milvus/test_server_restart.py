@@ -17,7 +17,7 @@ from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from model.fake_encoder import FakeEncoder
 from quartet.errors import LibraryError
-from tests.indexer.milvus_server import MilvusServer
+from tests.milvus_server import MilvusServer
 
 
 @pytest.fixture

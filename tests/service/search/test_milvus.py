@@ -1,4 +1,4 @@
-"""The service and the command line on a library in Milvus Lite."""
+"""The service and the command line on a library in Milvus Lite, and on a server."""
 
 from __future__ import annotations
 
@@ -24,16 +24,23 @@ from service.cli import app
 from service.http.app import create_app
 from service.search.engine import Engine
 from service.settings import Settings
+from tests.milvus_server import MilvusServer
 from tests.service.running import running
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-pytest.importorskip("milvus_lite")
+pytest.importorskip("pymilvus")
 
 
-@pytest.fixture
-def milvus(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["lite", "server"])
+def milvus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "server":
+        server: MilvusServer = request.getfixturevalue("milvus_server")
+        with server.new_address() as at:
+            yield at
+        return
+    pytest.importorskip("milvus_lite")
     from milvus_lite.server_manager import server_manager_instance
 
     file = tmp_path / "milvus.db"

@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Event
 from urllib.request import urlopen
 
+import pytest
+
 from indexer.milvus.address import connect, parse_address
 from indexer.milvus.collections import tag_of
 
@@ -34,7 +36,10 @@ _STARTS = 300.0
 
 
 class MilvusServer:
-    """A server whose data is in `folder`. It can be killed and started again, at the same address."""
+    """A server whose data is in `folder`. It can be killed and started again, at the same address.
+
+    One at a time on a machine: its etcd has a port that cannot be chosen.
+    """
 
     def __init__(self, folder: Path) -> None:
         unpacked = subprocess.run([sys.executable, "-c", _UNPACK, str(folder)], check=True, capture_output=True)
@@ -90,3 +95,12 @@ class MilvusServer:
             if tag_of(name, collection) is not None:
                 client.drop_collection(collection)
         client.close()
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """A server for all tests that want one; it takes half a minute to start."""
+    pytest.importorskip("milvus", reason="a server comes with the package milvus (CONTRIBUTING.md)")
+    server = MilvusServer(tmp_path_factory.mktemp("milvus_server"))
+    yield server
+    server.close()
