@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,15 +162,28 @@ def is_gpu(device: str) -> bool:
     return device.startswith("cuda")
 
 
+def _has_gpu_driver() -> bool:
+    """Whether PyTorch may find a GPU. Loading PyTorch to ask takes seconds and 0.3 GB."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():  # the driver of AMD
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def resolve_device(device: str) -> str:
     """ "auto" becomes "cuda" where PyTorch sees a GPU, else "cpu"; other names are checked.
 
     Raises ModelError for a device that is not there.
     """
-    import torch
-
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ModelError(f"Unknown device {device!r}. Give auto, cpu, cuda or cuda:N.")
+    if device == "cpu" or (device == "auto" and not _has_gpu_driver()):
+        return "cpu"
+    import torch
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -214,7 +214,7 @@ class _CodedQuestion:
         return (
             codes,
             tuple(segment.scales[self._names[i]] if i in self._names else nothing for i in range(self._kernel.LEVELS)),
-            self._gallery.resident.present[place].numpy(),
+            self._gallery.resident.present[place],
             self._used,
             self._places,
             self._dims,

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from indexer.search.question import FLOAT32_UNIT, Floats, Question
 from model.levels import FloatArray, LevelSpec
-
-if TYPE_CHECKING:
-    import torch
 
 Codes = npt.NDArray[np.int8]
 
@@ -73,40 +69,50 @@ def residuals(rows: FloatArray, codes: Codes, scales: FloatArray) -> Floats:
 
 
 _WIDENED = 1 << 20
-"""Numbers that are made float32 at a time where the processor has no products of 8 bits: 4 MB stay in its caches and
-are used again; 32 MB take 16 times as long, since the kernel has to give them again each time."""
+"""Numbers that are made float32 at a time where none of 8 bits are multiplied: 4 MB stay in the processor's caches."""
+
+_MANY = 1 << 15
+"""Rows of a segment for which it pays to load PyTorch."""
 
 
 class CodeProducts:
-    """Inner products of B queries with the coded rows of one level of a segment, by PyTorch.
+    """Inner products of B queries with the coded rows (n, d) of one level of a segment.
 
-    The way of a process that has only begun to search (`exact.code_scan`): at half the speed, but at once. Queries are
-    coded as rows are. Where the processor multiplies 8-bit numbers exactly (`exact_products`) that is used.
+    The way of a process that has only begun to search (`exact.code_scan`): slower, but at once. Queries are coded as
+    rows are. PyTorch multiplies the rows of a large segment where it does so exactly (`exact_products`), else NumPy.
     """
 
-    def __init__(self, spec: LevelSpec, queries: FloatArray, codes: torch.Tensor, scales: torch.Tensor) -> None:
-        import torch
-
-        coded, factors = encode(queries)
+    def __init__(self, spec: LevelSpec, queries: FloatArray, codes: Codes, scales: FloatArray) -> None:
+        self._queries, factors = encode(queries)
         self._rows, self._scales = codes, scales
-        self._integers = exact_products()
-        self._queries = torch.from_numpy(coded.T.copy() if self._integers else coded.astype(np.float32))
-        self._factors = torch.from_numpy(factors * np.float32(spec.scale)).unsqueeze(1)
+        self._integers = len(codes) >= _MANY and exact_products()
+        self._factors = factors[:, None] * np.float32(spec.scale)
 
-    def __call__(self, first: int, last: int) -> torch.Tensor:
+    def __call__(self, first: int, last: int) -> FloatArray:
         """The level's scale times the inner products of rows `first` to `last`: (B, last - first) float32."""
-        import torch
-
         rows = self._rows[first:last]
-        if self._integers:
-            out = torch._int_mm(rows, self._queries).T.to(torch.float32, memory_format=torch.contiguous_format)
-        else:
-            out = torch.empty(len(self._queries), len(rows))
-            size = max(1, _WIDENED // rows.shape[1])
-            for start in range(0, len(rows), size):
-                part = slice(start, start + size)
-                torch.mm(self._queries, rows[part].float().T, out=out[:, part])
-        return out.mul_(self._scales[first:last]).mul_(self._factors)
+        out = _integer_products(rows, self._queries) if self._integers else _float_products(rows, self._queries)
+        out *= self._scales[first:last]
+        out *= self._factors
+        return out
+
+
+def _integer_products(rows: Codes, queries: Codes) -> FloatArray:
+    import torch
+
+    found = torch._int_mm(torch.from_numpy(rows), torch.from_numpy(queries.T.copy()))
+    return np.ascontiguousarray(found.numpy().T, np.float32)
+
+
+def _float_products(rows: Codes, queries: Codes) -> FloatArray:
+    out = np.empty((len(queries), len(rows)), np.float32)
+    wide = np.empty((max(1, _WIDENED // max(1, rows.shape[1])), rows.shape[1]), np.float32)
+    left = queries.astype(np.float32)
+    for start in range(0, len(rows), len(wide)):
+        part = rows[start : start + len(wide)]
+        wide[: len(part)] = part
+        out[:, start : start + len(part)] = left @ wide[: len(part)].T
+    return out
 
 
 def code_errors(question: Question, bounds: Mapping[str, Bounds], margins: Margins) -> tuple[Floats, Floats]:

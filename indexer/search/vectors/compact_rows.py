@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from types import ModuleType
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.search.question import Floats, Question
 from indexer.search.vectors.codes import CodeProducts, code_errors, encode, margins
@@ -14,8 +16,8 @@ from indexer.search.vectors.half_rows import HalfProducts, half_errors, half_row
 from indexer.search.vectors.segment import Segment
 from model.levels import LevelSpec
 
-if TYPE_CHECKING:
-    import torch
+Array: TypeAlias = Any
+"""A NumPy array on the CPU, a PyTorch tensor on a GPU."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,18 +25,24 @@ _log = logging.getLogger(__name__)
 class Products(Protocol):
     """A level's scale times the inner products of B queries with rows `first` to `last`: (B, last - first) float32."""
 
-    def __call__(self, first: int, last: int) -> torch.Tensor: ...
+    def __call__(self, first: int, last: int) -> Array: ...
 
 
 class Resident(Protocol):
     """The rows of every segment, compact.
 
-    device   torch device of the products
+    device   of the products, by PyTorch's name
+    arrays   the module of the arrays: numpy or torch
     present  (L, n) bool per segment
     """
 
     device: str
-    present: list[torch.Tensor]
+    arrays: ModuleType
+    present: list[Array]
+
+    def array(self, values: npt.NDArray[Any]) -> Array:
+        """`values` where the products are."""
+        ...
 
     def products(self, place: int, spec: LevelSpec, question: Question) -> Products:
         """The products with one level of segment number `place`."""
@@ -49,20 +57,20 @@ class MappedCodes:
     """8-bit rows on the CPU: the mapped files, uncopied, whose pages all processes share."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
-        import torch
-
         self.device = "cpu"
-        self.present = _present(segments, self.device)
-        self._bounds = [segment.bounds for segment in segments]
-        self._codes = [{name: torch.from_numpy(rows) for name, rows in s.codes.items()} for s in segments]
-        self._scales = [{name: torch.from_numpy(rows) for name, rows in s.scales.items()} for s in segments]
+        self.arrays = np
+        self.present = [np.ascontiguousarray(segment.present.T) for segment in segments]
+        self._segments = segments
+
+    def array(self, values: npt.NDArray[Any]) -> Array:
+        return values
 
     def products(self, place: int, spec: LevelSpec, question: Question) -> Products:
-        codes, scales = self._codes[place][spec.name], self._scales[place][spec.name]
-        return CodeProducts(spec, question.rows[spec.name], codes, scales)
+        own = self._segments[place]
+        return CodeProducts(spec, question.rows[spec.name], own.codes[spec.name], own.scales[spec.name])
 
     def errors(self, place: int, question: Question) -> tuple[Floats, Floats]:
-        bounds = self._bounds[place]
+        bounds = self._segments[place].bounds
         scales = {spec.name: encode(question.rows[spec.name])[1] for spec in question.specs}
         return code_errors(question, bounds, margins(question, bounds, scales))
 
@@ -77,9 +85,13 @@ class Halves:
             # cuBLAS may otherwise add partial sums in float16, which the bound does not cover.
             torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
         self.device = device
-        self.present = _present(segments, device)
+        self.arrays = torch
+        self.present = [self.array(np.ascontiguousarray(segment.present.T)) for segment in segments]
         self._bounds = [segment.bounds for segment in segments]
         self._rows = [{name: half_rows(segment, name, device) for name in segment.bounds} for segment in segments]
+
+    def array(self, values: npt.NDArray[Any]) -> Array:
+        return self.arrays.asarray(values, device=self.device)
 
     def products(self, place: int, spec: LevelSpec, question: Question) -> Products:
         return HalfProducts(
@@ -115,9 +127,3 @@ def make_resident(segments: Sequence[Segment], device: str) -> Resident:
         (free + held_bytes(device)) / 1e9,
     )
     return MappedCodes(segments)
-
-
-def _present(segments: Sequence[Segment], device: str) -> list[torch.Tensor]:
-    import torch
-
-    return [torch.from_numpy(np.ascontiguousarray(segment.present.T)).to(device) for segment in segments]

@@ -100,10 +100,10 @@ def test_machine_code_ranks_them_alike(tmp_path: Path, weights: list[float]) -> 
     vectors = made(rng, 3000)
     query = fold(levels, asked(rng, vectors, weights))
     gallery = make_gallery(tmp_path, levels, range(1, 3001), vectors)
-    by_torch = search(gallery, levels, query, 10, {})
+    by_numpy = search(gallery, levels, query, 10, {})
     assert compiled_kernel(len(gallery.row_ids), wait=True) is not None
     by_kernel = search(gallery, levels, query, 10, {})
-    assert by_kernel.hits == by_torch.hits
+    assert by_kernel.hits == by_numpy.hits
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=str)
