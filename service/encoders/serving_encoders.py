@@ -39,7 +39,6 @@ class ServingEncoders:
 
 
 def _loaded(settings: Settings, built: ModelInfo | None) -> EncoderProcesses | SharedEncoder:
-    import torch
     from threadpoolctl import threadpool_limits
 
     from model.registry import load_encoder, resolve_device
@@ -47,8 +46,7 @@ def _loaded(settings: Settings, built: ModelInfo | None) -> EncoderProcesses | S
     if resolve_device(settings.device) != "cpu":
         return SharedEncoder(query_encoder(settings, built))
     # The cores are the encoders'. What is multiplied here takes microseconds, but in two parts it would take until
-    # the core of the other part is free; and threads of NumPy's products that wait for work spin for a while.
-    torch.set_num_threads(1)
+    # the core of the other part is free; and threads that wait for work spin for a while.
     threadpool_limits(limits=1, user_api="blas")
     model, queries = queried_model(settings, built)
     precision = chosen_precision(settings)
