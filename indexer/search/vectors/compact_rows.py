@@ -58,7 +58,7 @@ class MappedCodes:
 
     def __init__(self, segments: Sequence[Segment]) -> None:
         self.device = "cpu"
-        self.arrays = np
+        self.arrays: ModuleType = np
         self.present = [np.ascontiguousarray(segment.present.T) for segment in segments]
         self._segments = segments
 
@@ -85,7 +85,7 @@ class Halves:
             # cuBLAS may otherwise add partial sums in float16, which the bound does not cover.
             torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
         self.device = device
-        self.arrays = torch
+        self.arrays: ModuleType = torch
         self.present = [self.array(np.ascontiguousarray(segment.present.T)) for segment in segments]
         self._bounds = [segment.bounds for segment in segments]
         self._rows = [{name: half_rows(segment, name, device) for name in segment.bounds} for segment in segments]

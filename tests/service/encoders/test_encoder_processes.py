@@ -223,7 +223,7 @@ def parent_of(pid: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 def test_all_processes_share_the_libraries_of_one_server(tmp_path: Path) -> None:
     own, back = EncoderProcesses(FakeEncoder, 2), threading.Event()
-    own.restarted = back.set
+    own.restarted.add(back.set)
     try:
         (server,) = {parent_of(pid) for pid in own.pids}
         assert server != os.getpid()
