@@ -5,7 +5,8 @@
 #   sudo docker/prove.sh 2>&1 | tee proof.txt
 #
 # Needs root, debootstrap, podman, runc or crun, podman-compose and about 40 GB of disk. It leaves the images
-# quartet-service:cpu and quartet-indexer:cpu, the base image, and nothing else.
+# quartet-service:cpu and quartet-indexer:cpu, the base image, and nothing else. BUILD_ARGS holds further options of
+# `podman build`, such as --volume /etc/pip.conf:/etc/pip.conf:ro where pip needs one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +28,7 @@ container() { podman ps --quiet --filter "name=${PROJECT}_service_1"; }
 inside() { podman exec "$(container)" "$@"; }
 cleanup() {
     compose down --volumes >/dev/null 2>&1 || true
-    podman rm --force --time 0 quartet-alone >/dev/null 2>&1 || true
+    podman rm --force --time 0 quartet-alone quartet-hub >/dev/null 2>&1 || true
     rm -rf "$WORK"
 }
 trap cleanup EXIT
@@ -47,7 +48,7 @@ refused() { # refused WHAT COMMAND...
     if "$@" >/dev/null 2>&1; then fail "$what was possible"; else ok "$what is refused"; fi
 }
 # field EXPRESSION: of the JSON object `answer` on standard input
-field() { python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"; }
+field() { python3 -c "import itertools, json, sys; answer = json.load(sys.stdin); print($1)"; }
 ask() { curl --silent --show-error --fail --json "$2" "$URL$1"; }
 clips() { curl --silent --fail "$URL/v1/library" | field 'answer["counts"]["clips"]' || echo none; }
 up() { compose up --detach service >"$WORK/up.log" 2>&1 || { tail -n 5 "$WORK/up.log"; fail "docker compose up"; }; }
@@ -110,7 +111,7 @@ ok "$BASE, made by debootstrap: $(podman image inspect "$BASE" --format '{{.Size
 step "both images, with PyTorch from pip's default index"
 start=$SECONDS
 for image in service indexer; do # one after the other: the second finds the layers of the first
-    compose --podman-build-args "--pull=never --build-arg BASE=$BASE --build-arg TORCH_INDEX=" \
+    compose --podman-build-args "--pull=never --build-arg BASE=$BASE --build-arg TORCH_INDEX= ${BUILD_ARGS:-}" \
         build $image >>"$WORK/build.log" 2>&1 || { tail -n 40 "$WORK/build.log"; fail "the build"; }
 done
 grep -E '(right|wrong)$' "$WORK/build.log" || true
@@ -118,6 +119,9 @@ ok "built in $((SECONDS - start)) s"
 for image in quartet-service:cpu quartet-indexer:cpu; do
     ok "$image: $(podman image inspect $image --format '{{.Size}}' | numfmt --to=si)B, user $(podman image inspect $image --format '{{.User}}')"
 done
+ok "a change of code replaces layers of $(podman history --format json quartet-service:cpu |
+    field 'sum(itertools.takewhile(lambda size: size < 10**9, (layer["size"] for layer in answer)))' |
+    numfmt --to=si)B, below which the dependencies stay"
 podman run --rm --entrypoint /bin/sh quartet-service:cpu -c 'cd /opt/quartet/lib/python3*/site-packages
     of() { du --summarize --block-size=1M --total "$@" | tail -n 1 | cut -f 1; }
     echo "MiB of the images: CUDA and triton $(of nvidia triton), torch $(of torch), demo library $(of /demo)," \
@@ -144,6 +148,16 @@ took=$(until_true 60 serves 24) || fail "the service does not take the new libra
 until_true 60 healthy >/dev/null || fail "not healthy on the new library"
 ok "the service shows the new library after $took s, without a restart"
 
+step "docker compose run indexer prepare: a CLIP from a hub, and a library of its own"
+podman run --detach --name quartet-hub --network "${PROJECT}_default" --volume "$PWD/tests:/hub/tests:ro" \
+    --workdir /hub --entrypoint python3 quartet-indexer:cpu -m tests.model_hub 8080 >/dev/null
+offers() { podman logs quartet-hub 2>&1 | grep --quiet 'tiny/clip is at'; }
+until_true 60 offers >/dev/null || fail "the hub does not start"
+hub=$(podman inspect quartet-hub --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}')
+HF_ENDPOINT=http://$hub:8080 compose run --rm -T indexer prepare tiny/clip
+podman rm --force --time 0 quartet-hub >/dev/null
+compose run --rm -T indexer index /videos --library /library/clip --model tiny/clip
+
 step "questions through the published port"
 first=$(python3 -c "import json; print(json.loads(open('$WORK/mine/captions.jsonl').readline())['captions'][0])")
 ask /v1/search/clips "{\"query\": \"$first\", \"k\": 3}" >"$WORK/before.json"
@@ -164,6 +178,7 @@ is "the page" 200 "$(curl --silent --output /dev/null --write-out '%{http_code}'
 step "down and up again"
 compose down >/dev/null 2>&1
 refused "a connection while it is down" curl --silent "$URL/healthz"
+export QUARTET_LIBRARIES=clip=/library/clip
 up
 took=$(until_true 180 healthy) || fail "not healthy after 180 s"
 ok "healthy after $took s"
@@ -171,6 +186,11 @@ is "clips" 24 "$(clips)"
 ask /v1/search/clips "{\"query\": \"$first\", \"k\": 3}" >"$WORK/after.json"
 is "the same answer as before" "$(field 'answer["hits"]' <"$WORK/before.json" | sha256sum | cut -c 1-12)" \
     "$(field 'answer["hits"]' <"$WORK/after.json" | sha256sum | cut -c 1-12)"
+
+is "clips of the second library" 24 \
+    "$(curl --silent "$URL/v1/libraries" | field 'answer["libraries"][1]["counts"]["clips"]')"
+is "its model" tiny/clip "$(curl --silent "$URL/v1/libraries/clip" | field 'answer["model"]["name"]')"
+is "hits in it" 3 "$(ask /v1/libraries/clip/search/clips "{\"query\": \"$first\", \"k\": 3}" | field 'len(answer["hits"])')"
 
 step "crashes of the service"
 crashed SIGKILL 137 24 kill -KILL "$(main_process)"

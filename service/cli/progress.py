@@ -34,7 +34,8 @@ def progress_bar() -> Iterator[Show]:
     # On a narrow terminal the end of the pace is cut off, and nothing else.
     pace = TextColumn("{task.fields[pace]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
     columns = (TextColumn("Indexing"), BarColumn(bar_width=20), MofNCompleteColumn(), pace)
-    bar = Bar(*columns, console=console(), expand=True)
+    out = console()
+    bar = Bar(*columns, console=out, expand=out.is_terminal)
     task = bar.add_task("", total=None, pace="")
 
     def show(progress: Progress) -> None:

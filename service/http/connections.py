@@ -24,6 +24,8 @@ MAX_HEAD = 64 * 1024
 
 _LINGER = 1.0
 """Seconds in which a client that was refused can read why. What it sends meanwhile is thrown away."""
+_THROWN_AWAY = 2**20
+"""Bytes that are thrown away. After that nothing more is read: reading on would cost the others their turn."""
 
 _TOO_LARGE = f"Request line and headers together may have at most {MAX_HEAD:,} bytes."
 _TOO_MANY = "This address has too many connections open. Close some, or use one for several requests."
@@ -75,7 +77,12 @@ class _BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._refused:
+            self._pending += len(data)
+            if self._pending > _THROWN_AWAY:
+                self.transport.pause_reading()
             return
         if self._waited_for is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()

@@ -84,6 +84,18 @@ def test_connections_have_a_largest_number(built_world: World, given: dict[str, 
             pass
 
 
+def test_little_is_read_of_what_a_refused_client_goes_on_sending(built_world: World) -> None:
+    sent = 0
+    with running(Settings(library=built_world.library), FakeEncoder()) as service, service.connect() as connection:
+        try:
+            while sent < 128 * 2**20:
+                sent += connection.send(b"X: " + b"x" * 65536)
+        except OSError:
+            pass
+    # What the service throws away, and what fits into the buffers of the two sockets.
+    assert sent < 32 * 2**20
+
+
 def test_it_listens_on_addresses_of_ipv6(built_world: World) -> None:
     settings = Settings(library=built_world.library, allowed_hosts=("::1",))
     try:
