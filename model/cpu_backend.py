@@ -50,8 +50,11 @@ def networks_folder() -> Path:
     return Path.home() / ".cache" / "quartet" / "networks"
 
 
-def _openvino() -> Any:
-    """OpenVINO without its telemetry, which would send a report of each import to its maker without asking."""
+def openvino_without_telemetry() -> Any:
+    """OpenVINO without its telemetry, which would send a report of each import to its maker without asking.
+
+    No other code may import it.
+    """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -123,7 +126,7 @@ class CpuNetwork:
         if self._failed:
             return
         try:
-            _openvino()
+            openvino_without_telemetry()
         except Exception as error:  # not installed, or a library that it needs is missing
             LOG.info("%s runs on PyTorch because OpenVINO cannot be imported: %s", self._name, error)
             self._failed = True
@@ -149,7 +152,7 @@ class CpuNetwork:
 
     def _converted(self, inputs: tuple[Tensor, ...]) -> tuple[Any, Any]:
         """OpenVINO, and the network as it reads it: from disk, or converted and kept there."""
-        openvino = _openvino()
+        openvino = openvino_without_telemetry()
         core = openvino.Core()
         if self._model is not None:
             return core, self._model

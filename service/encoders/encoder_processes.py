@@ -44,7 +44,6 @@ _LOADING = 300.0
 _LIBRARIES = [
     "__main__",
     "model.mcsan.encoder",
-    "openvino",
     "torchvision",
     "indexer.media.decode_pool",
     "av",

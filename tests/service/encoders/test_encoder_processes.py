@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -284,3 +285,15 @@ def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: 
         assert own.encode_queries(["a dog"]).vectors
     finally:
         own.close()
+
+
+def test_the_server_of_processes_imports_openvino_without_its_telemetry() -> None:
+    program = """
+import importlib, sys
+from service.encoders.encoder_processes import _LIBRARIES
+for name in _LIBRARIES:
+    importlib.import_module(name)
+print("openvino" in sys.modules, sys.modules["openvino_telemetry"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "None"], done.stdout + done.stderr
