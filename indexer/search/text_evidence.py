@@ -205,12 +205,12 @@ class TextEvidence:
         (B, n) each, -inf for clips without a text, and whether these limits are proven.
         """
         low, high, exact = self._text_limits(queries)
-        known, first, texts = self._links.texts_of_clips
+        known, first, _ = self._links.texts_of_clips
         place = np.minimum(np.searchsorted(known, clips), len(known) - 1)
         there = known[place] == clips
         found = np.full((2, len(queries), len(clips)), -np.inf)
         for own, best in zip((low, high), found, strict=True):
-            raw = np.maximum.reduceat(own[:, texts], first, axis=1)[:, place[there]]
+            raw = np.maximum.reduceat(own[:, self._columns], first, axis=1)[:, place[there]]
             best[:, there] = np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
         return found[0], found[1], exact
 
@@ -221,14 +221,13 @@ class TextEvidence:
         return np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
 
     def _text_limits(self, queries: FloatArray) -> tuple[Floats, Floats, bool]:
-        """Between what the inner products of the distinct texts with B queries are: (B, T) each."""
+        """Between what the inner products of texts with B queries are: (B, rows of the gallery) each, or those of the
+        distinct texts in another engine."""
         texts = self._links.distinct
         rows = self._rows(queries)
         question = make_question(self._levels, rows, self._only)
         if isinstance(self._captions, Gallery):
-            places = self._captions.positions(texts)
-            low, high = row_limits(self._captions, question)
-            return low[:, places], high[:, places], True
+            return (*row_limits(self._captions, question), True)
         depth = min(len(self._captions), _DEEPEST)
         low, high = np.full((2, len(queries), len(texts)), -np.inf)
         found = self._captions.answer(question, depth, texts, True)
@@ -239,6 +238,14 @@ class TextEvidence:
             known = np.searchsorted(texts, ids)
             low[query, known] = high[query, known] = [hit.score for hit in result.hits]
         return low, high, all(result.exact for result in found)
+
+    @cached_property
+    def _columns(self) -> Ids:
+        """Where each pair of `texts_of_clips` is among what `_text_limits` gives."""
+        texts = self._links.texts_of_clips[2]
+        if isinstance(self._captions, Gallery):
+            return self._captions.positions(self._links.distinct)[texts]
+        return texts
 
     def best_texts(self, query: FloatArray, clips: Ids, links: TextLinks | None = None) -> dict[int, BestText]:
         """For each of these clips that has a text, the nearest one, in float64; ties by lower id."""
