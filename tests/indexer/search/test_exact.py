@@ -105,9 +105,12 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, kind: str, mon
         k = int(rng.integers(1, 12))
         allowed = rng.random(n) < 0.5 if case % 3 == 0 else None
         batch = exact.scan(gallery, make_question(specs, queries, {}), k, allowed)
+        low, high = exact.row_limits(gallery, make_question(specs, queries, {}))
         for i in range(5):
             query = {name: rows[i : i + 1] for name, rows in queries.items()}
             scores = true_scores(specs, vectors, query)
+            assert ((low[i] <= scores) & (scores <= high[i])).all()
+            assert np.array_equal(high[i] > -np.inf, scores > -np.inf)
             if allowed is not None:
                 scores[~allowed] = -np.inf
             count = min(k, int((scores > -np.inf).sum()))
