@@ -31,6 +31,17 @@ JSON_BODY: Any = Depends(_require_json)
 """For routers: bodies are JSON."""
 
 
+def form(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a route documents whose body is a form of this JSON schema: FastAPI's `openapi_extra`."""
+    return {"requestBody": {"required": True, "content": {_FORM: {"schema": schema}}}}
+
+
+def file_form(file: str, **fields: dict[str, Any]) -> dict[str, Any]:
+    """As `form`, for one file, described by `file`, and optional fields."""
+    content = {"file": {"type": "string", "format": "binary", "description": file}, **fields}
+    return form({"type": "object", "required": ["file"], "additionalProperties": False, "properties": content})
+
+
 def require_form(request: Request) -> None:
     """Raises ProblemError (415) unless the body is a form with files."""
     given = _given_type(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -13,7 +13,7 @@ from indexer.texts.captions import remove_captions
 from quartet.errors import InputError
 from quartet.schemas.jobs import Job
 from quartet.schemas.library import CaptionsRemoved
-from service.http.content_types import require_form
+from service.http.content_types import file_form, require_form
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted
 from service.http.uploads.job_files import kept_files
@@ -29,15 +29,11 @@ Sources = Annotated[
     Query(alias="source", max_length=100, description="All captions of the file of this name, and of no other."),
 ]
 
-_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["file"],
-    "additionalProperties": False,
-    "properties": {
-        "file": {"type": "string", "format": "binary", "description": "A .txt, .jsonl, .csv, .srt or .vtt file."},
-        "video": {"type": "string", "description": "The video that subtitles, or captions that name none, are about."},
-    },
-}
+
+_FILE = file_form(
+    "A .txt, .jsonl, .csv, .srt or .vtt file.",
+    video={"type": "string", "description": "The video that subtitles, or captions that name none, are about."},
+)
 
 
 @router.post(
@@ -45,7 +41,7 @@ _FORM: dict[str, Any] = {
     summary="Add captions",
     status_code=202,
     responses={**ACCEPTED, **problems(400, 408, 409, 413, 415, 422, 429, 503, 507)},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+    openapi_extra=_FILE,
 )
 async def add_captions(request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None) -> Job:
     """Add the captions of a file to the library, in the background. Those that it has are kept once."""

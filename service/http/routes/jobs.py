@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from quartet.errors import NotFoundError
 from quartet.schemas.jobs import Job, JobList, JobRequest
 from service.http.addressing import is_head, location
-from service.http.content_types import JSON_BODY, require_form
+from service.http.content_types import JSON_BODY, form, require_form
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.served_libraries import served
 from service.http.uploads.stored_uploads import MAX_FILES, UploadStore
@@ -91,7 +91,7 @@ async def create_job(
     summary="Index uploaded videos",
     status_code=202,
     responses={**ACCEPTED, **problems(400, 408, 413, 415, 422, 429, 503, 507)},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FILES}}}},
+    openapi_extra=form(_FILES),
 )
 async def create_upload_job(request: Request, response: Response, jobs: JobsDep, repeat_key: RepeatKey = None) -> Job:
     """Save uploaded videos and index them in the background."""

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from quartet.schemas.jobs import Job, VerifyRequest
-from service.http.content_types import JSON_BODY, require_form
+from service.http.content_types import JSON_BODY, file_form, require_form
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted
 from service.http.uploads.job_files import kept_files
 
 router = APIRouter(prefix="/v1/library", tags=["jobs"], dependencies=[JSON_BODY])
 
-_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["file"],
-    "additionalProperties": False,
-    "properties": {
-        "file": {"type": "string", "format": "binary", "description": "Captioned videos: JSONL or MSR-VTT's JSON."},
-        "split": {"type": "string", "description": "Only this split: train, val or test."},
-    },
-}
+_FILE = file_form(
+    "Captioned videos: JSONL or MSR-VTT's JSON.",
+    split={"type": "string", "description": "Only this split: train, val or test."},
+)
 
 
 @router.post(
@@ -46,7 +39,7 @@ async def verify_library(
     summary="Evaluate on captions",
     status_code=202,
     responses={**ACCEPTED, **problems(400, 408, 409, 413, 415, 422, 429, 503, 507)},
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+    openapi_extra=_FILE,
 )
 async def evaluate_library(
     request: Request, response: Response, jobs: JobsDep, engine: EngineDep, repeat_key: RepeatKey = None
