@@ -33,13 +33,12 @@ if TYPE_CHECKING:
     from quartet.schemas.jobs import Job, JobList
     from quartet.schemas.library import Clip, LibraryInfo, ListedCaption, ListedClip, Ready, Tag, Video
     from quartet.schemas.question import Part, Then
-    from quartet.schemas.search import (
+    from quartet.schemas.search import ClipSearch, Filter
+    from quartet.schemas.search_answers import (
         CaptionAnswer,
         CaptionHit,
         ClipAnswer,
         ClipHit,
-        ClipSearch,
-        Filter,
         LevelScore,
         SimilarAnswer,
         Upload,
@@ -57,9 +56,9 @@ _HOMES = {
     "quartet.schemas.jobs": ("Job", "JobList"),
     "quartet.schemas.library": ("Clip", "LibraryInfo", "ListedCaption", "ListedClip", "Ready", "Tag", "Video"),
     "quartet.schemas.question": ("Part", "Then"),
-    "quartet.schemas.search": (
-        "CaptionAnswer", "CaptionHit", "ClipAnswer", "ClipHit", "ClipSearch", "Filter", "LevelScore", "SimilarAnswer",
-        "Upload",
+    "quartet.schemas.search": ("ClipSearch", "Filter"),
+    "quartet.schemas.search_answers": (
+        "CaptionAnswer", "CaptionHit", "ClipAnswer", "ClipHit", "LevelScore", "SimilarAnswer", "Upload",
     ),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

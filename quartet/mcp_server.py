@@ -16,7 +16,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 from quartet import __version__
 from quartet.client import AsyncClient
 from quartet.errors import QuartetError
-from quartet.schemas.search import CaptionAnswer, ClipAnswer, Filter, SimilarAnswer
+from quartet.schemas.search import Filter
+from quartet.schemas.search_answers import CaptionAnswer, ClipAnswer, SimilarAnswer
 
 _INSTRUCTIONS = """A library of video clips. Search it with a sentence that describes what is seen, look at the clips
 that are found (eight frames of each), and say which ones answer the question. Times are seconds of the video. A level

@@ -12,7 +12,8 @@ import httpx2
 from quartet.answers import read_answer
 from quartet.requests.request import Progress, Request, read_as
 from quartet.schemas.question import Part, Then
-from quartet.schemas.search import CaptionAnswer, ClipAnswer, ClipAnswers, ClipSearch, Filter, SimilarAnswer, Upload
+from quartet.schemas.search import ClipSearch, Filter
+from quartet.schemas.search_answers import CaptionAnswer, ClipAnswer, ClipAnswers, SimilarAnswer, Upload
 
 
 def search(

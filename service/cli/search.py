@@ -41,7 +41,8 @@ from service.cli.tables import captions_table, clips_table, provenance
 
 if TYPE_CHECKING:
     from quartet import Client
-    from quartet.schemas.search import ClipAnswer, ClipSearch
+    from quartet.schemas.search import ClipSearch
+    from quartet.schemas.search_answers import ClipAnswer
     from service.search.engine import Engine
     from service.settings import Settings
 

@@ -12,7 +12,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from indexer.catalog.records import Failure
     from model.mcsan.overrides import Setting
-    from quartet.schemas.search import Attributes, CaptionAnswer, ClipAnswer, ClipHit, LevelScore, Line
+    from quartet.schemas.search_answers import Attributes, CaptionAnswer, ClipAnswer, ClipHit, LevelScore, Line
 
 _LEVEL_STYLES = {"global": "blue", "entity": "green", "action": "yellow", "relation": "magenta"}
 _WITH_WORDS = {**_LEVEL_STYLES, "words": "cyan"}

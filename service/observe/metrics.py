@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from quartet.schemas.search import Took
+    from quartet.schemas.search_answers import Took
 
 Reading = float | dict[str, float] | None
 _Family = type[GaugeMetricFamily] | type[CounterMetricFamily]

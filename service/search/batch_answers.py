@@ -13,7 +13,7 @@ from indexer.store.served_generation import ServedGeneration
 from model.language.parsed_caption import Attributes, merge_attributes
 from model.levels import Vectors
 from quartet.errors import QuartetError
-from quartet.schemas.search import CaptionAnswer, SimilarAnswer
+from quartet.schemas.search_answers import CaptionAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.explanation.answer_json import Batch, Stopwatch, caption_hits, clip_hits

@@ -18,8 +18,8 @@ from model.encoder import Frames
 from model.language.parsed_caption import merge_attributes
 from model.levels import WORDS, Vectors
 from quartet.errors import QuartetError
-from quartet.schemas import search as schemas
-from quartet.schemas.search import ClipAnswer
+from quartet.schemas import search_answers as schemas
+from quartet.schemas.search_answers import ClipAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.explanation.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits

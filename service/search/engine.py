@@ -21,7 +21,7 @@ from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from model.levels import LevelSpec, Vectors
 from quartet.errors import LibraryError
-from quartet.schemas.search import CaptionAnswer, ClipAnswer, SimilarAnswer
+from quartet.schemas.search_answers import CaptionAnswer, ClipAnswer, SimilarAnswer
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.fair_line import Job
 from service.encoders.model_choice import query_encoder

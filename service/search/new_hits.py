@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from indexer.catalog.saved_searches import SavedSearch, mark_seen, newest_clip, saved_search_list
-from quartet.schemas.search import ClipAnswer, ClipSearch, Filter
+from quartet.schemas.search import ClipSearch, Filter
+from quartet.schemas.search_answers import ClipAnswer
 from service.search.engine import Engine
 from service.search.requests import question, search_options
 

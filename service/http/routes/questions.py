@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexer.media.decode_pool import Part
 from quartet.schemas.question import MAX_PARTS, Seconds
-from quartet.schemas.search import ClipAnswer, ClipSearch, Upload
-from service.http.content_types import JSON_BODY, require_form
+from quartet.schemas.search import ClipSearch
+from quartet.schemas.search_answers import ClipAnswer, Upload
+from service.http.content_types import JSON_BODY, file_form, form, require_form
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
 from service.http.uploads.searched_files import invalid, received_files
 from service.search.engine import Engine
@@ -35,16 +36,12 @@ QUESTION_FORM: dict[str, Any] = {
         "description": f"Videos or pictures that parts of the question name. At most {MAX_FILES}.",
     },
 }
-_UPLOAD_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["file"],
-    "additionalProperties": False,
-    "properties": {
-        "file": {"type": "string", "format": "binary", "description": "A video or a picture."},
-        "start": {"type": "number", "minimum": 0, "description": "Start of the part to use, in seconds."},
-        "end": {"type": "number", "minimum": 0, "description": "End of the part to use, in seconds."},
-    },
-}
+
+_FILE = file_form(
+    "A video or a picture.",
+    start={"type": "number", "minimum": 0, "description": "Start of the part to use, in seconds."},
+    end={"type": "number", "minimum": 0, "description": "End of the part to use, in seconds."},
+)
 
 
 class _Stretch(BaseModel):
@@ -60,7 +57,7 @@ class _Stretch(BaseModel):
     "/clips/upload",
     summary="Clips for a question with files",
     responses=problems(400, 404, 408, 413, 415, 422, 429, 503, 507),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": QUESTION_FORM}}}},
+    openapi_extra=form(QUESTION_FORM),
 )
 async def search_clips_upload(request: Request, engine: EngineDep) -> ClipAnswer:
     """Find the clips that a question describes. Files in the same form can be parts of the question."""
@@ -79,7 +76,7 @@ async def search_clips_upload(request: Request, engine: EngineDep) -> ClipAnswer
     "/uploads",
     summary="A file to search with",
     responses=problems(400, 408, 413, 415, 422, 429, 503, 507),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD_FORM}}}},
+    openapi_extra=_FILE,
 )
 async def upload_example(request: Request, engine: EngineDep) -> Upload:
     """Encode a video, a part of it or a picture. Use the returned id in parts of a question.

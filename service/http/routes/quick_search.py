@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request
 
 from quartet.errors import InputError
 from quartet.schemas.question import MAX_QUERY
-from quartet.schemas.search import MAX_FILTER_TAGS, MAX_K, MAX_OFFSET, ClipAnswer, ClipSearch, Filter
+from quartet.schemas.search import MAX_FILTER_TAGS, MAX_K, MAX_OFFSET, ClipSearch, Filter
+from quartet.schemas.search_answers import ClipAnswer
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
 from service.search.requests import search_options
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 
-from quartet.schemas.search import (
-    MAX_OFFSET,
-    CaptionAnswer,
-    CaptionSearch,
-    ClipAnswer,
-    ClipAnswers,
-    ClipBatchSearch,
-    ClipSearch,
-    SimilarAnswer,
-    SimilarSearch,
-)
-from service.http.content_types import JSON_BODY, require_form
+from quartet.schemas.search import MAX_OFFSET, CaptionSearch, ClipBatchSearch, ClipSearch, SimilarSearch
+from quartet.schemas.search_answers import CaptionAnswer, ClipAnswer, ClipAnswers, SimilarAnswer
+from service.http.content_types import JSON_BODY, file_form, require_form
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
 from service.http.routes.questions import clip_answer
 from service.http.uploads.searched_files import received_video
@@ -25,19 +14,14 @@ from service.search.requests import search_options
 
 router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[JSON_BODY])
 
-_VIDEO_FORM: dict[str, Any] = {
-    "type": "object",
-    "required": ["file"],
-    "additionalProperties": False,
-    "properties": {
-        "file": {"type": "string", "format": "binary", "description": "A video file."},
-        "k": {"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
-        "offset": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
-        "weights": {"type": "string", "description": "A JSON object.", "examples": ['{"action": 2}']},
-        "min_score": {"type": "number"},
-        "explain": {"type": "boolean", "default": False},
-    },
-}
+_VIDEO = file_form(
+    "A video file.",
+    k={"type": "integer", "minimum": 1, "maximum": 100, "default": 10},
+    offset={"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
+    weights={"type": "string", "description": "A JSON object.", "examples": ['{"action": 2}']},
+    min_score={"type": "number"},
+    explain={"type": "boolean", "default": False},
+)
 
 
 @router.post("/clips", summary="Clips for a question", responses=problems(400, 404, 413, 415, 422, 429, 503))
@@ -75,7 +59,7 @@ async def search_captions(body: CaptionSearch, request: Request, engine: EngineD
     "/captions/upload",
     summary="Captions for an uploaded video",
     responses=problems(400, 408, 413, 415, 422, 429, 503, 507),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _VIDEO_FORM}}}},
+    openapi_extra=_VIDEO,
 )
 async def search_captions_upload(request: Request, engine: EngineDep) -> CaptionAnswer:
     """Find the captions that describe an uploaded video. The video is deleted after analysis."""

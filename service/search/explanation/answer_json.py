@@ -12,7 +12,7 @@ from indexer.search.top_k import Hit
 from indexer.store.served_generation import ServedGeneration
 from model.encoder import EncoderSpec
 from model.language.parsed_caption import Attributes
-from quartet.schemas import search as schemas
+from quartet.schemas import search_answers as schemas
 from service.search.ranking.batch_ranking import RankedItems
 from service.search.requests import Question, SearchOptions, Sentence, Stored, Uploaded
 

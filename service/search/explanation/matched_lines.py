@@ -13,7 +13,7 @@ from indexer.search.filters import phrases_of
 from indexer.search.result import Hit
 from indexer.search.text_evidence import TextEvidence
 from model.levels import WORDS, FloatArray
-from quartet.schemas import search as schemas
+from quartet.schemas import search_answers as schemas
 
 _WORD = re.compile(r"\w+")
 
