@@ -302,7 +302,7 @@ def _replaced(service: Service, before: list[int]) -> str:
 
 
 def _upload(service: Service) -> str:
-    """The status of an upload of 4 MB, which is no video."""
+    """The status of an upload of 4 MB, which is not a video."""
     content = b"\0\0\0\x20ftypisom" + bytes(4 * MB)
     with httpx2.Client(base_url=service.url, timeout=60) as http:
         return str(http.post("/v1/search/captions/upload", files={"file": ("a.mp4", content)}).status_code)
