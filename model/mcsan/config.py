@@ -97,6 +97,11 @@ class LossConfig:
         float, "weight of the ranking loss of the fused score; 0: each level is trained separately"
     ] = 1.0
     level_ranking: Annotated[float, "weight of the mean of the four per-level ranking losses"] = 0.0
+    hard_negatives: Annotated[
+        float,
+        "weight of captions with one thing changed, as negatives of their own video: another noun pushes the entity "
+        "level, another verb action, exchanged roles relation, another attribute global; 0: none are made",
+    ] = 0.0
     concept_weight: Annotated[float, "of L_e + L_a + L_r (41)"] = 0.1
     kl_weight: Annotated[float, "of the KL terms (41)"] = 0.001
     kl_symmetric: Annotated[bool, "the mean of both directions of the KL terms"] = False

@@ -36,7 +36,7 @@ from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import TextCache
 from model.training.distributed import is_first_process
-from model.training.loop.feature_training import Tell, video_text
+from model.training.loop.feature_training import Tell, video_text, with_changes
 from model.training.loop.matcher import Matcher
 from model.training.loop.run_record import kept_epoch
 from model.training.loop.single_run import fit_matcher, vocabularies_of
@@ -93,6 +93,10 @@ class Plan:
             "training": asdict(self.training(model)),
         }
         return dict(json.loads(json.dumps(settings)))
+
+    def changes_captions(self, model: str) -> bool:
+        """Whether a model learns from captions with one thing changed."""
+        return bool(contestant(model).settings.get("loss", {}).get("hard_negatives"))
 
     def training(self, model: str) -> TrainConfig:
         """How a model is trained."""
@@ -168,7 +172,15 @@ def compare(
         if result is None:
             if splits is None:
                 tell(f"Reading {len(training)} training, {len(validation)} validation and {len(test)} test videos.")
-                splits = load((training, validation, test), features, plan.frames, cache or folder, tell, sentences)
+                splits = load(
+                    (training, validation, test),
+                    features,
+                    plan.frames,
+                    cache or folder,
+                    tell,
+                    sentences,
+                    any(plan.changes_captions(name) for name in plan.models),
+                )
             matcher, vocabularies, result = _run(model, seed, plan, settings[model], splits, folder)
             if result is not None and keeping is not None:
                 keeping.keep(model, seed, matcher, vocabularies, backbone, plan.frames, splits.text_tools)
@@ -187,14 +199,19 @@ def load(
     cache: Path,
     tell: Tell,
     sentences: SentenceEncoder | None = None,
+    changed: bool = False,
 ) -> Splits:
-    """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features."""
+    """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features.
+
+    `changed` also makes training captions with one thing changed.
+    """
     with FeatureSet(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
     parser, sentences = SpacyParser(), sentences or SentenceEncoder()
     texts = TextCache(cache, TextFeaturizer(parser, sentences), tell)
     featurize = partial(texts.texts, advance=lambda done, total: None)
     train, validation, test = (video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True))
+    train = with_changes(train, featurize) if changed else train
     return Splits(train, validation, test, TextTools(parser.name, sentences.name))
 
 
@@ -205,11 +222,13 @@ def _run(
     logs = _file(folder, model, seed).with_suffix("")
     wall, cpu = time.perf_counter(), time.process_time()
     L.seed_everything(seed, verbose=False)
-    vocabularies = vocabularies_of(splits.train, config)
-    matcher = contestant(model).build(Inputs(splits.train, vocabularies, plan.width))
+    # What is drawn for one model must not depend on which others are compared.
+    train = splits.train if plan.changes_captions(model) else replace(splits.train, changed=None)
+    vocabularies = vocabularies_of(train, config)
+    matcher = contestant(model).build(Inputs(train, vocabularies, plan.width))
     size = matcher.size
     history = fit_matcher(
-        matcher, config, splits.train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
+        matcher, config, train, splits.validation, vocabularies, logs, seed, progress=False, resume=True
     )
     if not is_first_process():
         return matcher, vocabularies, None  # its weights are those of its last step, not of the best epoch

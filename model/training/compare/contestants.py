@@ -153,6 +153,9 @@ CONTROL = Contestant(
     _global_k, PLUS.train, {"model": asdict(replace(PLUS.model, alike=True)), "loss": asdict(PLUS.loss)}
 )
 
+CHANGED = replace(PLUS, loss=replace(PLUS.loss, hard_negatives=0.5))
+"""`plus` with captions that have one thing changed as negatives, each for its own level."""
+
 CONTESTANTS = (
     {name: _mcsan(preset, scaled=True) for name, preset in ABLATIONS.items()}
     | {
@@ -160,7 +163,7 @@ CONTESTANTS = (
         for name, preset in (PRESETS | steps()).items()
         if preset.texts != "two-tower"  # needs the features of its own model, which the others do not
     }
-    | {"global-k": CONTROL}
+    | {"plus-changed": _mcsan(CHANGED, scaled=False), "global-k": CONTROL}
     | BASELINES
 )
 """In the order in which they are listed."""

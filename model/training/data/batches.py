@@ -20,10 +20,23 @@ Collate = Callable[[Sequence[TextFeatures]], TextTensors]
 
 
 @dataclass
+class ChangedBatch:
+    """Captions with one thing changed: of which pairs `rows` (n,) of a batch, and what kind of change."""
+
+    rows: Tensor
+    kinds: list[str]
+    text: TextTensors
+
+    def to(self, device: torch.device) -> ChangedBatch:
+        return ChangedBatch(self.rows.to(device), self.kinds, self.text.to(device))
+
+
+@dataclass
 class PairBatch:
     """B pairs: features (B, N, D_v), frame_mask (B, N), texts, labels per level (B, K).
 
     `owner` and `wording` (B,) number the video and the caption's words: pairs that share one are not negatives.
+    `changed` are captions with one thing changed, where training asks for them.
     """
 
     features: Tensor
@@ -33,6 +46,7 @@ class PairBatch:
     wording: Tensor
     text_labels: dict[str, Tensor]
     video_labels: dict[str, Tensor]
+    changed: ChangedBatch | None = None
 
     @property
     def negatives(self) -> Tensor:
@@ -55,6 +69,7 @@ class PairBatch:
             self.wording.to(device),
             {level: labels.to(device) for level, labels in self.text_labels.items()},
             {level: labels.to(device) for level, labels in self.video_labels.items()},
+            self.changed and self.changed.to(device),
         )
 
 
@@ -85,4 +100,16 @@ class Pairs(Dataset):
             torch.from_numpy(self.wording[index]),
             {level: labels[index].float() for level, labels in self.text_labels.items()},
             {level: labels[videos].float() for level, labels in self.video_labels.items()},
+            self._changed(rows),
         )
+
+    def _changed(self, rows: Sequence[int]) -> ChangedBatch | None:
+        """One change of each caption that has any, drawn at random."""
+        known = self.data.changed
+        places = [place for place, row in enumerate(rows) if known is not None and row in known.made]
+        if known is None or not places:
+            return None
+        of = [known.made[rows[place]] for place in places]
+        drawn = [own[int(torch.randint(len(own), ()))] for own in of]
+        texts = self.collate_text([known.texts[number] for _, number in drawn])
+        return ChangedBatch(torch.tensor(places), [kind for kind, _ in drawn], texts)

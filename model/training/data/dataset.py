@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.language.caption_changes import changes
 from model.mcsan.layers import pad_features
 from model.mcsan.network import CONCEPT_LEVELS
 from model.mcsan.text_features import TextFeatures
@@ -88,17 +89,44 @@ def _read_line(line: bytes, where: str) -> CaptionRow:
 
 
 @dataclass(frozen=True)
+class ChangedTexts:
+    """Captions with exactly one thing changed: `texts`, and by the number of a caption what was made of it.
+
+    made  {caption: [(kind of change, place in `texts`), ...]}; captions of which nothing was made are not in it
+    """
+
+    texts: Sequence[TextFeatures]
+    made: dict[int, list[tuple[str, int]]]
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[TextFeatures],
+        owner: npt.NDArray[np.int64],
+        featurize: Callable[[list[str]], Sequence[TextFeatures]],
+    ) -> ChangedTexts:
+        """At most one change of every kind for each caption of `texts`, which `owner` gives to videos."""
+        found = changes([text.parse for text in texts], owner)
+        made: dict[int, list[tuple[str, int]]] = {}
+        for place, change in enumerate(found):
+            made.setdefault(change.caption, []).append((change.kind, place))
+        return cls(featurize([change.text for change in found]), made)
+
+
+@dataclass(frozen=True)
 class VideoText:
     """V videos with C captions, ready for the towers.
 
     features (V, N, D_v) float32 padded        frame_mask (V, N) bool
     texts    C text features                   owner (C,) index of each caption's video
+    changed  captions with one thing changed, where training asks for them
     """
 
     features: Tensor
     frame_mask: Tensor
     texts: Sequence[TextFeatures]
     owner: npt.NDArray[np.int64]
+    changed: ChangedTexts | None = None
 
     @classmethod
     def build(cls, features: Sequence[Tensor], texts: Sequence[Sequence[TextFeatures]]) -> VideoText:

@@ -25,7 +25,7 @@ from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
 from model.registry import MODELS, checkpoint_folder, resolve_device
 from model.training.data.caption_readers import CaptionSet
-from model.training.data.dataset import CaptionedVideo, VideoText
+from model.training.data.dataset import CaptionedVideo, ChangedTexts, VideoText
 from model.training.data.dataset_checks import (
     captions_digest,
     features_digest,
@@ -130,10 +130,7 @@ def train_on_features(
     unfrozen = sentences if preset.unfreeze_text and isinstance(sentences, TwoTowerSentences) else None
     with_it = f", together with the text tower of {unfrozen.tower.config.two_tower}" if unfrozen else ""
     tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}{with_it}.")
-    sets = []
-    for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
-        with stage(f"Sentences, {name}") as advance:
-            sets.append(video_text(videos, own, partial(texts.texts, advance=advance)))
+    sets = _read_texts(splits, rows, texts, stage, bool(preset.loss.hard_negatives))
     words = None
     if glove is not None:
         words = initial_words(glove, (text.parse for text in sets[0].texts), seed)
@@ -161,6 +158,29 @@ def video_text(
     features, mask = pad_features(rows)
     owner = np.repeat(np.arange(len(videos)), [len(video.captions) for video in videos])
     return VideoText(features, mask, featurize([caption for video in videos for caption in video.captions]), owner)
+
+
+def _read_texts(
+    splits: Sequence[Sequence[CaptionedVideo]],
+    rows: Sequence[Sequence[Tensor]],
+    texts: TextCache,
+    stage: Stage,
+    changed: bool,
+) -> list[VideoText]:
+    """Training and validation videos with their texts; `changed` adds training captions with one thing changed."""
+    sets = []
+    for name, videos, own in zip(("training", "validation"), splits, rows, strict=True):
+        with stage(f"Sentences, {name}") as advance:
+            sets.append(video_text(videos, own, partial(texts.texts, advance=advance)))
+    if changed:
+        with stage("Sentences, one thing changed") as advance:
+            sets[0] = with_changes(sets[0], partial(texts.texts, advance=advance))
+    return sets
+
+
+def with_changes(data: VideoText, featurize: Callable[[list[str]], Sequence[TextFeatures]]) -> VideoText:
+    """The same with captions that have one thing changed, for `LossConfig.hard_negatives`."""
+    return replace(data, changed=ChangedTexts.of(data.texts, data.owner, featurize))
 
 
 def _training_splits(

@@ -52,10 +52,15 @@ class Matcher(nn.Module, ABC):
     def losses(self, batch: PairBatch) -> dict[str, Tensor]:
         """The weighted terms of the training objective, by name, over the pairs of all processes."""
         own = self.encode_video(batch.features, batch.frame_mask), self.encode_text(batch.text)
-        video, text = gather_rows(tuple(_single(side) for side in own))
+        video, text = gather_rows(tuple(single(side) for side in own))
         # The towers may run in half precision; what they are compared by does not.
         with torch.autocast(self.device.type, enabled=False):
-            return self.objective(video, text, batch.gathered())
+            terms = self.objective(video, text, batch.gathered())
+        return terms | self.own_terms(*own, batch)
+
+    def own_terms(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+        """Further terms, of the pairs of this process one by one: they need no other pair."""
+        return {}
 
     def collate_text(self, texts: Sequence[TextFeatures]) -> TextTensors:
         """Captions as padded tensors for `encode_text`."""
@@ -114,7 +119,7 @@ def score_matrix(matcher: Matcher, data: VideoText) -> Scores:
     return matrix
 
 
-def _single(side: Encoded) -> Encoded:
+def single(side: Encoded) -> Encoded:
     """Half precision to single; masks stay what they are."""
     return {
         n: x.to(torch.promote_types(x.dtype, torch.float32)) if x.is_floating_point() else x for n, x in side.items()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as fn
 
 from model.baselines.baseline import Encoded
 from model.language.word_vectors import InitialWords
@@ -19,8 +21,11 @@ from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch
 from model.training.data.dataset import VideoText, Vocabularies
 from model.training.loop.input_dropout import fitting_input_dropout
-from model.training.loop.matcher import Matcher, Measured
+from model.training.loop.matcher import Matcher, Measured, single
 from model.training.loop.validation import validate
+
+CHANGED_LEVEL = {"noun": "entity", "verb": "action", "roles": "relation", "attribute": "global"}
+"""Which level a change of a caption pushes (`model/language/caption_changes.py`)."""
 
 
 class MCSANMatcher(Matcher):
@@ -51,6 +56,25 @@ class MCSANMatcher(Matcher):
 
     def scores(self, video: Encoded, text: Encoded) -> Tensor:
         return self.model.fuse(self.model.level_scores(unit(video), unit(text)), _present(text))
+
+    def own_terms(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
+        """Captions with one thing changed against those that they were made of, each at its own level alone."""
+        if not self.config.hard_negatives or batch.changed is None:
+            return {}
+        other = self.encode_text(batch.changed.text)
+        temperature = self.log_temperature.exp().clamp(0.005, 1.0)[1:]
+        rows, kinds = batch.changed.rows, np.array(batch.changed.kinds)
+        with torch.autocast(self.device.type, enabled=False):
+            video, text, other = (unit(single(side)) for side in (_rows(video, rows), _rows(text, rows), other))
+            right, wrong = (self.model.level_scores(video, side) for side in (text, other))
+            present, left = _present(text), _present(other)
+            losses = []
+            for kind, level in CHANGED_LEVEL.items():
+                asked = present[level] & left[level] & torch.from_numpy(kinds == kind).to(rows.device)
+                if asked.any():
+                    lead = (right[level].diagonal() - wrong[level].diagonal())[asked]
+                    losses.append(fn.softplus(-lead / temperature[LEVEL_NAMES.index(level)]).mean())
+        return {"changed": self.config.hard_negatives * torch.stack(losses).mean()} if losses else {}
 
     def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
         config, model = self.config, self.model
@@ -108,6 +132,10 @@ def mcsan_matcher(
     frames = train.features[train.frame_mask]
     model.video.set_statistics(frames.mean(0), frames.std(0, correction=0))
     return MCSANMatcher(model, preset.loss, preset.train.fit_weights)
+
+
+def _rows(side: Encoded, rows: Tensor) -> Encoded:
+    return {name: vectors[rows] for name, vectors in side.items()}
 
 
 def _present(text: Encoded) -> dict[str, Tensor]:

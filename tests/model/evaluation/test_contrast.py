@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from model.evaluation.assessment import Subject, assess
-from model.evaluation.contrast import Change, Noticed, changes, measure_contrast, noticed, own_scores
+from model.evaluation.contrast import Noticed, measure_contrast, noticed, own_scores
 from model.evaluation.reports.report import markdown, to_json
 from model.evaluation.scores import GivenScores, LevelScores
+from model.language.caption_changes import Change, changes
 from model.language.parsed_caption import ParsedCaption
 from model.language.spacy_parser import SpacyParser
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors

@@ -105,8 +105,9 @@ def test_every_objective_reaches_every_parameter(ranking: str) -> None:
     losses = matcher.losses(pairs.collate(range(0, 32, 2)))
     assert set(losses) == {"rank", "level_rank", "concepts", "kl"}
     torch.stack(list(losses.values())).sum().backward()
-    idle = [n for n, p in matcher.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
-    assert idle == []
+    idle = {n for n, p in matcher.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())}
+    # This bias adds the same to every frame, which the softmax cancels: rounding decides whether its gradient is 0.
+    assert idle <= {"model.video.pool.global.attend.bias"}
 
 
 def test_a_dead_level_is_reported_after_every_epoch(
