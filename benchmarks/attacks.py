@@ -291,14 +291,24 @@ def _signal_all(service: Service, number: signal.Signals) -> list[int]:
 
 
 def _replaced(service: Service, before: list[int]) -> str:
+    """How soon all of `before` have ended and as many others run."""
     began = time.perf_counter()
-    while time.perf_counter() - began < 180:
-        now = service.encoders()
-        if len(now) == len(before) and not set(now) & set(before):
-            _wait_until_ready(service)
-            return f"replaced within {time.perf_counter() - began:.0f} s"
-        time.sleep(0.5)
+    with httpx2.Client(base_url=service.url, timeout=60) as http:
+        while time.perf_counter() - began < 180:
+            ready = http.get("/readyz")
+            running = ready.json()["encoders"] if ready.status_code == 200 else 0
+            if running == len(before) and not any(map(_alive, before)):
+                return f"replaced within {time.perf_counter() - began:.0f} s"
+            time.sleep(0.5)
     return "not replaced within 180 s"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _upload(service: Service) -> str:
