@@ -66,5 +66,5 @@ def open_server(url: URL) -> Engine:
 
 def unreachable(url: URL, error: DatabaseError) -> LibraryError:
     """The error for a server that does not answer, or not as it should."""
-    said = " ".join(str(error.orig).split())
-    return LibraryError(f"The catalogue on {url} cannot be used: {said}")
+    reason = " ".join(str(error.orig).split())
+    return LibraryError(f"The catalogue on {url} cannot be used: {reason}")

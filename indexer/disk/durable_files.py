@@ -36,9 +36,9 @@ def writing(library: Path) -> Iterator[None]:
         yield
     except OperationalError as error:
         if not isinstance(error.orig, sqlite3.Error):
-            said = " ".join(str(error.orig).split())
+            reason = " ".join(str(error.orig).split())
             raise LibraryError(
-                f"The catalogue of the library {library} does not answer: {said} Finished work is saved. "
+                f"The catalogue of the library {library} does not answer: {reason} Finished work is saved. "
                 "Start the database server and run the same command again."
             ) from error
         raise LibraryError(_cannot_be_written(library, str(error.orig), "readonly" in str(error.orig))) from error

@@ -118,9 +118,9 @@ def library_errors(address: Address) -> Iterator[None]:
     try:
         yield
     except MilvusException as error:
-        said = " ".join(str(error.message).split())
-        if address.is_file and "Open local milvus failed" in said:
-            said = "another process has the file open, or it is not a file of Milvus Lite"
-        raise LibraryError(f"The Milvus at {address} cannot be used: {said}.") from error
+        reason = " ".join(str(error.message).split())
+        if address.is_file and "Open local milvus failed" in reason:
+            reason = "another process has the file open, or it is not a file of Milvus Lite"
+        raise LibraryError(f"The Milvus at {address} cannot be used: {reason}.") from error
     except RpcError as error:
         raise LibraryError(f"The Milvus at {address} does not answer: {type(error).__name__}.") from error

@@ -83,13 +83,13 @@ def export_library(
             {},
         )
         before = live_record_text(client, where)
-        said = {} if before is None else json.loads(before)
-        if before is not None and said["library"] != identity and not replace_other:
+        record = {} if before is None else json.loads(before)
+        if before is not None and record["library"] != identity and not replace_other:
             raise LibraryError(
-                f"{where} holds another library, of the model {said['model']['name']!r}. Export under another "
+                f"{where} holds another library, of the model {record['model']['name']!r}. Export under another "
                 "name, or replace that library with --replace."
             )
-        if before is not None and said["format_version"] == FORMAT_VERSION and _same(before, about):
+        if before is not None and record["format_version"] == FORMAT_VERSION and _same(before, about):
             return ExportReport(generation.name, counts, written=False)
         if approximate_from is None:
             approximate_from = generation.manifest.index["approximate_from"]

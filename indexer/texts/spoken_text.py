@@ -20,7 +20,7 @@ class SpokenText:
 
     def texts(self, video: Video) -> Iterator[StreamText]:
         for sound in read_sound(video.path, RATE):
-            for said in self._reader.read(sound.samples):
-                start, end = sound.start + said.start, sound.start + said.end
+            for spoken in self._reader.read(sound.samples):
+                start, end = sound.start + spoken.start, sound.start + spoken.end
                 if end > 0:
-                    yield StreamText(max(start, 0.0), end, said.text, said.language)
+                    yield StreamText(max(start, 0.0), end, spoken.text, spoken.language)

@@ -47,14 +47,14 @@ class Grades:
         lengths = [len(own) for own in words]
         rows, columns = np.repeat(np.arange(len(words)), lengths), np.array([w for own in words for w in own], np.int64)
         shape = len(words), max(1, len(index))
-        said = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
-        told = sparse.csr_matrix((np.ones(len(rows)), (columns, owner[rows])), (shape[1], videos))
-        told.data[:] = 1
-        shown = np.asarray(told.sum(1)).ravel()
-        weighted = said.multiply(np.log(videos / np.maximum(shown, 1))).tocsr()
+        word_counts = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
+        video_words = sparse.csr_matrix((np.ones(len(rows)), (columns, owner[rows])), (shape[1], videos))
+        video_words.data[:] = 1
+        shown = np.asarray(video_words.sum(1)).ravel()
+        weighted = word_counts.multiply(np.log(videos / np.maximum(shown, 1))).tocsr()
         total = np.asarray(weighted.sum(1)).ravel()
         scale = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
-        return cls(sparse.diags(scale) @ weighted, told, owner)
+        return cls(sparse.diags(scale) @ weighted, video_words, owner)
 
     def block(self, start: int, stop: int) -> Floats:
         """Grades of the texts [start, stop): (texts, videos)."""

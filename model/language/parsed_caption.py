@@ -78,22 +78,22 @@ class Attributes:
         return {"entity": self.entity, "action": self.action, "relation": self.relation}.get(level, [])
 
 
-def with_relations(said: Attributes, entity: list[str], action: list[str]) -> Attributes:
+def with_relations(attributes: Attributes, entity: list[str], action: list[str]) -> Attributes:
     """Nouns and verbs of a text that are shown, with the relations all of whose nouns and verbs are."""
-    named, there = {*said.entity, *said.action}, {*entity, *action}
-    parts = [(relation, named & set(relation.split())) for relation in said.relation]
+    named, there = {*attributes.entity, *attributes.action}, {*entity, *action}
+    parts = [(relation, named & set(relation.split())) for relation in attributes.relation]
     return Attributes(entity, action, [relation for relation, own in parts if own and own <= there])
 
 
-def unknown_words(said: Attributes, known: Mapping[str, Collection[str]]) -> Attributes:
+def unknown_words(attributes: Attributes, known: Mapping[str, Collection[str]]) -> Attributes:
     """Nouns and verbs of a text that a model has no notion of, with the relations that have one of them.
 
     known  the words that it knows, at the levels entity and action
     """
-    entity = [word for word in said.entity if word not in known.get("entity", ())]
-    action = [word for word in said.action if word not in known.get("action", ())]
+    entity = [word for word in attributes.entity if word not in known.get("entity", ())]
+    action = [word for word in attributes.action if word not in known.get("action", ())]
     foreign = {*entity, *action}
-    return Attributes(entity, action, [text for text in said.relation if foreign & set(text.split())])
+    return Attributes(entity, action, [text for text in attributes.relation if foreign & set(text.split())])
 
 
 def readable(text: str) -> str:
@@ -109,12 +109,12 @@ class CaptionParser(Protocol):
     def parse(self, texts: list[str]) -> list[ParsedCaption]: ...
 
 
-def merge_attributes(said: Sequence[Attributes]) -> Attributes:
+def merge_attributes(attributes: Sequence[Attributes]) -> Attributes:
     """The words of several texts or clips, each once."""
-    if len(said) == 1:
-        return said[0]
+    if len(attributes) == 1:
+        return attributes[0]
     levels = {
-        level: list(dict.fromkeys(word for one in said for word in one.of(level)))
+        level: list(dict.fromkeys(word for one in attributes for word in one.of(level)))
         for level in ("entity", "action", "relation")
     }
     return Attributes(**levels)

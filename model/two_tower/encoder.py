@@ -218,12 +218,12 @@ class ClipEncoder:
             "entity": sorted({word for asked in candidates for word in asked.entity}),
             "action": sorted({word for asked in candidates for word in asked.action}),
         }
-        said = {"entity": with_article, "action": participle}
+        wording = {"entity": with_article, "action": participle}
         found: list[dict[str, list[str]]] = [{} for _ in candidates]
         for level, own in words.items():
             if not own:
                 continue
-            rows = self._texts([self._text_of(level, word, said[level]) for word in own])
+            rows = self._texts([self._text_of(level, word, wording[level]) for word in own])
             asked = torch.from_numpy(np.stack(list(rows.values())))
             bank = (self._best_things if level == "entity" else self._best_actions).bank
             for i, candidate in enumerate(candidates):

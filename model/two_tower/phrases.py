@@ -84,8 +84,10 @@ def phrases(caption: ParsedCaption) -> dict[str, list[str]]:
         if is_action:
             actions.append(" ".join(doing))
         relations.append(" ".join([*([nouns.get(subject, subject)] if subject else []), *doing]))
-    said = {word for _, relation, _ in caption.triplets for word in relation.split()[:1]}
-    actions += [participle(verb) for verb in caption.verbs if verb not in said]  # "jumps over it": no noun, no triplet
+    related = {word for _, relation, _ in caption.triplets for word in relation.split()[:1]}
+    actions += [
+        participle(verb) for verb in caption.verbs if verb not in related
+    ]  # "jumps over it": no noun, no triplet
     things = [_written(caption, node.phrase) for node in caption.nodes if node.kind == "noun"]
     found = {"entity": things, "action": actions, "relation": relations}
     return {level: list(dict.fromkeys(texts)) for level, texts in found.items()}

@@ -46,10 +46,10 @@ def cancel(job_id: str) -> Request[Job]:
 def follow(job_id: str, heard: Callable[[Job], None]) -> Request[None]:
     """Call `heard` with the job now and after each of its changes, until it ends. `wait` goes on after a break."""
 
-    def told(data: str) -> None:
+    def receive(data: str) -> None:
         heard(Job.model_validate_json(data))
 
-    return Request(read_nothing, "GET", f"/v1/jobs/{job_id}/events", events=told)
+    return Request(read_nothing, "GET", f"/v1/jobs/{job_id}/events", events=receive)
 
 
 def create_upload(name: str, size: int) -> Request[StoredUpload]:

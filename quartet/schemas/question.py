@@ -73,8 +73,8 @@ class Part(BaseModel):
     def _one_source(self) -> Self:
         given = [name for name in ("text", "clip_id", "upload") if getattr(self, name) is not None]
         if len(given) != 1:
-            said = " and ".join(given) if given else "none of them"
-            raise ValueError(f"A part needs exactly one of text, clip_id and upload. This one has {said}.")
+            reason = " and ".join(given) if given else "none of them"
+            raise ValueError(f"A part needs exactly one of text, clip_id and upload. This one has {reason}.")
         return self
 
 

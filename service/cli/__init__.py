@@ -32,12 +32,12 @@ class _QuartetGroup(ReadableGroup):
         try:
             return super().invoke(ctx)
         except QuartetError as error:
-            said = str(error)
+            reason = str(error)
         except OSError as error:
             if error.errno not in _PLACES:
                 raise
-            said = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-        typer.secho(f"Error: {said}", fg=typer.colors.RED, err=True)
+            reason = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+        typer.secho(f"Error: {reason}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1)
 
 

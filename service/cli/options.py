@@ -113,8 +113,8 @@ def settings_of(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"The setting QUARTET_{str(first['loc'][0]).upper()} cannot be used: {said}.") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"The setting QUARTET_{str(first['loc'][0]).upper()} cannot be used: {reason}.") from None
 
 
 def library_of(settings: Settings) -> Path:

@@ -67,11 +67,11 @@ def _flags(option: Any) -> str:
 
 
 def _row(name: str, param: Any) -> str:
-    said = _plain(getattr(param, "help", None) or "")
+    text = _plain(getattr(param, "help", None) or "")
     default = param.default
     if param.show_default and default is not False and default not in (None, ()) and not callable(default):
-        said = f"{said} Default: `{getattr(default, 'value', default)}`."
-    return f"| `{name}` | {said.strip()} |"
+        text = f"{text} Default: `{getattr(default, 'value', default)}`."
+    return f"| `{name}` | {text.strip()} |"
 
 
 def _prose(text: str) -> Iterator[str]:

@@ -189,11 +189,11 @@ def tag(client: Client, names: Sequence[str], add: Sequence[str], remove: Sequen
 
 def add_captions(client: Client, file: Path, video: str | None) -> None:
     job = finished(client, client.add_captions(file, video))
-    said = job.captions
-    assert said is not None
+    report = job.captions
+    assert report is not None
     console().print(
-        f"[bold]{said.added}[/] added, {said.duplicates} known before. The service now has "
-        f"{counted(said.total, 'caption')} (generation {said.generation}).",
+        f"[bold]{report.added}[/] added, {report.duplicates} known before. The service now has "
+        f"{counted(report.total, 'caption')} (generation {report.generation}).",
         highlight=False,
     )
 

@@ -245,8 +245,8 @@ def _checked(question: dict[str, Any]) -> ClipSearch:
     try:
         return ClipSearch.model_validate(question)
     except ValidationError as error:
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise typer.BadParameter(said) from None
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise typer.BadParameter(reason) from None
 
 
 def _search_here(

@@ -21,12 +21,12 @@ _WITH_WORDS = {**_LEVEL_STYLES, "words": "cyan"}
 
 def clips_table(answer: ClipAnswer) -> Table:
     """Ranked clips, with the lines at their times."""
-    told = any(hit.line for hit in answer.hits)
+    has_lines = any(hit.line for hit in answer.hits)
     styles = _WITH_WORDS if any("words" in hit.levels for hit in answer.hits) else _LEVEL_STYLES
-    table = _ranking("clip", "title", "seconds", *(("line",) if told else ()), levels=styles)
+    table = _ranking("clip", "title", "seconds", *(("line",) if has_lines else ()), levels=styles)
     for rank, hit in enumerate(answer.hits, 1):
         cells = [str(hit.clip_id), escape(hit.title), _seconds(hit)]
-        if told:
+        if has_lines:
             cells.append(_line(hit.line) if hit.line else "")
         table.add_row(str(rank), f"{hit.score:.3f}", *_levels(hit.levels, styles), *cells, _words(hit.matched))
     return table

@@ -236,8 +236,8 @@ class EncoderProcesses:
                 process.stop()
                 return
             self._broken = ""
-            for told in list(self.restarted):
-                told()
+            for listener in list(self.restarted):
+                listener()
             self._idle.put(process)
             return
 

@@ -77,6 +77,6 @@ def as_queries(encoder: Encoder, texts: TextBatch) -> TextBatch:
     """
     vectors = {**encoder.text_queries(texts.vectors), WORDS: texts.vectors[encoder.spec.levels[0].name]}
     if "relation" in vectors:
-        related = np.array([[bool(said.relation)] for said in texts.attributes])
+        related = np.array([[bool(one.relation)] for one in texts.attributes])
         vectors["relation"] = np.where(related, vectors["relation"], np.float32(0))
     return replace(texts, vectors=vectors)

@@ -141,8 +141,8 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._forget_head()
         request_id = uuid.uuid4().hex
-        said: dict[str, Any] = {"type": problem_type(kind), "title": kind.title, "status": kind.status}
-        body = json.dumps(said | {"detail": detail, "instance": "/", "request_id": request_id}).encode()
+        problem: dict[str, Any] = {"type": problem_type(kind), "title": kind.title, "status": kind.status}
+        body = json.dumps(problem | {"detail": detail, "instance": "/", "request_id": request_id}).encode()
         retry = "Retry-After: 1\r\n" if kind is TOO_MANY_CONNECTIONS else ""
         head = (
             f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\nContent-Type: application/problem+json\r\n"

@@ -232,7 +232,7 @@ class Jobs:
         with suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, 10)
         assert process.stdout is not None and process.stderr is not None
-        said = asyncio.create_task(process.stderr.read())
+        errors_read = asyncio.create_task(process.stderr.read())
         try:
             async for line in process.stdout:
                 _read_report(job, line)
@@ -242,10 +242,10 @@ class Jobs:
                 _kill(process)
                 await process.wait()
             self._process = None
-            errors = (await said).decode("utf-8", "replace").strip()
+            errors = (await errors_read).decode("utf-8", "replace").strip()
         if job.cancelling:
             return "cancelled"
-        if any(said is not None for said in (job.report, job.captions, job.verification, job.evaluation)):
+        if any(one is not None for one in (job.report, job.captions, job.verification, job.evaluation)):
             return "done"
         last = errors.splitlines()[-1] if errors else f"it ended with status {code} and no message"
         job.error = last.removeprefix("Error: ")
@@ -326,21 +326,21 @@ def _finish(job: Job, state: State) -> None:
 
 def _read_report(job: Job, line: bytes) -> None:
     """Take in a line of a command with `--json`. Paths are shown from the job's folder, not of the machine."""
-    said = json.loads(line)
-    match said.pop("event"):
+    event = json.loads(line)
+    match event.pop("event"):
         case "progress":
-            job.progress = {**said, "file": _path_in_folder(job, said["file"])}
+            job.progress = {**event, "file": _path_in_folder(job, event["file"])}
         case "captions":
-            job.captions = said
+            job.captions = event
         case "verification":
-            job.verification = said
+            job.verification = event
         case "evaluation":
-            job.evaluation = said
+            job.evaluation = event
         case "report":
-            job.progress = {**said.pop("progress"), "file": None}
+            job.progress = {**event.pop("progress"), "file": None}
             job.report = {
-                **said,
-                "refused": [{**one, "file": _path_in_folder(job, one["file"])} for one in said["refused"]],
+                **event,
+                "refused": [{**one, "file": _path_in_folder(job, one["file"])} for one in event["refused"]],
             }
 
 

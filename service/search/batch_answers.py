@@ -65,8 +65,8 @@ class BatchAnswerer:
         ranked = rank_all(self._library, generation.clips, as_cosines(self._encoder.spec.levels), rows)
         watch.lap("search")
         clips = self._library.catalog.clips(ids_of(ranked))
-        said = [[self._caption_attributes(one.clip_id)] for one in known]
-        shown = matched_by_hits(self._encoder, generation.clips, ranked, said)
+        attributes = [[self._caption_attributes(one.clip_id)] for one in known]
+        shown = matched_by_hits(self._encoder, generation.clips, ranked, attributes)
         watch.lap("hydrate")
         batch = Batch(generation, self._encoder.spec, len(asked), watch)
         found = iter(
@@ -112,9 +112,9 @@ class BatchAnswerer:
         batch.watch.lap("search")
         texts = self._library.catalog.captions(ids_of(ranked))
         pairs = [(i, hit.id) for i, own in enumerate(ranked) for hit in hits_of(own) if hit.id in texts]
-        said = self.read.get([texts[caption].text for _, caption in pairs], self._encoder.attributes)
+        attributes = self.read.get([texts[caption].text for _, caption in pairs], self._encoder.attributes)
         own_clip = {level: array[[i for i, _ in pairs]] for level, array in vectors.items()}
-        concepts = iter(self._encoder.concepts(own_clip, said))
+        concepts = iter(self._encoder.concepts(own_clip, attributes))
         shown = [{hit.id: next(concepts) for hit in hits_of(own) if hit.id in texts} for own in ranked]
         batch.watch.lap("hydrate")
         return [
@@ -127,5 +127,5 @@ class BatchAnswerer:
     def _caption_attributes(self, clip_id: int) -> Attributes:
         """The attributes of all captions of a clip."""
         texts = [caption.text for caption in self._library.catalog.captions_of(clip_id)]
-        said = self.read.get(texts, self._encoder.attributes)
-        return merge_attributes(said)
+        attributes = self.read.get(texts, self._encoder.attributes)
+        return merge_attributes(attributes)

@@ -70,8 +70,8 @@ class ClipAnswerer:
         clips = self._library.catalog.clips(ids_of(ranked))
         words = [own.wanted_words if isinstance(own, Resolved) else [] for own in resolved]
         shown = matched_by_hits(self._encoder, generation.clips, ranked, words)
-        said = [merge_attributes(own) for own in words]
-        unknown = self._encoder.unknown(said)
+        attributes = [merge_attributes(own) for own in words]
+        unknown = self._encoder.unknown(attributes)
         # The time for making JSON of them is not yet known: it is small.
         watch.lap("hydrate")
         likelihood = self.fits.of(generation)
@@ -91,7 +91,7 @@ class ClipAnswerer:
             ]
             return ClipAnswer(
                 query=asked_words,
-                query_attributes=attributes_json(said[i]),
+                query_attributes=attributes_json(attributes[i]),
                 unknown=attributes_json(unknown[i]),
                 parts=asked_parts(known.question, known.attributes),
                 fit=fit,

@@ -75,10 +75,12 @@ def read_captions(paths: Iterable[Path], test_list: Path | None = None) -> Capti
             for v in videos
         ]
         sentences = sum(len(given) for given in wanted.values())
-        said = f", with the {sentences} sentences of the list as their captions" if sentences else ""
+        sentences_note = f", with the {sentences} sentences of the list as their captions" if sentences else ""
         kept = sum(video.split == "val" for video in videos)
         others = f"{kept} validate, as the captions say, and all others" if kept else "all others"
-        notes.append(f"{len(wanted)} videos are the test split by {test_list.name}{said}; {others} are for training.")
+        notes.append(
+            f"{len(wanted)} videos are the test split by {test_list.name}{sentences_note}; {others} are for training."
+        )
     notes += repeated_captions(videos)
     return CaptionSet(tuple(videos), tuple(notes))
 
@@ -113,11 +115,11 @@ def _read_msrvtt(path: Path, data: dict[str, Any]) -> CaptionSet:
         if len(splits) < len(data["videos"]):
             twice = [n for n, c in Counter(v["video_id"] for v in data["videos"]).items() if c > 1]
             raise InputError(f"{path}: {list_names('videos are listed more than once', twice)}.")
-        said: dict[str, list[str]] = {name: [] for name in splits}
+        sentences_by_video: dict[str, list[str]] = {name: [] for name in splits}
         strangers: list[str] = []
         for sentence in data["sentences"]:
-            if sentence["video_id"] in said:
-                said[sentence["video_id"]].append(sentence["caption"])
+            if sentence["video_id"] in sentences_by_video:
+                sentences_by_video[sentence["video_id"]].append(sentence["caption"])
             else:
                 strangers.append(sentence["video_id"])
     except KeyError as error:
@@ -126,7 +128,9 @@ def _read_msrvtt(path: Path, data: dict[str, Any]) -> CaptionSet:
         raise InputError(f'{path}: "videos" and "sentences" must be lists of objects ({error}).') from error
     what = f"{path.name}: {len(strangers)} captions left out because the file does not list their videos"
     notes = [list_names(what, list(dict.fromkeys(strangers)), counted=False)] if strangers else []
-    return _collect(path, [CaptionRow(str(path), name, said[name], splits[name]) for name in splits], notes)
+    return _collect(
+        path, [CaptionRow(str(path), name, sentences_by_video[name], splits[name]) for name in splits], notes
+    )
 
 
 def _read_vatex(path: Path, data: list[dict[str, Any]]) -> CaptionSet:
@@ -143,17 +147,17 @@ def _read_hgr(folder: Path) -> CaptionSet:
     path = folder / "annotation" / "RET" / "ref_captions.json"
     if not path.is_file():
         raise InputError(f"{folder} has no annotation/RET/ref_captions.json: it is not an HGR folder.")
-    said = _json(path)
-    if not isinstance(said, dict):
+    content = _json(path)
+    if not isinstance(content, dict):
         raise InputError(f"{path} must be an object of videos and their captions.")
     rows: list[CaptionRow] = []
     for key in ("trn", "val", "tst"):
         names = folder / "public_split" / f"{key}_names.npy"
         if names.is_file():
-            rows += [CaptionRow(str(path), name, said.get(name, []), SPLITS[key]) for name in _names(names)]
+            rows += [CaptionRow(str(path), name, content.get(name, []), SPLITS[key]) for name in _names(names)]
     if not rows:
         raise InputError(f"{folder}/public_split has none of trn_names.npy, val_names.npy and tst_names.npy.")
-    nowhere = sorted(said.keys() - {row.video for row in rows})
+    nowhere = sorted(content.keys() - {row.video for row in rows})
     return _collect(
         path, rows, [f"{path.name}: {list_names('videos left out, in no split', nowhere)}"] if nowhere else []
     )

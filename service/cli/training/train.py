@@ -262,10 +262,10 @@ def _encode_videos(read: CaptionSet, folder: Path, network: FrameNetwork, frames
 
     files = files_below(folder)
     # Captions name a video by its path below the folder, with the suffix or without.
-    said = {video.video for video in read.videos}
-    meant = {file: said & {file, PurePosixPath(file).with_suffix("").as_posix()} for file in files}
+    captioned = {video.video for video in read.videos}
+    meant = {file: captioned & {file, PurePosixPath(file).with_suffix("").as_posix()} for file in files}
     chosen = by_name({file: path for file, path in files.items() if meant[file]})
-    absent = sorted(said.difference(*meant.values()))
+    absent = sorted(captioned.difference(*meant.values()))
     bare = [file for file in files if not meant[file]]
     if absent:
         typer.echo(list_names(f"captioned videos are not in {folder}", absent), err=True)

@@ -168,7 +168,7 @@ def caption_hits(
 
 def asked_parts(question: Question, attributes: Sequence[Attributes]) -> list[schemas.AskedPart]:
     """The parts of a question, and what the parser read off each."""
-    said = iter(attributes)
+    remaining = iter(attributes)
     return [
         schemas.AskedPart(
             moment=moment,
@@ -177,7 +177,7 @@ def asked_parts(question: Question, attributes: Sequence[Attributes]) -> list[sc
             upload=part.source.name if isinstance(part.source, Uploaded) else None,
             weight=part.weight,
             reaction=part.reaction,
-            attributes=attributes_json(next(said)),
+            attributes=attributes_json(next(remaining)),
         )
         for moment, own in enumerate(question.moments)
         for part in own.parts

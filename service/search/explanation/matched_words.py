@@ -27,7 +27,7 @@ def matched_by_hits(
 ) -> list[list[Attributes]]:
     """For every question, whose words are given for each of its moments: which of them each of its hits shows."""
     asked = [
-        [[(clip.id, said) for clip, said in zip(clips, own_words, strict=True)] for clips in clips_of(own)]
+        [[(clip.id, words) for clip, words in zip(clips, own_words, strict=True)] for clips in clips_of(own)]
         for own, own_words in zip(ranked, words, strict=True)
     ]
     found = iter(matched_words(encoder, gallery, [pair for own in asked for hit in own for pair in hit]))

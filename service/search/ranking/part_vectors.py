@@ -57,8 +57,8 @@ class Resolved:
     @property
     def wanted_words(self) -> list[Attributes]:
         """Of every moment the words of the sentences that are wanted, each once."""
-        said = iter(self.attributes)
-        own = [[(part.weight, next(said)) for part in moment.parts] for moment in self.question.moments]
+        remaining = iter(self.attributes)
+        own = [[(part.weight, next(remaining)) for part in moment.parts] for moment in self.question.moments]
         return [merge_attributes([words for weight, words in moment if weight > 0]) for moment in own]
 
 
@@ -90,10 +90,10 @@ class PartVectors:
         missing = [s.clip_id for s in sources if isinstance(s, Stored) and s.clip_id not in stored]
         if missing:
             return no_clip(missing[0])
-        said = [encoded[source.text] for source in sources if isinstance(source, Sentence)]
-        specs = self._encoder.spec.levels if said else as_cosines(self._encoder.spec.levels)
-        share = CLIP_SHARE if said else 1.0
-        lengths = {spec.name: share * length_of([text.query[spec.name] for text in said]) for spec in specs}
+        sentences = [encoded[source.text] for source in sources if isinstance(source, Sentence)]
+        specs = self._encoder.spec.levels if sentences else as_cosines(self._encoder.spec.levels)
+        share = CLIP_SHARE if sentences else 1.0
+        lengths = {spec.name: share * length_of([text.query[spec.name] for text in sentences]) for spec in specs}
 
         def rows(part: Part) -> Vectors:
             source = part.source
@@ -111,15 +111,15 @@ class PartVectors:
         except QuartetError as error:
             return error
         attributes = [encoded[s.text].attributes if isinstance(s, Sentence) else Attributes() for s in sources]
-        notes = dict.fromkeys(text.note for text in said if text.note)
+        notes = dict.fromkeys(text.note for text in sentences if text.note)
         return Resolved(question, specs, moments, queries, tuple(attributes), tuple(notes))
 
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
         found = self._encoder.encode_queries(texts)
         notes = found.notes or [""] * len(texts)
         return [
-            EncodedText(row(found.vectors, i), said, note)
-            for i, (said, note) in enumerate(zip(found.attributes, notes, strict=True))
+            EncodedText(row(found.vectors, i), attributes, note)
+            for i, (attributes, note) in enumerate(zip(found.attributes, notes, strict=True))
         ]
 
 
