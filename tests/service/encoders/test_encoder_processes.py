@@ -293,7 +293,17 @@ import importlib, sys
 from service.encoders.encoder_processes import _LIBRARIES
 for name in _LIBRARIES:
     importlib.import_module(name)
-print("openvino" in sys.modules, sys.modules["openvino_telemetry"])
+print("openvino" in sys.modules, sys.modules["openvino_telemetry"], flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "None"], done.stdout + done.stderr
+
+
+def test_the_server_of_processes_ends_without_a_word() -> None:
+    program = """
+from model.fake_encoder import FakeEncoder
+from service.encoders.encoder_processes import EncoderProcesses
+EncoderProcesses(FakeEncoder, 1).close()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
