@@ -21,7 +21,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
@@ -37,6 +37,7 @@ LOG = logging.getLogger(__name__)
 _TURN = 0.25
 """Seconds between two looks at what is overdue, and before the first new try to start a process."""
 
+_NAME = "quartet-encode"
 _LONGEST_PAUSE = 30.0
 _LOADING = 300.0
 """Seconds that a process has at least to load its model."""
@@ -247,18 +248,27 @@ class EncoderProcesses:
                 process.end_if_overdue()
 
 
-def _context() -> SpawnContext | ForkServerContext:
-    """How processes start: from a server that has imported the libraries and forks.
+def _started(*arguments: Any) -> BaseProcess:
+    """A process that serves, forked from a server that has imported the libraries.
 
     Importing them takes seconds and 0.4 GB, which all processes then share. The server loads no model and runs nothing
     while it forks; this process is never forked, because a fork would copy locks that its threads hold. Only on Linux:
     elsewhere these libraries may not be forked.
     """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_LIBRARIES)
-    return context
+    if sys.platform == "linux":
+        forking = multiprocessing.get_context("forkserver")
+        forking.set_forkserver_preload(_LIBRARIES)
+        forked = forking.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
+        try:
+            forked.start()
+            return forked
+        except OSError as error:
+            LOG.warning(
+                "Model processes share no memory. Their server needs a writable TMPDIR with a short name: %s", error
+            )
+    spawned = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, name=_NAME, daemon=True)
+    spawned.start()
+    return spawned
 
 
 class _ProcessEnded(Exception):
@@ -279,10 +289,8 @@ class _Process:
     """One process with an encoder."""
 
     def __init__(self, load: Load, count: int) -> None:
-        context = _context()
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, load, count), name="quartet-encode", daemon=True)
-        self._process.start()
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._process = _started(theirs, load, count)
         theirs.close()
         self._due: float | None = None
         self._overdue = False

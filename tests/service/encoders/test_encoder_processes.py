@@ -322,3 +322,22 @@ EncoderProcesses(FakeEncoder, 1).close()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
+
+
+def test_without_room_for_a_server_processes_start_on_their_own(tmp_path: Path) -> None:
+    """The address of the server is a path of at most 107 bytes below TMPDIR."""
+    program = """
+import logging
+from model.fake_encoder import FakeEncoder
+from service.encoders.encoder_processes import EncoderProcesses
+logging.basicConfig()
+own = EncoderProcesses(FakeEncoder, 1)
+print(len(own.encode_queries(["a dog"]).attributes))
+own.close()
+"""
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    environment = {**os.environ, "TMPDIR": str(long)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1"]
+    assert "TMPDIR" in done.stderr or sys.platform != "linux"
