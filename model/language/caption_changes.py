@@ -105,7 +105,7 @@ def _parts(caption: ParsedCaption) -> list[_Part]:
 def _exchanged(caption: ParsedCaption, triplets: set[tuple[str, str, str]]) -> str | None:
     """The caption with subject and object of its first verb that has both exchanged.
 
-    None if there is no such verb, and if `triplets` of its video say it that way already.
+    None if there is no such verb, or if another caption of the same video already says it (`triplets`).
     """
     for verb in dict.fromkeys(verb for verb, _ in caption.edges):
         own: dict[str, Node] = {}
