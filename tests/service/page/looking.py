@@ -17,12 +17,6 @@ def cards(page: Page) -> Locator:
     return page.locator("#results .card:not(.waiting)")
 
 
-def type_query(page: Page, text: str = QUERY) -> None:
-    """Types into the box of the start page and does nothing else."""
-    page.goto("/")
-    page.get_by_label("Describe a clip").press_sequentially(text)
-
-
 def on_phone(page: Page) -> bool:
     return page.evaluate("matchMedia('(hover: none)').matches")
 

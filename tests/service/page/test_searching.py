@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
 from tests.service.page.conftest import Visit
-from tests.service.page.looking import FOUND, QUERY, cards, keep_in, type_query
+from tests.service.page.looking import FOUND, QUERY, cards, keep_in
 
 PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="3"/>'
 
@@ -18,7 +18,8 @@ def test_searches_as_one_types(any_page: Page) -> None:
     asked: list[Request] = []
     page.on("request", lambda request: "/v1/search/" in request.url and asked.append(request))
     with page.expect_response(lambda got: "/search/" in got.url and got.request.post_data_json["query"] == QUERY):
-        type_query(page)
+        page.goto("/")
+        page.get_by_label("Describe a clip").press_sequentially(QUERY)
     expect(cards(page)).to_have_count(FOUND)
     expect(page).to_have_url(re.compile(r"/\?q=a\+red\+square\+sliding$"))
     expect(page.get_by_role("status")).to_contain_text(re.compile(r"Top 5 clips \([\d.]+ ms\)"))
@@ -41,8 +42,9 @@ def test_a_slow_answer_to_an_older_question_is_never_shown(page: Page) -> None:
             route.continue_()
 
     page.route("**/v1/search/clips", hold_the_first)
+    page.goto("/")
     with page.expect_request("**/v1/search/clips"):
-        type_query(page, "blue")
+        page.get_by_label("Describe a clip").fill("blue")
     with page.expect_event("requestfailed", lambda request: request.post_data_json["query"] == "blue"):
         page.get_by_label("Describe a clip").fill(QUERY)
     expect(page.locator("#read")).to_contain_text("a red square sliding")
@@ -50,7 +52,7 @@ def test_a_slow_answer_to_an_older_question_is_never_shown(page: Page) -> None:
 
 
 def test_bars_and_words_say_why(page: Page) -> None:
-    type_query(page)
+    page.goto(f"/?q={QUERY}")
     expect(cards(page)).to_have_count(FOUND)
     details = page.get_by_role("tooltip")
     for i in range(2):

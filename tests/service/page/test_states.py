@@ -10,7 +10,7 @@ from indexer.store.library import Library
 from model.fake_encoder import FakeEncoder
 from service.settings import Settings
 from tests.service.page.conftest import Visit, running
-from tests.service.page.looking import FOUND, QUERY, cards, type_query
+from tests.service.page.looking import FOUND, QUERY, cards
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ CONTRAST = """() => {
 
 def test_a_service_that_is_gone_is_told_and_can_be_tried_again(page: Page) -> None:
     page.route("**/v1/search/**", lambda route: route.abort("connectionrefused"))
-    type_query(page)
+    page.goto(f"/?q={QUERY}")
     expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached")
     page.unroute("**/v1/search/**")
     page.get_by_role("button", name="Try again").click()
@@ -64,7 +64,7 @@ def test_the_start_page_says_that_the_service_is_gone(page: Page) -> None:
 
 def test_an_answer_that_is_cut_short_is_told_and_can_be_tried_again(page: Page) -> None:
     page.route("**/v1/search/**", lambda route: route.fulfill(content_type="application/json", body='{"results": ['))
-    type_query(page)
+    page.goto(f"/?q={QUERY}")
     expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached")
     page.unroute("**/v1/search/**")
     page.get_by_role("button", name="Try again").click()
