@@ -1,4 +1,4 @@
-"""Fetching a model from a model hub, one of two towers or of speech: the only code of the project that downloads."""
+"""Fetching a model from a model hub, of two towers, of sentences or of speech: only this code downloads anything."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
+from model.language.sentence_encoder import SentenceEncoder, SentenceModel
 from model.speech import Whisper, holds_whisper, require_faster_whisper
-from model.two_tower.layouts import PICTURES, TEXTS
+from model.two_tower.layouts import PICTURES, TEXTS, is_sentence_transformer
 from model.two_tower.prepared_models import (
     KNOWN,
     PARTNERS,
     Record,
+    digest,
     find_prepared,
     hash_files,
     prepared_folder,
     read_record,
     write_record,
 )
+from model.two_tower.safe_loading import refuse_code
 from quartet.errors import InputError, ModelError
 
 _SMALL = (".json", ".txt", ".model", ".jinja")
@@ -35,6 +38,7 @@ def prepare_model(
     revision: str | None = None,
     *,
     pictures: str | None = None,
+    sentences: bool = False,
     endpoint: str | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Record:
@@ -42,13 +46,18 @@ def prepare_model(
 
     `revision` is a branch, tag or commit; None: the one that is there already, else the newest. `endpoint` is another
     hub than huggingface.co. A model of texts alone is joined to the `pictures` of the model that it was trained for,
-    which is fetched first if it is not there. Nothing is left behind of a model that cannot be used.
-    Raises InputError for a name that the hub does not have, ModelError for a model that is damaged or of another kind.
+    which is fetched first if it is not there. With `sentences` the model reads captions and needs no pictures.
+    Nothing is left behind of a model that cannot be used.
+    Raises InputError for a name that the hub does not have and for a model that is prepared for another use, ModelError
+    for a model that is damaged or of another kind.
     """
     known = find_prepared(models, name)
     if known is not None:
         record = read_record(known)
         hash_files(known)  # raises if it is damaged
+        if record.sentences != sentences:
+            use = "captions" if record.sentences else "search"
+            raise InputError(f"{record.name} is prepared for {use}. To prepare it for another use, delete {known}.")
         if revision in (None, record.revision):
             tell(f"{record.name} is prepared: {record.repository} at {record.revision}.")
             return record
@@ -59,10 +68,13 @@ def prepare_model(
             f"of: {', '.join(KNOWN)}. `quartet models` lists more."
         )
     seen_by = None
-    if pictures := pictures or PARTNERS.get(name):
+    if pictures and sentences:
+        raise InputError("A model that reads captions needs no pictures: leave out --pictures or --sentences.")
+    if not sentences and (pictures := pictures or PARTNERS.get(name)):
         prepare_model(pictures, models, endpoint=endpoint, tell=tell)
         seen_by = prepared_folder(models, pictures)
-    return _fetch(name, repository, prepared_folder(models, name), revision, seen_by, endpoint, tell)
+    folder = prepared_folder(models, name)
+    return _fetch(name, repository, folder, revision, seen_by, sentences, endpoint, tell)
 
 
 def _fetch(
@@ -71,6 +83,7 @@ def _fetch(
     folder: Path,
     revision: str | None,
     pictures: Path | None,
+    sentences: bool,
     endpoint: str | None,
     tell: Callable[[str], None],
 ) -> Record:
@@ -83,8 +96,6 @@ def _fetch(
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-
-    from model.two_tower.towers import check_without_weights
 
     partial = folder.with_name(f".{folder.name}.partial")
     fetched = partial if pictures is None else partial / TEXTS
@@ -106,10 +117,7 @@ def _fetch(
 
         download([name for name in files if PurePosixPath(name).suffix in _SMALL])
         # Gigabytes are not fetched of a model that its small files say cannot be used.
-        if holds_whisper(fetched):
-            require_faster_whisper()
-        else:
-            check_without_weights(fetched)
+        _check_without_weights(fetched, sentences)
         download(files)
     except GatedRepoError as error:
         raise InputError(
@@ -132,7 +140,7 @@ def _fetch(
     if pictures is not None:
         shutil.copytree(pictures, partial / PICTURES, dirs_exist_ok=True, copy_function=_linked)
     try:
-        record = _check_and_record(partial, name, repository, commit)
+        record = _check_and_record(partial, name, repository, commit, sentences)
     except ModelError:
         shutil.rmtree(partial)
         raise
@@ -141,18 +149,35 @@ def _fetch(
     return record
 
 
-def _check_and_record(partial: Path, name: str, repository: str, commit: str) -> Record:
+def _check_without_weights(folder: Path, sentences: bool) -> None:
+    """Raise ModelError, or InputError for a package that is missing, if the small files of a model say so already."""
+    if sentences:
+        if not is_sentence_transformer(folder):
+            raise ModelError("The repository is no model of sentence-transformers: it has no modules.json.")
+        refuse_code(folder)
+    elif holds_whisper(folder):
+        require_faster_whisper()
+    else:
+        from model.two_tower.towers import check_without_weights
+
+        check_without_weights(folder)
+
+
+def _check_and_record(partial: Path, name: str, repository: str, commit: str, sentences: bool) -> Record:
     """Load the model once, and write its record. Raises ModelError if it cannot be used."""
     for place in (partial, partial / TEXTS):
         shutil.rmtree(place / ".cache", ignore_errors=True)
-    if holds_whisper(partial):
+    (partial / ".commit").unlink()
+    files = hash_files(partial)
+    if sentences:
+        SentenceEncoder(other=SentenceModel(partial, name, digest(files)))
+    elif holds_whisper(partial):
         Whisper(partial)
     else:
         from model.two_tower.towers import TwoTower
 
         TwoTower(partial)
-    (partial / ".commit").unlink()
-    record = Record(name, repository, commit, hash_files(partial))
+    record = Record(name, repository, commit, files, sentences=sentences)
     write_record(partial, record)
     return record
 

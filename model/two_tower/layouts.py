@@ -54,6 +54,11 @@ def find_layout(folder: Path) -> Layout | None:
     return Layout("transformers", folder) if isinstance(config, dict) and "model_type" in config else None
 
 
+def is_sentence_transformer(folder: Path) -> bool:
+    """Whether a folder is laid out as sentence-transformers does, whatever the model reads."""
+    return (folder / "modules.json").is_file()
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file; None where there is none or it is not valid."""
     try:

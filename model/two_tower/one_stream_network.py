@@ -42,8 +42,8 @@ class OneStreamNetwork:
         if not {"text", "image"} <= set(kinds):
             raise ModelError(
                 f"The model in {folder} ({self.class_name}) reads {', '.join(kinds)}. It must read texts and images. A "
-                "model of texts can be joined to the pictures that it was trained for: quartet prepare "
-                "MODEL --pictures MODEL."
+                "model of texts can be joined to the pictures that it was trained for (quartet prepare "
+                "MODEL --pictures MODEL), or read captions in training (quartet prepare MODEL --sentences)."
             )
         self._prompt = self.net.prompts.get("query") or None
         self._kind: Any = "text"

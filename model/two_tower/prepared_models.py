@@ -41,13 +41,17 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Record:
-    """What was fetched: `repository` at the commit `revision`, and the SHA-256 of each file by its path."""
+    """What was fetched: `repository` at the commit `revision`, and the SHA-256 of each file by its path.
+
+    `sentences` is a model that reads captions (`--sentence-model`) and sees no pictures.
+    """
 
     name: str
     repository: str
     revision: str
     files: Mapping[str, str]
     format: int = FORMAT
+    sentences: bool = False
 
 
 def prepared_folder(models: Path, name: str) -> Path:
@@ -71,7 +75,8 @@ def prepared_names(models: Path) -> list[str]:
     except InputError:
         return []
     prepared = [path.parent for path in folder.glob(f"*/{RECORD}")]
-    return sorted(read_record(path).name for path in prepared if not holds_whisper(path))
+    records = [read_record(path) for path in prepared if not holds_whisper(path)]
+    return sorted(record.name for record in records if not record.sentences)
 
 
 def write_record(folder: Path, record: Record) -> None:
@@ -112,3 +117,8 @@ def hash_files(folder: Path) -> dict[str, str]:
                 f"quartet prepare {record.name} --revision {record.revision}"
             )
     return hashes
+
+
+def digest(hashes: Mapping[str, str]) -> str:
+    """One SHA-256 of the hashes of all files of a folder."""
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()

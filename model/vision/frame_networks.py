@@ -5,8 +5,6 @@ Both have a `config` that a features file and a checkpoint keep, a `feature_dim`
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ from typing import Any
 from model.json_config import from_json
 from model.language.sentence_encoder import OTHER_MODEL, SentenceEncoder, SentenceModel
 from model.precision import Precision
-from model.two_tower.layouts import find_layout
-from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared, hash_files
+from model.two_tower.layouts import find_layout, is_sentence_transformer
+from model.two_tower.prepared_models import MODELS_FOLDER, digest, find_prepared, hash_files
+from model.two_tower.safe_loading import refuse_code
 from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig
 from model.vision.backbones import Backbone, BackboneConfig
@@ -65,11 +64,14 @@ def load_sentences(
     Raises InputError if it is not on this machine, ModelError if it cannot be used.
     """
     folder = find_prepared(models, called) or Path(called)
-    if not (folder / "modules.json").is_file():
-        raise InputError(f"There is no sentence model {called!r}: give the folder of a sentence-transformers model.")
-    digest = hashlib.sha256(json.dumps(hash_files(folder)).encode()).hexdigest()
+    if not is_sentence_transformer(folder):
+        fetched = f", or run: quartet prepare {called} --sentences" if called.count("/") == 1 else ""
+        raise InputError(
+            f"There is no sentence model {called!r}: give the folder of a sentence-transformers model{fetched}."
+        )
+    refuse_code(folder)
     named = called if find_prepared(models, called) else str(folder.resolve())
-    return SentenceEncoder(device, precision, SentenceModel(folder, named, digest))
+    return SentenceEncoder(device, precision, SentenceModel(folder, named, digest(hash_files(folder))))
 
 
 def recorded_sentences(

@@ -29,6 +29,10 @@ def prepare(
             show_default=False,
         ),
     ] = None,
+    sentences: Annotated[
+        bool,
+        typer.Option("--sentences", help="Fetch a model of sentences, which reads captions in training."),
+    ] = False,
     models: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +52,10 @@ def prepare(
     A multilingual model of texts that was trained for the pictures of another model is joined to these:
 
     [dim]quartet prepare sentence-transformers/clip-ViT-B-32-multilingual-v1 --pictures clip-ViT-B-32[/]
+
+    A model of sentence-transformers that reads the captions of `quartet train` and `quartet compare`:
+
+    [dim]quartet prepare sentence-transformers/all-mpnet-base-v2 --sentences[/]
     """
     from model.two_tower.download import prepare_model
     from model.two_tower.prepared_models import prepared_folder
@@ -58,13 +66,19 @@ def prepare(
         settings.models,
         revision,
         pictures=pictures,
+        sentences=sentences,
         tell=lambda sentence: typer.echo(sentence, err=True),
     )
     folder = prepared_folder(settings.models, model)
     size = decimal(sum((folder / name).stat().st_size for name in record.files))
+    use = (
+        "quartet train CAPTIONS --features FILE --sentence-model"
+        if record.sentences
+        else "quartet index VIDEOS --library LIBRARY --model"
+    )
     console().print(
         f"[bold]{escape(record.name)}[/] is in {escape(str(folder))}: {len(record.files)} files, {size}. Use "
-        f"it with:\n  quartet index VIDEOS --library LIBRARY --model {escape(record.name)}",
+        f"it with:\n  {use} {escape(record.name)}",
         highlight=False,
         soft_wrap=True,
     )

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from model.language.sentence_encoder import SentenceEncoder, encode_captions
 from model.language.spacy_parser import SpacyParser
@@ -25,30 +23,11 @@ from model.training.loop.feature_scores import scores_on_features
 from model.training.loop.feature_training import train_on_features
 from model.vision.frame_networks import load_sentences
 from quartet.errors import InputError, ModelError
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "the", "dog", "cat", "runs", "sleeps", "chases"]
-WIDTH = 12
-
-
-def write_model(folder: Path, seed: int = 0, dense: int | None = None) -> Path:
-    """A BERT of two layers whose tokens are whole words."""
-    torch.manual_seed(seed)
-    bert = folder / "bert"
-    bert.mkdir(parents=True)
-    vocabulary = {word: i for i, word in enumerate(WORDS)}
-    BertTokenizerFast(vocab=vocabulary, model_max_length=16).save_pretrained(bert)
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 16}
-    config = BertConfig(vocab_size=len(WORDS), hidden_size=WIDTH, **sizes)
-    BertModel(config).save_pretrained(bert)
-    modules = [Transformer(str(bert), max_seq_length=16), Pooling(WIDTH, "mean")]
-    if dense is not None:
-        modules.append(Dense(WIDTH, dense))
-    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "model"))
-    return folder / "model"
+from tests.sentence_models import WIDTH, write_sentences
 
 
 def test_its_vectors_are_those_of_sentence_transformers(tmp_path: Path) -> None:
-    folder = write_model(tmp_path)
+    folder = write_sentences(tmp_path)
     sentences = load_sentences(str(folder))
     texts = ["a dog chases the cat", "the cat sleeps"]
     found = encode_captions(sentences, SpacyParser().parse(texts))
@@ -62,7 +41,7 @@ def test_its_vectors_are_those_of_sentence_transformers(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_goes_with_the_model_that_read_its_captions(tmp_path: Path) -> None:
-    folder = write_model(tmp_path / "one")
+    folder = write_sentences(tmp_path / "one")
     with FeatureFile(tmp_path / "f.h5", writable=True) as file:
         for name in "abcd":
             file.add(name, torch.randn(2, 6))
@@ -90,7 +69,7 @@ def test_what_cannot_read_captions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"There is no sentence model 'nowhere'"):
         load_sentences("nowhere")
     with pytest.raises(ModelError, match="width 12 for words and 5 for sentences"):
-        load_sentences(str(write_model(tmp_path / "wide", dense=5)))
+        load_sentences(str(write_sentences(tmp_path / "wide", dense=5)))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "modules.json").write_text("[]")
     with pytest.raises(ModelError, match=r"cannot be loaded|holds no transformer"):

@@ -15,9 +15,11 @@ from safetensors.torch import load_file
 from model.registry import load_encoder, name_of_builder
 from model.two_tower.download import prepare_model, wanted_files
 from model.two_tower.prepared_models import KNOWN, find_prepared, prepared_names, read_record
+from model.vision.frame_networks import load_sentences
 from quartet.errors import InputError, ModelError
 from tests.model_hub import COMMITS, Hub, model_hub
 from tests.open_clip_models import write_open_clip
+from tests.sentence_models import write_sentences
 from tests.text_partners import write_texts
 from tests.two_towers import write_clip, write_sentence_transformer
 
@@ -203,3 +205,43 @@ def test_a_model_of_speech_is_prepared_and_is_none_of_two_towers(
     record = prepare_model("faster-whisper-base", models, endpoint=hub.url)
     assert set(record.files) == {"config.json", "vocabulary.txt", "tokenizer.json", "model.bin"} and len(loaded) == 1
     assert find_prepared(models, "faster-whisper-base") is not None and prepared_names(models) == []
+
+
+def test_a_model_of_sentences_is_prepared_for_captions_and_is_none_for_search(hub: Hub, tmp_path: Path) -> None:
+    name, models = "some/sentences", tmp_path / "models"
+    hub.repositories[name] = write_sentences(tmp_path / "source")
+    with pytest.raises(ModelError, match=r"reads text\. .*quartet prepare MODEL --sentences"):
+        prepare_model(name, models, endpoint=hub.url)
+    assert list(models.iterdir()) == []
+    with pytest.raises(InputError, match="or run: quartet prepare some/sentences --sentences"):
+        load_sentences(name, models)
+    record = prepare_model(name, models, sentences=True, endpoint=hub.url)
+    assert {"modules.json", "model.safetensors", "1_Pooling/config.json"} <= set(record.files)
+    fetched = len(hub.asked)
+    sentences = load_sentences(name, models)
+    assert (sentences.dim, len(hub.asked)) == (12, fetched)
+    assert sentences.name.startswith("sentence-transformers some/sentences@")
+    assert prepare_model(name, models, sentences=True, endpoint=hub.url) == record
+    assert prepared_names(models) == []
+    with pytest.raises(InputError, match="some/sentences is prepared for captions"):
+        prepare_model(name, models, endpoint=hub.url)
+    with pytest.raises(InputError, match="needs no pictures"):
+        prepare_model("some/other", models, pictures="some/clip", sentences=True, endpoint=hub.url)
+
+
+def test_what_cannot_read_captions_is_not_prepared_for_them(hub: Hub, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    hub.repositories["some/clip"] = write_clip(tmp_path / "clip")
+    hub.repositories["some/narrow"] = write_texts(tmp_path / "texts")
+    hub.repositories["some/code"] = write_sentences(tmp_path / "code")
+    (tmp_path / "code" / "model" / "modules.json").write_text('[{"type": "os.path", "path": ""}]', encoding="utf-8")
+    for name, said in (
+        ("some/clip", "no model of sentence-transformers"),
+        ("some/narrow", "width 24 for words and 16 for sentences"),
+        ("some/code", "contains code, which Quartet never runs: 'os.path'"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            prepare_model(name, models, sentences=True, endpoint=hub.url)
+        assert list(models.iterdir()) == []
+    with pytest.raises(ModelError, match="contains code"):
+        load_sentences(str(tmp_path / "code" / "model"))
