@@ -10,9 +10,13 @@ from typing import Any
 
 from model.baselines.bag_of_words import BagOfWords
 from model.baselines.dual_encoding import DualEncoding
+from model.baselines.experts.collaborative_experts import CollaborativeExperts
+from model.baselines.experts.mithun import Mithun
+from model.baselines.experts.mmt import MultiModalTransformer
 from model.baselines.hsl import HSL
 from model.baselines.single_vector import VectorModel
 from model.baselines.vse import VSE
+from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
 from model.mcsan.checkpoint_files import Checkpoint, read_checkpoint, write_checkpoint
 from model.mcsan.checkpoint_identity import BASELINE
@@ -21,9 +25,13 @@ from quartet.errors import ModelError
 
 KINDS: dict[str, type[VectorModel]] = {
     "vse": VSE,
+    "mithun": Mithun,
+    "w2vv": W2VV,
     "w2vv++": W2VVPlusPlus,
     "dual-encoding": DualEncoding,
     "hsl": HSL,
+    "ce": CollaborativeExperts,
+    "mmt": MultiModalTransformer,
 }
 """The models that can be kept, as checkpoints name them."""
 

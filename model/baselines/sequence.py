@@ -50,3 +50,9 @@ class ConvolutionMax(nn.Module):
             places = values.new_zeros(*own.shape, values.shape[1]).index_put((own,), values)
             pooled.append(masked_max(places, own))
         return torch.cat(pooled, 1)
+
+
+def transformer(dim: int, layers: int, heads: int, dropout: float = 0.1) -> nn.TransformerEncoder:
+    """Blocks of attention with GELU and the norm after each part, as BERT's, over (B, N, d) and a mask of padding."""
+    layer = nn.TransformerEncoderLayer(dim, heads, 4 * dim, dropout, "gelu", batch_first=True)
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)

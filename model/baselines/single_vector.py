@@ -40,6 +40,11 @@ class VectorModel(Baseline):
         widths = self.widths()
         return tuple(LevelSpec(level, widths[name], weight=weight) for level, (name, weight) in self.levels.items())
 
+    @property
+    def feature_dim(self) -> int:
+        """D_v, the width of the frame features: of one file, or of several side by side."""
+        return sum(self.made_with.get("experts") or [self.made_with["feature_dim"]])
+
     @abstractmethod
     def widths(self) -> dict[str, int]:
         """The widths of the encodings, by name."""

@@ -153,7 +153,7 @@ def _check_without_weights(folder: Path, sentences: bool) -> None:
     """Raise ModelError, or InputError for a package that is missing, if the small files of a model say so already."""
     if sentences:
         if not is_sentence_transformer(folder):
-            raise ModelError("The repository is no model of sentence-transformers: it has no modules.json.")
+            raise ModelError("The repository has no modules.json: it is not a model of sentence-transformers.")
         refuse_code(folder)
     elif holds_whisper(folder):
         require_faster_whisper()

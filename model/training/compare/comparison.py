@@ -106,12 +106,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Splits:
-    """The data that every model sees."""
+    """The data that every model sees. `files` are the widths of the features files, side by side in every frame."""
 
     train: VideoText
     validation: VideoText
     test: VideoText
     text_tools: TextTools
+    files: tuple[int, ...] = ()
 
 
 def compare(
@@ -207,12 +208,13 @@ def load(
     """
     with FeatureSet(features) as file:
         rows = [file.read([video.video for video in videos], frames) for videos in splits]
+        files = file.dims
     parser, sentences = SpacyParser(), sentences or SentenceEncoder()
     texts = TextCache(cache, TextFeaturizer(parser, sentences), tell)
     featurize = partial(texts.texts, advance=lambda done, total: None)
     train, validation, test = (video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True))
     train = with_changes(train, featurize) if changed else train
-    return Splits(train, validation, test, TextTools(parser.name, sentences.name))
+    return Splits(train, validation, test, TextTools(parser.name, sentences.name), files)
 
 
 def _run(
@@ -225,7 +227,7 @@ def _run(
     # What is drawn for one model must not depend on which others are compared.
     train = splits.train if plan.changes_captions(model) else replace(splits.train, changed=None)
     vocabularies = vocabularies_of(train, config)
-    matcher = contestant(model).build(Inputs(train, vocabularies, plan.width))
+    matcher = contestant(model).build(Inputs(train, vocabularies, plan.width, splits.files))
     size = matcher.size
     history = fit_matcher(
         matcher, config, train, splits.validation, vocabularies, logs, seed, progress=False, resume=True

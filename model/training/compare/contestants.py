@@ -11,13 +11,18 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from model.baselines import dual_encoding, hgr, hsl, vse, w2vvpp
+from model.baselines import dual_encoding, hgr, hsl, vse, w2vv, w2vvpp
 from model.baselines.bag_of_words import BagOfWords
 from model.baselines.dual_encoding import DualEncoding
+from model.baselines.experts import collaborative_experts, mithun, mmt
+from model.baselines.experts.collaborative_experts import CollaborativeExperts
+from model.baselines.experts.mithun import Mithun
+from model.baselines.experts.mmt import MultiModalTransformer
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
+from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
 from model.mcsan.config import ModelConfig, Preset, TrainConfig
 from model.mcsan.presets import PAPER, PLUS, PRESETS
@@ -34,11 +39,17 @@ class Inputs:
     """What a model may look at before it is built: the training split, and its concepts in the sizes it asked for.
 
     `width` multiplies the published widths of MCSAN, its ablations and the baselines; presets keep their own.
+    `files` are the widths of the features files that stand side by side in every frame; none: a single one.
     """
 
     train: VideoText
     vocabularies: Vocabularies
     width: float = 1.0
+    files: tuple[int, ...] = ()
+
+    @property
+    def experts(self) -> tuple[int, ...]:
+        return self.files or (self.feature_dim,)
 
     @property
     def feature_dim(self) -> int:
@@ -106,6 +117,24 @@ def _vse(inputs: Inputs, hardest: bool) -> Matcher:
     return BaselineMatcher(VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM)))
 
 
+def _mithun(inputs: Inputs) -> Matcher:
+    return BaselineMatcher(Mithun(inputs.experts, inputs.word_dim, inputs.wide(mithun.DIM)))
+
+
+def _w2vv(inputs: Inputs) -> Matcher:
+    widths = inputs.wide(w2vv.STATES), inputs.wide(w2vv.HIDDEN)
+    return BaselineMatcher(W2VV(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths))
+
+
+def _ce(inputs: Inputs) -> Matcher:
+    width = inputs.wide(collaborative_experts.DIM)
+    return BaselineMatcher(CollaborativeExperts(inputs.experts, inputs.word_dim, width))
+
+
+def _mmt(inputs: Inputs) -> Matcher:
+    return BaselineMatcher(MultiModalTransformer(inputs.experts, inputs.sentence_dim, inputs.wide(mmt.DIM)))
+
+
 def _w2vvpp(inputs: Inputs) -> Matcher:
     widths = inputs.wide(w2vvpp.HIDDEN), inputs.wide(w2vvpp.DIM)
     return BaselineMatcher(W2VVPlusPlus(inputs.feature_dim, inputs.word_dim, inputs.bag, *widths))
@@ -142,11 +171,15 @@ ABLATIONS = {
 BASELINES = {
     "vse": Contestant(partial(_vse, hardest=False)),
     "vse++": Contestant(partial(_vse, hardest=True)),
+    "mithun": Contestant(_mithun),
+    "w2vv": Contestant(_w2vv),
     "w2vv++": Contestant(_w2vvpp),
     "dual-encoding": Contestant(_dual_encoding),
     "hsl": Contestant(_hsl),
     "hgr": Contestant(_hgr),
     "hanet": Contestant(_hanet),
+    "ce": Contestant(_ce),
+    "mmt": Contestant(_mmt),
 }
 
 CONTROL = Contestant(

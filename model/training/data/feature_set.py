@@ -49,12 +49,17 @@ class FeatureSet:
         return first if all(other == first for other in others) else None
 
     @property
-    def dim(self) -> int:
-        """D of the first video: the sum over the files that have it. Raises InputError for an empty file."""
+    def dims(self) -> tuple[int, ...]:
+        """Of the first video: the width of every file that has it. Raises InputError for an empty file."""
         first = next(iter(self._files[0].names), None)
         if first is None:
             raise InputError(f"{self._files[0].path} contains no features.")
-        return sum(file.dim for file in self._files if first in file)
+        return tuple(file.dim for file in self._files if first in file)
+
+    @property
+    def dim(self) -> int:
+        """D, the sum of `dims`."""
+        return sum(self.dims)
 
     def missing(self, videos: Iterable[str]) -> list[str]:
         """Those videos that no file has features of."""

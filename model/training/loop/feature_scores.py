@@ -52,7 +52,7 @@ def scores_on_features(
     loaded: Checkpoint[Any]
     if holds_baseline(checkpoint):
         loaded, frames = load_baseline(checkpoint, models)
-        expected = loaded.model.made_with["feature_dim"]
+        expected = loaded.model.feature_dim
     else:
         loaded = load_checkpoint(checkpoint, models)
         frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim

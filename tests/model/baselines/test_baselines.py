@@ -14,41 +14,29 @@ from model.baselines.bag_of_words import BagOfWords
 from model.baselines.baseline import Encoded
 from model.baselines.concept_matching import jaccard
 from model.baselines.dual_encoding import DualEncoding
+from model.baselines.experts.collaborative_experts import CollaborativeExperts
+from model.baselines.experts.mithun import Mithun
+from model.baselines.experts.mmt import MultiModalTransformer
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR, node_scores
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
+from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
-from model.language.parsed_caption import Node, ParsedCaption
-from model.language.sentence_encoder import EncodedText
 from model.mcsan.config import LossConfig, ModelConfig
 from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
-from model.mcsan.text_features import TextFeatures
 from model.training.data.batches import PairBatch, Pairs
 from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.loop import matcher as matcher_module
 from model.training.loop.baseline_matcher import BaselineMatcher
 from model.training.loop.matcher import Matcher, score_matrix
 from model.training.loop.mcsan_matcher import MCSANMatcher
+from tests.model.baselines.made_captions import W, caption
 
-D, W = 24, 12
+D = 24
 CONCEPTS = {"entity": 8, "action": 8}
 SIZES = CONCEPTS | {"relation": 8}
-
-
-def caption(words: int, nouns: int, verbs: int, about: int = 0) -> TextFeatures:
-    """Its first words are nouns, the next are verbs; words and vectors depend on what it is `about`."""
-    rng = np.random.default_rng([words, nouns, verbs, about])
-    nodes = [Node("noun", (i,), f"noun{about}", 1) for i in range(nouns)]
-    nodes += [Node("verb", (nouns + i,), f"verb{about}", 0) for i in range(verbs)]
-    edges = tuple((nouns + v, n) for v in range(verbs) for n in range(nouns))
-    said = tuple(f"w{about}x{i}" for i in range(words))
-    parse = ParsedCaption(
-        f"{about} {words}", said, ((0, 1),) * words, tuple(nodes), edges, ((f"noun{about}", "is", ""),)
-    )
-    sentence = rng.standard_normal(W).astype(np.float32)
-    return TextFeatures(parse, EncodedText(sentence, rng.standard_normal((words, W)).astype(np.float16)))
 
 
 ODD = [caption(5, 2, 1), caption(1, 1, 0), caption(3, 0, 1), caption(40, 9, 8), caption(0, 0, 0), caption(2, 0, 0)]
@@ -58,11 +46,15 @@ TINY = ModelConfig(D, 6, W, W, embed_dim=16, heads=2, attention_dim=8, dropout=0
 MAKERS: dict[str, Callable[[], Matcher]] = {
     "vse": lambda: BaselineMatcher(VSE(D, W, hardest=False, dim=16)),
     "vse++": lambda: BaselineMatcher(VSE(D, W, hardest=True, dim=16)),
+    "mithun": lambda: BaselineMatcher(Mithun((14, 10), W, dim=16)),
+    "w2vv": lambda: BaselineMatcher(W2VV(D, W, BAG, states=16, hidden=64)),
     "w2vv++": lambda: BaselineMatcher(W2VVPlusPlus(D, W, BAG, hidden=16, dim=16)),
     "dual-encoding": lambda: BaselineMatcher(DualEncoding(D, W, BAG, dim=16, hidden=8, filters=6)),
     "hsl": lambda: BaselineMatcher(HSL(D, W, BAG, 16, dim=16, hidden=8, filters=6)),
     "hgr": lambda: BaselineMatcher(HGR(D, W, dim=16)),
     "hanet": lambda: BaselineMatcher(HANet(D, W, CONCEPTS, dim=16)),
+    "ce": lambda: BaselineMatcher(CollaborativeExperts((14, 10), W, dim=16)),
+    "mmt": lambda: BaselineMatcher(MultiModalTransformer((14, 10), W, dim=16)),
     "mcsan": lambda: MCSANMatcher(MCSAN(TINY, SIZES), LossConfig()),
     "mcsan-no-relation": lambda: MCSANMatcher(MCSAN(replace(TINY, relation_level=False), SIZES), LossConfig()),
 }

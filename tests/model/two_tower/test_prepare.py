@@ -236,7 +236,7 @@ def test_what_cannot_read_captions_is_not_prepared_for_them(hub: Hub, tmp_path: 
     hub.repositories["some/code"] = write_sentences(tmp_path / "code")
     (tmp_path / "code" / "model" / "modules.json").write_text('[{"type": "os.path", "path": ""}]', encoding="utf-8")
     for name, said in (
-        ("some/clip", "no model of sentence-transformers"),
+        ("some/clip", "not a model of sentence-transformers"),
         ("some/narrow", "width 24 for words and 16 for sentences"),
         ("some/code", "contains code, which Quartet never runs: 'os.path'"),
     ):

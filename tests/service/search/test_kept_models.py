@@ -26,6 +26,7 @@ from model.training.compare.comparison import Plan, compare
 from model.training.compare.kept_models import Keeping
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo
+from model.training.data.feature_file import FeatureFile
 from model.training.loop.feature_scores import scores_on_features
 from model.vision.backbones import Backbone, BackboneConfig
 from quartet.errors import InputError, ModelError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tests.service.conftest import World
 
 LEVELS = {"vse++": ["global"], "hsl": ["global", "concept"]}
+EXPERTS = ("mithun", "ce", "mmt")
 FRAMES = 3
 
 
@@ -117,6 +119,24 @@ def test_a_kept_model_is_evaluated_as_it_serves(
     texts = [caption for video in captions.videos for caption in video.captions]
     for level, rows in served.encoder.text_queries(served.encoder.encode_texts(texts).vectors).items():
         np.testing.assert_allclose(rows, scores.text_queries[level], atol=2e-3)
+
+
+def test_models_of_several_files_are_kept_and_evaluated(data: tuple[CaptionSet, Path, Path], tmp_path: Path) -> None:
+    captions, features, _ = data
+    files = [features, tmp_path / "other.h5"]
+    with FeatureFile(files[1], writable=True) as file:
+        for number, video in enumerate(captions.videos):
+            file.add(video.video, torch.full((2, 5), float(number)))
+    said: list[str] = []
+    plan = Plan(EXPERTS, seeds=1, epochs=1, frames=FRAMES, width=1 / 64)
+    list(compare(plan, captions, files, tmp_path, said.append, keeping=Keeping(tmp_path / "kept")))
+    assert any("cannot see videos" in line for line in said)
+    for name in EXPERTS:
+        scores, checkpoint, _ = scores_on_features(tmp_path / "kept" / f"{name}-seed0", captions.videos, files)
+        assert checkpoint.model.experts[1] == 5 and sum(checkpoint.model.experts) == checkpoint.model.feature_dim
+        assert {spec.name for spec in scores.specs} == ({"object", "activity"} if name == "mithun" else {"global"})
+        with pytest.raises(InputError, match="holds features of width"):
+            scores_on_features(tmp_path / "kept" / f"{name}-seed0", captions.videos, [features])
 
 
 def test_mcsan_is_kept_with_the_frames_that_it_saw(kept: Path) -> None:
