@@ -18,9 +18,16 @@ Encoded = dict[str, Tensor]
 class Labels(Protocol):
     """What an objective asks of B pairs.
 
+    owner, wording             (B,) numbers of the video and of the caption's words
     negatives                  (B, B) bool, which pairs of a video and a text do not belong together
     text_labels, video_labels  concepts of each, (B, K) by level
     """
+
+    @property
+    def owner(self) -> Tensor: ...
+
+    @property
+    def wording(self) -> Tensor: ...
 
     @property
     def negatives(self) -> Tensor: ...

@@ -13,6 +13,7 @@ from model.baselines.dual_encoding import DualEncoding
 from model.baselines.experts.collaborative_experts import CollaborativeExperts
 from model.baselines.experts.mithun import Mithun
 from model.baselines.experts.mmt import MultiModalTransformer
+from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
 from model.baselines.single_vector import VectorModel
 from model.baselines.vse import VSE
@@ -32,6 +33,7 @@ KINDS: dict[str, type[VectorModel]] = {
     "hsl": HSL,
     "ce": CollaborativeExperts,
     "mmt": MultiModalTransformer,
+    "hit": HiT,
 }
 """The models that can be kept, as checkpoints name them."""
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from model.baselines import dual_encoding, hgr, hsl, vse, w2vv, w2vvpp
+from model.baselines import dual_encoding, hgr, hit, hsl, vse, w2vv, w2vvpp
 from model.baselines.bag_of_words import BagOfWords
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.experts import collaborative_experts, mithun, mmt
@@ -20,6 +20,7 @@ from model.baselines.experts.mithun import Mithun
 from model.baselines.experts.mmt import MultiModalTransformer
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
+from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
 from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
@@ -160,6 +161,10 @@ def _hanet(inputs: Inputs) -> Matcher:
     return BaselineMatcher(HANet(inputs.feature_dim, inputs.word_dim, concepts, inputs.wide(hgr.DIM)))
 
 
+def _hit(inputs: Inputs) -> Matcher:
+    return BaselineMatcher(HiT(inputs.feature_dim, inputs.word_dim, inputs.wide(hit.DIM)))
+
+
 ABLATIONS = {
     "mcsan": PAPER,
     "mcsan-no-relation": replace(PAPER, model=replace(PAPER.model, relation_level=False)),
@@ -180,6 +185,7 @@ BASELINES = {
     "hanet": Contestant(_hanet),
     "ce": Contestant(_ce),
     "mmt": Contestant(_mmt),
+    "hit": Contestant(_hit),
 }
 
 CONTROL = Contestant(
