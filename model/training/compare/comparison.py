@@ -24,14 +24,17 @@ import lightning as L
 
 from model.language.sentence_encoder import SentenceEncoder
 from model.language.spacy_parser import SpacyParser
+from model.language.word_vectors import initial_words
 from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeaturizer
-from model.training.compare.contestants import Inputs, contestant
+from model.training.compare.contestants import TRAINING, Contestant, contestant
+from model.training.compare.inputs import Inputs
 from model.training.compare.kept_models import Keeping, TextTools
 from model.training.compare.paired_bootstrap import video_counts
 from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
+from model.training.data.dataset_checks import file_digest
 from model.training.data.feature_set import FeatureSet
 from model.training.data.splits import hold_out
 from model.training.data.text_cache import TextCache
@@ -55,8 +58,10 @@ class Plan:
     frames   N, the most frames of a video that any model sees
     width    multiplies the published widths: see `Inputs.width`
     against  the model that the others are compared with; None: the first
+    changes  of settings, each as NAME=VALUE, for all models that have them: published models have those of training
 
-    Raises InputError for an unknown model, one that is named twice, and numbers below 1.
+    Raises InputError for an unknown model, one that is named twice, changes that no model can have, and numbers below
+    1.
     """
 
     models: tuple[str, ...]
@@ -65,19 +70,27 @@ class Plan:
     frames: int = 20
     width: float = 1.0
     against: str | None = None
+    changes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.against is not None and self.against not in self.models:
             raise InputError(f"The model {self.against!r} to compare with is not one of: {', '.join(self.models)}.")
         for name in self.models:
-            contestant(name)
+            self.contestant(name)
             if self.models.count(name) > 1:
                 raise InputError(f"The model {name!r} is named twice.")
+        if all(contestant(name).of is None for name in self.models):
+            for change in self.changes:
+                if not change.startswith(TRAINING):
+                    raise InputError(f"None of the models has the setting {change!r}: they are published models.")
         for what, value in (("seeds", self.seeds), ("epochs", self.epochs), ("frames", self.frames)):
             if value is not None and value < 1:
                 raise InputError(f"The number of {what} must be at least 1, not {value}.")
         if not 0 < self.width <= 4:
             raise InputError(f"The width must be above 0 and at most 4 times the published one, not {self.width}.")
+
+    def contestant(self, model: str) -> Contestant:
+        return contestant(model, self.changes)
 
     def runs(self) -> list[tuple[str, int]]:
         """Every (model, seed): all models with the first seed first, so that an early stop leaves a whole table."""
@@ -85,7 +98,7 @@ class Plan:
 
     def settings(self, model: str) -> dict[str, Any]:
         """Everything but the data and the seed that decides the figures of a model, as JSON keeps it."""
-        chosen = contestant(model)
+        chosen = self.contestant(model)
         settings = {
             "frames": self.frames,
             "width": self.width,
@@ -96,11 +109,11 @@ class Plan:
 
     def changes_captions(self, model: str) -> bool:
         """Whether a model learns from captions with one thing changed."""
-        return bool(contestant(model).settings.get("loss", {}).get("hard_negatives"))
+        return bool(self.contestant(model).settings.get("loss", {}).get("hard_negatives"))
 
     def training(self, model: str) -> TrainConfig:
         """How a model is trained."""
-        config = contestant(model).train
+        config = self.contestant(model).train
         return config if self.epochs is None else replace(config, epochs=self.epochs)
 
 
@@ -125,10 +138,12 @@ def compare(
     skip_missing: bool = False,
     keeping: Keeping | None = None,
     sentences: SentenceEncoder | None = None,
+    glove: Path | None = None,
 ) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
 
-    `sentences` reads the captions, by default MiniLM.
+    `sentences` reads the captions, by default MiniLM. With `glove` the words of every model start from the vectors of
+    that file instead and are trained.
     Captions are kept encoded below `cache` (default: `folder`). A run that was stopped goes on from its last epoch.
     `skip_missing` leaves out videos without features. `keeping` keeps every model, and trains those again whose figures
     are there without their checkpoint. Where several GPUs train together, each runs this in a process of
@@ -138,7 +153,7 @@ def compare(
     other settings or data, and for models that cannot be kept.
     """
     if keeping is not None:
-        keeping.require_vectors(plan.models)
+        keeping.require_vectors(plan.models, glove is not None)
     first = is_first_process()
     tell = tell if first else lambda sentence: None
     test = captions.split("test")
@@ -154,7 +169,9 @@ def compare(
     if len(training) < 2:
         raise InputError(f"A comparison needs at least 2 videos to train on, found {len(training)}.")
     data = _digest(captions, features)
-    read_by = {} if sentences is None else {"sentences": sentences.name}
+    read_by = ({} if sentences is None else {"sentences": sentences.name}) | (
+        {} if glove is None else {"word vectors": file_digest(glove)}
+    )
     settings = {model: {"data": data, **read_by, **plan.settings(model)} for model in plan.models}
     finished = {run: _read(_file(folder, *run), settings[run[0]]) for run in plan.runs()}
     if keeping is not None:
@@ -182,7 +199,7 @@ def compare(
                     sentences,
                     any(plan.changes_captions(name) for name in plan.models),
                 )
-            matcher, vocabularies, result = _run(model, seed, plan, settings[model], splits, folder)
+            matcher, vocabularies, result = _run(model, seed, plan, settings[model], splits, folder, glove)
             if result is not None and keeping is not None:
                 keeping.keep(model, seed, matcher, vocabularies, backbone, plan.frames, splits.text_tools)
             if result is not None:
@@ -218,7 +235,13 @@ def load(
 
 
 def _run(
-    model: str, seed: int, plan: Plan, settings: dict[str, Any], splits: Splits, folder: Path
+    model: str,
+    seed: int,
+    plan: Plan,
+    settings: dict[str, Any],
+    splits: Splits,
+    folder: Path,
+    glove: Path | None,
 ) -> tuple[Matcher, Vocabularies, FinishedRun | None]:
     config = plan.training(model)
     logs = _file(folder, model, seed).with_suffix("")
@@ -227,7 +250,8 @@ def _run(
     # What is drawn for one model must not depend on which others are compared.
     train = splits.train if plan.changes_captions(model) else replace(splits.train, changed=None)
     vocabularies = vocabularies_of(train, config)
-    matcher = contestant(model).build(Inputs(train, vocabularies, plan.width, splits.files))
+    words = None if glove is None else initial_words(glove, (text.parse for text in train.texts), seed)
+    matcher = plan.contestant(model).build(Inputs(train, vocabularies, plan.width, splits.files, words))
     size = matcher.size
     history = fit_matcher(
         matcher, config, train, splits.validation, vocabularies, logs, seed, progress=False, resume=True

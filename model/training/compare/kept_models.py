@@ -10,6 +10,7 @@ from model.baselines.checkpoint import save_baseline
 from model.baselines.single_vector import VectorModel
 from model.mcsan.checkpoint import Checkpoint, save_checkpoint
 from model.mcsan.checkpoint_identity import CONFIG_FILE
+from model.training.compare.contestants import BASELINES, kind_of
 from model.training.data.dataset import Vocabularies
 from model.training.data.feature_set import FeatureSet
 from model.training.loop.baseline_matcher import BaselineMatcher
@@ -47,9 +48,14 @@ class Keeping:
     backbone_weights: Path | None = None
     models: Path = MODELS_FOLDER
 
-    def require_vectors(self, models: Sequence[str]) -> None:
-        """Raises InputError that names the models that cannot be kept."""
-        refused = [f"{name} ({NOT_VECTORS[name]})" for name in models if name in NOT_VECTORS]
+    def require_vectors(self, models: Sequence[str], glove: bool = False) -> None:
+        """Raises InputError that names the models that cannot be kept; with `glove`, all published ones."""
+        if glove and (published := [name for name in models if kind_of(name) in BASELINES]):
+            raise InputError(
+                f"--keep: a checkpoint of {', '.join(published)} has no place for word vectors of its own. Leave out "
+                "--glove, or compare it without --keep."
+            )
+        refused = [f"{name} ({NOT_VECTORS[kind_of(name)]})" for name in models if kind_of(name) in NOT_VECTORS]
         if refused:
             raise InputError(
                 f"--keep: no vector of a video exists for {', '.join(refused)}, so an index cannot hold them. "

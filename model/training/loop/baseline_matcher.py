@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from model.baselines.baseline import Baseline, Encoded
 from model.baselines.single_vector import VectorModel
 from model.evaluation.scores import LevelScores
+from model.language.word_vectors import InitialWords, WordEmbedding
 from model.levels import Vectors
 from model.mcsan.layers import unit
 from model.mcsan.text_features import TextFeatures
@@ -20,16 +22,22 @@ from model.training.loop.matcher import Matcher
 
 
 class BaselineMatcher(Matcher):
-    """Trains `model`."""
+    """Trains `model`, and with `words` also word vectors that start there."""
 
-    def __init__(self, model: Baseline) -> None:
+    def __init__(self, model: Baseline, words: InitialWords | None = None) -> None:
         super().__init__()
         self.model = model
+        self.embedding = None
+        if words is not None:
+            self.embedding = WordEmbedding(words.vocabulary, words.dim)
+            words.copy_to(self.embedding)
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
         return self.model.encode_video(features, mask)
 
     def encode_text(self, text: TextTensors) -> Encoded:
+        if self.embedding is not None:
+            text = replace(text, words=self.embedding(text.tokens, text.word_mask))
         return self.model.encode_text(text)
 
     def scores(self, video: Encoded, text: Encoded) -> Tensor:

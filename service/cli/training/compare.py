@@ -43,8 +43,30 @@ SentenceOption = Annotated[
         show_default="all-MiniLM-L6-v2",
     ),
 ]
+GloveOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Text file of word vectors, such as GloVe's: the words of every model start there and are trained.",
+        show_default=False,
+    ),
+]
 EpochsOption = Annotated[
     int | None, typer.Option(help="Epochs for every model. Default: the number in its paper or preset.")
+]
+BatchOption = Annotated[
+    int | None, typer.Option("--batch-size", min=2, help="Captions per step, for every model.", show_default="its own")
+]
+RateOption = Annotated[
+    float | None, typer.Option("--lr", help="Learning rate, for every model.", show_default="its own")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change a setting of every model that has it, as in quartet train. May be repeated.",
+        show_default=False,
+    ),
 ]
 
 
@@ -54,6 +76,9 @@ def compare(
     models: Annotated[str, typer.Option(help="Model names, separated by commas. An unknown name lists all.")],
     seeds: Annotated[int, typer.Option(help="Number of runs of each model, with the seeds 0, 1, ...")] = 3,
     epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    learning_rate: RateOption = None,
+    settings: SetOption = None,
     frames: Annotated[int, typer.Option(help="Maximum frames of a video that a model sees.")] = 20,
     width: Annotated[
         float, typer.Option(help="Factor for the published widths of the models. Presets keep their width.")
@@ -68,6 +93,7 @@ def compare(
     keep: KeepOption = None,
     backbone_weights: WeightsOption = None,
     sentence_model: SentenceOption = None,
+    glove: GloveOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("runs/comparison"),
 ) -> None:
     """Train and measure several models on the same splits, features and words.
@@ -77,6 +103,10 @@ def compare(
     stopped comparison resumes: finished runs are not trained again.
 
     [dim]quartet compare captions.jsonl --features features.h5 --models mcsan,vse++,dual-encoding --epochs 10[/]
+
+    A model may carry changes of its own, to be compared with itself:
+
+    [dim]quartet compare captions.jsonl --features f.h5 --models mcsan,mcsan:loss.focal=off,plus:model.dropout=0.3[/]
 
     A kept model serves a library, as one of quartet train does:
 
@@ -98,7 +128,9 @@ def compare(
     from model.training.loop.run_lock import run_lock
     from model.vision.frame_networks import load_sentences
 
-    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width, against)
+    given = {"training.batch_size": batch_size, "training.learning_rate": learning_rate}
+    changes = (*(f"{name}={value}" for name, value in given.items() if value is not None), *(settings or ()))
+    plan = Plan(tuple(name.strip() for name in models.split(",")), seeds, epochs, frames, width, against, changes)
     read = read_captions(captions, test_list)
     for note in read.notes if is_first_process() else ():
         typer.echo(note, err=True)
@@ -106,13 +138,14 @@ def compare(
     def tell(sentence: str) -> None:
         typer.echo(sentence, err=True)
 
-    settings = settings_of(text_cache=cache)
-    texts = settings.text_cache_folder()
-    keeping = Keeping(keep, backbone_weights, settings.models) if keep is not None else None
-    sentences = None if sentence_model is None else load_sentences(sentence_model, settings.models)
+    own = settings_of(text_cache=cache)
+    texts = own.text_cache_folder()
+    keeping = Keeping(keep, backbone_weights, own.models) if keep is not None else None
+    sentences = None if sentence_model is None else load_sentences(sentence_model, own.models)
     total = len(plan.runs())
     with run_lock(out):
-        for number, done in enumerate(run(plan, read, features, out, tell, texts, skip_missing, keeping, sentences), 1):
+        runs = run(plan, read, features, out, tell, texts, skip_missing, keeping, sentences, glove)
+        for number, done in enumerate(runs, 1):
             typer.echo(
                 f"[{number}/{total}] {done.model}, seed {done.seed}: test SumR {done.test['fused']['sum_r']:.1f}; "
                 f"validation {done.validation_sum_r:.1f} at epoch {done.best_epoch} of {done.epochs}; "

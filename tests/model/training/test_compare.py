@@ -16,6 +16,7 @@ from model.language.sentence_encoder import EncodedText
 from model.mcsan.text_features import TextFeatures
 from model.training.compare import comparison as compare_module
 from model.training.compare.comparison import Plan, compare
+from model.training.compare.kept_models import Keeping
 from model.training.compare.paired_bootstrap import difference
 from model.training.compare.result_table import FinishedRun, summary, table
 from model.training.data.caption_readers import CaptionSet
@@ -110,6 +111,29 @@ def test_results_of_other_settings_or_data_are_refused(features: Path, tmp_path:
     (out / "runs" / "vse-seed0.json").write_text("{")
     with pytest.raises(InputError, match="is not a result of a comparison"):
         list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
+
+
+def test_a_model_is_compared_with_itself_changed(features: Path, tmp_path: Path) -> None:
+    models = ("plus", "plus:loss.level_ranking=0.5", "vse++:training.epochs=2")
+    plan = Plan(models, seeds=1, changes=("training.epochs=1", "model.embed_dim=16"))
+    assert [(r.model, r.epochs) for r in run(plan, features, tmp_path)] == list(zip(models, (1, 1, 2), strict=True))
+    assert "| plus:loss.level_ranking=0.5 |" in (tmp_path / "table.md").read_text()
+    with pytest.raises(InputError, match=r"made with other settings \(model\)"):
+        list(run(replace(plan, changes=()), features, tmp_path))
+
+
+def test_words_of_every_model_start_from_a_file(features: Path, tmp_path: Path) -> None:
+    glove = tmp_path / "glove.txt"
+    glove.write_text("a 0.1 0.2 0.3\nthe 0.3 0.2 0.1\nruns 1 0 1\n")
+    plan = Plan(("vse++", "plus"), seeds=1, epochs=1)
+    with_it = {r.model: r for r in compare(plan, CAPTIONS, [features], tmp_path / "glove", print, glove=glove)}
+    without = {r.model: r for r in run(plan, features, tmp_path / "own")}
+    assert all(with_it[name].test != without[name].test for name in plan.models)
+    with pytest.raises(InputError, match=r"made with other settings \(word vectors\)"):
+        glove.write_text(glove.read_text() + "is 0 0 1\n")
+        list(compare(plan, CAPTIONS, [features], tmp_path / "glove", print, glove=glove))
+    with pytest.raises(InputError, match=r"a checkpoint of vse\+\+ has no place for word vectors"):
+        list(compare(plan, CAPTIONS, [features], tmp_path, print, keeping=Keeping(tmp_path), glove=glove))
 
 
 def test_what_cannot_be_compared_is_named(features: Path, tmp_path: Path) -> None:

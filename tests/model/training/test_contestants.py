@@ -12,11 +12,14 @@ from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.mcsan.presets import PLUS
 from model.mcsan.text_features import TextFeatures
-from model.training.compare.contestants import CONTESTANTS, Inputs
+from model.training.compare.comparison import Plan
+from model.training.compare.contestants import CONTESTANTS, contestant
+from model.training.compare.inputs import Inputs
 from model.training.compare.paper_to_plus import steps
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText
 from model.training.loop.single_run import vocabularies_of
+from quartet.errors import InputError
 
 
 def data() -> VideoText:
@@ -39,6 +42,29 @@ def test_it_scores_the_data_at_hand(name: str) -> None:
     assert all(torch.isfinite(loss) for loss in losses.values())
     results, _ = model.measure(train)
     assert results["fused"].text_to_video.queries == 3
+
+
+def test_a_name_may_change_settings() -> None:
+    off = contestant("mcsan:loss.focal=off:training.epochs=3", ["loss.focal=literal", "training.batch_size=8"])
+    assert off.settings["loss"]["focal"] == "off"
+    assert (off.train.epochs, off.train.batch_size) == (3, 8)
+    inputs = Inputs(data(), vocabularies_of(data(), off.train), width=1 / 16)
+    assert off.build(inputs).size == contestant("mcsan").build(inputs).size  # scaled as before
+    wide = contestant("global-k:model.global_width=8").settings["model"]
+    assert wide["alike"] and wide["global_width"] == 8
+    vse = contestant("vse++:training.learning_rate=0.01", ["model.dropout=0.3", "training.epochs=2"])
+    assert (vse.train.learning_rate, vse.train.epochs) == (0.01, 2)
+    for name, said in (
+        ("vse++:model.dropout=0.3", "is a setting of MCSAN and its presets"),
+        ("mcsan:model.dorpout=0.3", "unknown setting 'model.dorpout'"),
+        ("plus:model.dropout=much", "model.dropout"),
+        ("vsee:training.epochs=2", "Unknown model 'vsee'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            contestant(name)
+    with pytest.raises(InputError, match=r"None of the models has the setting 'loss.margin=0.1'"):
+        Plan(("vse", "hgr"), changes=("loss.margin=0.1",))
+    assert Plan(("vse", "mcsan"), changes=("loss.margin=0.1",)).settings("mcsan")["model"]["loss"]["margin"] == 0.1
 
 
 def test_width_multiplies_what_was_published() -> None:
