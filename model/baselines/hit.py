@@ -92,8 +92,7 @@ class HiT(VectorModel):
         return torch.stack([video[level] @ text[level].T for level in LEVELS]).mean(0)
 
     def objective(self, video: Encoded, text: Encoded, batch: Labels) -> dict[str, Tensor]:
-        keys = ({level: side[f"{level} key"] for level in LEVELS} for side in (video, text))
-        self.queue.add(*keys, batch)
+        self.queue.add(_keys(video), _keys(text), batch)
         negatives = self.queue.negatives(batch)
         terms = {}
         for level in LEVELS:
@@ -101,3 +100,7 @@ class HiT(VectorModel):
             to_video = momentum_contrast(text[level], video[f"{level} key"], self.queue.keys("video", level), negatives)
             terms[level] = to_text + to_video
         return terms
+
+
+def _keys(side: Encoded) -> Encoded:
+    return {level: side[f"{level} key"] for level in LEVELS}

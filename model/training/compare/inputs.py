@@ -44,8 +44,13 @@ class Inputs:
 
     def widths(self, model: ModelConfig) -> ModelConfig:
         """A configuration with the widths of the features and of the vectors of captions, and with these words."""
-        widths = {"feature_dim": self.feature_dim, "word_dim": self.word_dim, "sentence_dim": self.sentence_dim}
-        return replace(model, words="glove" if self.words else model.words, **widths)
+        return replace(
+            model,
+            feature_dim=self.feature_dim,
+            word_dim=self.word_dim,
+            sentence_dim=self.sentence_dim,
+            words="glove" if self.words else model.words,
+        )
 
     def mcsan(self, preset: Preset) -> MCSANMatcher:
         """MCSAN by a preset for these features, vocabularies and words."""
