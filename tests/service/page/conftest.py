@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
@@ -77,6 +77,10 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+PATIENCE = 60_000
+"""Milliseconds that a step of a test may take on a busy machine. What passes does not wait for them."""
+expect.set_options(timeout=PATIENCE)
+
 Visit = Callable[..., Page]
 
 
@@ -97,7 +101,7 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
                 base_url=at, viewport={"width": width, "height": height}, has_touch=phone, is_mobile=phone, **options
             )
             page = context.new_page()
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(PATIENCE)
             complaints: list[str] = []
 
             def heard(message: ConsoleMessage) -> None:
