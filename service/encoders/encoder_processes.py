@@ -8,52 +8,24 @@ crashes a network, or the C code below it, ends its process: here that is not th
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import pickle
 import queue
-import signal
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from contextlib import contextmanager
 from typing import Any
 
-from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
+from model.encoder import EncoderSpec, Frames, TextBatch
 from model.language.parsed_caption import Attributes
 from model.levels import Vectors
-from model.mcsan.concept_heads import ConceptReader
 from quartet.errors import ModelError, QuartetError
-from service.encoders.garbage_collection import startup_objects_frozen
-from service.encoders.shared_encoder import as_queries
+from service.encoders.encoder_worker import EncoderWorker, Load, WorkerEnded
 
 LOG = logging.getLogger(__name__)
 
 _TURN = 0.25
 """Seconds between two looks at what is overdue, and before the first new try to start a process."""
 
-_NAME = "quartet-encode"
 _LONGEST_PAUSE = 30.0
-_LOADING = 300.0
-"""Seconds that a process has at least to load its model."""
-
-_LIBRARIES = [
-    "__main__",
-    "model.mcsan.encoder",
-    "torchvision",
-    "indexer.media.decode_pool",
-    "av",
-    "service.encoders.frozen_start",
-]
-"""What the fork server imports. Uploads are decoded in processes of the same server."""
-
-Load = Callable[[], Encoder]
-"""Loads the encoder, in the process that will use it: a function that can be pickled."""
 
 
 class EncoderProcesses:
@@ -73,10 +45,10 @@ class EncoderProcesses:
         self._load = load
         self._count = count
         self._timeout = timeout
-        self._idle: queue.SimpleQueue[_Process | None] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[EncoderWorker | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._broken = ""
-        starting = [_Process(load, count) for _ in range(count)]
+        starting = [EncoderWorker(load, count) for _ in range(count)]
         self._all = set(starting)
         try:
             known = [process.ready() for process in starting]
@@ -179,13 +151,13 @@ class EncoderProcesses:
             return None
 
     @contextmanager
-    def _process(self, wait: bool = True) -> Iterator[_Process]:
+    def _process(self, wait: bool = True) -> Iterator[EncoderWorker]:
         """A process that has nothing to do. Without `wait`, raises queue.Empty where there is none."""
         process = self._take(wait)
         alive = True
         try:
             yield process
-        except _ProcessEnded as death:
+        except WorkerEnded as death:
             alive = False
             self._lost(process, death)
             raise ModelError(f"{death} A new process is starting. Try again.") from None
@@ -193,7 +165,7 @@ class EncoderProcesses:
             if alive:
                 self._idle.put(process)
 
-    def _take(self, wait: bool) -> _Process:
+    def _take(self, wait: bool) -> EncoderWorker:
         """See `_process`. One that ended while it had nothing to do costs nobody a call."""
         while True:
             if self._broken and not self.alive:
@@ -210,9 +182,9 @@ class EncoderProcesses:
                 raise ModelError("The service is stopping and accepts no more requests.")
             if process.alive:
                 return process
-            self._lost(process, _ProcessEnded(process.end()))
+            self._lost(process, WorkerEnded(process.end()))
 
-    def _lost(self, process: _Process, death: _ProcessEnded) -> None:
+    def _lost(self, process: EncoderWorker, death: WorkerEnded) -> None:
         self._all.discard(process)
         if not self._closing.is_set():
             LOG.error("%s", death)
@@ -222,7 +194,7 @@ class EncoderProcesses:
         """Start another process, and try again, later and later, where that fails."""
         pause = _TURN
         while not self._closing.is_set():
-            process = _Process(self._load, self._count)
+            process = EncoderWorker(self._load, self._count)
             self._all.add(process)
             try:
                 process.ready(self._timeout)
@@ -246,174 +218,3 @@ class EncoderProcesses:
         while not self._closing.wait(_TURN):
             for process in list(self._all):
                 process.end_if_overdue()
-
-
-def _started(*arguments: Any) -> BaseProcess:
-    """A process that serves, forked from a server that has imported the libraries.
-
-    Importing them takes seconds and 0.4 GB, which all processes then share. The server loads no model and runs nothing
-    while it forks; this process is never forked, because a fork would copy locks that its threads hold. Only on Linux:
-    elsewhere these libraries may not be forked.
-    """
-    if sys.platform == "linux":
-        forking = multiprocessing.get_context("forkserver")
-        forking.set_forkserver_preload(_LIBRARIES)
-        forked = forking.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
-        try:
-            forked.start()
-            return forked
-        except OSError as error:
-            LOG.warning(
-                "Model processes share no memory. Their server needs a writable TMPDIR with a short name: %s", error
-            )
-    spawned = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, name=_NAME, daemon=True)
-    spawned.start()
-    return spawned
-
-
-class _ProcessEnded(Exception):
-    """The process of a call has ended."""
-
-
-@dataclass(frozen=True)
-class _EncoderFacts:
-    """What a process tells of its encoder. `concepts` is there where it can do without the encoder."""
-
-    spec: EncoderSpec
-    device: str
-    staged: bool
-    concepts: ConceptReader | None
-
-
-class _Process:
-    """One process with an encoder."""
-
-    def __init__(self, load: Load, count: int) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
-        self._process = _started(theirs, load, count)
-        theirs.close()
-        self._due: float | None = None
-        self._overdue = False
-
-    @property
-    def alive(self) -> bool:
-        return self._process.is_alive()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid or 0
-
-    @contextmanager
-    def due(self, seconds: float) -> Iterator[None]:
-        """What is called meanwhile has to be answered in time. A process that is stopped takes no message either."""
-        self._due = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._due = None
-
-    def end_if_overdue(self) -> None:
-        due = self._due
-        if due is not None and time.monotonic() > due:
-            self._overdue = True
-            self._process.kill()
-
-    def ready(self, timeout: float | None = None) -> _EncoderFacts:
-        """Wait until the encoder is loaded, at least `_LOADING` seconds where there is a `timeout`."""
-        try:
-            with nullcontext() if timeout is None else self.due(max(timeout, _LOADING)):
-                known: _EncoderFacts = self.receive()
-        except _ProcessEnded as death:
-            raise ModelError(f"{death} It was loading the model.") from None
-        except Exception:
-            self.stop()
-            raise
-        return known
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        """The result of a method of the encoder. Raises what it raises, and _ProcessEnded."""
-        self.send(method, *arguments)
-        return self.receive()
-
-    def send(self, *message: Any) -> None:
-        try:
-            self._pipe.send(message)
-        except OSError:
-            raise _ProcessEnded(self.end()) from None
-
-    def receive(self) -> Any:
-        try:
-            answer = self._pipe.recv()
-        except (EOFError, OSError):
-            raise _ProcessEnded(self.end()) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-
-    def end(self) -> str:
-        """Wait for the end of the process; what to say of it."""
-        self._process.join()
-        if self._overdue:
-            return "The model process did not answer in time and was stopped."
-        code = self._process.exitcode or 0
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
-        return f"The model process ended with {how}."
-
-
-def _serve(pipe: Connection, load: Load, count: int) -> None:
-    """Load the encoder, then answer calls until the other end of the pipe is closed."""
-    # Ctrl-C reaches the whole group, but what it means is for the service to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        encoder = _load_encoder(load, count)
-        reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
-        pipe.send(_EncoderFacts(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
-        queries = partial(_encode_queries, encoder, pipe)
-        with startup_objects_frozen():
-            while True:
-                method, *arguments = pipe.recv()
-                pipe.send(_answer(queries if method == "encode_queries" else getattr(encoder, method), arguments))
-    except QuartetError as error:
-        pipe.send(error)
-    except (EOFError, ConnectionError):
-        # The service has closed its end or died.
-        return
-
-
-def _encode_queries(encoder: Encoder, pipe: Connection, texts: list[str]) -> TextBatch:
-    """See `EncoderProcesses.encode_queries`: behind the texts come their parses, or None."""
-    staged = encoder if isinstance(encoder, StagedEncoder) else None
-    try:
-        states = staged.forward(staged.tokenize(texts)) if staged else None
-    finally:
-        (parses,) = pipe.recv()
-    if staged is None:
-        return as_queries(encoder, encoder.encode_texts(texts))
-    return as_queries(encoder, staged.finish(staged.parse(texts) if parses is None else parses, states))
-
-
-def _load_encoder(load: Load, count: int) -> Encoder:
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    # Threads that wait for work spin for a while: more of them than cores, over all processes, slow each other down.
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
-    threadpool_limits(limits=1, user_api="blas")
-    return load()
-
-
-def _answer(call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """The result of a call, or the error that it raised as one that can be sent."""
-    try:
-        return call(*arguments)
-    except Exception as error:
-        LOG.exception("The model failed.")
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            return ModelError(f"{type(error).__name__}: {error}")
-        return error
