@@ -14,98 +14,30 @@ that the service itself had.
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote
 
 import httpx2
 
 from quartet import errors, operations
 from quartet.answers import check, retry_delay
-from quartet.operations import Outcome, Pause, Send, Steps
+from quartet.client_methods import ClientList, ClientMethod, request_method
+from quartet.local_files import counted_files, open_file, written_file
+from quartet.operations import Outcome, Pause, Steps
 from quartet.requests import files as file_requests
 from quartet.requests import jobs as job_requests
 from quartet.requests import library as library_requests
 from quartet.requests import searching
 from quartet.requests import service as service_requests
-from quartet.requests.request import PagedRequest, Progress, Request
+from quartet.requests.request import PagedRequest, Request
 
-P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class _Method(Generic[P, R]):
-    """A method of both clients: what `steps` asks the service for, one request after another."""
-
-    def __init__(self, steps: Callable[Concatenate[Send, P], Steps[R]]) -> None:
-        self._steps = steps
-        _send, *parameters = inspect.signature(steps).parameters.values()
-        self._signature = inspect.signature(steps).replace(parameters=parameters)
-        self.__doc__ = steps.__doc__
-
-    @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, R]: ...
-    @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
-    @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
-    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
-        if client is None:
-            return self
-
-        @functools.wraps(self._steps)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client._run(self._steps(client._send, *args, **kwargs))
-
-        del method.__wrapped__
-        method.__signature__ = self._signature  # type: ignore[attr-defined]
-        return method
-
-
-class _List(Generic[P, T]):
-    """A method of both clients that goes through a list of the service."""
-
-    def __init__(self, build: Callable[P, PagedRequest[T]]) -> None:
-        self._build = build
-        self.__doc__ = build.__doc__
-
-    @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, Iterator[T]]: ...
-    @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncIterator[T]]: ...
-    @overload
-    def __get__(self, client: None, owner: type) -> Self: ...
-    def __get__(self, client: Client | AsyncClient | None, owner: type) -> Any:
-        if client is None:
-            return self
-
-        @functools.wraps(self._build)
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client._pages(self._build(*args, **kwargs))
-
-        return method
-
-
-def _ask(build: Callable[P, Request[R]]) -> _Method[P, R]:
-    """A method that sends what a function of `quartet.requests` builds."""
-
-    @functools.wraps(build)
-    def steps(send: Send, /, *args: P.args, **kwargs: P.kwargs) -> Steps[R]:
-        return send(build(*args, **kwargs))
-
-    signature = inspect.signature(build)
-    sender = inspect.Parameter("send", inspect.Parameter.POSITIONAL_ONLY)
-    signature = signature.replace(parameters=[sender, *signature.parameters.values()])
-    steps.__signature__ = signature  # type: ignore[attr-defined]
-    return _Method(steps)
 
 
 class _Connection:
@@ -149,8 +81,8 @@ class _Connection:
         try:
             with ExitStack() as opened:
                 if request.files:
-                    own = [opened.enter_context(_open(path)) for _, path in request.files]
-                    sent = own if request.progress is None else _counted(own, request.progress)
+                    own = [opened.enter_context(open_file(path)) for _, path in request.files]
+                    sent = own if request.progress is None else counted_files(own, request.progress)
                     given["files"] = [
                         (part, (path.name, file)) for (part, path), file in zip(request.files, sent, strict=True)
                     ]
@@ -162,63 +94,63 @@ class _Connection:
     def _address(self, path: str) -> str:
         return self.url + path if self._library is None else self._library + path.removeprefix("/v1")
 
-    health = _ask(service_requests.health)
-    ready = _ask(service_requests.ready)
-    metrics = _ask(service_requests.metrics)
-    libraries = _ask(service_requests.libraries)
-    session = _ask(service_requests.session)
-    log_in = _ask(service_requests.log_in)
-    log_out = _ask(service_requests.log_out)
-    search = _ask(searching.search)
-    find = _ask(searching.find)
-    search_many = _ask(searching.search_many)
-    search_files = _ask(searching.search_files)
-    upload = _ask(searching.upload)
-    similar = _ask(searching.similar)
-    captions_of = _ask(searching.captions_of)
-    describe = _ask(searching.describe)
-    embed = _ask(service_requests.embed)
-    library = _ask(library_requests.library)
-    clip = _ask(library_requests.clip)
-    clips = _List(library_requests.clips)
-    video = _ask(library_requests.video)
-    videos = _List(library_requests.videos)
-    texts = _List(library_requests.texts)
-    tags = _List(library_requests.tags)
-    folders = _List(library_requests.folders)
-    captions = _List(library_requests.captions)
-    failures = _List(library_requests.failures)
-    thumbnail = _ask(file_requests.thumbnail)
-    strip = _ask(file_requests.strip)
-    media = _ask(file_requests.media)
-    proxy = _ask(file_requests.proxy)
-    clip_file = _ask(file_requests.clip_file)
-    export = _ask(file_requests.export)
-    saved_searches = _ask(library_requests.saved_searches)
-    save_search = _ask(library_requests.save_search)
-    mark_seen = _ask(library_requests.mark_seen)
-    forget_search = _ask(library_requests.forget_search)
-    rename_video = _ask(library_requests.rename_video)
-    tag_videos = _ask(library_requests.tag_videos)
-    remove_videos = _ask(library_requests.remove_videos)
-    add_captions = _ask(library_requests.add_captions)
-    remove_captions = _ask(library_requests.remove_captions)
-    verify = _ask(library_requests.verify)
-    evaluate = _ask(library_requests.evaluate)
-    index_folder = _ask(job_requests.index_folder)
-    index_files = _ask(job_requests.index_files)
-    create_upload = _ask(job_requests.create_upload)
-    stored_upload = _ask(job_requests.stored_upload)
-    send_upload = _Method(operations.send_upload)
-    delete_upload = _ask(job_requests.delete_upload)
-    index_upload = _ask(job_requests.index_upload)
-    index_uploads = _ask(job_requests.index_uploads)
-    index_video = _Method(operations.index_video)
-    job = _ask(job_requests.job)
-    jobs = _ask(job_requests.jobs)
-    follow = _ask(job_requests.follow)
-    cancel = _ask(job_requests.cancel)
-    wait = _Method(operations.wait)
+    health = request_method(service_requests.health)
+    ready = request_method(service_requests.ready)
+    metrics = request_method(service_requests.metrics)
+    libraries = request_method(service_requests.libraries)
+    session = request_method(service_requests.session)
+    log_in = request_method(service_requests.log_in)
+    log_out = request_method(service_requests.log_out)
+    search = request_method(searching.search)
+    find = request_method(searching.find)
+    search_many = request_method(searching.search_many)
+    search_files = request_method(searching.search_files)
+    upload = request_method(searching.upload)
+    similar = request_method(searching.similar)
+    captions_of = request_method(searching.captions_of)
+    describe = request_method(searching.describe)
+    embed = request_method(service_requests.embed)
+    library = request_method(library_requests.library)
+    clip = request_method(library_requests.clip)
+    clips = ClientList(library_requests.clips)
+    video = request_method(library_requests.video)
+    videos = ClientList(library_requests.videos)
+    texts = ClientList(library_requests.texts)
+    tags = ClientList(library_requests.tags)
+    folders = ClientList(library_requests.folders)
+    captions = ClientList(library_requests.captions)
+    failures = ClientList(library_requests.failures)
+    thumbnail = request_method(file_requests.thumbnail)
+    strip = request_method(file_requests.strip)
+    media = request_method(file_requests.media)
+    proxy = request_method(file_requests.proxy)
+    clip_file = request_method(file_requests.clip_file)
+    export = request_method(file_requests.export)
+    saved_searches = request_method(library_requests.saved_searches)
+    save_search = request_method(library_requests.save_search)
+    mark_seen = request_method(library_requests.mark_seen)
+    forget_search = request_method(library_requests.forget_search)
+    rename_video = request_method(library_requests.rename_video)
+    tag_videos = request_method(library_requests.tag_videos)
+    remove_videos = request_method(library_requests.remove_videos)
+    add_captions = request_method(library_requests.add_captions)
+    remove_captions = request_method(library_requests.remove_captions)
+    verify = request_method(library_requests.verify)
+    evaluate = request_method(library_requests.evaluate)
+    index_folder = request_method(job_requests.index_folder)
+    index_files = request_method(job_requests.index_files)
+    create_upload = request_method(job_requests.create_upload)
+    stored_upload = request_method(job_requests.stored_upload)
+    send_upload = ClientMethod(operations.send_upload)
+    delete_upload = request_method(job_requests.delete_upload)
+    index_upload = request_method(job_requests.index_upload)
+    index_uploads = request_method(job_requests.index_uploads)
+    index_video = ClientMethod(operations.index_video)
+    job = request_method(job_requests.job)
+    jobs = request_method(job_requests.jobs)
+    follow = request_method(job_requests.follow)
+    cancel = request_method(job_requests.cancel)
+    wait = ClientMethod(operations.wait)
 
 
 class Client(_Connection):
@@ -278,7 +210,7 @@ class Client(_Connection):
                 for event in httpx2.EventSource(response):
                     request.events(event.data)
             elif request.target is not None:
-                with _written(request.target) as file:
+                with written_file(request.target) as file:
                     for piece in response.iter_bytes():
                         file.write(piece)
         return response
@@ -343,7 +275,7 @@ class AsyncClient(_Connection):
                 async for event in httpx2.EventSource(response):
                     request.events(event.data)
             elif request.target is not None:
-                with _written(request.target) as file:
+                with written_file(request.target) as file:
                     async for piece in response.aiter_bytes():
                         file.write(piece)
         return response
@@ -354,57 +286,3 @@ class AsyncClient(_Connection):
             page = await self._run(self._send(request))
             for item in page.items:
                 yield item
-
-
-def _counted(files: Sequence[BinaryIO], progress: Progress) -> list[_Counted]:
-    """Files that call `progress` with the bytes that have been read of all of them, and with their size."""
-    size = sum(Path(file.name).stat().st_size for file in files)
-    counted: list[_Counted] = []
-
-    def read() -> None:
-        progress(sum(file.tell() for file in counted), size)
-
-    counted += [_Counted(file, read) for file in files]
-    return counted
-
-
-class _Counted:
-    """A file that calls `progress` after each reading."""
-
-    def __init__(self, file: BinaryIO, progress: Callable[[], None]) -> None:
-        self._file, self._progress = file, progress
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._file.read(size)
-        self._progress()
-        return piece
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def fileno(self) -> int:
-        return self._file.fileno()
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """A file that is at `path` when all of it has been written. Raises InputError if it cannot be."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    except OSError as error:
-        raise errors.InputError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _open(video: Path) -> BinaryIO:
-    try:
-        return video.open("rb")
-    except OSError as error:
-        raise errors.InputError(f"{video} cannot be read: {error.strerror}.") from error
