@@ -5,14 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, redirect_stdout
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from service.cli import remote
+from service.cli.library.index_options import (
+    BaseOption,
+    CutOption,
+    KeepOption,
+    LinesOption,
+    OcrOption,
+    OverlapOption,
+    PathsArgument,
+    PublishOption,
+    RayOption,
+    SegmentOption,
+    SpeechOption,
+    TextsOption,
+    WindowOption,
+    WorkersOption,
+    segmentation_of,
+)
+from service.cli.library.index_report import print_report
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
@@ -20,120 +36,21 @@ from service.cli.options import (
     PrecisionOption,
     RootOption,
     console,
-    counted,
     let_threads_sleep,
     library_of,
     roots_of,
     settings_of,
 )
-from service.cli.other_files import other_files_line, split_failures
+from service.cli.other_files import split_failures
 from service.cli.progress import json_lines, json_report, progress_bar
 from service.cli.remote import ServerOption, asked
-from service.cli.tables import failures_table
 
 if TYPE_CHECKING:
     from indexer.ingest.index_run import IndexReport
-    from indexer.ingest.model_change import ModelChange
     from indexer.media.segmentation import Segmentation
     from indexer.pipeline.progress import Progress
     from indexer.texts.text_makers import TextMaker
     from service.settings import Settings
-
-PathsArgument = Annotated[
-    list[Path], typer.Argument(metavar="PATHS", help="Video files, and folders to search for videos.")
-]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Number of files decoded at the same time.")]
-BaseOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--base",
-        help="Folder that contains the paths; names of videos start below it. Default: each folder itself, "
-        "and the folder of each file.",
-        show_default=False,
-    ),
-]
-KeepOption = Annotated[
-    bool,
-    typer.Option("--keep-missing", help="Keep videos whose files are missing. Default: remove them from the library."),
-]
-
-
-_MOST_REFUSED = 40
-"""Refused files that are listed one by one after a run."""
-
-
-class Segment(StrEnum):
-    """The ways to divide a file (`indexer.media.segmentation`, which is not imported for the sake of the help)."""
-
-    WHOLE = "whole"
-    WINDOW = "window"
-    SHOT = "shot"
-
-
-SegmentOption = Annotated[
-    Segment | None,
-    typer.Option(
-        help="How to divide a file into clips: whole, windows of equal length, or shots. Default: as the "
-        "folder was indexed before, else whole.",
-        show_default=False,
-    ),
-]
-WindowOption = Annotated[
-    float | None, typer.Option("--window", help="Length of a window, in seconds. Default: 10.", show_default=False)
-]
-OverlapOption = Annotated[
-    float | None,
-    typer.Option(
-        "--overlap", help="Overlap of a window with the previous one, in seconds. Default: 2.", show_default=False
-    ),
-]
-CutOption = Annotated[
-    float | None,
-    typer.Option(
-        "--cut",
-        help="How much two frames must differ for a cut, from 0 to 255. A lower value gives more shots. Default: 27.",
-        show_default=False,
-    ),
-]
-RayOption = Annotated[
-    str | None,
-    typer.Option(
-        "--ray",
-        metavar="ADDRESS",
-        help="Decode and encode on a Ray cluster: auto, HOST:PORT, ray://HOST:PORT, or local for a cluster "
-        "on this machine. --workers then applies to each worker of the cluster.",
-        show_default=False,
-    ),
-]
-PublishOption = Annotated[
-    float | None,
-    typer.Option(
-        "--publish-every",
-        min=0,
-        metavar="MINUTES",
-        help="Minutes between publications of finished clips in a long run. 0: only at its end. Default: "
-        "QUARTET_PUBLISH_EVERY, else 10.",
-        show_default=False,
-    ),
-]
-TextsOption = Annotated[
-    bool,
-    typer.Option("--texts/--no-texts", help="Read subtitles next to the videos (.srt, .vtt) and inside them."),
-]
-OcrOption = Annotated[
-    bool,
-    typer.Option("--ocr", help="Also read text on screen (OCR) from the sampled frames. Slow. Needs the extra ocr."),
-]
-SpeechOption = Annotated[
-    str | None,
-    typer.Option(
-        "--speech",
-        metavar="MODEL",
-        help="Also transcribe what is said, with this model of `quartet prepare`. Slow. Needs the extra speech.",
-        show_default=False,
-    ),
-]
-LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as JSON, one object per line.")]
 
 
 def index(
@@ -225,26 +142,6 @@ def index(
     )
     if report.interrupted or (strict and split_failures(report.refused)[0]):
         raise typer.Exit(1)
-
-
-def segmentation_of(
-    segment: Segment | None, window: float | None, overlap: float | None, cut: float | None
-) -> Segmentation | None:
-    """The segmentation that the options ask for, None if none does.
-
-    Raises InputError for numbers that make no sense, and a usage error for those of another segmentation.
-    """
-    from indexer.media.segmentation import Segmentation
-
-    given = {"window": window, "overlap": overlap, "cut": cut}
-    owner = {"window": Segment.WINDOW, "overlap": Segment.WINDOW, "cut": Segment.SHOT}
-    for name, number in given.items():
-        if number is not None and segment is not owner[name]:
-            raise typer.BadParameter(f"This option needs --segment {owner[name].value}.", param_hint=f"--{name}")
-    if segment is None:
-        return None
-    numbers = {"window": window, "overlap": overlap, "threshold": cut}
-    return Segmentation(segment.value, **{name: number for name, number in numbers.items() if number is not None})
 
 
 def run_index(
@@ -342,46 +239,3 @@ def _spoken_text(settings: Settings, name: str) -> TextMaker:
     if not folder.is_dir():
         raise ModelError(f"The model of speech {name!r} is not on this machine. Run: quartet prepare {name}")
     return SpokenText(Whisper(folder, resolve_device(settings.device)))
-
-
-def print_report(report: IndexReport, folder: Path) -> None:
-    """What a run did, for people."""
-    out = console()
-    if report.change is not None:
-        for line in change_lines(report.change):
-            out.print(line, highlight=False)
-        if not report.change.done:
-            return
-    if report.interrupted:
-        out.print("[yellow]Stopped.[/] The library is valid. Run the same command again to continue.")
-    refused, other = split_failures(report.refused)
-    recut = f" ({report.recut} of them divided again)" if report.recut else ""
-    kept = f", {report.missing} missing and kept" if report.missing else ""
-    out.print(
-        f"[bold]{report.indexed}[/] indexed{recut}, {report.unchanged} unchanged, {report.moved} renamed, "
-        f"{report.removed} removed{kept}, {len(refused)} refused, in {report.seconds:.1f} s"
-    )
-    if report.texts.lines:
-        lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
-        out.print(f"{lines} of subtitles read from {files}.", highlight=False)
-    if refused:
-        out.print(failures_table(refused, _MOST_REFUSED))
-    if other:
-        out.print(f"[dim]{escape(other_files_line(other))}[/]", highlight=False)
-    if not report.progress.total and not report.removed and not report.interrupted:
-        out.print("[yellow]No files were found.[/] Quartet skips hidden files and linked folders.")
-    clips = counted(report.clips_total, "clip")
-    out.print(f"{escape(str(folder))} now has {clips} (generation {report.generation}).", highlight=False)
-
-
-def change_lines(change: ModelChange) -> list[str]:
-    """What has become of a change of the model, for people."""
-    before, after = escape(change.before.name), escape(change.after.name)
-    made = f"{counted(change.clips, 'clip')} and {counted(change.captions, 'text')} encoded by {after}"
-    if not change.done:
-        left = counted(change.left, "clip")
-        return [
-            f"[yellow]Stopped.[/] {made}, {left} left. {before} still answers. Run the same command again to continue."
-        ]
-    lines = [f"{made}, which now answers instead of {before}. To go back, index with the previous --model."]
-    return [*lines, *(f"[yellow]It was set for {before}.[/] {escape(line)}" for line in change.fit_again)]

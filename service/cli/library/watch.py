@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from service.cli.library.index import (
+from service.cli.library.index_options import (
     CutOption,
     KeepOption,
     LinesOption,
@@ -22,9 +22,9 @@ from service.cli.library.index import (
     TextsOption,
     WindowOption,
     WorkersOption,
-    print_report,
     segmentation_of,
 )
+from service.cli.library.index_report import print_report
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
