@@ -104,3 +104,19 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusSe
     server = MilvusServer(tmp_path_factory.mktemp("milvus_server"))
     yield server
     server.close()
+
+
+@pytest.fixture(params=["lite", "server"])
+def milvus_address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty Milvus: of a file by Milvus Lite, and of the server."""
+    if request.param == "server":
+        server: MilvusServer = request.getfixturevalue("milvus_server")
+        with server.new_address() as address:
+            yield address
+        return
+    pytest.importorskip("milvus_lite")
+    from milvus_lite.server_manager import server_manager_instance
+
+    file = tmp_path / "milvus.db"
+    yield f"milvus://{file}"
+    server_manager_instance.release_server(str(file))

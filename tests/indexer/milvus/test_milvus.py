@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -33,24 +32,8 @@ from model.levels import LEVEL_NAMES, Vectors
 from quartet.errors import FingerprintError, InputError, LibraryError, NotFoundError
 from tests.indexer.engines import MilvusGalleries
 from tests.indexer.search.test_fast_scan import LEVELS, SPEC, clustered, make_library, rows_of
-from tests.milvus_server import MilvusServer
 
 pytest.importorskip("pymilvus")
-
-
-@pytest.fixture(params=["lite", "server"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "server":
-        server: MilvusServer = request.getfixturevalue("milvus_server")
-        with server.new_address() as at:
-            yield at
-        return
-    pytest.importorskip("milvus_lite")
-    from milvus_lite.server_manager import server_manager_instance
-
-    file = tmp_path / "milvus.db"
-    yield f"milvus://{file}"
-    server_manager_instance.release_server(str(file))
 
 
 @pytest.fixture
@@ -62,13 +45,13 @@ def library(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> Path:
     return tmp_path / "lib"
 
 
-def opened(library: Path, address: str) -> Library:
-    return Library.open(library, elsewhere=MilvusStore.open(library, address))
+def opened(library: Path, milvus_address: str) -> Library:
+    return Library.open(library, elsewhere=MilvusStore.open(library, milvus_address))
 
 
-def collections(address: str) -> set[str]:
+def collections(milvus_address: str) -> set[str]:
     """Those of the library at this address."""
-    where = parse_address(address)
+    where = parse_address(milvus_address)
     with closing(connect(where)) as client:
         return {name for name in client.list_collections() if tag_of(where.name, name) is not None}
 
@@ -121,14 +104,14 @@ def test_whose_a_collection_is(name: str, collection: str, tag: str | None) -> N
     assert tag_of(name, collection) == tag
 
 
-def test_answers_are_those_of_the_librarys_own_files(library: Path, address: str, encoder: FakeEncoder) -> None:
+def test_answers_are_those_of_the_librarys_own_files(library: Path, milvus_address: str, encoder: FakeEncoder) -> None:
     tag_videos(library, [library.parent / "videos" / "more"], add=["snow"])
     seen: list[tuple[str, int, int]] = []
-    report = export_library(library, address, on_progress=lambda *progress: seen.append(progress))
+    report = export_library(library, milvus_address, on_progress=lambda *progress: seen.append(progress))
     assert report == ExportReport("000003", {"clips": 15, "captions": 3}, written=True)
     assert {(kind, total) for kind, done, total in seen if done == total} == {("clips", 15), ("captions", 3)}
     queries = encoder.encode_texts(["a cat running", "rain", "two dogs jumping"]).vectors
-    with Library.open(library) as own, opened(library, address) as there:
+    with Library.open(library) as own, opened(library, milvus_address) as there:
         ids = {video.path.name: video.id for video in own.catalog.list_videos()}
         filters = [
             None,
@@ -166,18 +149,20 @@ def test_answers_are_those_of_the_librarys_own_files(library: Path, address: str
         assert all(np.array_equal(captions[0][name], captions[1][name]) for name in LEVEL_NAMES)
 
 
-def test_a_generation_goes_over_once_and_the_last_two_stay(library: Path, address: str, encoder: FakeEncoder) -> None:
-    export_library(library, address)
-    first = collections(address)
+def test_a_generation_goes_over_once_and_the_last_two_stay(
+    library: Path, milvus_address: str, encoder: FakeEncoder
+) -> None:
+    export_library(library, milvus_address)
+    first = collections(milvus_address)
     assert len(first) == 9
-    assert export_library(library, address).written is False
-    with opened(library, address) as there:
+    assert export_library(library, milvus_address).written is False
+    with opened(library, milvus_address) as there:
         before = there.served()
         query = encoder.encode_texts(["a cat running"]).vectors
         hits = search(before.clips, encoder.spec.levels, query, 20, {}).hits
         remove_videos(library, [library.parent / "videos" / "a.mp4"])
         assert there.served() is before
-        assert export_library(library, address).generation == "000004"
+        assert export_library(library, milvus_address).generation == "000004"
         after = there.served()
         assert (before.name, after.name, len(after.clips)) == ("000003", "000004", 12)
         # Who has begun with a generation goes on with it.
@@ -185,17 +170,17 @@ def test_a_generation_goes_over_once_and_the_last_two_stay(library: Path, addres
         left = search(after.clips, encoder.spec.levels, query, 20, {}).hits
         assert left == [hit for hit in hits if hit.id in after.clips]
     remove_videos(library, [library.parent / "videos" / "b.mp4"])
-    export_library(library, address)
-    assert len(collections(address)) == 18
-    assert not first & collections(address)
+    export_library(library, milvus_address)
+    assert len(collections(milvus_address)) == 18
+    assert not first & collections(milvus_address)
 
 
 def test_an_export_that_is_cut_short_changes_nothing(
-    library: Path, address: str, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+    library: Path, milvus_address: str, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pymilvus import MilvusClient
 
-    export_library(library, address)
+    export_library(library, milvus_address)
     remove_videos(library, [library.parent / "videos" / "a.mp4"])
     insert = MilvusClient.insert
 
@@ -207,62 +192,64 @@ def test_an_export_that_is_cut_short_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(MilvusClient, "insert", stop)
         with pytest.raises(KeyboardInterrupt):
-            export_library(library, address)
-    with opened(library, address) as there:
+            export_library(library, milvus_address)
+    with opened(library, milvus_address) as there:
         assert (there.served().name, len(there.served().clips)) == ("000003", 15)
-        assert export_library(library, address).written
+        assert export_library(library, milvus_address).written
         assert (there.served().name, len(there.served().clips)) == ("000004", 12)
-    assert len(collections(address)) == 18
+    assert len(collections(milvus_address)) == 18
 
 
 def test_a_library_of_an_earlier_format_is_exported_again(
-    library: Path, address: str, monkeypatch: pytest.MonkeyPatch
+    library: Path, milvus_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("indexer.milvus.collections.FORMAT_VERSION", 1)
-        export_library(library, address)
+        export_library(library, milvus_address)
     with pytest.raises(LibraryError, match=r"format version 1, .* Export it again"):
-        opened(library, address)
-    assert export_library(library, address).written
-    with opened(library, address) as there:
+        opened(library, milvus_address)
+    assert export_library(library, milvus_address).written
+    with opened(library, milvus_address) as there:
         assert len(there.served().clips) == 15
 
 
-def test_an_export_that_loses_items_is_not_read(library: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_loses_items_is_not_read(
+    library: Path, milvus_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pymilvus import MilvusClient
 
     insert = MilvusClient.insert
     monkeypatch.setattr(MilvusClient, "insert", lambda self, name, rows: insert(self, name, rows[1:]))
     with pytest.raises(LibraryError, match="has 14 of 15 items"):
-        export_library(library, address)
+        export_library(library, milvus_address)
     with pytest.raises(LibraryError, match=r"no library at .* Run: quartet export --to"):
-        opened(library, address)
+        opened(library, milvus_address)
 
 
-def test_another_library_is_refused(library: Path, address: str, tmp_path: Path, encoder: FakeEncoder) -> None:
-    export_library(library, address)
+def test_another_library_is_refused(library: Path, milvus_address: str, tmp_path: Path, encoder: FakeEncoder) -> None:
+    export_library(library, milvus_address)
     Library.create(tmp_path / "other", FakeEncoder(seed=1).spec).close()
     with pytest.raises(LibraryError, match="holds another library: its clips"):
-        opened(tmp_path / "other", address)
+        opened(tmp_path / "other", milvus_address)
     with pytest.raises(LibraryError, match=r"another library, of the model 'fake-0'.*--replace"):
-        export_library(tmp_path / "other", address)
-    with opened(library, address) as there:
+        export_library(tmp_path / "other", milvus_address)
+    with opened(library, milvus_address) as there:
         assert len(there.served().clips) == 15
-        assert export_library(tmp_path / "other", address, replace_other=True).written
+        assert export_library(tmp_path / "other", milvus_address, replace_other=True).written
         with pytest.raises(LibraryError, match="holds another library"):
             there.served()
-    with opened(tmp_path / "other", address) as there:
+    with opened(tmp_path / "other", milvus_address) as there:
         query = encoder.encode_texts(["a cat"]).vectors
         assert search(there.served().clips, encoder.spec.levels, query, 5, {}).hits == []
         with pytest.raises(FingerprintError):
             there.check_encoder(encoder.spec)
 
 
-def test_the_vectors_need_not_be_where_milvus_is_asked(library: Path, address: str) -> None:
-    export_library(library, address)
+def test_the_vectors_need_not_be_where_milvus_is_asked(library: Path, milvus_address: str) -> None:
+    export_library(library, milvus_address)
     for file in library.glob("generations/*/*/*/*"):
         file.unlink()
-    with opened(library, address) as there:
+    with opened(library, milvus_address) as there:
         assert len(there.served().captions) == 3
         assert there.served().captions.vectors([2])["global"].any()
 
@@ -338,12 +325,12 @@ def test_a_large_gallery_gets_lists_that_are_tuned(
         assert result.hits == own.hits
 
 
-def test_an_empty_library_goes_over(tmp_path: Path, address: str) -> None:
+def test_an_empty_library_goes_over(tmp_path: Path, milvus_address: str) -> None:
     with Library.create(tmp_path / "lib", SPEC) as library:
         publish(library.path, SPEC, {"clips": rows_of(clustered(3, 1)), "captions": empty_rows(SPEC.levels)})
-    assert export_library(tmp_path / "lib", address).counts == {"clips": 3, "captions": 0}
+    assert export_library(tmp_path / "lib", milvus_address).counts == {"clips": 3, "captions": 0}
     query = {name: rows[:1] for name, rows in clustered(1, 2, missing=0).items()}
-    with opened(tmp_path / "lib", address) as there:
+    with opened(tmp_path / "lib", milvus_address) as there:
         found = {kind: search(there.served().gallery(kind), LEVELS, query, 5, {}) for kind in KINDS}
         assert [len(found[kind].hits) for kind in KINDS] == [3, 0]
         assert all(result.exact for result in found.values())

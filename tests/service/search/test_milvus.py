@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -24,28 +23,12 @@ from service.cli import app
 from service.http.app import create_app
 from service.search.engine import Engine
 from service.settings import Settings
-from tests.milvus_server import MilvusServer
 from tests.service.running import running
 
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
 pytest.importorskip("pymilvus")
-
-
-@pytest.fixture(params=["lite", "server"])
-def milvus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "server":
-        server: MilvusServer = request.getfixturevalue("milvus_server")
-        with server.new_address() as at:
-            yield at
-        return
-    pytest.importorskip("milvus_lite")
-    from milvus_lite.server_manager import server_manager_instance
-
-    file = tmp_path / "milvus.db"
-    yield f"milvus://{file}"
-    server_manager_instance.release_server(str(file))
 
 
 def words(text: str) -> str:
@@ -56,8 +39,8 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner(env={"QUARTET_MODEL": "fake", "COLUMNS": "200"}).invoke(app, [str(a) for a in arguments])
 
 
-def test_it_answers_as_from_the_librarys_own_files(world: World, client: TestClient, milvus: str) -> None:
-    export_library(world.library, milvus)
+def test_it_answers_as_from_the_librarys_own_files(world: World, client: TestClient, milvus_address: str) -> None:
+    export_library(world.library, milvus_address)
     asked = [
         ("/v1/search/clips", {"query": "a red square sliding", "k": 3, "weights": {"action": 2}}),
         ("/v1/search/clips", {"query": "a grey wall", "filter": {"video_ids": [2, 4], "end": 0.5}}),
@@ -67,7 +50,7 @@ def test_it_answers_as_from_the_librarys_own_files(world: World, client: TestCli
         ("/v1/search/captions", {"clip_id": 77}),
         ("/v1/search/similar", {"clip_id": 3}),
     ]
-    with TestClient(create_app(Settings(library=world.library, milvus=milvus), FakeEncoder())) as there:
+    with TestClient(create_app(Settings(library=world.library, milvus=milvus_address), FakeEncoder())) as there:
         for path, body in asked:
             own, found = client.post(path, json=body), there.post(path, json=body)
             assert found.status_code == own.status_code
@@ -82,12 +65,14 @@ def without_times(answer: object) -> object:
     return [without_times(value) for value in answer] if isinstance(answer, list) else answer
 
 
-def test_changing_over_under_load(world: World, tmp_path: Path, milvus: str) -> None:
+def test_changing_over_under_load(world: World, tmp_path: Path, milvus_address: str) -> None:
     """Every export adds a caption, so the answer of a generation has exactly as many hits as it has captions."""
-    expected = {export_library(world.library, milvus).generation: 5}
+    expected = {export_library(world.library, milvus_address).generation: 5}
     seen: list[tuple[str, int]] = []
     stop = Event()
-    with running(Settings(library=world.library, milvus=milvus, reload_interval=0.01), FakeEncoder()) as service:
+    with running(
+        Settings(library=world.library, milvus=milvus_address, reload_interval=0.01), FakeEncoder()
+    ) as service:
 
         def load(clip_id: int) -> None:
             with Client(service.url, retries=0) as asking:
@@ -102,7 +87,7 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus: str) -> 
                     more = tmp_path / f"{i}.txt"
                     more.write_text(f"thing number {i} jumping\n", encoding="utf-8")
                     add_captions(world.library, more, FakeEncoder())
-                    name = export_library(world.library, milvus).generation
+                    name = export_library(world.library, milvus_address).generation
                     expected[name] = 6 + i
                     # The load has to have met this generation before the next one comes.
                     while not any(generation == name for generation, _ in seen[-50:]):
@@ -115,7 +100,7 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus: str) -> 
     assert all(hits == expected[generation] for generation, hits in seen)
 
 
-def test_the_model_changes_with_the_export(world: World, milvus: str) -> None:
+def test_the_model_changes_with_the_export(world: World, milvus_address: str) -> None:
     """Until the next export Milvus has the previous model, and its encoder goes on answering, also after a restart."""
 
     def load(settings: Settings, built: ModelInfo | None) -> FakeEncoder:
@@ -128,8 +113,8 @@ def test_the_model_changes_with_the_export(world: World, milvus: str) -> None:
             assert answer.status_code == 200 and answer.json()["hits"]
             return answer.json()["generation"], answer.json()["model_fingerprint"]
 
-    export_library(world.library, milvus)
-    settings = Settings(library=world.library, milvus=milvus, reload_interval=60)
+    export_library(world.library, milvus_address)
+    settings = Settings(library=world.library, milvus=milvus_address, reload_interval=60)
     with closing(Engine.open(settings, None, load)) as engine:
         before = answered(engine)
         name = index_videos(world.library, [world.videos], FakeEncoder(1), to_model=True).generation
@@ -137,40 +122,40 @@ def test_the_model_changes_with_the_export(world: World, milvus: str) -> None:
         assert answered(engine) == before
         with closing(Engine.open(settings, None, load)) as restarted:
             assert answered(restarted) == before
-        export_library(world.library, milvus)
+        export_library(world.library, milvus_address)
         engine.refresh()
         assert answered(engine) == (name, "fake-1-16")
 
 
-def test_the_command_line(world: World, milvus: str, tmp_path: Path) -> None:
-    there = run("export", "--library", world.library, "--to", milvus)
+def test_the_command_line(world: World, milvus_address: str, tmp_path: Path) -> None:
+    there = run("export", "--library", world.library, "--to", milvus_address)
     assert there.exit_code == 0, there.output
     assert "now has generation 000003, 5 clips, 5 captions." in words(there.output)
-    again = run("export", "--library", world.library, "--to", milvus)
+    again = run("export", "--library", world.library, "--to", milvus_address)
     assert "already had generation 000003" in words(again.output)
     for message, arguments in (
         ("Name the Milvus address", ("--library", world.library)),
         ("is not a Milvus address", ("--library", world.library, "--to", "http://localhost")),
-        ("There is no library", ("--library", tmp_path / "none", "--to", milvus)),
+        ("There is no library", ("--library", tmp_path / "none", "--to", milvus_address)),
     ):
         refused = run("export", *arguments)
         assert refused.exit_code and message in words(refused.output)
 
 
 def test_searching_and_the_status_say_milvus(
-    world: World, milvus: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    world: World, milvus_address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    export_library(world.library, milvus)
+    export_library(world.library, milvus_address)
     own = run("search", "a red square sliding", "--library", world.library, "--json")
-    monkeypatch.setenv("QUARTET_MILVUS", milvus)
+    monkeypatch.setenv("QUARTET_MILVUS", milvus_address)
     found = run("search", "a red square sliding", "--library", world.library, "--json")
     assert without_times(json.loads(found.stdout)["hits"]) == without_times(json.loads(own.stdout)["hits"])
     shown = words(run("status", "--library", world.library).stdout)
-    assert f"answers from {milvus}, generation 000003" in shown and "quartet export" not in shown
+    assert f"answers from {milvus_address}, generation 000003" in shown and "quartet export" not in shown
     (tmp_path / "more.txt").write_text("a thing\n")
     add_captions(world.library, tmp_path / "more.txt", FakeEncoder())
     assert "Milvus has another generation. Run `quartet export`." in words(
         run("status", "--library", world.library).stdout
     )
     status = json.loads(run("status", "--library", world.library, "--json").stdout)
-    assert status["milvus"] == {"address": milvus, "generation": "000003"}
+    assert status["milvus"] == {"address": milvus_address, "generation": "000003"}
