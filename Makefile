@@ -11,22 +11,23 @@ REACHED      = $(BIN)/python -c "import sys, urllib.request; urllib.request.urlo
 
 .PHONY: demo test check check-clients check-lowest gpu-check benchmark format parser clean
 
-# What a user needs. pip says what it fetches: without that, minutes of silence.
+# What a user needs. pip says what it fetches: without that, minutes of silence. Python compiles what it imports, which
+# is a small part of what lies in these packages: to compile them all takes a minute and more.
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	@if test -n "$(TORCH_INDEX)" && $(REACHED) "$(TORCH_INDEX)" 2>/dev/null; then \
 	  echo "Installing into $(VENV): about 2 GB. PyTorch comes without CUDA, from $(TORCH_INDEX)"; \
-	  $(BIN)/pip install --index-url "$(TORCH_INDEX)" torch torchvision; \
+	  $(BIN)/pip install --no-compile --index-url "$(TORCH_INDEX)" torch torchvision; \
 	else \
 	  echo "Installing into $(VENV): about 7 GB, 6.7 GB of it CUDA, which comes with PyTorch unless TORCH_INDEX is reached."; \
 	fi
-	$(BIN)/pip install --editable '.[cpu,train]'
+	$(BIN)/pip install --no-compile --editable '.[cpu,train]'
 	@touch $@
 
 # And what checks and tests need, another gigabyte.
 $(DEV): $(STAMP)
-	$(BIN)/pip install --quiet --editable '.[cpu,dev]'
+	$(BIN)/pip install --quiet --no-compile --editable '.[cpu,dev]'
 	@touch $@
 
 ## Render a video library, index it, search it both ways, serve it. ONCE=1 stops after the searches.
