@@ -13,6 +13,8 @@ from model.baselines.dual_encoding import DualEncoding
 from model.baselines.experts.collaborative_experts import CollaborativeExperts
 from model.baselines.experts.mithun import Mithun
 from model.baselines.experts.mmt import MultiModalTransformer
+from model.baselines.frozen_towers.clip4clip import CLIP4Clip
+from model.baselines.frozen_towers.teachclip import TeachCLIP
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
 from model.baselines.single_vector import VectorModel
@@ -34,6 +36,8 @@ KINDS: dict[str, type[VectorModel]] = {
     "ce": CollaborativeExperts,
     "mmt": MultiModalTransformer,
     "hit": HiT,
+    "clip4clip": CLIP4Clip,
+    "teachclip": TeachCLIP,
 }
 """The models that can be kept, as checkpoints name them."""
 

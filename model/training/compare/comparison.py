@@ -22,7 +22,7 @@ from typing import Any
 
 import lightning as L
 
-from model.language.sentence_encoder import SentenceEncoder
+from model.language.sentence_encoder import SentenceEncoder, Sentences
 from model.language.spacy_parser import SpacyParser
 from model.language.word_vectors import initial_words
 from model.mcsan.config import TrainConfig
@@ -137,7 +137,7 @@ def compare(
     cache: Path | None = None,
     skip_missing: bool = False,
     keeping: Keeping | None = None,
-    sentences: SentenceEncoder | None = None,
+    sentences: Sentences | None = None,
     glove: Path | None = None,
 ) -> Iterator[FinishedRun]:
     """Yield every run of `plan` as it is finished, and keep OUT's table up to date.
@@ -216,7 +216,7 @@ def load(
     frames: int,
     cache: Path,
     tell: Tell,
-    sentences: SentenceEncoder | None = None,
+    sentences: Sentences | None = None,
     changed: bool = False,
 ) -> Splits:
     """Features, at most `frames` rows of each video, and texts of splits. Raises InputError for missing features.

@@ -12,6 +12,8 @@ from model.baselines.experts import collaborative_experts, mithun, mmt
 from model.baselines.experts.collaborative_experts import CollaborativeExperts
 from model.baselines.experts.mithun import Mithun
 from model.baselines.experts.mmt import MultiModalTransformer
+from model.baselines.frozen_towers.clip4clip import CLIP4Clip, Frames
+from model.baselines.frozen_towers.teachclip import TeachCLIP
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
 from model.baselines.hit import HiT
@@ -24,6 +26,14 @@ from model.training.compare.inputs import Inputs
 
 def _vse(inputs: Inputs, hardest: bool) -> Baseline:
     return VSE(inputs.feature_dim, inputs.word_dim, hardest, inputs.wide(vse.DIM))
+
+
+def _clip4clip(inputs: Inputs, frames: Frames) -> Baseline:
+    return CLIP4Clip(inputs.feature_dim, inputs.sentence_dim, frames)
+
+
+def _teachclip(inputs: Inputs) -> Baseline:
+    return TeachCLIP(inputs.feature_dim, inputs.sentence_dim)
 
 
 def _mithun(inputs: Inputs) -> Baseline:
@@ -73,6 +83,14 @@ def _hit(inputs: Inputs) -> Baseline:
     return HiT(inputs.feature_dim, inputs.word_dim, inputs.wide(hit.DIM))
 
 
+FROZEN_TOWERS: dict[str, Callable[[Inputs], Baseline]] = {
+    "clip4clip-mean": partial(_clip4clip, frames="mean"),
+    "clip4clip-lstm": partial(_clip4clip, frames="lstm"),
+    "clip4clip-transformer": partial(_clip4clip, frames="transformer"),
+    "teachclip": _teachclip,
+}
+"""Models whose frames and captions a two-tower model must have read."""
+
 PUBLISHED: dict[str, Callable[[Inputs], Baseline]] = {
     "vse": partial(_vse, hardest=False),
     "vse++": partial(_vse, hardest=True),
@@ -86,4 +104,5 @@ PUBLISHED: dict[str, Callable[[Inputs], Baseline]] = {
     "ce": _ce,
     "mmt": _mmt,
     "hit": _hit,
+    **FROZEN_TOWERS,
 }

@@ -122,11 +122,11 @@ def compare(
         from model.training.compare.comparison import compare as run
     except ImportError as error:
         raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
+    from model.training.compare.caption_encoder import caption_encoder
     from model.training.compare.kept_models import Keeping
     from model.training.data.caption_readers import read_captions
     from model.training.distributed import is_first_process
     from model.training.loop.run_lock import run_lock
-    from model.vision.frame_networks import load_sentences
 
     given = {"training.batch_size": batch_size, "training.learning_rate": learning_rate}
     changes = (*(f"{name}={value}" for name, value in given.items() if value is not None), *(settings or ()))
@@ -141,7 +141,7 @@ def compare(
     own = settings_of(text_cache=cache)
     texts = own.text_cache_folder()
     keeping = Keeping(keep, backbone_weights, own.models) if keep is not None else None
-    sentences = None if sentence_model is None else load_sentences(sentence_model, own.models)
+    sentences = caption_encoder(plan.models, features, sentence_model, own.models)
     total = len(plan.runs())
     with run_lock(out):
         runs = run(plan, read, features, out, tell, texts, skip_missing, keeping, sentences, glove)

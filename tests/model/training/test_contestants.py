@@ -16,26 +16,27 @@ from model.training.compare.comparison import Plan
 from model.training.compare.contestants import CONTESTANTS, contestant
 from model.training.compare.inputs import Inputs
 from model.training.compare.paper_to_plus import steps
+from model.training.compare.published import FROZEN_TOWERS
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText
 from model.training.loop.single_run import vocabularies_of
 from quartet.errors import InputError
 
 
-def data() -> VideoText:
+def data(width: int = 10) -> VideoText:
     rng = np.random.default_rng(0)
     texts = []
     for kind in ("dog", "cat", "bird"):
         parse = ParsedCaption(f"{kind} runs", (kind, "runs"), ((0, 1),) * 2, (Node("noun", (0,), kind, 1),))
         vectors = rng.standard_normal((3, 384)).astype(np.float32)
         texts.append([TextFeatures(parse, EncodedText(vectors[0], vectors[1:].astype(np.float16)))])
-    return VideoText.build([torch.randn(n, 10) for n in (1, 2, 3)], texts)
+    return VideoText.build([torch.randn(n, width) for n in (1, 2, 3)], texts)
 
 
 @pytest.mark.parametrize("name", CONTESTANTS)
 def test_it_scores_the_data_at_hand(name: str) -> None:
     torch.manual_seed(0)
-    train = data()
+    train = data(384 if name in FROZEN_TOWERS else 10)
     vocabularies = vocabularies_of(train, CONTESTANTS[name].train)
     model = CONTESTANTS[name].build(Inputs(train, vocabularies, width=1 / 16))
     losses = model.losses(Pairs(train, vocabularies, model.collate_text).collate([0, 1, 2]))
