@@ -110,9 +110,9 @@ class LossConfig:
         "focal: negatives weigh (1 - alpha) p^gamma (35-37); off: plain BCE; literal: the paper's (1 - p)^gamma",
     ] = "focal"
     concept_mean: Annotated[
-        Literal["vocabulary", "batch"],
+        Literal["vocabulary", "batch", "twice"],
         "K of (35-37): vocabulary, the mean over concepts and batch; batch, the sum over concepts and the mean over "
-        "the batch, as printed",
+        "the batch, as printed; twice, that sum divided by the batch, and the mean over the batch",
     ] = "vocabulary"
     focal_alpha: Annotated[float, "alpha of (35-37)"] = 0.25
     focal_gamma: Annotated[float, "gamma of (35-37)"] = 2.0

@@ -52,14 +52,15 @@ def ranking_loss(scores: Tensor, negatives: Tensor, config: LossConfig, temperat
 
 def concept_loss(logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
     """Focal binary cross entropy (35-37): mean over concepts and batch, or the sum over concepts and the mean over
-    the batch (`concept_mean`).
+    the batch, which may also divide the sum (`concept_mean`).
 
     Positives weigh alpha (1 - p)^gamma and negatives (1 - alpha) p^gamma, as focal loss does (Lin et al., 2017);
     "literal" weighs negatives by alpha (1 - p)^gamma, which is what the paper prints; "off" is plain binary cross
     entropy.
     """
     loss = fn.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    size = loss.numel() if config.concept_mean == "vocabulary" else len(loss)
+    rows, concepts = loss.shape
+    size = rows * {"vocabulary": concepts, "batch": 1, "twice": rows}[config.concept_mean]
     if config.focal == "off":
         return loss.sum() / size
     p = logits.sigmoid()

@@ -318,7 +318,7 @@ def info_nce(s: Array, negative: Array, temperature: float) -> float:
 
 
 def focal_bce(logits: Array, labels: Array, mode: str, alpha: float, gamma: float, mean: str = "vocabulary") -> float:
-    """(35-37): mean over concepts and batch, or, where K is the batch, over the batch alone."""
+    """(35-37): mean over concepts and batch, or, where K is the batch, over the batch alone, once or twice."""
     total = 0.0
     for x, y in zip(logits.ravel(), labels.ravel(), strict=True):
         p = sigmoid(float(x))
@@ -327,7 +327,7 @@ def focal_bce(logits: Array, labels: Array, mode: str, alpha: float, gamma: floa
             meant = mode == "focal" and not y
             weight = (1 - alpha) * p**gamma if meant else alpha * (1 - p) ** gamma
         total -= weight * math.log(p if y else 1 - p)
-    return total / (logits.size if mean == "vocabulary" else len(logits))
+    return total / {"vocabulary": logits.size, "batch": len(logits), "twice": len(logits) ** 2}[mean]
 
 
 def kl(video_row: Array, text_row: Array) -> float:

@@ -173,7 +173,7 @@ losses = st.builds(
     kl_weight=st.sampled_from((0.0, 0.001, 1.0)),
     kl_symmetric=st.booleans(),
     focal=st.sampled_from(("focal", "literal", "off")),
-    concept_mean=st.sampled_from(("vocabulary", "batch")),
+    concept_mean=st.sampled_from(("vocabulary", "batch", "twice")),
 )
 
 
