@@ -146,6 +146,7 @@ class _Connection:
     index_upload = request_method(job_requests.index_upload)
     index_uploads = request_method(job_requests.index_uploads)
     index_video = ClientMethod(operations.index_video)
+    upload_video = ClientMethod(operations.upload_video)
     job = request_method(job_requests.job)
     jobs = request_method(job_requests.jobs)
     follow = request_method(job_requests.follow)

@@ -99,9 +99,15 @@ def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lam
 
 
 def index_video(send: Send, video: Path, progress: Progress = lambda sent, size: None) -> Steps[Job]:
-    """Upload a video, which is kept, and have it indexed. See `send_upload`.
+    """Upload a video, which is kept, and have it indexed. See `upload_video`."""
+    upload_id = yield from upload_video(send, video, progress)
+    return (yield from send(jobs.index_upload(upload_id)))
 
-    What is left of an upload that fails is forgotten by the service after a day.
+
+def upload_video(send: Send, video: Path, progress: Progress = lambda sent, size: None) -> Steps[str]:
+    """Upload a video and return the id of the upload, for `index_uploads`. See `send_upload`.
+
+    An upload that is not indexed is forgotten by the service after a day.
     """
     try:
         size = video.stat().st_size
@@ -109,7 +115,7 @@ def index_video(send: Send, video: Path, progress: Progress = lambda sent, size:
         raise InputError(f"{video} cannot be read: {error.strerror}.") from error
     upload = yield from send(jobs.create_upload(video.name, size))
     yield from send_upload(send, upload.id, video, progress)
-    return (yield from send(jobs.index_upload(upload.id)))
+    return upload.id
 
 
 def _piece(file: Path, offset: int) -> bytes:

@@ -12,6 +12,9 @@ from quartet.requests.request import Progress, Request, read_as, read_nothing
 from quartet.schemas.jobs import Job, JobList
 from quartet.schemas.uploads import StoredUpload
 
+MOST_UPLOADS = 100
+"""Uploads of one job."""
+
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -81,7 +84,7 @@ def index_upload(upload_id: str) -> Request[Job]:
 
 
 def index_uploads(upload_ids: Sequence[str]) -> Request[Job]:
-    """Have uploads indexed by one job, at most 100, all complete. Once more for the same ones, it is the same job."""
+    """Have uploads indexed by one job: at most `MOST_UPLOADS`, all complete. Asked again, it is the same job."""
     return Request(read_as(Job), "POST", "/v1/uploads/job", json={"uploads": list(upload_ids)})
 
 

@@ -83,20 +83,51 @@ def _is_called(video: Video, name: str) -> bool:
 
 
 def index(client: Client, paths: Sequence[Path]) -> bool:
-    """Upload videos and wait until they are indexed; returns whether all of them could be used."""
+    """Upload videos and wait until they are indexed; returns whether all of them could be used.
+
+    One job takes as many as it may. After an error what has been sent is indexed before it is raised.
+    """
+    from quartet.requests.jobs import MOST_UPLOADS
+
     files = [file for path in paths for file in _files(path)]
     complete = True
-    for file in files:
-        with _bar(file.name) as progress:
-            job = client.index_video(file, progress)
-        job = finished(client, job)
-        assert job.report is not None
-        for one in job.report.refused:
-            complete = False
-            console().print(f"[yellow]Refused:[/] {escape(one.file)}: {escape(one.detail)}", highlight=False)
-        if job.report.indexed:
-            console().print(f"{escape(file.name)} is indexed (generation {job.report.generation}).", highlight=False)
+    for start in range(0, len(files), MOST_UPLOADS):
+        uploads: list[str] = []
+        try:
+            for file in files[start : start + MOST_UPLOADS]:
+                complete &= _send(client, file, uploads)
+        finally:
+            if uploads:
+                complete &= _index(client, uploads)
     return complete
+
+
+def _send(client: Client, file: Path, uploads: list[str]) -> bool:
+    """Upload a video and note its upload; returns False for one that is larger than the service takes."""
+    from quartet.errors import TooLargeError
+
+    try:
+        with _bar(file.name) as progress:
+            uploads.append(client.upload_video(file, progress))
+    except TooLargeError as error:
+        _refused(file.name, str(error))
+        return False
+    return True
+
+
+def _index(client: Client, uploads: Sequence[str]) -> bool:
+    """Have uploads indexed; returns whether all of them could be used."""
+    report = finished(client, client.index_uploads(uploads)).report
+    assert report is not None
+    for one in report.refused:
+        _refused(one.file, one.detail)
+    videos = counted(report.indexed, "video")
+    console().print(f"{videos} indexed (generation {report.generation}).", highlight=False)
+    return not report.refused
+
+
+def _refused(name: str, detail: str) -> None:
+    console().print(f"[yellow]Refused:[/] {escape(name)}: {escape(detail)}", highlight=False)
 
 
 def _files(path: Path) -> list[Path]:

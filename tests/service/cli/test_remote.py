@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from tests.service.conftest import World
 
 KEY = "a-key-of-some-length"
+LARGEST = 100_000
+"""Bytes of an upload."""
 Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.setenv("QUARTET_API_KEY", KEY)
-    settings = Settings(library=world.library, model="fake", upload_folder=tmp_path / "uploads")
+    settings = Settings(
+        library=world.library, model="fake", upload_folder=tmp_path / "uploads", max_upload_bytes=LARGEST
+    )
     with running(settings, FakeEncoder()) as service:
         yield lambda *given: CliRunner().invoke(app, [*map(str, given), "--server", service.url])
 
@@ -64,11 +68,45 @@ def test_videos_are_uploaded_and_indexed(run: Run, world: World, tmp_path: Path)
     (folder / "one.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + b"x")
     (folder / "notes.txt").write_text("words", encoding="utf-8")
     (folder / ".hidden" / "two.mp4").write_text("words", encoding="utf-8")
-    assert "one.mp4 is indexed (generation" in said(run("index", folder))
+    assert "1 video indexed (generation" in said(run("index", folder))
     listed = said(run("jobs"))
     assert "index" in listed and "done" in listed and "1 of 1" in listed
     cancelled = run("jobs", "--cancel", "none")
     assert cancelled.exit_code == 1 and "no job none" in cancelled.stderr
+
+
+def test_one_job_takes_a_whole_folder(run: Run, world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    (folder / "more").mkdir(parents=True)
+    film = (world.videos / "red.mp4").read_bytes()
+    for number, name in enumerate(("a.mp4", "b.mp4", "more/a.mp4")):
+        (folder / name).write_bytes(film + bytes([number]))
+    (folder / "c.mp4").write_bytes(film + bytes(LARGEST))
+    (folder / "d.mp4").write_text("words", encoding="utf-8")
+    ended = said(run("index", folder))
+    # A file that cannot be used does not stop the others.
+    assert "Refused: c.mp4: An upload may have at most" in ended
+    assert "Refused: d.mp4: " in ended and "3 videos indexed (generation" in ended
+    assert said(run("jobs")).count("done") == 1 + 1  # the heading and the job
+    strict = run("index", folder / "d.mp4", "--strict")
+    assert strict.exit_code == 1 and "0 videos indexed" in strict.stdout
+
+
+def test_more_videos_than_a_job_may_have_are_several_jobs(
+    run: Run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quartet.requests.jobs.MOST_UPLOADS", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + bytes([number]))
+    ended = said(run("index", *(tmp_path / f"{number}.mp4" for number in range(3))))
+    assert "2 videos indexed" in ended and "1 video indexed" in ended
+
+
+def test_what_was_sent_before_an_error_is_indexed(run: Run, world: World, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + b"x")
+    broken = run("index", tmp_path / "a.mp4", tmp_path / "missing.mp4")
+    assert broken.exit_code == 1 and "missing.mp4 cannot be read" in broken.stderr
+    assert "1 video indexed" in broken.stdout
 
 
 @pytest.mark.parametrize(

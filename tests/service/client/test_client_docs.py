@@ -44,6 +44,7 @@ def place(world: World, tmp_path: Path) -> Iterator[Place]:
     folder.mkdir()
     films.mkdir()
     (folder / "holiday.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + b"x")
+    (folder / "concert.mp4").write_bytes((world.videos / "blue.mp4").read_bytes() + b"x")
     (films / "new.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + b"y")
     Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save(folder / "shot.png")
     settings = Settings(
