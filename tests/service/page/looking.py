@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
-from playwright.sync_api import Locator, Page, Route
+from playwright.sync_api import Locator, Page, Response, Route
 
 QUERY = "a red square sliding"
 CLIPS = 8
@@ -19,6 +21,16 @@ def cards(page: Page) -> Locator:
 
 def on_phone(page: Page) -> bool:
     return page.evaluate("matchMedia('(hover: none)').matches")
+
+
+def answer_to(page: Page, **wanted: Any) -> AbstractContextManager[object]:
+    """Waits for the answer to a search for clips that asks for `wanted`. Earlier answers may still be on their way."""
+
+    def is_it(got: Response) -> bool:
+        asked = got.request.post_data_json if got.url.endswith("/search/clips") else {}
+        return got.url.endswith("/search/clips") and wanted.items() <= asked.items()
+
+    return page.expect_response(is_it)
 
 
 def keep_in(held: list[Route]) -> Callable[[Route], None]:

@@ -50,7 +50,8 @@ def test_a_hit_is_leafed_through_until_it_plays(page: Page) -> None:
     page.route("**/media", keep_in(held))
     page.goto(f"/?q={QUERY}")
     first = cards(page).locator(".screen").first
-    first.hover()
+    with page.expect_request("**/media"):
+        first.hover()
     strip = first.locator(".strip")
     expect(strip).to_have_css("background-image", re.compile("/v1/clips/[0-9]+/strip"))
     # As large as the screen, and of the shape of the film: 160x120.

@@ -79,7 +79,7 @@ def test_finds_videos_by_their_titles(any_page: Page) -> None:
     videos = page.get_by_role("list", name="Videos").locator("> li")
     expect(videos).to_have_count(6)
     find = page.get_by_label("Find videos by title")
-    find.press_sequentially("RE")
+    find.fill("RE")
     expect(videos.get_by_role("heading")).to_have_text(["green", "grey", "red"])
     expect(find).to_be_focused()
     expect(page).to_have_url(re.compile(r"/\?tab=library&title=RE$"))
