@@ -214,6 +214,8 @@ class Libraries(BaseModel):
 class LibraryInfo(BaseModel):
     """What a search client needs."""
 
+    name: str
+    libraries: list[str] = Field(description="Names of all libraries of the service, the default one first.")
     generation: str
     model: ModelInfo
     counts: Counts

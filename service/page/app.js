@@ -9,6 +9,7 @@ import { busy, button, message, problem, say, show } from "./common/messages.js"
 import { NO_FILTERS, filtersIn, href } from "./common/state.js";
 import { t, translate } from "./common/words.js";
 import { addFiles, listen as listenToFiles } from "./question/files.js";
+import { chooseLibrary } from "./library_menu.js";
 import { listenToMenu } from "./question/add_menu.js";
 import { Parts } from "./question/parts.js";
 import { hasFile } from "./question/request.js";
@@ -21,14 +22,14 @@ import { tools } from "./results/tools.js";
 import { listen as listenToSettings } from "./settings_menu.js";
 import { Filters } from "./tuning/filters.js";
 import { Weights } from "./tuning/weights.js";
-import * as viewer from "./viewer/viewer.js";
 
 // Milliseconds without another letter, or another step of a slider, after which the service is asked.
 const TYPING = 60;
 const SLIDING = 60;
 
-// Who searches need not wait for the library: its modules come when they are needed.
+// Who searches need not wait for the library and the viewer: their modules come when they are needed.
 const loaded = () => import("./library/library.js");
+let viewer = null;
 const library = {
   asks: () => true,
   titleOf: () => t("tab.library"),
@@ -70,12 +71,21 @@ function render(state, { delay }) {
     else if (delay) timer = setTimeout(() => answer(state, signal), delay);
     else answer(state, signal);
   }
-  look(state);
+  look({ asks });
   view(state).find?.(state, { delay });
 }
 
-// The viewer, as the address says.
-function look(state) {
+// The viewer, as the address says. `asks`: clips are about to be shown, so that one may be opened.
+function look({ asks = true } = {}) {
+  if (asks || asked().show !== null) viewer ??= import("./viewer/viewer.js");
+  viewer?.then(see, () => {
+    viewer = null;
+    if (asked().show !== null) say(`${t("error.unreachable")}. ${t("error.unreachable.detail")}`);
+  });
+}
+
+function see(viewer) {
+  const state = asked();
   if (state.show === null) viewer.hide();
   else viewer.show(state.show, state.tab === "clips" ? clips.rankingOf(state) : null);
 }
@@ -134,7 +144,7 @@ async function answer(given, signal) {
   try {
     await view(state).answer(state, signal);
     if (signal.aborted) return;
-    look(asked());
+    look();
     // A link that led here may have gone with the results before: the keyboard goes on from the new ones.
     if (held !== document.body && !held.isConnected) byId("results").focus({ preventScroll: true });
   } catch (error) {
@@ -199,7 +209,6 @@ function listen() {
   listenToSaved();
   listenToSettings(() => clips.rankingOf(asked()).list.redraw());
   captions.listen(() => (answered = null));
-  viewer.listen();
   listenToKeys();
   listenToAddress(render);
 }
@@ -211,6 +220,7 @@ async function showLibrary() {
   const held = [t("count.clips", { n: counts.clips }), t("count.videos", { n: counts.videos }), t("count.captions", { n: counts.captions })];
   byId("library").textContent = held.join(" · ");
   byId("note").replaceChildren(el("p", {}, t("model.note", { name: model.name, note: model.note })));
+  chooseLibrary(found);
   setLevels(levels);
   weights.use(levels);
   await welcome(found, asked().filters);

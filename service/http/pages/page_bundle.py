@@ -1,4 +1,4 @@
-"""The page in few files: its modules in one script, what is imported later in another, its sheets in one.
+"""The page in few files: its modules in one script, each that is imported later in another, its sheets in one.
 
 A browser that is far away waits once for each file that it finds named in another, and fifty modules name each other.
 There is no build step: the files are put together when the service starts, without comments and indentation.
@@ -20,26 +20,31 @@ _FIRST = ("base", "controls")
 
 
 def scripts(page: Path, entry: str = "app.js") -> dict[str, str]:
-    """`entry` with all that it imports, as one script; and one for the module that is imported later, `import(...)`.
+    """`entry` with all that it imports, as one script; and one for each module that is imported later, `import(...)`.
 
     A module becomes a function that is called once, after those that it imports, and gives what it exports. A script
-    exports its modules under short names, so that the later one shares them. Raises ValueError for modules that import
-    each other in a circle, and for forms of import and export that the page does without.
+    exports its modules under short names, so that later ones share them. Raises ValueError for modules that import
+    each other in a circle, for one that two later scripts would need, and for forms of import and export that the page
+    does without.
     """
-    order: list[Path] = []
-    _visit((page / entry).resolve(), order, ())
-    early = len(order)
-    later = [(path.parent / found).resolve() for path in order for found in _LATER.findall(path.read_text("utf-8"))]
-    for path in later:
-        _visit(path, order, ())
-    names = {path: f"${i}" for i, path in enumerate(order)}
-    shared = ", ".join(names[path] for path in order[:early])
-    tables = _tables(page)
-    made = {entry: "\n".join((*tables, *(_module(path, names) for path in order[:early]), f"export {{ {shared} }};\n"))}
-    if later:
-        (path,) = later
+    early: list[Path] = []
+    _visit((page / entry).resolve(), early, ())
+    later: dict[Path, list[Path]] = {}
+    for found in (
+        (path.parent / name).resolve() for path in early for name in _LATER.findall(path.read_text(encoding="utf-8"))
+    ):
+        order = [*early]
+        _visit(found, order, ())
+        later[found] = order[len(early) :]
+    every = [*early, *(path for own in later.values() for path in own)]
+    if twice := {path.name for path in every if every.count(path) > 1}:
+        raise ValueError(f"Two scripts that are imported later need {', '.join(sorted(twice))}. Import it in {entry}.")
+    names = {path: f"${i}" for i, path in enumerate(every)}
+    shared = ", ".join(names[path] for path in early)
+    made = {entry: "\n".join((*_tables(page), *(_module(path, names) for path in early), f"export {{ {shared} }};\n"))}
+    for path, own in later.items():
         head, tail = f'import {{ {shared} }} from "./{entry}";', f"export {{ {names[path]} }};\n"
-        made[path.name] = "\n".join((head, *(_module(one, names) for one in order[early:]), tail))
+        made[path.name] = "\n".join((head, *(_module(one, names) for one in own), tail))
     return made
 
 

@@ -41,9 +41,7 @@ def list_libraries(request: Request, _: EngineDep) -> schemas.Libraries:
 def get_named_library(name: Name, request: Request, _: EngineDep) -> schemas.LibraryInfo:
     """As `/v1/library`. Every other path, too, has a form for one library: `/v1/libraries/{name}/search/clips`."""
     libraries: ServedLibraries = request.app.state.libraries
-    engine = libraries.find(name).engine
-    assert engine is not None  # all open together
-    return library_info(engine)
+    return library_info(libraries.find(name), libraries)
 
 
 @router.api_route("/{name}/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from model.levels import LEVEL_MEANINGS, WORDS
 from quartet.schemas import library as schemas
 from service.http.routes.dependencies import EngineDep, problems
-from service.http.served_libraries import ServedLibraries
+from service.http.served_libraries import ServedLibraries, ServedLibrary, served
 from service.observe.metrics import CONTENT_TYPE
 from service.problems import NOT_READY, ProblemError
 from service.search.engine import Engine
@@ -56,15 +56,19 @@ def get_metrics(request: Request, engine: EngineDep) -> Response:
 
 
 @router.get("/v1/library", summary="What there is to search", responses=problems(503))
-def get_library(engine: EngineDep) -> schemas.LibraryInfo:
+def get_library(request: Request, _: EngineDep) -> schemas.LibraryInfo:
     """What a search client needs: the levels with their weights, counts, example queries."""
-    return library_info(engine)
+    return library_info(served(request), request.app.state.libraries)
 
 
-def library_info(engine: Engine) -> schemas.LibraryInfo:
-    """What there is to search in the library of an engine."""
+def library_info(library: ServedLibrary, libraries: ServedLibraries) -> schemas.LibraryInfo:
+    """What there is to search in one of the libraries, which is open."""
+    engine = library.engine
+    assert engine is not None
     examples = _examples(engine)
     return schemas.LibraryInfo(
+        name=library.name,
+        libraries=[one.name for one in libraries],
         generation=engine.generation().name,
         model=model_info(engine),
         counts=counts_of(engine),

@@ -17,6 +17,12 @@ export const HOME = new URL(".", document.baseURI).pathname;
 // The page of one of several libraries is at the address of that, which URLs in answers begin with.
 const ROOT = HOME.replace(/v1\/libraries\/[^/]+\/$/, "");
 
+// The page of a library; the first one needs no name.
+export const homeOf = (name, libraries) => (name === libraries[0] ? ROOT : `${ROOT}v1/libraries/${name}/`);
+
+// What is kept in the browser for the library of this page alone has this behind its name.
+export const OWN = HOME.slice(ROOT.length);
+
 // What a path of the service, such as "/v1/clips", is here.
 export const at = (path) => (path.startsWith("/v1/libraries/") ? ROOT : HOME) + path.replace(/^\//, "");
 

@@ -2,7 +2,7 @@
 // closed, if the same file is chosen again.
 
 import * as api from "../common/api.js";
-import { bytes, el } from "../common/dom.js";
+import { OWN, bytes, el } from "../common/dom.js";
 import { button } from "../common/messages.js";
 import { set, setting } from "../common/settings.js";
 import { t } from "../common/words.js";
@@ -144,7 +144,7 @@ class Batch {
 const passes = ({ status }) => [0, 408, 409, 429, 502, 503, 504].includes(status);
 
 async function begunUpload(file, signal) {
-  const id = setting("uploads")?.[keyOf(file)];
+  const id = setting(`uploads${OWN}`)?.[keyOf(file)];
   if (id === undefined) return api.createUpload(file, signal);
   return api.storedUpload(id, signal).catch((error) => {
     if (error.status !== 404) throw error;
@@ -155,6 +155,6 @@ async function begunUpload(file, signal) {
 const keyOf = ({ name, size, lastModified }) => `${name} ${size} ${lastModified}`;
 
 function remember(file, id) {
-  const { [keyOf(file)]: _, ...others } = setting("uploads") ?? {};
-  set("uploads", id === null ? others : { ...others, [keyOf(file)]: id });
+  const { [keyOf(file)]: _, ...others } = setting(`uploads${OWN}`) ?? {};
+  set(`uploads${OWN}`, id === null ? others : { ...others, [keyOf(file)]: id });
 }

@@ -174,7 +174,7 @@ function around() {
   });
 }
 
-export function listen() {
+function listen() {
   dialog().addEventListener("cancel", (event) => {
     event.preventDefault();
     closeViewer();
@@ -186,3 +186,5 @@ export function listen() {
     dialog().querySelector(event.key === "ArrowLeft" ? ".prev" : ".next")?.click();
   });
 }
+
+listen();

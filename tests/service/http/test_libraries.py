@@ -69,6 +69,9 @@ def test_the_libraries_are_listed(both: TestClient) -> None:
     assert (default["name"], default["default"], default["counts"]["clips"]) == ("default", True, 5)
     assert (news["name"], news["default"], news["counts"]["clips"], news["url"]) == ("news", False, 4, NEWS)
     assert both.get(NEWS).json() == both.get(f"{NEWS}/library").json()
+    for name, address in (("default", "/v1"), ("news", NEWS)):
+        about = both.get(f"{address}/library").json()
+        assert (about["name"], about["libraries"]) == (name, ["default", "news"])
     for path in ("/v1/libraries/other", "/v1/libraries/other/search/clips?q=a", "/v1/libraries/other/clips/1/media"):
         missing = both.get(path)
         assert missing.status_code == 404 and "The libraries are: default, news." in missing.json()["detail"]

@@ -27,9 +27,10 @@ def test_the_first_screen_is_light(page: Page) -> None:
 
 def test_modules_and_sheets_come_in_few_files() -> None:
     made = scripts(PAGE)
-    assert set(made) == {"app.js", "library.js"}
+    assert set(made) == {"app.js", "library.js", "viewer.js"}
     assert made["app.js"].index("const $0 =") < made["app.js"].index("const $1 =")
-    assert 'from "./app.js";' in made["library.js"] and "const $0 =" not in made["library.js"]
+    for later in ("library.js", "viewer.js"):
+        assert 'from "./app.js";' in made[later] and "const $0 =" not in made[later]
     assert len(gzip.compress(made["app.js"].encode())) < 40_000
     assert ".card" in style(PAGE) and "/*" not in style(PAGE)
     assert style(PAGE).index(":root") < style(PAGE).index(".search")
@@ -43,6 +44,11 @@ def test_modules_in_a_circle_and_other_forms_are_refused(tmp_path: Path) -> None
     (tmp_path / "b.js").write_text("export default 3;\n")
     with pytest.raises(ValueError, match="export default"):
         scripts(tmp_path, "a.js")
+    (tmp_path / "b.js").write_text("export const b = 3;\n")
+    (tmp_path / "first.js").write_text('const load = () => [import("./a.js"), import("./c.js")];\n')
+    (tmp_path / "c.js").write_text('import { b } from "./b.js";\nexport const c = () => b;\n')
+    with pytest.raises(ValueError, match=r"Two scripts that are imported later need b\.js\. Import it in first\.js\."):
+        scripts(tmp_path, "first.js")
     (tmp_path / "b.js").write_text("// Three.\nexport const b = 3;\nawait b;\n")
     assert scripts(tmp_path, "a.js")["a.js"] == (
         "const ENGLISH = {};\nconst LANGUAGES = {};\n"
