@@ -22,6 +22,10 @@ from typing import Any
 
 import lightning as L
 
+from model.evaluation.metrics import Retrieval
+from model.evaluation.ranks import rank_all
+from model.evaluation.relevance import per_distinct_caption
+from model.evaluation.scores import FUSED, GivenScores
 from model.language.sentence_encoder import SentenceEncoder, Sentences
 from model.language.spacy_parser import SpacyParser
 from model.language.word_vectors import initial_words
@@ -31,7 +35,7 @@ from model.training.compare.contestants import TRAINING, Contestant, contestant
 from model.training.compare.inputs import Inputs
 from model.training.compare.kept_models import Keeping, TextTools
 from model.training.compare.paired_bootstrap import video_counts
-from model.training.compare.result_table import FORMAT, FinishedRun, write_standings
+from model.training.compare.result_table import DISTINCT, FORMAT, FinishedRun, write_standings
 from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
 from model.training.data.dataset_checks import file_digest
@@ -40,7 +44,7 @@ from model.training.data.splits import hold_out
 from model.training.data.text_cache import TextCache
 from model.training.distributed import is_first_process
 from model.training.loop.feature_training import Tell, video_text, with_changes
-from model.training.loop.matcher import Matcher
+from model.training.loop.matcher import Matcher, score_matrix
 from model.training.loop.run_record import kept_epoch
 from model.training.loop.single_run import fit_matcher, vocabularies_of
 from quartet.errors import InputError
@@ -262,6 +266,8 @@ def _run(
     sums = [epoch["fused"].sum_r for epoch in history]
     kept = kept_epoch(history, config.keep)
     measured, _ = matcher.measure(splits.test)
+    test = {name: found.to_json() for name, found in measured.items()}
+    test[DISTINCT] = _per_distinct_caption(matcher, splits.test).to_json()
     result = FinishedRun(
         model=model,
         seed=seed,
@@ -272,7 +278,7 @@ def _run(
         train_seconds=wall,
         train_cpu_seconds=cpu,
         validation_sum_r=sums[kept],
-        test={name: retrieval.to_json() for name, retrieval in measured.items()},
+        test=test,
         by_video=video_counts(measured["fused"], splits.test.owner),
     )
     # Without --keep a comparison keeps figures: dozens of sets of weights would fill the disk.
@@ -280,6 +286,14 @@ def _run(
         if path.suffix in (".ckpt", ".pt"):
             path.unlink()
     return matcher, vocabularies, result
+
+
+def _per_distinct_caption(matcher: Matcher, test: VideoText) -> Retrieval:
+    """The fused score where a caption that several videos have is one query, and each of them is right."""
+    scores = score_matrix(matcher, test)
+    protocol = per_distinct_caption(test.owner, scores.shape[1], [text.parse.text for text in test.texts])
+    (ranks,) = rank_all(GivenScores({FUSED: scores}), [protocol])[FUSED]
+    return Retrieval.of(ranks)
 
 
 def _write(file: Path, result: FinishedRun) -> None:

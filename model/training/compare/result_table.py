@@ -13,6 +13,8 @@ from model.levels import LEVEL_NAMES
 from model.training.compare.paired_bootstrap import Difference, VideoCounts, difference
 
 FORMAT = 1
+DISTINCT = "fused per distinct caption"
+"""The fused score under the protocol of HGR and HANet (`model/evaluation/relevance.py`)."""
 
 _COLUMNS = {
     "t2v R@1": "test.fused.text_to_video.r1",
@@ -24,6 +26,7 @@ _COLUMNS = {
     "R@10 ": "test.fused.video_to_text.r10",
     "MedR ": "test.fused.video_to_text.median_rank",
     "SumR": "test.fused.sum_r",
+    "SumR distinct": f"test.{DISTINCT}.sum_r",
     "epoch": "best_epoch",
 }
 
@@ -35,7 +38,8 @@ class FinishedRun:
     parameters          that training changes
     best_epoch          the one that was kept and tested, 1 is the first
     train_seconds       wall time of building and training;  train_cpu_seconds: processor time of all threads
-    test                metrics by row ("fused", and each level alone of models that have levels)
+    test                metrics by row ("fused", each level alone of models that have levels, and the fused score per
+                        distinct caption, which files of earlier versions lack)
     by_video            what the fused SumR is made of: see `paired_bootstrap`. Empty in files of earlier versions
     """
 
@@ -103,7 +107,7 @@ def table(runs: Sequence[FinishedRun], against: str | None = None) -> str:
     for model in models:
         found = summary([run for run in runs if run.model == model])
         figures = found["figures"]
-        cells = [_cell(figures[name]) for name in _COLUMNS.values()]
+        cells = [_cell(figures[name]) if name in figures else "-" for name in _COLUMNS.values()]
         times = [f"{figures[name]['mean'] / 60:.1f}" for name in ("train_seconds", "train_cpu_seconds")]
         size = f"{figures['parameters']['mean'] / 1e6:.1f} M"
         lines.append("| " + " | ".join([model, *cells, size, *times, str(len(found["seeds"]))]) + " |")
@@ -112,7 +116,8 @@ def table(runs: Sequence[FinishedRun], against: str | None = None) -> str:
     one = next(iter(runs)).test["fused"]
     videos, texts = one["video_to_text"]["queries"], one["text_to_video"]["queries"]
     lines.append(
-        f"\n{videos} test videos, {texts} captions; every caption is a query, ties count against the model. The epoch "
+        f'\n{videos} test videos, {texts} captions; every caption is a query, ties count against the model. For "SumR '
+        'distinct", a caption that several videos have is one query, and each of them is right. The epoch '
         "that its training keeps was tested: the best by validation SumR, of `plus` the last. Mean ± standard "
         "deviation over seeds."
     )

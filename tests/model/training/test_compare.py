@@ -84,6 +84,8 @@ def test_every_model_is_trained_once_with_each_seed(features: Path, tmp_path: Pa
     first = [next(stopped) for _ in range(2)]
     stopped.close()
     assert [(r.model, r.seed, r.epochs) for r in first] == [("vse", 0, 2), ("hgr", 0, 2)]
+    # Every caption of the test split is unique: both protocols see the same.
+    assert first[0].test["fused per distinct caption"] == first[0].test["fused"]
     assert 1 <= first[0].best_epoch <= 2 and first[0].test["fused"]["text_to_video"]["queries"] == 8
     assert not [path for path in out.rglob("*") if path.suffix in (".ckpt", ".pt")]
     assert "| vse |" in (out / "table.md").read_text()
@@ -111,6 +113,16 @@ def test_results_of_other_settings_or_data_are_refused(features: Path, tmp_path:
     (out / "runs" / "vse-seed0.json").write_text("{")
     with pytest.raises(InputError, match="is not a result of a comparison"):
         list(run(Plan(("vse",), seeds=1, epochs=1), features, out))
+
+
+def test_a_caption_of_two_videos_is_one_query_per_distinct_caption(features: Path, tmp_path: Path) -> None:
+    shared = [replace(item, captions=("a test0 runs", *item.captions[1:])) for item in CAPTIONS.split("test")]
+    others = [item for item in CAPTIONS.videos if item.split != "test"]
+    (done,) = compare(Plan(("vse",), seeds=1, epochs=1), CaptionSet((*others, *shared)), [features], tmp_path, print)
+    assert done.test["fused"]["text_to_video"]["queries"] == 8
+    distinct = done.test["fused per distinct caption"]
+    assert distinct["text_to_video"]["queries"] == 5  # the shared one and four others
+    assert distinct["video_to_text"]["queries"] == 4
 
 
 def test_a_model_is_compared_with_itself_changed(features: Path, tmp_path: Path) -> None:
@@ -167,8 +179,10 @@ def test_the_table_tells_mean_and_spread() -> None:
     assert figures["train_seconds"]["mean"] == 90
     row = table([one, other]).splitlines()[2]
     assert row.startswith("| vse | 10.0 ± 0.0 | 20.0 ± 0.0 |")
-    assert row.endswith("| 121.5 ± 2.1 | 2.5 ± 0.7 | 1.5 M | 1.5 | 1.5 | 2 |")
-    assert "| 120.0 | 2.0 |" in table([one])
+    assert row.endswith("| 121.5 ± 2.1 | - | 2.5 ± 0.7 | 1.5 M | 1.5 | 1.5 | 2 |")
+    assert "| 120.0 | - | 2.0 |" in table([one])
+    both = replace(one, test=test | {"fused per distinct caption": test["fused"] | {"sum_r": 125.0}})
+    assert "| 120.0 | 125.0 | 2.0 |" in table([both])
     assert "4 test videos, 40 captions" in table([one])
 
 
