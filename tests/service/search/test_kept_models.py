@@ -36,7 +36,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-LEVELS = {"vse++": ["global"], "hsl": ["global", "concept"]}
+LEVELS = {"vse++": ["global"], "hsl": ["global", "concept"], "hit": ["feature", "semantic"]}
 EXPERTS = ("mithun", "ce", "mmt")
 FRAMES = 3
 
