@@ -42,7 +42,7 @@ CHECKS = (
     response_schema_conformance,
 )
 BOUNDED = hypothesis.settings(
-    max_examples=25,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,
