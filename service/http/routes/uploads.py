@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -17,7 +18,6 @@ from service.http.routes.dependencies import problems
 from service.http.routes.jobs import ACCEPTED, JobsDep, RepeatKey, accepted, file_summary
 from service.http.served_libraries import served
 from service.http.uploads.resumable_uploads import ResumableUploads
-from service.jobs.job_queue import Jobs
 from service.problems import UNSUPPORTED_TYPE, UNSUPPORTED_VERSION, ProblemError
 
 VERSION = "1.0.0"
@@ -117,57 +117,40 @@ async def delete_upload(upload_id: str, uploads: UploadsDep) -> None:
     uploads.remove(uploads.find(upload_id).id)
 
 
-@router.post(
-    "/job",
-    summary="Index uploads",
-    status_code=202,
-    responses={**ACCEPTED, **problems(404, 409, 412, 422, 429, 503)},
-)
-async def create_job_of_uploads(
-    body: UploadsToIndex,
-    request: Request,
-    response: Response,
-    uploads: UploadsDep,
-    jobs: JobsDep,
-    repeat_key: RepeatKey = None,
-) -> Job:
+@dataclass
+class _JobMaker:
+    """Makes a job of uploads; FastAPI gives it what it needs of a request."""
+
+    request: Request
+    response: Response
+    uploads: UploadsDep
+    jobs: JobsDep
+    repeat_key: RepeatKey = None
+
+    def job(self, upload_ids: Sequence[str]) -> Job:
+        key = self.repeat_key or " ".join(upload_ids)
+        job = self.jobs.repeated(key)
+        if job is None:
+            with self.uploads.completed(upload_ids) as paths:
+                home = paths[0].parent
+                job = self.jobs.add([home], home, file_summary(paths), home.parent, key)
+        return accepted(self.request, self.response, job)
+
+
+JobMakerDep = Annotated[_JobMaker, Depends()]
+_JOB: dict[str, Any] = {"status_code": 202, "responses": {**ACCEPTED, **problems(404, 409, 412, 422, 429, 503)}}
+
+
+@router.post("/job", summary="Index uploads", **_JOB)
+async def create_job_of_uploads(body: UploadsToIndex, maker: JobMakerDep) -> Job:
     """Keep uploads that are complete and index them, in the background. Asked again, it is the same job."""
-    return _index(body.uploads, request, response, uploads, jobs, repeat_key)
+    return maker.job(body.uploads)
 
 
-@router.post(
-    "/{upload_id}/job",
-    summary="Index an upload",
-    status_code=202,
-    responses={**ACCEPTED, **problems(404, 409, 412, 422, 429, 503)},
-)
-async def create_job_of_upload(
-    upload_id: str,
-    request: Request,
-    response: Response,
-    uploads: UploadsDep,
-    jobs: JobsDep,
-    repeat_key: RepeatKey = None,
-) -> Job:
+@router.post("/{upload_id}/job", summary="Index an upload", **_JOB)
+async def create_job_of_upload(upload_id: str, maker: JobMakerDep) -> Job:
     """Keep an upload that is complete and index it, in the background. Asked again, it is the same job."""
-    return _index([upload_id], request, response, uploads, jobs, repeat_key)
-
-
-def _index(
-    upload_ids: Sequence[str],
-    request: Request,
-    response: Response,
-    uploads: ResumableUploads,
-    jobs: Jobs,
-    repeat_key: str | None,
-) -> Job:
-    key = repeat_key or " ".join(upload_ids)
-    job = jobs.repeated(key)
-    if job is None:
-        with uploads.completed(upload_ids) as paths:
-            home = paths[0].parent
-            job = jobs.add([home], home, file_summary(paths), home.parent, key)
-    return accepted(request, response, job)
+    return maker.job([upload_id])
 
 
 def _name(metadata: str) -> str:
