@@ -18,6 +18,7 @@ from indexer.search.approximate.encoding import encode_gallery
 from indexer.search.exact.code_scan import compiled_kernel
 from indexer.search.top_k import SearchResult, search, search_batch
 from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.search.vectors.row_source import from_arrays
 from model.levels import LevelSpec, Vectors
 
 _LEVELS = (
@@ -64,7 +65,7 @@ def _gallery(folder: Path, vectors: Vectors, rng: np.random.Generator) -> Galler
     n = len(vectors["global"])
     for name, share in _ABSENT.items():
         vectors[name][rng.random(n) < share] = 0
-    bounds = write_gallery(folder, _LEVELS, Change((np.arange(n, dtype=np.int64), vectors)))
+    bounds = write_gallery(folder, _LEVELS, Change([from_arrays(np.arange(n, dtype=np.int64), vectors)]))
     encoding = encode_gallery(open_gallery(folder, _LEVELS, bounds), None, None)
     return open_gallery(folder, _LEVELS, bounds, encoding.to_json())
 

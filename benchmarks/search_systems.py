@@ -20,7 +20,7 @@ _DEPTH = 100
 
 
 def build_library(data: Path, library: Path) -> None:
-    from indexer.search.vectors.gallery import empty_rows
+    from indexer.search.vectors.row_source import empty_rows
     from indexer.store.generation_swap import publish
     from indexer.store.library import Library
 

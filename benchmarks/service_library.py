@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from benchmarks.search_data import load, make_data
 from indexer.catalog.schema import clips, open_database, roots, videos
-from indexer.search.vectors.gallery import empty_rows
+from indexer.search.vectors.row_source import empty_rows
 from indexer.store.generation_swap import publish
 from indexer.store.layout import exists
 from indexer.store.library import Library

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Select, delete, func, select
 from indexer.catalog.schema import captions, clips, next_vectors, unfinished
 from indexer.catalog.staged_vectors import pack, stage, staged_rows
 from indexer.catalog.writing_session import fact, set_fact
-from indexer.search.vectors.gallery import Rows
+from indexer.search.vectors.row_source import RowSource
 from model.encoder import EncoderSpec
 from model.levels import FloatArray, LevelSpec
 
@@ -67,10 +67,9 @@ def next_counts(engine: Engine) -> dict[str, int]:
         return dict.fromkeys(_LIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
-def next_rows(engine: Engine, spec: EncoderSpec, kind: str) -> Rows:
-    """Ids, ascending, and vectors that the next model has made."""
-    with engine.connect() as connection:
-        return staged_rows(connection, kind, spec.levels, next_vectors)
+def next_rows(engine: Engine, spec: EncoderSpec, kind: str) -> RowSource:
+    """Items with vectors that the next model has made."""
+    return staged_rows(engine, kind, spec.levels, next_vectors)
 
 
 def drop_next(connection: Connection, kind: str, ids: Collection[int] | Select) -> None:

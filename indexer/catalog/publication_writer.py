@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import closing
 
-from sqlalchemy import Connection, Engine, delete, insert, select, text, update
+import numpy as np
+from sqlalchemy import Connection, Engine, delete, exists, insert, select, text, update
 
 from indexer.catalog.model_change import MODEL_BEFORE, finish_change, forget_change, keep_generation
 from indexer.catalog.schema import captions, clips, generations, staged, videos
 from indexer.catalog.staged_vectors import staged_rows
 from indexer.catalog.word_index import scrub_word_index
 from indexer.catalog.writing_session import fact, set_fact
-from indexer.search.vectors.gallery import Rows
+from indexer.search.vectors.row_source import Ids, RowSource
 from model.levels import LevelSpec
 
 ERASE = "erase"
@@ -28,17 +30,16 @@ class PublicationWriter:
     engine: Engine
     levels: tuple[LevelSpec, ...]
 
-    def live_ids(self, kind: str) -> list[int]:
+    def live_ids(self, kind: str) -> Ids:
         """Ids, ascending, of everything that the next generation must hold."""
-        table = ITEMS[kind]
-        query = select(table.c.id).where(table.c.removed.is_(None)).order_by(table.c.id)
-        with self.engine.connect() as connection:
-            return list(connection.scalars(query))
+        # Straight from the driver: a million in a quarter of a second.
+        with self.engine.connect() as connection, closing(connection.connection.cursor()) as raw:
+            raw.execute(f"select id from {ITEMS[kind].name} where removed is null order by id")
+            return np.array(raw.fetchall(), dtype=np.int64).reshape(-1)
 
-    def staged_rows(self, kind: str) -> Rows:
-        """Ids and vectors that no generation holds yet."""
-        with self.engine.connect() as connection:
-            return staged_rows(connection, kind, self.levels)
+    def staged_rows(self, kind: str) -> RowSource:
+        """Items whose vectors no generation holds yet."""
+        return staged_rows(self.engine, kind, self.levels)
 
     @property
     def erases(self) -> bool:
@@ -96,9 +97,12 @@ class PublicationWriter:
                 waiting = set(connection.scalars(select(staged.c.item_id).where(staged.c.kind == kind)))
                 for item in waiting & set(ids):
                     connection.execute(delete(staged).where(staged.c.kind == kind, staged.c.item_id == item))
+            leaving = set(connection.scalars(select(clips.c.video_id).where(clips.c.removed <= before)))
             for table in ITEMS.values():
                 connection.execute(delete(table).where(table.c.removed <= before))
-            connection.execute(delete(videos).where(videos.c.id.not_in(select(clips.c.video_id))))
+            for video_id in leaving:
+                kept_clips = exists().where(clips.c.video_id == videos.c.id)
+                connection.execute(delete(videos).where(videos.c.id == video_id, ~kept_clips))
             connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
             connection.execute(delete(generations).where(generations.c.number.not_in({number, before, kept} - {None})))
             keep_generation(connection, kept)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
+import numpy.typing as npt
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, or_, select
 
 from indexer.catalog.records import (
     OTHER_REASONS,
@@ -45,6 +47,10 @@ VIDEO_ORDERS: Mapping[str, tuple[ColumnElement[object], ...]] = {
     "size": (videos.c.size.desc(),),
 }
 """Orders of lists of videos: in the order of indexing, alphabetical, the newest, longest and largest first."""
+
+
+_CONDITIONS = 200
+"""Conditions of one query: SQLite takes up to 1,000."""
 
 
 class Catalog:
@@ -158,6 +164,48 @@ class Catalog:
         query = _videos().where(*_titled(words), *_kept(wanted)).order_by(*VIDEO_ORDERS[sort], videos.c.id)
         return [self._video(row) for row in self._rows(query.offset(offset).limit(limit))]
 
+    def videos_under(self, paths: Sequence[Path]) -> list[Video]:
+        """The videos that are at these places (absolute) or in folders there, in order of id."""
+        found = {row.id: row for where in self._under(paths) for row in self._rows(_videos().where(_HAS_CLIPS, where))}
+        return [self._video(found[video_id]) for video_id in sorted(found)]
+
+    def video_ids_under(self, paths: Sequence[Path]) -> list[int]:
+        """Their ids alone, ascending."""
+        query = select(videos.c.id).where(_HAS_CLIPS)
+        return sorted({row.id for where in self._under(paths) for row in self._rows(query.where(where))})
+
+    def latest_under(self, path: Path) -> Video | None:
+        """The one of them that was added last."""
+        found = [
+            row
+            for where in self._under([path])
+            for row in self._rows(_videos().where(_HAS_CLIPS, where).order_by(videos.c.id.desc()).limit(1))
+        ]
+        return self._video(found[0]) if found else None
+
+    def video_paths(self) -> dict[int, Path]:
+        """Where the videos are, by their ids."""
+        query = select(videos.c.id, videos.c.relpath, *_root_columns()).join(roots).where(_HAS_CLIPS)
+        return {row.id: self._path(row) for row in self._rows(query)}
+
+    def video_sizes(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The bytes of all videos, ascending, and their ids."""
+        with self.engine.connect() as connection, closing(connection.connection.cursor()) as raw:
+            raw.execute("select size, id from videos order by size, id")
+            found = np.array(raw.fetchall(), dtype=np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def media_sums(self) -> tuple[float, int]:
+        """Seconds and bytes of all videos."""
+        sums = func.coalesce(func.sum(videos.c.duration), 0.0), func.coalesce(func.sum(videos.c.size), 0)
+        (row,) = self._rows(select(*sums).where(_HAS_CLIPS))
+        return float(row[0]), int(row[1])
+
+    def videos(self, ids: Sequence[int]) -> list[Video]:
+        """Videos by id, in order of id; those without clips are left out."""
+        query = _videos().where(_HAS_CLIPS, videos.c.id.in_(ids)).order_by(videos.c.id)
+        return [self._video(row) for row in self._rows(query)]
+
     def count_videos(self, words: Sequence[str] = (), wanted: ClipFilter | None = None) -> int:
         """How many videos `list_videos` has of these."""
         query = select(func.count()).select_from(videos).where(*_titled(words), *_kept(wanted))
@@ -219,6 +267,11 @@ class Catalog:
         found = self._captions(captions.c.id.in_(described) & captions.c.removed.is_(None))
         return [found[caption_id] for caption_id in sorted(found)]
 
+    def require_readable(self) -> None:
+        """Raises what the database raises if its tables cannot be read."""
+        for table in (videos, clips, captions, failures, unfinished):
+            self._rows(select(table).limit(1))
+
     def failures(self, offset: int = 0, limit: int | None = None, others: bool = True) -> list[Failure]:
         """Refused files in order of their paths; a limit of None lists all.
 
@@ -231,7 +284,7 @@ class Catalog:
 
     def counts(self) -> Counts:
         queries = (
-            select(func.count(clips.c.video_id.distinct())).where(_live()),
+            select(func.count()).select_from(videos).where(_HAS_CLIPS),
             select(func.count()).select_from(clips).where(_live()),
             select(func.count()).select_from(captions).where(captions.c.removed.is_(None)),
             select(func.count()).select_from(failures).where(_refused_videos()),
@@ -258,6 +311,26 @@ class Catalog:
         )
         # Descending, so that the first source is the last to be written into the dictionary.
         return {row.id: Caption(row.id, row.text, row.source, row.clip_id) for row in self._rows(query)}
+
+    def _under(self, paths: Sequence[Path]) -> Iterator[ColumnElement[bool]]:
+        """Conditions for an index: a video that fulfils one is at one of these places, or in a folder there."""
+        found: list[ColumnElement[bool]] = []
+        # PostgreSQL orders texts as people of some country do; as bytes they are in order of their folders.
+        place = videos.c.relpath if self.engine.dialect.name == "sqlite" else videos.c.relpath.collate("C")
+        for root_id, folder in self._root_folders():
+            in_root = videos.c.root_id == root_id
+            for path in paths:
+                if folder.is_relative_to(path):
+                    found.append(in_root)
+                elif path.is_relative_to(folder):
+                    relpath = str(path.relative_to(folder)).encode("utf-8", "replace").decode("utf-8")
+                    # "0" comes after "/".
+                    found += [in_root & (place == relpath), in_root & (place > f"{relpath}/") & (place < f"{relpath}0")]
+        for start in range(0, len(found), _CONDITIONS):
+            yield or_(*found[start : start + _CONDITIONS])
+
+    def _root_folders(self) -> list[tuple[int, Path]]:
+        return [(row.id, self._elsewhere.get(row.name, Path(row.path))) for row in self._rows(select(roots))]
 
     def _rows(self, query: Select, parameters: Mapping[str, object] | None = None) -> Sequence[Row]:
         with self.engine.connect() as connection:
@@ -292,15 +365,18 @@ def _live(video_id: int | None = None) -> ColumnElement[bool]:
     return live if video_id is None else live & (clips.c.video_id == video_id)
 
 
+_HAS_CLIPS = exists().where(clips.c.video_id == videos.c.id, clips.c.removed.is_(None))
+"""Of a video: it has not been removed."""
+
+
 def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
     """Videos with live clips, whose titles have all of these words in them, in any case of letters.
 
     Letters with marks are found however they are written: some systems give a file name as one character for each
     letter (NFC), some as a letter and a mark (NFD).
     """
-    live = videos.c.id.in_(select(clips.c.video_id).where(_live()))
     forms = [{normalize("NFC", word), normalize("NFD", word)} for word in words]
-    return [live, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
+    return [_HAS_CLIPS, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
 
 
 def _kept(wanted: ClipFilter | None) -> list[ColumnElement[bool]]:

@@ -29,11 +29,11 @@ def unseal(connection: sqlite3.Connection) -> None:
 
 def is_damaged(connection: sqlite3.Connection) -> bool:
     """Whether the content of a database is not what was sealed. One without a seal is not damaged."""
-    content = connection.serialize()
     (sealed,) = connection.execute("PRAGMA user_version").fetchone()
-    return sealed != 0 and (
-        content[_COUNTER] != content[_COUNTER_AGAIN] or sealed & 0xFFFFFFFF != _checksum(content) & 0xFFFFFFFF
-    )
+    if sealed == 0:
+        return False
+    content = connection.serialize()
+    return content[_COUNTER] != content[_COUNTER_AGAIN] or sealed & 0xFFFFFFFF != _checksum(content) & 0xFFFFFFFF
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:

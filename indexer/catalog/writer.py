@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, func, insert, select, update
 
 # Its ON CONFLICT is compiled for SQLite too; SQLite's own is not for PostgreSQL.
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -208,10 +208,10 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
     def leaving_videos(self, settled: int) -> list[Path]:
         """Videos that were removed after generation `settled`: their removal was interrupted."""
         removed = select(clips.c.video_id).where(clips.c.removed > settled)
-        stays = select(clips.c.video_id).where(clips.c.removed.is_(None))
+        stays = exists().where(clips.c.video_id == videos.c.id, clips.c.removed.is_(None))
         with self.engine.connect() as connection:
             places = dict(self._roots(connection))
-            found = select(videos).where(videos.c.id.in_(removed), videos.c.id.not_in(stays))
+            found = select(videos).where(videos.c.id.in_(removed), ~stays)
             return [places[row.root_id] / row.relpath for row in connection.execute(found)]
 
     def tag_videos(self, video_ids: Sequence[int], add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:

@@ -151,7 +151,7 @@ def index_videos(
                 removed=run.removed,
                 missing=run.missing,
                 refused=[f for f in failures if any(f.path.is_relative_to(source) for source in sources)],
-                clips_total=library.catalog.counts().clips,
+                clips_total=library.catalog.count_clips(),
                 generation=generation,
                 progress=run.progress(None),
                 seconds=time.monotonic() - began,
@@ -165,20 +165,26 @@ def _require_changeable(
     library: Library, sources: Sequence[Path], base: Path | None, segmentation: Segmentation | None, keep_missing: bool
 ) -> None:
     """Raises InputError where a change of the model would have to remove videos, or to encode them twice."""
-    known = library.catalog.list_videos(limit=None)
+    known = library.catalog.videos_under(sources)
     if not keep_missing:
         require_mounted(sources, [video.path for video in known])
-    cuts = SegmentationPlan(segmentation, sources if base is None else [base], known)
-    if any(not cuts.is_current(video) for video in known if any(map(video.path.is_relative_to, sources))):
+    if not all(map(_cuts(library, segmentation, sources, base, known).is_current, known)):
         raise InputError(
             "These videos have another segmentation. Change the model first, without --segment. Then divide them again."
         )
 
 
+def _cuts(
+    library: Library, asked: Segmentation | None, sources: Sequence[Path], base: Path | None, known: Sequence[Video]
+) -> SegmentationPlan:
+    latest = {entry: library.catalog.latest_under(entry) for entry in (sources if base is None else [base])}
+    return SegmentationPlan(asked, known, latest)
+
+
 def _stopped(library: Library, change: ModelChange, began: float) -> IndexReport:
     """The report of a run that was stopped before the model had changed."""
     return IndexReport(
-        clips_total=library.catalog.counts().clips,
+        clips_total=library.catalog.count_clips(),
         generation=library.current().name,
         progress=Progress(0, 0, None, change.clips),
         seconds=time.monotonic() - began,
@@ -218,15 +224,13 @@ class _Run:
     def run(self, sources: Sequence[Path], base: Path | None, keep_missing: bool, texts: VideoTexts | None) -> bool:
         """Deal with every file; returns whether it was interrupted. For `base` see `index_videos`."""
         try:
-            known = self.library.catalog.list_videos(limit=None)
+            known = self.library.catalog.videos_under(sources)
             if not keep_missing:
                 require_mounted(sources, [video.path for video in known])
             for source in sources:
                 self.writer.add_root(base or (source if source.is_dir() else source.parent))
-            cuts, finder = (
-                SegmentationPlan(self.segmentation, sources if base is None else [base], known),
-                ContentFinder(known),
-            )
+            cuts = _cuts(self.library, self.segmentation, sources, base, known)
+            finder = ContentFinder(known, self.library.catalog)
             plan = make_plan(sources, self.library.path, known, self.writer.failed_files(), cuts.is_current)
             self._apply_walk(plan)
             left = {path for path, _, _ in self.writer.kept_clips() if any(map(path.is_relative_to, sources))}
@@ -239,8 +243,7 @@ class _Run:
                 self.writer.remove_videos(gone, self._next)
                 self.removed = len(gone)
             if texts is not None:
-                videos = self.library.catalog.list_videos(limit=None)
-                texts.update([video for video in videos if any(map(video.path.is_relative_to, sources))])
+                texts.update(self.library.catalog.videos_under(sources))
         except KeyboardInterrupt:
             return True
         return False

@@ -26,7 +26,7 @@ from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.pipeline.contract import Job, Pipeline
 from indexer.pipeline.file_outcomes import Encoded, Part, Refused
 from indexer.pipeline.progress import Meter, Progress
-from indexer.search.vectors.gallery import Rows, empty_rows
+from indexer.search.vectors.row_source import RowSource, joined
 from indexer.store.generation import KINDS, Generation, open_generation
 from indexer.store.generation_swap import publish
 from indexer.store.layout import generation_folder, next_number
@@ -34,6 +34,7 @@ from indexer.store.library import Library
 from indexer.store.manifest import ModelInfo, model_info
 from indexer.store.publishing import finish_cut_short
 from indexer.store.search_settings import claim_search_settings, read_search_settings
+from indexer.store.segment_plan import whole
 from indexer.texts.captions import BATCH
 from model.encoder import Encoder, EncoderSpec
 from model.levels import finite_rows
@@ -185,7 +186,7 @@ class _Change:
         writer.remove_videos(self._leaving(sources, keep_missing), next_number(path))
         if refused := self._missing("captions"):
             writer.refuse_items("captions", refused, next_number(path))
-        rows = {kind: self._rows(kind) for kind in KINDS}
+        rows = {kind: whole(self._rows(kind)) for kind in KINDS}
         publish(path, self._spec, rows, None, self._live.manifest.index["approximate_from"], writer)
         self._done = True
 
@@ -227,23 +228,15 @@ class _Change:
         made = next_ids(self._engine, kind)
         if self._kept is not None:
             made |= set(self._kept.gallery(kind).ids.tolist())
-        return [item for item in self._writer.live_ids(kind) if item not in made]
+        return [item for item in self._writer.live_ids(kind).tolist() if item not in made]
 
-    def _rows(self, kind: str) -> Rows:
-        """All rows of a gallery by the next model: those just made, and those of its generation that was kept."""
-        wanted = np.array(self._writer.live_ids(kind), dtype=np.int64)
-        made_ids, made = next_rows(self._engine, self._spec, kind)
-        if self._kept is None:
-            kept_ids, kept = empty_rows(self._spec.levels)
-        else:
+    def _rows(self, kind: str) -> RowSource:
+        """All items of a gallery by the next model: those just made, and those of its generation that was kept."""
+        rows = next_rows(self._engine, self._spec, kind)
+        if self._kept is not None:
             gallery = self._kept.gallery(kind)
-            kept_ids = np.setdiff1d(gallery.ids, made_ids)
-            places = gallery.positions(kept_ids)
-            kept = {level.name: gallery.rows(level.name, places) for level in self._spec.levels}
-        ids = np.concatenate([made_ids, kept_ids])
-        chosen = np.flatnonzero(np.isin(ids, wanted))
-        chosen = chosen[np.argsort(ids[chosen])]
-        return ids[chosen], {name: np.concatenate([made[name], kept[name]])[chosen] for name in made}
+            rows = joined(RowSource(np.setdiff1d(gallery.ids, rows.ids), gallery.vectors), rows)
+        return rows.only(np.intersect1d(rows.ids, self._writer.live_ids(kind)))
 
 
 def fit_again(library: Library, before: ModelInfo) -> list[str]:

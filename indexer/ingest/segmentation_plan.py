@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from indexer.catalog.records import Video
@@ -14,16 +14,15 @@ class SegmentationPlan:
 
     Without one every file keeps its clips, a changed one is cut as it was, and a new one like the latest video of
     the input that it is in; where there is none, it is one clip.
+
+    known   the videos at the places that are indexed
+    latest  the latest video of each input
     """
 
-    def __init__(self, asked: Segmentation | None, inputs: Sequence[Path], known: Sequence[Video]) -> None:
+    def __init__(self, asked: Segmentation | None, known: Sequence[Video], latest: Mapping[Path, Video | None]) -> None:
         self._asked = asked
         self._of_file = {video.path: video.segmentation for video in known}
-        latest = sorted(known, key=lambda video: video.id)
-        self._of_input = {
-            entry: next((video.segmentation for video in reversed(latest) if video.path.is_relative_to(entry)), None)
-            for entry in inputs
-        }
+        self._of_input = {entry: None if video is None else video.segmentation for entry, video in latest.items()}
 
     def is_current(self, video: Video) -> bool:
         return self._asked is None or video.segmentation == self._asked.text

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from indexer.disk.durable_files import file_sha256, replace_file
 from indexer.search.vectors.codes import encode
-from indexer.search.vectors.gallery import Rows, empty_rows, segment_name
+from indexer.search.vectors.gallery import segment_name
+from indexer.search.vectors.row_source import Rows, empty_rows, from_arrays
 from indexer.search.vectors.segment import write_segment
 from indexer.store.generation import KINDS, damaged_files
 from indexer.store.manifest import Manifest
@@ -232,7 +233,7 @@ class Healing:
         aside = self.of.folder.parent / ".repair.tmp"
         shutil.rmtree(aside, ignore_errors=True)
         try:
-            write_segment(aside, self._levels, ids, vectors)
+            write_segment(aside, self._levels, from_arrays(ids, vectors))
             for name in sorted(bad):
                 made = aside / Path(name).name
                 if file_sha256(made) == self.of.manifest.checksums[name]:

@@ -27,7 +27,7 @@ from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.repair.reconstruction import Remaker
-from indexer.search.vectors.gallery import Change, Rows
+from indexer.search.vectors.row_source import Rows
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, LoadEncoder
 from indexer.store.generation_swap import publish
@@ -188,7 +188,7 @@ class _Repair:
         number = int(live_name(self.path))
         live = self._generations[number]
         agrees = self._agrees(number, live)
-        known, wanted = self._ids(), {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
+        known, wanted = self._ids(), {kind: writer.live_ids(kind) for kind in KINDS}
         others = [g for n, g in self._generations.items() if n != number and _same_model(g, live)]
         work = Healing(live, others, known, wanted, self.remaker.rows)
         left = work.run()
@@ -224,15 +224,15 @@ class _Repair:
         writer.skip_ids({kind: self._largest_id(kind) for kind in KINDS})
         changes = {}
         for kind in KINDS:
-            wanted = np.array(writer.live_ids(kind), dtype=np.int64)
-            rows = _united(work.rows(kind), writer.staged_rows(kind))
+            wanted, staged = writer.live_ids(kind), writer.staged_rows(kind)
+            rows = _united(work.rows(kind), (staged.ids, staged.read(staged.ids)))
             rows = _united(rows, self.remaker.rows(kind, np.setdiff1d(wanted, rows[0])))
             gone = np.setdiff1d(wanted, rows[0])
             if len(gone):
                 self._give_up(writer, kind, gone)
-                wanted = np.setdiff1d(np.array(writer.live_ids(kind), dtype=np.int64), gone)
+                wanted = np.setdiff1d(writer.live_ids(kind), gone)
             chosen = np.isin(rows[0], wanted)
-            changes[kind] = Change((rows[0][chosen], {name: each[chosen] for name, each in rows[1].items()}))
+            changes[kind] = rows[0][chosen], {name: each[chosen] for name, each in rows[1].items()}
         approximate_from = work.of.manifest.index["approximate_from"]
         name = publish(self.path, spec, changes, None, approximate_from, writer)
         what = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")

@@ -16,7 +16,7 @@ from indexer.disk.durable_files import file_sha256
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.pipeline.local_pipeline import BATCH, open_pool
-from indexer.search.vectors.gallery import Rows, empty_rows
+from indexer.search.vectors.row_source import Rows, empty_rows
 from indexer.store.generation import LoadEncoder
 from model.encoder import Encoder, EncoderSpec
 from model.levels import FloatArray, finite_rows

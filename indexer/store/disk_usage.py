@@ -19,12 +19,8 @@ class MediaUsage:
 
 
 def media_usage(library: Library) -> MediaUsage:
-    videos = library.catalog.list_videos(limit=None)
-    return MediaUsage(
-        sum(video.duration for video in videos),
-        sum(video.size for video in videos),
-        sum(is_gone(video.path) for video in videos),
-    )
+    seconds, size = library.catalog.media_sums()
+    return MediaUsage(seconds, size, sum(map(is_gone, library.catalog.video_paths().values())))
 
 
 def disk_usage(library: Path) -> dict[str, int]:

@@ -11,14 +11,8 @@ from typing import Any
 
 from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
 from indexer.search.approximate.encoding import APPROXIMATE_FROM, encode_gallery, encoding_of
-from indexer.search.vectors.gallery import (
-    Change,
-    Gallery,
-    SegmentBounds,
-    open_gallery,
-    segment_name,
-    write_gallery,
-)
+from indexer.search.vectors.gallery import Change, Gallery, SegmentBounds, open_gallery, segment_name, write_gallery
+from indexer.search.vectors.segment import Segment, product_codes_name
 from indexer.store.manifest import Manifest, ModelInfo, model_info
 from model.encoder import Encoder, EncoderSpec
 from quartet.errors import LibraryError
@@ -97,7 +91,7 @@ def write_generation(
 ) -> Manifest:
     """Write a complete generation to `folder`, flushed to disk before it appears under that name.
 
-    live              the previous generation: segments that `changes` keep are its segments
+    live              the previous generation, from which `changes` keep segments
     approximate_from  items from which a gallery gets 4-bit codes. None: as `live`, or the default
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
@@ -124,11 +118,22 @@ def _write_files(
 ) -> Manifest:
     if approximate_from is None:
         approximate_from = APPROXIMATE_FROM if live is None else live.manifest.index["approximate_from"]
-    bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
-    encoding = {kind: _encode(temporary / kind, spec, changes[kind], bounds[kind], approximate_from) for kind in KINDS}
+    bounds: dict[str, list[SegmentBounds]] = {}
+    encoding: dict[str, dict[str, Any]] = {}
+    checksums: dict[str, str] = {}
+    for kind in KINDS:
+        change, folder = changes[kind], temporary / kind
+        coded = change.count >= approximate_from
+        product_codes = coded and change.before is not None and encoding_of(change.before) is not None
+        bounds[kind] = write_gallery(folder, spec.levels, change, product_codes)
+        encoding[kind] = {}
+        if coded:
+            written = open_gallery(folder, spec.levels, bounds[kind])
+            encoding[kind] = encode_gallery(written, change.before, change.added).to_json()
+        if live is not None:
+            checksums |= _known_checksums(live, kind, change, product_codes)
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
-    checksums = {} if live is None else _known_checksums(live, changes)
     manifest = Manifest(
         model=model_info(spec),
         levels=spec.levels,
@@ -144,25 +149,15 @@ def _write_files(
     return manifest
 
 
-def _encode(
-    folder: Path, spec: EncoderSpec, change: Change, bounds: list[SegmentBounds], approximate_from: int
-) -> dict[str, Any]:
-    """Make the 4-bit codes of a large gallery whose files are in `folder`; returns how, {} where it has none.
-
-    The codebooks of the segments that it keeps hold for what is added.
-    """
-    if change.count < approximate_from:
-        return {}
-    old = None if change.kept is None else encoding_of(change.kept)
-    return encode_gallery(open_gallery(folder, spec.levels, bounds), old, change.added[1]).to_json()
-
-
-def _known_checksums(live: Generation, changes: Mapping[str, Change]) -> dict[str, str]:
+def _known_checksums(live: Generation, kind: str, change: Change, product_codes: bool) -> dict[str, str]:
     """Checksums of the files of kept segments, which need not be read again."""
-    kept = tuple(
-        f"{kind}/{segment_name(i)}/"
-        for kind in KINDS
-        if (gallery := changes[kind].kept) is not None
-        for i in range(len(gallery.segments))
-    )
-    return {name: checksum for name, checksum in live.manifest.checksums.items() if name.startswith(kept)}
+    names = {segment.folder: segment_name(number) for number, segment in enumerate(live.gallery(kind).segments)}
+    made = () if product_codes else tuple(product_codes_name(level.name) for level in live.manifest.levels)
+    found = {}
+    for number, part in enumerate(change.segments):
+        if isinstance(part, Segment):
+            before, after = f"{kind}/{names[part.folder]}/", f"{kind}/{segment_name(number)}/"
+            for name, checksum in live.manifest.checksums.items():
+                if name.startswith(before) and name.removeprefix(before) not in made:
+                    found[name.replace(before, after)] = checksum
+    return found

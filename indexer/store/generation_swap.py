@@ -10,7 +10,8 @@ from pathlib import Path
 from indexer.catalog.publication_writer import PublicationWriter
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import replace_file
-from indexer.search.vectors.gallery import Change, Rows
+from indexer.search.vectors.gallery import Change
+from indexer.search.vectors.row_source import Rows, from_arrays
 from indexer.store.generation import KINDS, Generation, write_generation
 from indexer.store.layout import (
     exists,
@@ -21,6 +22,7 @@ from indexer.store.layout import (
     strip_path,
     thumbnail_path,
 )
+from indexer.store.segment_plan import whole
 from model.encoder import EncoderSpec
 
 
@@ -43,7 +45,7 @@ def publish(
         with closing(CatalogWriter(path / "catalog.sqlite", spec.levels)) as own:
             return publish(path, spec, changes, live, approximate_from, own)
     number = next_number(path)
-    complete = {kind: change if isinstance(change, Change) else Change(change) for kind, change in changes.items()}
+    complete = {kind: each if isinstance(each, Change) else whole(from_arrays(*each)) for kind, each in changes.items()}
     manifest = write_generation(generation_folder(path, number), spec, complete, live, approximate_from)
     before = int(live_name(path)) if exists(path) else 0
     writer.announce(number, manifest.stamp, manifest.text())

@@ -24,7 +24,8 @@ from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import ClipFilter, ClipTable
 from indexer.search.moments.timeline import Timeline
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.vectors.gallery import Gallery, empty_rows
+from indexer.search.vectors.gallery import Gallery
+from indexer.search.vectors.row_source import empty_rows
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, Generation, open_generation
 from indexer.store.generation_swap import publish
@@ -246,7 +247,7 @@ def open_catalog(path: Path) -> Catalog:
     catalog = Catalog(path / "catalog.sqlite")
     try:
         upgrade(catalog.engine)
-        catalog.counts()
+        catalog.require_readable()
     except DatabaseError as error:
         catalog.close()
         raise _unreadable(path, error) from error

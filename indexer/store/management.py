@@ -61,25 +61,27 @@ def remove_videos(
     with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
         levels = library.current().manifest.levels
         with closing(CatalogWriter(library.catalog.path, levels, roots)) as writer:
-            videos = library.catalog.list_videos(limit=None)
             refused = list(writer.failed_files())
             unfinished = writer.leaving_videos(library.settled())
-            known_paths = [*(video.path for video in videos), *refused, *unfinished]
+            gone = set()
             for path in wanted:
-                if not any(known.is_relative_to(path) for known in known_paths):
+                ids = library.catalog.video_ids_under([path])
+                if not ids and not any(known.is_relative_to(path) for known in (*refused, *unfinished)):
                     raise InputError(f"The library has no video at {path}.")
+                gone.update(ids)
+            if missing:
+                gone.update(video_id for video_id, path in library.catalog.video_paths().items() if is_gone(path))
 
             def named(known: Path) -> bool:
                 return any(known.is_relative_to(path) for path in wanted)
 
-            gone = [v.id for v in videos if named(v.path) or (missing and is_gone(v.path))]
-            writer.remove_videos(gone, next_number(library_path), erase=True)
+            writer.remove_videos(sorted(gone), next_number(library_path), erase=True)
             writer.forget_failures([path for path in refused if named(path)])
             generation = publish_changes(library, writer)
             if erase_now:
                 erase_before(library_path, writer, int(generation))
             finished = sum(named(path) for path in unfinished)
-        return RemoveReport(len(gone) + finished, library.catalog.counts().clips, generation)
+        return RemoveReport(len(gone) + finished, library.catalog.count_clips(), generation)
 
 
 def tag_videos(
@@ -100,13 +102,14 @@ def tag_videos(
     more, less = [clean_tag(tag) for tag in add], [clean_tag(tag) for tag in remove]
     wanted = [path.resolve() for path in paths]
     with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
-        videos = library.catalog.list_videos(limit=None)
+        chosen = set()
         for path in wanted:
-            if not any(video.path.is_relative_to(path) for video in videos):
+            ids = library.catalog.video_ids_under([path])
+            if not ids:
                 raise InputError(f"The library has no video at {path}.")
-        chosen = [video.id for video in videos if any(video.path.is_relative_to(path) for path in wanted)]
+            chosen.update(ids)
         with closing(CatalogWriter(library.catalog.path, library.current().manifest.levels, roots)) as writer:
-            writer.tag_videos(chosen, more, less)
+            writer.tag_videos(sorted(chosen), more, less)
         return len(chosen)
 
 

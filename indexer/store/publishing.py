@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.writer_lock import writer_lock
-from indexer.search.vectors.gallery import Change, Gallery, Rows
+from indexer.search.vectors.gallery import Gallery
+from indexer.search.vectors.row_source import Ids, RowSource
 from indexer.store.generation import KINDS, Generation
 from indexer.store.generation_swap import finish_settling, publish
 from indexer.store.layout import next_number
 from indexer.store.library import Library
-from model.encoder import EncoderSpec
+from indexer.store.segment_plan import plan_segments
 from model.levels import finite_rows
 from quartet.errors import LibraryError
 
-_LARGE = 10_000
-"""Rows from which a gallery is added to rather than written again."""
-
-_MOST_SEGMENTS = 16
-
 
 def encode_anew(path: Path, approximate_from: int) -> Generation:
-    """Write every gallery of a library again; returns the new live generation.
+    """Learn the codebooks of a library again; returns the new live generation.
 
-    Those of `approximate_from` items or more get 4-bit codes, with codebooks that are learned from what they hold now.
+    Galleries of `approximate_from` items or more get 4-bit codes, others have none.
     Raises LibraryError if the library is missing, damaged or held by another writer.
     """
     with Library.open(path) as library, writer_lock(path):
@@ -46,17 +43,17 @@ def publish_changes(library: Library, writer: CatalogWriter, approximate_from: i
     """
     finish_cut_short(library, writer)
     live = library.current()
-    spec = live.manifest.spec
-    staged = {kind: _finite_rows(writer, kind, next_number(library.path)) for kind in KINDS}
-    wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
+    for kind in KINDS:
+        _refuse_not_finite(writer, kind, next_number(library.path))
+    wanted = {kind: writer.live_ids(kind) for kind in KINDS}
     if approximate_from is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         return live.name
-    erases = writer.erases
-    changes = {
-        kind: _change(wanted[kind], live.gallery(kind), staged[kind], spec, approximate_from is not None, erases)
-        for kind in KINDS
-    }
-    return publish(library.path, spec, changes, live, approximate_from, writer)
+    changes = {}
+    for kind in KINDS:
+        old = live.gallery(kind)
+        change = plan_segments(wanted[kind], old, _staged(writer, kind, wanted[kind], old), writer.erases)
+        changes[kind] = change if approximate_from is None else replace(change, before=None)
+    return publish(library.path, live.manifest.spec, changes, live, approximate_from, writer)
 
 
 def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
@@ -67,59 +64,21 @@ def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
         finish_settling(library.path, writer, live)
 
 
-def _finite_rows(writer: CatalogWriter, kind: str, number: int) -> Rows:
-    """The staged rows of a gallery. An earlier version staged some that are not finite: those are refused now."""
-    ids, vectors = writer.staged_rows(kind)
-    finite = finite_rows(vectors)
-    if not finite.all():
-        writer.refuse_items(kind, ids[~finite].tolist(), number)
-        ids, vectors = writer.staged_rows(kind)
-    return ids, vectors
+def _refuse_not_finite(writer: CatalogWriter, kind: str, number: int) -> None:
+    """An earlier version staged vectors that are not finite: their items are refused now."""
+    for ids, vectors in writer.staged_rows(kind).blocks():
+        finite = finite_rows(vectors)
+        if not finite.all():
+            writer.refuse_items(kind, ids[~finite].tolist(), number)
 
 
-def _change(
-    ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False, erases: bool = False
-) -> Change:
-    """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all again.
-
-    With `erases`, no file may hold the rows of other items.
-    """
-    staged_ids, staged_vectors = staged
+def _staged(writer: CatalogWriter, kind: str, ids: Ids, old: Gallery) -> RowSource:
+    """The vectors of those of `ids` that the live gallery lacks. Raises LibraryError if they are lost."""
+    staged = writer.staged_rows(kind)
     fresh = ids[~np.isin(ids, old.ids, assume_unique=True)]
-    if not np.isin(fresh, staged_ids).all():
-        lost = fresh[~np.isin(fresh, staged_ids)][0]
+    lost = fresh[~np.isin(fresh, staged.ids, assume_unique=True)]
+    if len(lost):
         raise LibraryError(
-            f"The library is damaged: the vectors of item {lost} are in no generation. Run `quartet repair`."
+            f"The library is damaged: the vectors of item {lost[0]} are in no generation. Run `quartet repair`."
         )
-    new_rows = np.searchsorted(staged_ids, fresh)
-    added = fresh, {level.name: staged_vectors[level.name][new_rows] for level in spec.levels}
-    removed = old.row_ids[~np.isin(old.row_ids, ids, assume_unique=True)]
-    if not anew and not (erases and len(removed)) and _worth_keeping(old, fresh, removed):
-        return Change(added, kept=old, removed=removed)
-    return Change(_merge(ids, old, added, spec))
-
-
-def _worth_keeping(old: Gallery, fresh: np.ndarray, removed: np.ndarray) -> bool:
-    """Whether the live segments are better kept than written again.
-
-    A small gallery is quickly written. In a large one removed rows take room and many segments take time, and codebooks
-    grow old: what came and went since the first segment stays below a tenth of it.
-    """
-    rows = len(old.row_ids)
-    after = bool(len(fresh)) and rows > 0 and fresh[0] <= old.row_ids[-1]
-    waiting = rows - len(old.segments[0]) + len(fresh) + len(removed)
-    return rows >= _LARGE and not after and len(old.segments) < _MOST_SEGMENTS and waiting <= rows // 10
-
-
-def _merge(ids: np.ndarray, old: Gallery, added: Rows, spec: EncoderSpec) -> Rows:
-    """The rows of `ids` (ascending) out of the live gallery and the added ones."""
-    fresh, fresh_vectors = added
-    from_old = ~np.isin(ids, fresh, assume_unique=True)
-    old_rows = old.positions(ids[from_old])
-    vectors = {}
-    for level in spec.levels:
-        rows = np.empty((len(ids), level.dim), dtype=np.float32)
-        rows[from_old] = old.rows(level.name, old_rows)
-        rows[~from_old] = fresh_vectors[level.name]
-        vectors[level.name] = rows
-    return ids, vectors
+    return staged.only(fresh)

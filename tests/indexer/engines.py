@@ -17,11 +17,12 @@ from indexer.milvus.gallery_upload import copy_gallery, drop
 from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.search.vectors.row_source import from_arrays
 from model.levels import LevelSpec, Vectors
 
 
 def make_gallery(folder: Path, specs: Sequence[LevelSpec], ids: Sequence[int], vectors: Vectors) -> Gallery:
-    bounds = write_gallery(folder / "gallery", specs, Change((np.array(ids, dtype=np.int64), vectors)))
+    bounds = write_gallery(folder / "gallery", specs, Change([from_arrays(np.array(ids, dtype=np.int64), vectors)]))
     return open_gallery(folder / "gallery", specs, bounds)
 
 

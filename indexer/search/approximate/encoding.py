@@ -11,14 +11,12 @@ import numpy as np
 from indexer.disk.durable_files import write_index
 from indexer.search.vectors.gallery import Gallery
 from indexer.search.vectors.product_codes import coding_loss, fill, train_codebook, with_codebook
-from indexer.search.vectors.segment import Segment, product_codes_name
+from indexer.search.vectors.row_source import BLOCK, RowSource
+from indexer.search.vectors.segment import product_codes_name
 from model.levels import FloatArray, LevelSpec
 
 APPROXIMATE_FROM = 200_000
 """Items from which a gallery is searched approximately, unless a library says otherwise."""
-
-_BLOCK = 1 << 16
-"""Rows held in memory at a time."""
 
 _SAMPLE = 10_000
 """Rows that a codebook is learned from, and on which its loss is measured."""
@@ -66,44 +64,41 @@ def encoding_of(gallery: Gallery) -> Encoding | None:
     return Encoding(**gallery.encoding) if gallery.encoding else None
 
 
-def encode_gallery(gallery: Gallery, old: Encoding | None, added: Mapping[str, FloatArray] | None) -> Encoding:
+def encode_gallery(gallery: Gallery, before: Gallery | None, added: RowSource | None) -> Encoding:
     """Write LEVEL.pq.faiss next to the other files of every segment that lacks them.
 
-    old    of the codebooks, if the first segment has some; None: they are learned from it
-    added  rows that this gallery has and that one had not, to see how well they fit
+    before  a gallery whose codebooks hold, if it has some; None: they are learned from this one
+    added   items that this gallery has and that one had not, to see how well they fit
     """
-    first = gallery.segments[0]
-    books = {spec.name: _codebook(first, column, spec) for column, spec in enumerate(gallery.levels)}
+    old = None if before is None else encoding_of(before)
+    if before is None or old is None:
+        rows = {spec.name: _some_rows(gallery, column, spec) for column, spec in enumerate(gallery.levels)}
+        books = {spec.name: train_codebook(spec.dim, rows[spec.name]) for spec in gallery.levels}
+        encoding = Encoding(len(gallery.row_ids), {name: coding_loss(books[name], own) for name, own in rows.items()})
+    else:
+        books = before.segments[0].pq
+        encoding = old if added is None else _with_added(old, books, added)
     for segment in gallery.segments:
         for spec in gallery.levels:
             if not (path := segment.folder / product_codes_name(spec.name)).exists():
                 index = with_codebook(books[spec.name])
-                for start in range(0, len(segment), _BLOCK):
-                    block = np.arange(start, min(start + _BLOCK, len(segment)), dtype=np.int64)
+                for start in range(0, len(segment), BLOCK):
+                    block = np.arange(start, min(start + BLOCK, len(segment)), dtype=np.int64)
                     index.add(fill(segment.rows(spec.name, block)))
                 write_index(index, path)
-    if old is None:
-        rows = {spec.name: _some_rows(first, column, spec) for column, spec in enumerate(gallery.levels)}
-        return Encoding(len(first), {name: coding_loss(books[name], own) for name, own in rows.items()})
-    return old if added is None else _with_added(old, books, added)
+    return encoding
 
 
-def _codebook(segment: Segment, column: int, spec: LevelSpec) -> Any:
-    known = segment.pq.get(spec.name)
-    return train_codebook(spec.dim, _some_rows(segment, column, spec)) if known is None else known
+def _some_rows(gallery: Gallery, column: int, spec: LevelSpec) -> FloatArray:
+    return gallery.rows(spec.name, sample(np.flatnonzero(gallery.present[:, column])))
 
 
-def _some_rows(segment: Segment, column: int, spec: LevelSpec) -> FloatArray:
-    return segment.rows(spec.name, sample(np.flatnonzero(segment.present[:, column])))
-
-
-def _with_added(old: Encoding, books: Mapping[str, Any], added: Mapping[str, FloatArray]) -> Encoding:
-    count = len(next(iter(added.values())))
-    if not count:
+def _with_added(old: Encoding, books: Mapping[str, Any], added: RowSource) -> Encoding:
+    if not len(added):
         return old
-    since = {}
-    for name, rows in added.items():
-        loss = coding_loss(books[name], rows[sample(np.flatnonzero(rows.any(axis=1)))])
+    count, since = len(added), {}
+    for name, rows in added.read(sample(added.ids)).items():
+        loss = coding_loss(books[name], rows[rows.any(axis=1)])
         since[name] = (old.since.get(name, 0.0) * old.later + loss * count) / (old.later + count)
     return replace(old, since=since, later=old.later + count)
 

@@ -7,7 +7,7 @@ removed.npy        int64, ascending: items that a segment still holds but this g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,37 +19,33 @@ from indexer.disk.durable_files import write_array
 from indexer.search.vectors.codes import Bounds
 from indexer.search.vectors.compact_rows import Resident, make_resident
 from indexer.search.vectors.joint_codes import JointCodes, joint_codes
+from indexer.search.vectors.row_source import RowSource
 from indexer.search.vectors.segment import Segment, link_segment, open_segment, write_segment
 from model.levels import FloatArray, LevelSpec, Vectors
 from quartet.errors import LibraryError, NotFoundError
-
-Rows = tuple[npt.NDArray[np.int64], Mapping[str, FloatArray]]
-"""Ascending ids and their vectors."""
-
-
-def empty_rows(levels: Sequence[LevelSpec]) -> Rows:
-    """No items, of the widths of `levels`."""
-    return np.zeros(0, np.int64), {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
-
 
 SegmentBounds = dict[str, Bounds]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What to write: the segments of `kept` again, less the items `removed` (ascending), and `added`."""
+    """What to write.
 
-    added: Rows
-    kept: Gallery | None = None
-    removed: npt.NDArray[np.int64] | None = None
+    segments  in the order of their ids: kept as they are, or items for a new one. At least one
+    removed   ids, ascending, that a kept segment holds and the gallery does not
+    before    the gallery whose codebooks hold for this one; None: they are learned
+    added     items that `before` lacked
+    """
+
+    segments: Sequence[Segment | RowSource]
+    removed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    before: Gallery | None = None
+    added: RowSource | None = None
 
     @property
     def count(self) -> int:
         """Items that the written gallery will have."""
-        if self.kept is None:
-            return len(self.added[0])
-        removed = 0 if self.removed is None else len(self.removed)
-        return len(self.kept.row_ids) - removed + len(self.added[0])
+        return sum(map(len, self.segments)) - len(self.removed)
 
 
 class Gallery:
@@ -179,20 +175,21 @@ def open_gallery(
     return gallery
 
 
-def write_gallery(folder: Path, levels: Sequence[LevelSpec], change: Change) -> list[SegmentBounds]:
-    """Write a gallery; returns the bounds of every segment.
+def write_gallery(
+    folder: Path, levels: Sequence[LevelSpec], change: Change, product_codes: bool = False
+) -> list[SegmentBounds]:
+    """Write a gallery; returns the bounds of every segment. Kept ones keep their 4-bit rows with `product_codes`.
 
     Raises LibraryError if a vector holds NaN or infinity.
     """
     bounds: list[SegmentBounds] = []
-    if change.kept is not None:
-        for segment in change.kept.segments:
-            link_segment(segment.folder, folder / segment_name(len(bounds)))
-            bounds.append(segment.bounds)
-    if len(change.added[0]) or not bounds:
-        bounds.append(write_segment(folder / segment_name(len(bounds)), levels, *change.added))
-    removed = np.zeros(0, dtype=np.int64) if change.removed is None else change.removed
-    write_array(removed, folder / "removed.npy")
+    for number, part in enumerate(change.segments):
+        if isinstance(part, Segment):
+            link_segment(part.folder, folder / segment_name(number), product_codes)
+            bounds.append(part.bounds)
+        else:
+            bounds.append(write_segment(folder / segment_name(number), levels, part))
+    write_array(change.removed, folder / "removed.npy")
     return bounds
 
 

@@ -77,7 +77,7 @@ of the previous one, which are not read and arranged once more."""
 
 def joint_codes(segment: Segment, levels: Sequence[LevelSpec]) -> JointCodes:
     """Of a segment that has 4-bit codes; the same object for every segment that is made of the same files."""
-    key = tuple(segment.file_id(spec.name) for spec in levels)
+    key = tuple(file for spec in levels for file in (segment.file_id(spec.name), segment.product_codes_id(spec.name)))
     known = _open.get(key)
     if known is None:
         known = _open[key] = JointCodes(segment, levels)

@@ -13,19 +13,18 @@ import os
 import shutil
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.disk.durable_files import write_array, write_index
+from indexer.disk.durable_files import write_array
 from indexer.search.vectors.codes import Bounds, Codes, encode, residuals
+from indexer.search.vectors.row_source import RowSource
 from model.levels import FloatArray, LevelSpec
 from quartet.errors import LibraryError
-
-_BLOCK = 1 << 16
-"""Rows coded at a time."""
 
 _FEW = 2048
 """So many rows are read one by one rather than through the mapped file, of which every row would pull in 64 kB."""
@@ -61,6 +60,8 @@ class Segment:
         self.bounds = dict(bounds)
         self._raw = dict(raw)
         self._files: dict[str, int] = {}
+        about = {level: (folder / product_codes_name(level)).stat() for level in pq}
+        self._pq_files = {level: (own.st_dev, own.st_ino) for level, own in about.items()}
         # Files that are replaced on disk stay readable, as those that are mapped do.
         weakref.finalize(self, _close, self._files)
         for level in raw:
@@ -73,6 +74,10 @@ class Segment:
         """What tells the file of a level's vectors from all others, as long as this segment is open."""
         about = os.fstat(self._files[level])
         return about.st_dev, about.st_ino
+
+    def product_codes_id(self, level: str) -> tuple[int, int]:
+        """As `file_id`, of its 4-bit rows."""
+        return self._pq_files[level]
 
     def dim(self, level: str) -> int:
         return int(self._raw[level].d)
@@ -143,66 +148,93 @@ def product_codes_name(level: str) -> str:
     return f"{level}.pq.faiss"
 
 
-def write_segment(
-    folder: Path, levels: Sequence[LevelSpec], ids: npt.NDArray[np.int64], vectors: Mapping[str, FloatArray]
-) -> dict[str, Bounds]:
-    """Write the vectors of a segment; returns the bounds of every level. `ids` ascend, each once.
+def write_segment(folder: Path, levels: Sequence[LevelSpec], rows: RowSource) -> dict[str, Bounds]:
+    """Write the vectors of a segment, a block at a time; returns the bounds of every level.
 
     Raises LibraryError if a vector holds NaN or infinity: it would poison every search.
     """
-    import faiss
-
     folder.mkdir(parents=True)
-    present = np.zeros((len(ids), len(levels)), dtype=np.bool_)
-    bounds = {}
-    for column, spec in enumerate(levels):
-        rows = np.ascontiguousarray(vectors[spec.name], dtype=np.float32)
+    present = np.zeros((len(rows), len(levels)), dtype=np.bool_)
+    with ExitStack() as files:
+        writers = [files.enter_context(_LevelWriter(folder, spec, len(rows))) for spec in levels]
+        done = 0
+        for ids, vectors in rows.blocks():
+            for column, writer in enumerate(writers):
+                own = np.ascontiguousarray(vectors[writer.level], dtype=np.float32)
+                writer.add(ids, own)
+                present[done : done + len(ids), column] = own.any(axis=1)
+            done += len(ids)
+    write_array(rows.ids, folder / "ids.npy")
+    write_array(present, folder / "present.npy")
+    return {writer.level: writer.bounds() for writer in writers}
+
+
+class _LevelWriter:
+    """LEVEL.faiss, LEVEL.codes.npy and LEVEL.scales.npy of `count` rows that come in blocks."""
+
+    def __init__(self, folder: Path, spec: LevelSpec, count: int) -> None:
+        self.level = spec.name
+        self._folder = folder
+        self._largest = self._lost = self._ratio = 0.0
+        self._scales: list[FloatArray] = []
+        # Not a memory map: writing to one on a full disk kills the process (SIGBUS).
+        with ExitStack() as files:
+            self._raw = files.enter_context((folder / f"{spec.name}.faiss").open("wb"))
+            self._codes = files.enter_context((folder / f"{spec.name}.codes.npy").open("wb"))
+            self._raw.write(flat_header(spec.dim, count))
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int8)), "fortran_order": False}
+            np.lib.format.write_array_header_1_0(self._codes, {**header, "shape": (count, spec.dim)})
+            self._files = files.pop_all()
+
+    def __enter__(self) -> _LevelWriter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._files.close()
+
+    def add(self, ids: npt.NDArray[np.int64], rows: FloatArray) -> None:
         norms = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
         if not np.isfinite(norms).all():
             bad = int(ids[~np.isfinite(norms)][0])
-            raise LibraryError(f"The {spec.name} vector of item {bad} contains NaN or infinity. Check the model.")
-        present[:, column] = rows.any(axis=1)
-        index = faiss.IndexFlatIP(spec.dim)
-        index.add(rows)
-        write_index(index, folder / f"{spec.name}.faiss")
-        del index
+            raise LibraryError(f"The {self.level} vector of item {bad} contains NaN or infinity. Check the model.")
+        codes, scales = encode(rows)
+        lost = residuals(rows, codes, scales)
+        self._raw.write(rows.astype("<f4", copy=False).data)
+        self._codes.write(codes.data)
+        self._scales.append(scales)
+        self._largest = max(self._largest, float(norms.max()))
+        self._lost, self._ratio = max(self._lost, float(lost.max())), max(self._ratio, float((lost / scales).max()))
+
+    def bounds(self) -> Bounds:
+        """Of all rows. Ends the writing."""
+        scales = np.concatenate([np.zeros(0, np.float32), *self._scales])
+        write_array(scales, self._folder / f"{self.level}.scales.npy")
         # One part in 2**40 covers the rounding of the measurements themselves.
-        largest = float(norms.max(initial=0.0)) * (1 + 2**-40)
-        lost, ratio = _write_codes(folder, spec.name, rows)
-        bounds[spec.name] = Bounds(largest, lost * (1 + 2**-40), ratio * (1 + 2**-40))
-    write_array(ids, folder / "ids.npy")
-    write_array(present, folder / "present.npy")
-    return bounds
+        slack = 1 + 2**-40
+        return Bounds(self._largest * slack, self._lost * slack, self._ratio * slack)
 
 
-def link_segment(old: Path, new: Path) -> None:
+def flat_header(dim: int, count: int) -> bytes:
+    """What a file of `IndexFlatIP` begins with; `count` rows of float32 follow.
+
+    FAISS counts the rows 8 bytes from the start, and their numbers in the last 8 bytes.
+    """
+    import faiss
+
+    empty = faiss.serialize_index(faiss.IndexFlatIP(dim)).tobytes()
+    return empty[:8] + count.to_bytes(8, "little") + empty[16:-8] + (count * dim).to_bytes(8, "little")
+
+
+def link_segment(old: Path, new: Path, product_codes: bool) -> None:
     """Give the files of a segment, which never change, a second name; copy where the file system has no links.
 
-    The inverted lists of formats before 6 are left behind.
+    The 4-bit rows only with `product_codes`. The inverted lists of formats before 6 are left behind.
     """
     new.mkdir(parents=True)
     for path in old.iterdir():
-        if path.name.endswith(".lists.faiss"):
+        if path.name.endswith(".lists.faiss") or (path.name.endswith(product_codes_name("")) and not product_codes):
             continue
         try:
             (new / path.name).hardlink_to(path)
         except OSError:
             shutil.copyfile(path, new / path.name)
-
-
-def _write_codes(folder: Path, level: str, rows: FloatArray) -> tuple[float, float]:
-    """Write rows in 8 bits; returns the `residual` and the `ratio` of `indexer.search.vectors.codes.Bounds`."""
-    largest, ratio, scales = 0.0, 0.0, np.empty(len(rows), dtype=np.float32)
-    # Not a memory map: writing to one on a full disk kills the process (SIGBUS).
-    with (folder / f"{level}.codes.npy").open("wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int8)), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(file, {**header, "shape": rows.shape})
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            codes, own = encode(block)
-            file.write(codes.tobytes())
-            scales[start : start + _BLOCK] = own
-            lost = residuals(block, codes, own)
-            largest, ratio = max(largest, float(lost.max())), max(ratio, float((lost / own).max()))
-    write_array(scales, folder / f"{level}.scales.npy")
-    return largest, ratio

@@ -21,7 +21,7 @@ from indexer.milvus.export import ExportReport, _questions, export_library
 from indexer.milvus.generations import MilvusStore
 from indexer.search.filters import ClipFilter
 from indexer.search.top_k import search, search_batch
-from indexer.search.vectors.gallery import empty_rows
+from indexer.search.vectors.row_source import empty_rows
 from indexer.store.generation import KINDS
 from indexer.store.generation_swap import publish
 from indexer.store.library import Library

@@ -20,7 +20,8 @@ from indexer.search.top_k import search, search_batch
 from indexer.search.vectors import codes, half_rows
 from indexer.search.vectors import compact_rows as resident
 from indexer.search.vectors.compact_rows import Halves, MappedCodes, make_resident
-from indexer.search.vectors.gallery import Change, Gallery, empty_rows, open_gallery, write_gallery
+from indexer.search.vectors.gallery import Change, Gallery, open_gallery, write_gallery
+from indexer.search.vectors.row_source import from_arrays
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
 from quartet.errors import InputError
 from tests.indexer.engines import Engine
@@ -76,7 +77,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 def in_memory(folder: Path, specs: tuple[LevelSpec, ...], vectors: Vectors, kind: str = "codes") -> Gallery:
     n = len(next(iter(vectors.values())))
-    bounds = write_gallery(folder, specs, Change((np.arange(n, dtype=np.int64), vectors)))
+    bounds = write_gallery(folder, specs, Change([from_arrays(np.arange(n, dtype=np.int64), vectors)]))
     gallery = open_gallery(folder, specs, bounds, device="cuda" if kind == "cuda" else "cpu")
     if kind == "halves":
         vars(gallery)["resident"] = Halves(gallery.segments, "cpu")
@@ -312,7 +313,7 @@ def test_a_swap_keeps_what_the_gpu_has(tmp_path: Path, monkeypatch: pytest.Monke
     first = make_resident(old.segments, "cuda")
     assert isinstance(first, Halves)
     assert half_rows.held_bytes("cuda") == size
-    bounds = write_gallery(tmp_path / "new", specs, Change(empty_rows(specs), kept=old))
+    bounds = write_gallery(tmp_path / "new", specs, Change(old.segments))
     again = make_resident(open_gallery(tmp_path / "new", specs, bounds).segments, "cuda")
     assert isinstance(again, Halves)
     assert all(again._rows[0][name] is first._rows[0][name] for name in LEVEL_NAMES)

@@ -18,10 +18,12 @@ from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
 from indexer.search.vectors import joint_codes as joint_codes_module
 from indexer.search.vectors import product_codes
-from indexer.search.vectors.gallery import Gallery, Rows, empty_rows
-from indexer.store import publishing
+from indexer.search.vectors.gallery import Gallery
+from indexer.search.vectors.row_source import Rows, empty_rows, from_arrays
+from indexer.store import publishing, segment_plan
 from indexer.store.generation_swap import publish
 from indexer.store.library import Library
+from indexer.store.segment_plan import plan_segments
 from model.encoder import EncoderSpec
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
 
@@ -189,11 +191,11 @@ def test_a_search_deeper_than_codes_are_good_for_scans(gallery: Gallery) -> None
 
 def change(library: Library, ids: np.ndarray, staged: Rows, monkeypatch: pytest.MonkeyPatch) -> Gallery:
     """Publish what the indexer would for these live ids and staged rows; returns the new clips."""
-    monkeypatch.setattr(publishing, "_LARGE", 1000)
+    monkeypatch.setattr(segment_plan, "_SMALL", 30)
     live = library.current()
-    clips = publishing._change(ids, live.clips, staged, SPEC)
-    captions = publishing._change(np.zeros(0, np.int64), live.captions, empty_rows(SPEC.levels), SPEC)
-    publish(library.path, SPEC, {"clips": clips, "captions": captions}, live)
+    fresh = from_arrays(*staged)
+    clips = plan_segments(ids, live.clips, fresh.only(np.setdiff1d(ids, live.clips.ids)))
+    publish(library.path, SPEC, {"clips": clips, "captions": empty_rows(SPEC.levels)}, live)
     return library.current().clips
 
 
@@ -219,11 +221,18 @@ def test_new_items_are_encoded_and_nothing_else_changes(tmp_path: Path, monkeypa
             assert all(hit.id % 100 != 7 or hit.id > SIZE for result in found for hit in result.hits)
 
 
-def test_a_tenth_more_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codes_of_a_segment_that_is_written_again_come_from_the_same_codebooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with make_library(tmp_path / "lib", n=1500) as library:
-        after = change(library, np.arange(1, 1801), rows_of(clustered(300, seed=2), 1501), monkeypatch)
-        assert [len(segment) for segment in after.segments] == [1800]
-        assert (encoded(after).rows, encoded(after).later) == (1800, 0)
+        before = library.current().clips
+        book = faiss.vector_to_array(before.segments[0].pq["action"].pq.centroids)
+        ids = np.setdiff1d(np.arange(1, 1801), np.arange(3, 1500, 4))
+        after = change(library, ids, rows_of(clustered(300, seed=2), 1501), monkeypatch)
+        assert after.row_ids.tolist() == ids.tolist()
+        assert (encoded(after).rows, encoded(after).later) == (1500, 300)
+        for segment in after.segments:
+            assert np.array_equal(faiss.vector_to_array(segment.pq["action"].pq.centroids), book)
 
 
 def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,11 +246,14 @@ def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeyp
         assert few.training_due is None
         live_ids = after.ids
         monkeypatch.setattr(
-            publishing.CatalogWriter, "live_ids", lambda self, kind: live_ids if kind == "clips" else []
+            publishing.CatalogWriter, "live_ids", lambda self, kind: live_ids if kind == "clips" else live_ids[:0]
         )
+        known = after.joint_codes
         settled = publishing.encode_anew(library.path, 1000).clips
         assert encoded(settled).training_due is None
         assert np.array_equal(settled.ids, after.ids)
+        assert settled.segments[0].file_id("action") == after.segments[0].file_id("action"), "vectors are not copied"
+        assert settled.joint_codes[0] is not known[0], "its codes are others"
         assert np.array_equal(settled.vectors(settled.ids)["action"], after.vectors(after.ids)["action"])
         scanned = publishing.encode_anew(library.path, 2000).clips
         assert encoding_of(scanned) is None

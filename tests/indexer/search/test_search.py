@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Change, write_gallery
+from indexer.search.vectors.row_source import from_arrays
 from model.levels import LEVEL_NAMES, LevelSpec, Vectors
 from quartet.errors import InputError, LibraryError, NotFoundError
 from tests.indexer.engines import FILES, Engine, MilvusGalleries
@@ -237,5 +238,5 @@ def test_vectors_that_are_not_finite_are_never_stored(tmp_path: Path) -> None:
         write_gallery(
             tmp_path / "gallery",
             unit_specs(),
-            Change((np.array([2, 4], dtype=np.int64), same_for_all([[1, 0, 0, 0], [float("nan"), 0, 0, 0]]))),
+            Change([from_arrays(np.array([2, 4]), same_for_all([[1, 0, 0, 0], [float("nan"), 0, 0, 0]]))]),
         )

@@ -11,7 +11,7 @@ import pytest
 from indexer.repair.library_repair import repair_library
 from indexer.search.approximate.encoding import encoding_of
 from indexer.search.top_k import search
-from indexer.store import publishing
+from indexer.store import segment_plan
 from indexer.store.library import Library
 from indexer.store.manifest import FORMAT_VERSION
 from indexer.store.verification import verify_library
@@ -107,7 +107,7 @@ def test_inverted_lists_are_passed_over_and_codes_come_with_the_next_generation(
 def test_a_large_gallery_of_format_5_gets_codes_and_keeps_its_vectors(
     with_lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "_LARGE", 1)
+    monkeypatch.setattr(segment_plan, "_SMALL", 1)
     (tmp_path / "new.txt").write_text("a bird singing\n")
     with Library.open(with_lists) as opened:
         vectors = opened.current().clips.segments[0].file_id("action")

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.stand_in_videos import write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.search.vectors.gallery import Gallery
-from indexer.store import publishing
+from indexer.store import segment_plan
 from indexer.store.layout import thumbnail_path
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
@@ -25,8 +25,8 @@ TEXT = "a platypus whispering secrets"
 @pytest.fixture
 def library(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One whose galleries are added to rather than written again, as large ones are."""
-    monkeypatch.setattr(publishing, "_LARGE", 1)
-    monkeypatch.setattr(publishing, "_worth_keeping", lambda old, fresh, removed: len(old) > 0)
+    monkeypatch.setattr(segment_plan, "_SMALL", 1)
+    monkeypatch.setattr(segment_plan, "_TIER", 1)
     path = tmp_path / "lib"
     index_videos(path, [stand_ins], encoder)
     (tmp_path / "secret.txt").write_text(f"{TEXT}\na cat\n")

@@ -16,7 +16,7 @@ import pytest
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import ClipTable
 from indexer.search.top_k import search
-from indexer.search.vectors.gallery import Rows, empty_rows
+from indexer.search.vectors.row_source import Rows, empty_rows
 from indexer.store import generation_swap
 from indexer.store.generation_swap import publish
 from indexer.store.library import Library
