@@ -33,7 +33,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from indexer.catalog.database_server import open_server, server_url, unreachable
-from indexer.catalog.seal import is_sound, seal
+from indexer.catalog.seal import is_large, is_sound, seal, unseal
 from indexer.catalog.word_index import lacks_word_index, make_word_index
 from quartet.errors import LibraryError
 
@@ -289,7 +289,7 @@ def upgrade(engine: Engine) -> None:
             kind = column.type.compile(engine.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {kind}')
         if sealed:  # else damage that was there would be sealed with the rest
-            seal(file)
+            (unseal if is_large(file) else seal)(file)
 
 
 def _missing_columns(connection: Connection) -> list[tuple[str, Column]]:

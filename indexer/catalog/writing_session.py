@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text
 from sqlalchemy.exc import OperationalError
 
 from indexer.catalog.schema import facts
-from indexer.catalog.seal import is_damaged, seal, unseal
+from indexer.catalog.seal import is_damaged, is_large, seal, unseal
 from indexer.disk.library_identity import identity_of, set_identity
 from quartet.errors import LibraryError
 
@@ -67,11 +67,12 @@ class WritingSession:
     def _close_file(self) -> None:
         with self._engine.connect() as connection:
             raw = _driver(connection)
+            if is_large(raw):
+                _empty_log(connection)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             seal(raw)
             connection.commit()
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            _empty_log(connection)
 
     def _identify(self) -> None:
         with self._engine.begin() as connection:
@@ -133,6 +134,13 @@ def set_fact(connection: Connection, name: str, value: str | None) -> None:
         connection.execute(delete(facts).where(facts.c.name == name))
         if value is not None:
             connection.execute(insert(facts).values(name=name, value=value))
+
+
+def _empty_log(connection: Connection) -> None:
+    (before,) = connection.exec_driver_sql("PRAGMA busy_timeout").one()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {before}")
 
 
 def _driver(connection: Connection) -> Any:

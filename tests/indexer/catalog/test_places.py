@@ -18,8 +18,9 @@ from model.fake_encoder import FakeEncoder
 INFO = VideoInfo(10.0, 25.0, 64, 48, 250)
 
 PLACES = (
-    "/one/a", "/one/a/b.mp4", "/one/a/b/c.mp4", "/one/a.b/c.mp4", "/one/a0", "/one/a b", "/one/A/b.mp4", "/one/a%/b.mp4",
-    "/one/a_/b.mp4", "/one/ax/b.mp4", "/one/é/b.mp4", "/two/a/b.mp4", "/two/inner/a/b.mp4", "/two/inner/b.mp4",
+    "/one/a", "/one/a/b.mp4", "/one/a/b/c.mp4", "/one/a.b/c.mp4", "/one/a0", "/one/a b", "/one/A/b.mp4",
+    "/one/a%/b.mp4", "/one/a_/b.mp4", "/one/ax/b.mp4", "/one/é/b.mp4",
+    "/two/a/b.mp4", "/two/inner/a/b.mp4", "/two/inner/b.mp4",
 )  # fmt: skip
 
 
