@@ -213,20 +213,22 @@ def begin(name: str, before: Path, library: Path, media: Path) -> None:
         next(library.glob("thumbnails/*/2.webp")).write_bytes(b"")
 
 
-def faulty(name: str, command: Callable[[Path], object], library: Path, number: int, kind: str) -> int:
-    """Run a command in a child in which operation `number` goes wrong; returns how many there were, -1 if it died."""
+def faulty(name: str, command: Callable[[Path], object], library: Path, number: int, kind: str) -> tuple[int, bool]:
+    """Run a command in a child in which operation `number` goes wrong; returns how many there were, -1 if it died,
+    and whether it came to its end all the same, as where it copies a file that cannot be linked."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         # Whatever happens here must not go on as a second parent.
         try:
-            fault = Fault(library, number, kind)
+            fault, done = Fault(library, number, kind), False
             if name == "export":
                 fault.of_milvus()
             try:
                 command(library)
+                done = True
             finally:
-                os.write(writer, str(fault.count).encode())
+                os.write(writer, f"{fault.count} {int(done)}".encode())
         except BaseException:
             pass
         finally:
@@ -235,7 +237,8 @@ def faulty(name: str, command: Callable[[Path], object], library: Path, number: 
     with os.fdopen(reader) as pipe:
         said = pipe.read()
     os.waitpid(child, 0)
-    return int(said or -1)
+    count, done = said.split() or (-1, 0)
+    return int(count), bool(int(done))
 
 
 def finish(name: str, command: Callable[[Path], object], library: Path) -> None:
@@ -276,7 +279,7 @@ def run(folder: Path, runs: int, seed: int, only: str | None = None) -> dict[str
         if only not in (None, name):
             continue
         begin(name, before, library, media)
-        count = faulty(name, command, library, -1, "EIO")
+        count, _ = faulty(name, command, library, -1, "EIO")
         calm[name] = state(name, library)
         every += [(name, number, kind) for number in range(1, count + 1) for kind in FAULTS]
     chosen = every if runs >= len(every) else random.Random(seed).sample(every, runs)
@@ -284,11 +287,12 @@ def run(folder: Path, runs: int, seed: int, only: str | None = None) -> dict[str
     failures = []
     for name, number, kind in chosen:
         begin(name, before, library, media)
-        faulty(name, commands(media)[name], library, number, kind)
+        _, done = faulty(name, commands(media)[name], library, number, kind)
         try:
             if exists(library) and name != "repair":
                 Library.open(library).close()
-            finish(name, commands(media)[name], library)
+            if not done:
+                finish(name, commands(media)[name], library)
             assert state(name, library) == calm[name], "it does not hold what it holds after an undisturbed run"
             problems = [problem.detail for problem in verify_library(library) if problem.where != "videos"]
             assert problems == [], str(problems)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexer.search.vectors.gallery import Change, Gallery
-from indexer.search.vectors.row_source import Ids, RowSource, joined
+from indexer.search.vectors.row_source import Ids, RowSource, joined, merged
 from indexer.search.vectors.segment import Segment
 
 _SMALL = 10_000
@@ -88,7 +88,7 @@ def _pieces(ids: Ids, old: Gallery, fresh: Ids, erases: bool) -> Iterator[_Piece
         if begin == end and (not removed or not (erases or len(segment) < _SMALL or removed * _REMOVED > len(segment))):
             yield _Piece(left, segment)
         elif len(left) or begin < end:
-            yield _Piece(np.union1d(left, fresh[begin:end]))
+            yield _Piece(merged(left, fresh[begin:end]))
         begin = end
     if begin < len(fresh):
         yield _Piece(fresh[begin:])

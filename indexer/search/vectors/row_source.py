@@ -55,6 +55,11 @@ def empty_rows(levels: Sequence[LevelSpec]) -> Rows:
     return np.zeros(0, np.int64), {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
 
 
+def merged(one: Ids, other: Ids) -> Ids:
+    """The ids of both, which have none in common, ascending."""
+    return np.sort(np.concatenate([one, other]), kind="stable")  # of two runs in order that is a merge
+
+
 def joined(one: RowSource, other: RowSource) -> RowSource:
     """The items of both, which have none in common."""
 
@@ -71,4 +76,4 @@ def joined(one: RowSource, other: RowSource) -> RowSource:
             found[name][~second], found[name][second] = rows, parts[1][name]
         return found
 
-    return RowSource(np.union1d(one.ids, other.ids), read)
+    return RowSource(merged(one.ids, other.ids), read)

@@ -148,7 +148,7 @@ def test_a_catalogue_that_turns_out_to_be_damaged(tmp_path: Path, videos: Path, 
         database.execute("PRAGMA user_version = 0")  # as after a kill: without the checksum that would tell before
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (size,) = database.execute("PRAGMA page_size").fetchone()
-        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'videos'").fetchone()
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'video_texts'").fetchone()
     with catalog.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
