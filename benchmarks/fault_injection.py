@@ -23,7 +23,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine, event
@@ -41,6 +41,7 @@ from indexer.store.publishing import encode_anew
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
+from quartet.errors import InputError
 
 NEXT = FakeEncoder(1, dim=24)
 """The model that a library is changed to."""
@@ -292,7 +293,9 @@ def run(folder: Path, runs: int, seed: int, only: str | None = None) -> dict[str
             if exists(library) and name != "repair":
                 Library.open(library).close()
             if not done:
-                finish(name, commands(media)[name], library)
+                # It may have been killed after all was done, and there is nothing to remove then: the state tells.
+                with suppress(InputError):
+                    finish(name, commands(media)[name], library)
             assert state(name, library) == calm[name], "it does not hold what it holds after an undisturbed run"
             problems = [problem.detail for problem in verify_library(library) if problem.where != "videos"]
             assert problems == [], str(problems)

@@ -1,6 +1,6 @@
 """Decoding and encoding on a Ray cluster, as a Ray Data pipeline (https://docs.ray.io/en/latest/data/data.html).
 
-    jobs, some to a block  ->  `ray_worker.Worker`, actors with a model each  ->  reports, in the jobs' order
+    jobs, some to a block  ->  `ray_worker.Worker`, actors with a model each  ->  reports, as they come
 
 Ray starts a worker again that has died and repeats the blocks it had. All reading and writing of the library stays in
 this process.
@@ -21,7 +21,7 @@ from indexer.pipeline.contract import Job
 from indexer.pipeline.file_outcomes import Outcome
 from indexer.pipeline.outcome_ledger import Ledger
 from indexer.pipeline.progress import Meter
-from indexer.pipeline.ray_worker import JOB, REPORT, Report, Worker
+from indexer.pipeline.ray_worker import JOB, REPORT, ClusterAttempts, Report, Worker
 from model.encoder import Encoder
 from quartet.errors import InputError, ModelError, QuartetError
 from quartet.installation import install_command
@@ -50,13 +50,14 @@ class RayPipeline:
              alone, which is started now and ends with this object. If this process is in a cluster already, that one.
     load     gives the encoder; called on every machine, so it must be possible to pickle it
     workers  files that each worker of the cluster decodes at the same time
-    gpus     use them if the cluster has some, one per worker; else a worker has the cores for its stages
+    gpus     of each worker if the cluster has some, such as 1, or 0.5 for two workers on each; 0: none is used. Without
+             GPUs a worker has the cores for its stages
 
     Raises InputError if Ray is not installed, or if the cluster cannot be reached or has nothing to work with.
     """
 
     def __init__(
-        self, address: str, load: Callable[[], Encoder], fingerprint: str, *, workers: int = 1, gpus: bool = True
+        self, address: str, load: Callable[[], Encoder], fingerprint: str, *, workers: int = 1, gpus: float = 1
     ) -> None:
         self._address = address
         self._workers = workers
@@ -66,6 +67,7 @@ class RayPipeline:
             import ray
 
             self._shares = shares(ray.nodes(), workers, gpus)
+            self._attempts = ClusterAttempts()
         except BaseException:
             self.close()
             raise
@@ -101,8 +103,8 @@ class RayPipeline:
         from ray.data import ActorPoolStrategy, DataContext
 
         context = DataContext.get_current().copy()
-        # The order gives the clips their ids: with it the library is, byte for byte, that of a run without Ray.
-        context.execution_options.preserve_order = True
+        # A long film holds up nothing but the files of its block. Ids of clips are in the order in which files end.
+        context.execution_options.preserve_order = False
         context.target_max_block_size = _TOGETHER
         context.enable_progress_bars = False
         files = max(1, min(_BLOCK, len(jobs) // (_BLOCKS_EACH * self._shares.number)))
@@ -111,7 +113,7 @@ class RayPipeline:
             blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // files))
             return blocks.map_batches(
                 Worker,
-                fn_constructor_kwargs=self._given,
+                fn_constructor_kwargs={**self._given, "attempts": self._attempts},
                 batch_size=None,
                 compute=ActorPoolStrategy(
                     min_size=1, max_size=self._shares.number, initial_size=min(self._shares.number, blocks.num_blocks())
@@ -134,24 +136,26 @@ class Shares(NamedTuple):
 
     number: int
     cpus: int
-    gpus: int
+    gpus: float
 
 
-def shares(nodes: Sequence[Mapping[str, Any]], workers: int, gpus: bool) -> Shares:
-    """As many workers as there are GPUs, or as fit next to each other with a core per stage. `nodes` as of `ray.nodes`.
+def shares(nodes: Sequence[Mapping[str, Any]], workers: int, gpus: float) -> Shares:
+    """As many workers as the GPUs have room for, or as fit next to each other with a core per stage.
+
+    nodes  as of `ray.nodes`; gpus: of each worker
 
     Raises InputError for a cluster without cores.
     """
     machines = [
-        (int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)) if gpus else 0)
+        (int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0) / gpus) if gpus else 0)
         for node in nodes
         if node["Alive"]
     ]
-    with_gpus = [(cores, cards) for cores, cards in machines if cards and cores]
+    with_gpus = [(cores, places) for cores, places in machines if places and cores]
     if with_gpus:
-        most = max(max(1, cores // cards) for cores, cards in with_gpus)
+        most = max(max(1, cores // places) for cores, places in with_gpus)
         cpus = min(workers + 1, most)
-        return Shares(sum(min(cards, cores // cpus) for cores, cards in with_gpus), cpus, 1)
+        return Shares(sum(min(places, cores // cpus) for cores, places in with_gpus), cpus, gpus)
     most = max((cores for cores, _ in machines), default=0)
     if most == 0:
         raise InputError("The Ray cluster has no free CPU cores. Start it with --num-cpus, or add machines to it.")

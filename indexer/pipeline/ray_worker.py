@@ -8,19 +8,26 @@ from __future__ import annotations
 import os
 import pickle
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
 
 from indexer.pipeline.contract import Job
-from indexer.pipeline.file_outcomes import Outcome, Refused
+from indexer.pipeline.file_outcomes import Outcome, Part, Refused
 from indexer.pipeline.local_pipeline import LocalPipeline
 from indexer.pipeline.progress import Meter
 from model.encoder import Encoder
-from quartet.errors import ModelError, QuartetError
+from quartet.errors import ModelError, QuartetError, VideoError
 
 JOB, REPORT = "job", "report"
 """The columns that go in and come out, of pickled `Job` and `Report`."""
+
+MOST_TRIES = 3
+"""Times that a worker may die with a file, which is alone with it from the second time on. Then the file is refused."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +47,67 @@ class Report:
     seconds: Mapping[str, float] | None = None
 
 
+class Attempts(Protocol):
+    """Counts how often a file was begun since it was last brought to its end. All workers ask the same."""
+
+    def begun(self, paths: Sequence[Path]) -> dict[Path, int]: ...
+
+    def begin(self, paths: Sequence[Path]) -> None: ...
+
+    def end(self, path: Path) -> None: ...
+
+
+class AttemptCounts:
+    """`Attempts` of one process."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[Path] = Counter()
+
+    def begun(self, paths: Sequence[Path]) -> dict[Path, int]:
+        return {path: self._begun[path] for path in paths}
+
+    def begin(self, paths: Sequence[Path]) -> None:
+        self._begun.update(paths)
+
+    def end(self, path: Path) -> None:
+        del self._begun[path]
+
+
+class ClusterAttempts:
+    """`Attempts` of a cluster: `AttemptCounts` in an actor of Ray, which takes no core."""
+
+    def __init__(self) -> None:
+        import ray
+
+        self._actor: Any = ray.remote(num_cpus=0)(AttemptCounts).remote()
+
+    def begun(self, paths: Sequence[Path]) -> dict[Path, int]:
+        import ray
+
+        found: dict[Path, int] = ray.get(self._actor.begun.remote(list(paths)))
+        return found
+
+    def begin(self, paths: Sequence[Path]) -> None:
+        import ray
+
+        # Noted before a file can kill the worker.
+        ray.get(self._actor.begin.remote(list(paths)))
+
+    def end(self, path: Path) -> None:
+        self._actor.end.remote(path)
+
+
 class Worker:
     """One process of the cluster with a model of its own. Ray makes it, and calls it with batches of jobs.
 
     load         gives the encoder; it must be the one with `fingerprint`
     workers      files that are decoded at the same time
+    attempts     counts how often workers died with a file
     """
 
-    def __init__(self, load: Callable[[], Encoder], fingerprint: str, workers: int) -> None:
+    def __init__(self, load: Callable[[], Encoder], fingerprint: str, workers: int, attempts: Attempts) -> None:
         self._machine = platform.node()
+        self._attempts = attempts
         self._problem = ""
         try:
             encoder = load()
@@ -65,6 +124,16 @@ class Worker:
             yield self._row(Report(self._machine, problem=self._problem))
             return
         jobs: list[Job] = [pickle.loads(each) for each in batch[JOB]]
+        tried = self._attempts.begun([job.file.path for job in jobs])
+        # In the order of the jobs, whoever is suspected: Ray leaves out as many rows as have arrived before.
+        for alone, group in groupby(jobs, lambda job: job.file.path if tried[job.file.path] else None):
+            if tried.get(alone, 0) < MOST_TRIES:
+                yield from self._work(list(group))
+            else:
+                yield from (self._row(Report(self._machine, _given_up(job))) for job in group)
+
+    def _work(self, jobs: Sequence[Job]) -> Iterator[dict[str, list[bytes]]]:
+        self._attempts.begin([job.file.path for job in jobs])
         meter = Meter(self._pipeline.lanes)
         reported = dict.fromkeys(self._pipeline.lanes, 0.0)
         with closing(self._pipeline.outcomes(jobs, meter)) as outcomes:
@@ -72,9 +141,16 @@ class Worker:
                 worked = {stage: meter.worked(stage) for stage in reported}
                 seconds = {stage: worked[stage] - reported[stage] for stage in reported}
                 unseen = isinstance(outcome, Refused) and not os.access(outcome.file.path, os.R_OK)
+                if not isinstance(outcome, Part):
+                    self._attempts.end(outcome.file.path)
                 yield self._row(Report(self._machine, outcome, unseen, seconds=seconds))
                 reported = worked
 
     @staticmethod
     def _row(report: Report) -> dict[str, list[bytes]]:
         return {REPORT: [pickle.dumps(report)]}
+
+
+def _given_up(job: Job) -> Refused:
+    detail = f"Its worker died {MOST_TRIES} times while it read this file, perhaps for want of memory."
+    return Refused(job.file, VideoError(job.file.path, "unreadable", detail))

@@ -15,10 +15,11 @@ _DEVICES = ("auto", "cpu", "cuda")
 """With a cluster: which GPU of a machine a worker has, Ray decides."""
 
 
-def open_pipeline(settings: Settings, workers: int, ray: str | None) -> tuple[Encoder, Pipeline]:
+def open_pipeline(settings: Settings, workers: int, ray: str | None, ray_gpus: float = 1.0) -> tuple[Encoder, Pipeline]:
     """The encoder of `settings`, and what encodes videos with it; close the pipeline.
 
     ray      address of a Ray cluster (`indexer.pipeline.ray_pipeline`); None for this process
+    ray_gpus of each of its workers, where the device is not `cpu`
     workers  files that are decoded at the same time, with Ray by each of its workers
 
     Raises InputError for a cluster that cannot be used, and what `open_encoder` raises.
@@ -42,5 +43,5 @@ def open_pipeline(settings: Settings, workers: int, ray: str | None) -> tuple[En
         models,
         precision=chosen_precision(settings),
     )
-    gpus = settings.device != "cpu"
+    gpus = 0.0 if settings.device == "cpu" else ray_gpus
     return encoder, RayPipeline(ray, load, encoder.spec.fingerprint, workers=workers, gpus=gpus)

@@ -20,6 +20,7 @@ from service.cli.library.index_options import (
     OverlapOption,
     PathsArgument,
     PublishOption,
+    RayGpusOption,
     RayOption,
     SegmentOption,
     SpeechOption,
@@ -66,6 +67,7 @@ def index(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another writer of the library to finish.")] = False,
     workers: WorkersOption = 1,
     ray: RayOption = None,
+    ray_gpus: RayGpusOption = 1.0,
     segment: SegmentOption = None,
     window: WindowOption = None,
     overlap: OverlapOption = None,
@@ -108,7 +110,7 @@ def index(
     if server is not None:
         local = {
             "model": model, "device": device, "precision": precision, "root": root,
-            "base": base, "ray": ray,
+            "base": base, "ray": ray, "ray_gpus": None if ray_gpus == 1 else ray_gpus,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
             "publish_every": publish_every, "ocr": ocr, "speech": speech, "no_texts": not texts, "json": as_json,
         }  # fmt: skip
@@ -130,6 +132,7 @@ def index(
         paths,
         workers,
         ray=ray,
+        ray_gpus=ray_gpus,
         segmentation=segmentation_of(segment, window, overlap, cut),
         keep_missing=keep_missing,
         wait=wait,
@@ -150,6 +153,7 @@ def run_index(
     workers: int = 1,
     *,
     ray: str | None = None,
+    ray_gpus: float = 1.0,
     segmentation: Segmentation | None = None,
     keep_missing: bool = False,
     wait: bool = False,
@@ -178,10 +182,10 @@ def run_index(
     settings = settings.model_copy(update={"precision": chosen_precision(settings)})
     out = console()
     if as_json:
-        encoder, pipeline = open_pipeline(settings, workers, ray)
+        encoder, pipeline = open_pipeline(settings, workers, ray, ray_gpus)
     else:
         with out.status("Loading the model"):
-            encoder, pipeline = open_pipeline(settings, workers, ray)
+            encoder, pipeline = open_pipeline(settings, workers, ray, ray_gpus)
     if ocr:
         makers.append(ScreenText(encoder.spec.frames_per_clip))
     if to_model:

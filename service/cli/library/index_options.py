@@ -73,6 +73,16 @@ RayOption = Annotated[
         show_default=False,
     ),
 ]
+RayGpusOption = Annotated[
+    float,
+    typer.Option(
+        "--ray-gpus",
+        min=0.01,
+        max=1,
+        metavar="SHARE",
+        help="With --ray, the part of a GPU that each worker has: 0.5 puts two workers on each GPU.",
+    ),
+]
 PublishOption = Annotated[
     float | None,
     typer.Option(

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +24,11 @@ from indexer.catalog.records import FileState
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.pipeline.contract import Job
-from indexer.pipeline.file_outcomes import Refused
-from indexer.pipeline.progress import Progress
+from indexer.pipeline.file_outcomes import Outcome, Refused
+from indexer.pipeline.local_pipeline import LocalPipeline
+from indexer.pipeline.progress import Meter, Progress
 from indexer.pipeline.ray_pipeline import RayPipeline, checked_outcome, shares
-from indexer.pipeline.ray_worker import JOB, REPORT, Report, Worker
+from indexer.pipeline.ray_worker import JOB, MOST_TRIES, REPORT, AttemptCounts, Report, Worker
 from indexer.store.layout import strip_path, thumbnail_path
 from indexer.store.library import Library
 from model.encoder import Encoder
@@ -110,16 +112,17 @@ def on_ray(library: Path, videos: Path, load: Load, encoder: Encoder, **options:
 
 
 def contents(path: Path) -> dict[str, object]:
-    """Everything that a reader can ask of a library, and the bytes of its files."""
+    """Everything that a reader can ask of a library, less the ids, which are in the order in which files ended."""
     with Library.open(path) as library:
-        clips = library.catalog.list_clips(limit=None)
+        clips = sorted(library.catalog.list_clips(limit=None), key=lambda clip: (clip.path, clip.start))
+        ids = [clip.id for clip in clips]
         return {
-            "clips": clips,
-            "videos": library.catalog.list_videos(limit=None),
+            "clips": [replace(clip, id=0, video_id=0) for clip in clips],
+            "videos": sorted((replace(video, id=0) for video in library.catalog.list_videos(limit=None)), key=repr),
             "failures": library.catalog.failures(),
-            "files": library.current().manifest.checksums,
-            "pictures": [thumbnail_path(path, clip.id).read_bytes() for clip in clips],
-            "strips": [strip_path(path, clip.id).read_bytes() for clip in clips],
+            "vectors": [rows.tobytes() for clip in ids for rows in library.current().clips.vectors([clip]).values()],
+            "pictures": [thumbnail_path(path, clip).read_bytes() for clip in ids],
+            "strips": [strip_path(path, clip).read_bytes() for clip in ids],
         }
 
 
@@ -165,7 +168,9 @@ def test_what_is_finished_is_kept(tmp_path: Path, cluster: None, videos: Path) -
 
     library, encoder = tmp_path / "ray", FakeEncoder()
     assert on_ray(library, videos, FakeEncoder, encoder, on_progress=stop).interrupted
-    (videos / "a.mp4").rename(videos / "renamed.mp4")
+    with Library.open(library) as opened:
+        (first, _) = opened.catalog.list_clips()
+    first.path.rename(videos / "renamed.mp4")
     command = ["index", str(videos), "--library", str(library), "--model", "fake", "--ray", "auto", "--json"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
@@ -173,22 +178,61 @@ def test_what_is_finished_is_kept(tmp_path: Path, cluster: None, videos: Path) -
     assert (report["indexed"], report["moved"], report["clips_total"]) == (3, 1, 5)
     with Library.open(library) as opened:
         names = [clip.path.name for clip in opened.catalog.list_clips()]
-    assert names == ["renamed.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4"]
+    assert sorted(names) == sorted({"a.mp4", "b.mp4", "c.mp4", "d.mp4", "e.mp4", "renamed.mp4"} - {first.path.name})
 
 
-def ask(worker: Worker, job: Job) -> list[Report]:
+def ask(load: Load, job: Job) -> list[Report]:
+    worker = Worker(load, FakeEncoder().spec.fingerprint, 1, AttemptCounts())
     return [pickle.loads(row[REPORT][0]) for row in worker({JOB: [pickle.dumps(job)]})]
 
 
 def test_a_file_that_a_machine_does_not_see_ends_the_run(tmp_path: Path) -> None:
     path = tmp_path / "there.mp4"
-    (report,) = ask(Worker(FakeEncoder, FakeEncoder().spec.fingerprint, 1), Job(FileState(path, 5, 0.0), WHOLE))
+    (report,) = ask(
+        Worker(FakeEncoder, FakeEncoder().spec.fingerprint, 1, AttemptCounts()), Job(FileState(path, 5, 0.0), WHOLE)
+    )
     assert report.unseen
     # Here it has gone too: it was deleted after it was listed.
     assert isinstance(checked_outcome(report), Refused)
     path.write_bytes(b"video")
     with pytest.raises(InputError, match=r"cannot read .*there\.mp4, and this one can.*under the same path"):
         checked_outcome(report)
+
+
+class Died(BaseException):
+    """In place of the end of a process."""
+
+
+def test_a_file_that_always_kills_its_worker_is_refused(
+    tmp_path: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its neighbours are not, though they died with it the first time."""
+    paths, attempts = sorted(videos.rglob("*.mp4")), AttemptCounts()
+    jobs = [Job(FileState(path, path.stat().st_size, path.stat().st_mtime), WHOLE) for path in paths]
+    decode = LocalPipeline.outcomes
+
+    def outcomes(self: LocalPipeline, jobs: Sequence[Job], meter: Meter) -> Iterator[Outcome]:
+        for outcome in decode(self, jobs, meter):
+            if outcome.file.path == paths[2]:
+                raise Died
+            yield outcome
+
+    monkeypatch.setattr(LocalPipeline, "outcomes", outcomes)
+    rows: list[list[Report]] = []
+    for _ in range(MOST_TRIES + 1):
+        rows.append([])
+        worker = Worker(FakeEncoder, FakeEncoder().spec.fingerprint, 1, attempts)
+        try:
+            for row in worker({JOB: [pickle.dumps(job) for job in jobs]}):
+                rows[-1].append(pickle.loads(row[REPORT][0]))
+        except Died:
+            continue
+    assert [len(each) for each in rows] == [2, 2, 2, 5]
+    found = [report.outcome for report in rows[-1]]
+    assert [outcome.file.path for outcome in found if outcome] == paths, "Ray counts what has arrived"
+    assert [isinstance(outcome, Refused) for outcome in found] == [False, False, True, False, False]
+    assert isinstance(found[2], Refused)
+    assert "died 3 times while it read this file" in found[2].error.detail
 
 
 def no_model() -> Encoder:
@@ -199,7 +243,9 @@ def no_model() -> Encoder:
     ("load", "why"), [(no_model, "There is no model 'x'"), (partial(FakeEncoder, 1), "fake-1-16 here, not fake-0-16")]
 )
 def test_a_machine_without_the_model_says_so(tmp_path: Path, load: Load, why: str) -> None:
-    (report,) = ask(Worker(load, FakeEncoder().spec.fingerprint, 1), Job(FileState(tmp_path, 5, 0.0), WHOLE))
+    (report,) = ask(
+        Worker(load, FakeEncoder().spec.fingerprint, 1, AttemptCounts()), Job(FileState(tmp_path, 5, 0.0), WHOLE)
+    )
     with pytest.raises(ModelError, match=f"The machine .* cannot load the model: .*{why}"):
         checked_outcome(report)
 
@@ -211,23 +257,25 @@ def machine(alive: bool = True, **resources: float) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("machines", "workers", "gpus", "expected"),
     [
-        ([machine(cpu=2)], 1, True, (1, 2, 0)),
-        ([machine(cpu=1)], 1, True, (1, 1, 0)),
-        ([machine(cpu=16), machine(cpu=5), machine(memory=1e9), machine(alive=False, cpu=64)], 3, True, (5, 4, 0)),
-        ([machine(cpu=32), machine(cpu=16, gpu=2)], 3, True, (2, 4, 1)),
-        ([machine(cpu=16, gpu=2)], 30, True, (2, 8, 1)),
-        ([machine(cpu=16, gpu=2)], 3, False, (4, 4, 0)),
+        ([machine(cpu=2)], 1, 1, (1, 2, 0)),
+        ([machine(cpu=1)], 1, 1, (1, 1, 0)),
+        ([machine(cpu=16), machine(cpu=5), machine(memory=1e9), machine(alive=False, cpu=64)], 3, 1, (5, 4, 0)),
+        ([machine(cpu=32), machine(cpu=16, gpu=2)], 3, 1, (2, 4, 1)),
+        ([machine(cpu=16, gpu=2)], 30, 1, (2, 8, 1)),
+        ([machine(cpu=16, gpu=2)], 3, 0, (4, 4, 0)),
+        ([machine(cpu=16, gpu=2)], 3, 0.5, (4, 4, 0.5)),
+        ([machine(cpu=8, gpu=2), machine(cpu=8)], 3, 0.25, (8, 1, 0.25)),
     ],
 )
 def test_how_a_cluster_is_divided(
-    machines: list[dict[str, object]], workers: int, gpus: bool, expected: tuple[int, int, int]
+    machines: list[dict[str, object]], workers: int, gpus: float, expected: tuple[int, int, float]
 ) -> None:
     assert shares(machines, workers, gpus) == expected
 
 
 def test_a_cluster_without_cores_is_refused() -> None:
     with pytest.raises(InputError, match="no free CPU cores"):
-        shares([machine(cpu=0), machine(gpu=1)], 1, True)
+        shares([machine(cpu=0), machine(gpu=1)], 1, 1)
 
 
 @pytest.mark.parametrize(
