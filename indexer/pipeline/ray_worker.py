@@ -79,7 +79,9 @@ class ClusterAttempts:
     def __init__(self) -> None:
         import ray
 
-        self._actor: Any = ray.remote(num_cpus=0)(AttemptCounts).remote()
+        # With its machine the counts are lost, and the calls wait for it on another.
+        remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        self._actor: Any = remote(AttemptCounts).remote()
 
     def begun(self, paths: Sequence[Path]) -> dict[Path, int]:
         import ray
@@ -127,7 +129,7 @@ class Worker:
         tried = self._attempts.begun([job.file.path for job in jobs])
         # In the order of the jobs, whoever is suspected: Ray leaves out as many rows as have arrived before.
         for alone, group in groupby(jobs, lambda job: job.file.path if tried[job.file.path] else None):
-            if tried.get(alone, 0) < MOST_TRIES:
+            if alone is None or tried[alone] < MOST_TRIES:
                 yield from self._work(list(group))
             else:
                 yield from (self._row(Report(self._machine, _given_up(job))) for job in group)

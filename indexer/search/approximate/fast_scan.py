@@ -68,8 +68,8 @@ class Proposal:
 def propose(gallery: Gallery, question: Question, depth: int) -> list[Proposal]:
     """For each query the `depth` rows that its codes say are the best; removed rows may be among them."""
     codes = gallery.joint_codes
-    lines = _Lines.of(question, [own for own in codes if own.parts])
-    work = [(int(start), part) for start, own in zip(gallery.starts, codes, strict=False) for part in own.parts]
+    lines = _Lines.of(question, [own for _, own in codes if own.parts])
+    work = [(start, part) for start, own in codes for part in own.parts]
 
     # All segments of a gallery have the same codebooks.
     kinds = {part.columns: part for _, part in work}

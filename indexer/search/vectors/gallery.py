@@ -99,9 +99,9 @@ class Gallery:
         return make_resident(self.segments, self.device)
 
     @cached_property
-    def joint_codes(self) -> list[JointCodes]:
-        """The 4-bit rows of every segment; only where there is an `encoding`. Made when first needed."""
-        return [joint_codes(segment, self.levels) for segment in self.segments]
+    def joint_codes(self) -> list[tuple[int, JointCodes]]:
+        """The 4-bit rows, each with its first row; only where there is an `encoding`. Made when first needed."""
+        return joint_codes([segment for segment in self.segments if len(segment)], self.levels)
 
     def positions(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Rows of the given ids. Raises NotFoundError for an id that is not in this gallery."""

@@ -44,6 +44,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.con
 MakeVideo = Callable[..., Path]
 Load = Callable[[], Encoder]
 ROOT = Path(__file__).parents[3]
+_TOKEN = secrets.token_hex()
+"""Ray reads it once in a process, whichever module of tests comes first."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,7 +54,7 @@ def token() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex())
+        patch.setenv("RAY_AUTH_TOKEN", _TOKEN)
         patch.setenv("PYTHONPATH", str(ROOT))
         yield
 
@@ -188,9 +190,7 @@ def ask(load: Load, job: Job) -> list[Report]:
 
 def test_a_file_that_a_machine_does_not_see_ends_the_run(tmp_path: Path) -> None:
     path = tmp_path / "there.mp4"
-    (report,) = ask(
-        Worker(FakeEncoder, FakeEncoder().spec.fingerprint, 1, AttemptCounts()), Job(FileState(path, 5, 0.0), WHOLE)
-    )
+    (report,) = ask(FakeEncoder, Job(FileState(path, 5, 0.0), WHOLE))
     assert report.unseen
     # Here it has gone too: it was deleted after it was listed.
     assert isinstance(checked_outcome(report), Refused)
@@ -243,9 +243,7 @@ def no_model() -> Encoder:
     ("load", "why"), [(no_model, "There is no model 'x'"), (partial(FakeEncoder, 1), "fake-1-16 here, not fake-0-16")]
 )
 def test_a_machine_without_the_model_says_so(tmp_path: Path, load: Load, why: str) -> None:
-    (report,) = ask(
-        Worker(load, FakeEncoder().spec.fingerprint, 1, AttemptCounts()), Job(FileState(tmp_path, 5, 0.0), WHOLE)
-    )
+    (report,) = ask(load, Job(FileState(tmp_path, 5, 0.0), WHOLE))
     with pytest.raises(ModelError, match=f"The machine .* cannot load the model: .*{why}"):
         checked_outcome(report)
 

@@ -202,7 +202,7 @@ def change(library: Library, ids: np.ndarray, staged: Rows, monkeypatch: pytest.
 def test_new_items_are_encoded_and_nothing_else_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with make_library(tmp_path / "lib") as library:
         before = library.current().clips
-        known = before.joint_codes[0]
+        known = before.joint_codes[0][1]
         added = clustered(40, seed=2, missing=0)
         ids = np.concatenate([before.ids[before.ids % 100 != 7], np.arange(SIZE + 1, SIZE + 41)])
         monkeypatch.setattr(product_codes, "_ITERATIONS", -1)  # to train would fail
@@ -211,7 +211,7 @@ def test_new_items_are_encoded_and_nothing_else_changes(tmp_path: Path, monkeypa
         for name in ("global.faiss", "global.pq.faiss", "action.codes.npy", "ids.npy"):
             assert (before.segments[0].folder / name).samefile(after.segments[0].folder / name)
         assert [len(segment) for segment in after.segments] == [SIZE, 40]
-        assert after.joint_codes[0] is known
+        assert after.joint_codes[0][1] is known
         assert (encoded(after).rows, encoded(after).later) == (SIZE, 40)
         assert encoded(after).training_due is None
         for exact in (False, True):
@@ -219,6 +219,28 @@ def test_new_items_are_encoded_and_nothing_else_changes(tmp_path: Path, monkeypa
             assert {result.exact for result in found} == {exact}
             assert [result.hits[0].id for result in found] == list(range(SIZE + 1, SIZE + 41))
             assert all(hit.id % 100 != 7 or hit.id > SIZE for result in found for hit in result.hits)
+
+
+def test_large_neighbours_are_searched_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They find what a search of each alone finds, and later segments cost no more parts than their rows need."""
+    monkeypatch.setattr(joint_codes_module, "_PART", 10_000)
+    monkeypatch.setattr(segment_plan, "_LARGE", 300)
+    queries = clustered(20, seed=4, missing=0)
+    with make_library(tmp_path / "lib", n=1800) as library:
+        apart = library.current().clips
+        assert len(apart.segments) == 6
+        alone = search_batch(apart, LEVELS, queries, 10, {})
+        assert [start for start, _ in apart.joint_codes] == [0, 300, 600, 900, 1200, 1500]
+        monkeypatch.setattr(joint_codes_module, "_LARGE", 100)
+        monkeypatch.setattr(joint_codes_module, "_GROUP", 900)
+        del vars(apart)["joint_codes"]
+        assert [start for start, _ in apart.joint_codes] == [0, 900]
+        patterns = len(apart.patterns)
+        assert sum(len(own.parts) for _, own in apart.joint_codes) <= 2 * patterns
+        together = search_batch(apart, LEVELS, queries, 10, {})
+    assert [[hit.id for hit in result.hits] for result in together] == [
+        [hit.id for hit in result.hits] for result in alone
+    ]
 
 
 def test_codes_of_a_segment_that_is_written_again_come_from_the_same_codebooks(
@@ -253,7 +275,7 @@ def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeyp
         assert encoded(settled).training_due is None
         assert np.array_equal(settled.ids, after.ids)
         assert settled.segments[0].file_id("action") == after.segments[0].file_id("action"), "vectors are not copied"
-        assert settled.joint_codes[0] is not known[0], "its codes are others"
+        assert settled.joint_codes[0][1] is not known[0][1], "its codes are others"
         assert np.array_equal(settled.vectors(settled.ids)["action"], after.vectors(after.ids)["action"])
         scanned = publishing.encode_anew(library.path, 2000).clips
         assert encoding_of(scanned) is None
