@@ -1,4 +1,5 @@
-"""Vectors that wait in the catalogue for a generation: the levels of an item, one after the other."""
+"""Vectors that wait in the catalogue for a generation: the levels of an item, one after the other, and then those of
+its single frames, where the library keeps them."""
 
 from __future__ import annotations
 
@@ -9,12 +10,13 @@ from sqlalchemy import Connection, Table, insert, select
 
 from indexer.catalog.schema import staged
 from indexer.search.vectors.gallery import Rows, empty_rows
-from model.levels import FloatArray, LevelSpec
+from model.levels import FRAMES, FloatArray, LevelSpec
 
 
-def pack(levels: Sequence[LevelSpec], vectors: Mapping[str, FloatArray]) -> bytes:
-    """The vectors of one item as little-endian float32, in the order of `levels`."""
-    return np.concatenate([vectors[level.name] for level in levels]).astype("<f4").tobytes()
+def pack(levels: Sequence[LevelSpec], vectors: Mapping[str, FloatArray], frames: bool = False) -> bytes:
+    """The vectors of one item as little-endian float32, in the order of `levels`; `frames` as float16 after them."""
+    packed = np.concatenate([vectors[level.name] for level in levels]).astype("<f4").tobytes()
+    return packed + vectors[FRAMES].astype("<f2").tobytes() if frames else packed
 
 
 def stage(connection: Connection, kind: str, rows: Sequence[tuple[int, bytes]], table: Table = staged) -> None:
@@ -31,7 +33,11 @@ def staged_rows(connection: Connection, kind: str, levels: Sequence[LevelSpec], 
     if not found:
         return empty_rows(levels)
     ids = np.array([row.item_id for row in found], dtype=np.int64)
-    packed = np.frombuffer(b"".join(row.vectors for row in found), dtype="<f4").reshape(len(ids), -1)
-    ends = np.cumsum([level.dim for level in levels])
-    parts = np.split(packed, ends[:-1], axis=1)
-    return ids, {level.name: part for level, part in zip(levels, parts, strict=True)}
+    packed = np.frombuffer(b"".join(row.vectors for row in found), dtype=np.uint8).reshape(len(ids), -1)
+    ends = 4 * np.cumsum([level.dim for level in levels])
+    *parts, frames = np.split(packed, ends, axis=1)
+    names = [level.name for level in levels]
+    vectors = {name: np.ascontiguousarray(part).view("<f4") for name, part in zip(names, parts, strict=True)}
+    if frames.shape[1]:
+        vectors[FRAMES] = np.ascontiguousarray(frames).view("<f2")
+    return ids, vectors

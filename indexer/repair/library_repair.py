@@ -27,9 +27,9 @@ from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.repair.reconstruction import Remaker
-from indexer.search.vectors.gallery import Change, Rows
+from indexer.search.vectors.gallery import Change, Rows, rows_or_none
 from indexer.store.agreement import require_agreement
-from indexer.store.generation import KINDS, LoadEncoder
+from indexer.store.generation import KINDS, LoadEncoder, frames_of
 from indexer.store.generation_swap import publish
 from indexer.store.layout import (
     exists,
@@ -225,7 +225,8 @@ class _Repair:
         changes = {}
         for kind in KINDS:
             wanted = np.array(writer.live_ids(kind), dtype=np.int64)
-            rows = _united(work.rows(kind), writer.staged_rows(kind))
+            staged = rows_or_none(writer.staged_rows(kind), spec.levels, frames_of(spec.frames, kind))
+            rows = _united(work.rows(kind), staged)
             rows = _united(rows, self.remaker.rows(kind, np.setdiff1d(wanted, rows[0])))
             gone = np.setdiff1d(wanted, rows[0])
             if len(gone):

@@ -19,8 +19,9 @@ from indexer.search.vectors.gallery import (
     segment_name,
     write_gallery,
 )
-from indexer.store.manifest import Manifest, ModelInfo, model_info
+from indexer.store.manifest import Manifest, ModelInfo, format_of, model_info
 from model.encoder import Encoder, EncoderSpec
+from model.levels import FrameSpec
 from quartet.errors import LibraryError
 
 KINDS = ("clips", "captions")
@@ -68,10 +69,22 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
         for name in damaged_files(folder, manifest):
             raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
     clips, captions = (
-        open_gallery(folder / kind, manifest.levels, manifest.bounds[kind], manifest.encoding[kind], device)
+        open_gallery(
+            folder / kind,
+            manifest.levels,
+            manifest.bounds[kind],
+            manifest.encoding[kind],
+            device,
+            frames_of(manifest.frames, kind),
+        )
         for kind in KINDS
     )
     return Generation(folder.name, manifest, clips, captions)
+
+
+def frames_of(kept: FrameSpec | None, kind: str) -> FrameSpec | None:
+    """What a gallery keeps of single frames: those of clips."""
+    return kept if kind == "clips" else None
 
 
 def damaged_files(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -124,7 +137,10 @@ def _write_files(
 ) -> Manifest:
     if approximate_from is None:
         approximate_from = APPROXIMATE_FROM if live is None else live.manifest.index["approximate_from"]
-    bounds = {kind: write_gallery(temporary / kind, spec.levels, changes[kind]) for kind in KINDS}
+    bounds = {
+        kind: write_gallery(temporary / kind, spec.levels, changes[kind], frames_of(spec.frames, kind))
+        for kind in KINDS
+    }
     encoding = {kind: _encode(temporary / kind, spec, changes[kind], bounds[kind], approximate_from) for kind in KINDS}
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
@@ -139,6 +155,8 @@ def _write_files(
         encoding=encoding,
         index={"approximate_from": approximate_from},
         stamp=uuid.uuid4().hex,
+        frames=spec.frames,
+        format_version=format_of(spec.frames),
     )
     (temporary / "manifest.json").write_text(manifest.text(), encoding="utf-8")
     return manifest

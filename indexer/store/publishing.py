@@ -9,8 +9,8 @@ import numpy as np
 
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.writer_lock import writer_lock
-from indexer.search.vectors.gallery import Change, Gallery, Rows
-from indexer.store.generation import KINDS, Generation
+from indexer.search.vectors.gallery import Change, Gallery, Rows, rows_or_none
+from indexer.store.generation import KINDS, Generation, frames_of
 from indexer.store.generation_swap import finish_settling, publish
 from indexer.store.layout import next_number
 from indexer.store.library import Library
@@ -47,13 +47,13 @@ def publish_changes(library: Library, writer: CatalogWriter, approximate_from: i
     finish_cut_short(library, writer)
     live = library.current()
     spec = live.manifest.spec
-    staged = {kind: _finite_rows(writer, kind, next_number(library.path)) for kind in KINDS}
+    staged = {kind: _finite_rows(writer, kind, next_number(library.path), spec) for kind in KINDS}
     wanted = {kind: np.array(writer.live_ids(kind), dtype=np.int64) for kind in KINDS}
     if approximate_from is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         return live.name
     erases = writer.erases
     changes = {
-        kind: _change(wanted[kind], live.gallery(kind), staged[kind], spec, approximate_from is not None, erases)
+        kind: _change(wanted[kind], live.gallery(kind), staged[kind], approximate_from is not None, erases)
         for kind in KINDS
     }
     return publish(library.path, spec, changes, live, approximate_from, writer)
@@ -67,19 +67,17 @@ def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
         finish_settling(library.path, writer, live)
 
 
-def _finite_rows(writer: CatalogWriter, kind: str, number: int) -> Rows:
+def _finite_rows(writer: CatalogWriter, kind: str, number: int, spec: EncoderSpec) -> Rows:
     """The staged rows of a gallery. An earlier version staged some that are not finite: those are refused now."""
     ids, vectors = writer.staged_rows(kind)
     finite = finite_rows(vectors)
     if not finite.all():
         writer.refuse_items(kind, ids[~finite].tolist(), number)
         ids, vectors = writer.staged_rows(kind)
-    return ids, vectors
+    return rows_or_none((ids, vectors), spec.levels, frames_of(spec.frames, kind))
 
 
-def _change(
-    ids: np.ndarray, old: Gallery, staged: Rows, spec: EncoderSpec, anew: bool = False, erases: bool = False
-) -> Change:
+def _change(ids: np.ndarray, old: Gallery, staged: Rows, anew: bool = False, erases: bool = False) -> Change:
     """How to come from the live gallery to the items `ids` (ascending): as a small segment, or all again.
 
     With `erases`, no file may hold the rows of other items.
@@ -92,11 +90,11 @@ def _change(
             f"The library is damaged: the vectors of item {lost} are in no generation. Run `quartet repair`."
         )
     new_rows = np.searchsorted(staged_ids, fresh)
-    added = fresh, {level.name: staged_vectors[level.name][new_rows] for level in spec.levels}
+    added = fresh, {name: rows[new_rows] for name, rows in staged_vectors.items()}
     removed = old.row_ids[~np.isin(old.row_ids, ids, assume_unique=True)]
     if not anew and not (erases and len(removed)) and _worth_keeping(old, fresh, removed):
         return Change(added, kept=old, removed=removed)
-    return Change(_merge(ids, old, added, spec))
+    return Change(_merge(ids, old, added))
 
 
 def _worth_keeping(old: Gallery, fresh: np.ndarray, removed: np.ndarray) -> bool:
@@ -111,15 +109,15 @@ def _worth_keeping(old: Gallery, fresh: np.ndarray, removed: np.ndarray) -> bool
     return rows >= _LARGE and not after and len(old.segments) < _MOST_SEGMENTS and waiting <= rows // 10
 
 
-def _merge(ids: np.ndarray, old: Gallery, added: Rows, spec: EncoderSpec) -> Rows:
+def _merge(ids: np.ndarray, old: Gallery, added: Rows) -> Rows:
     """The rows of `ids` (ascending) out of the live gallery and the added ones."""
     fresh, fresh_vectors = added
     from_old = ~np.isin(ids, fresh, assume_unique=True)
     old_rows = old.positions(ids[from_old])
     vectors = {}
-    for level in spec.levels:
-        rows = np.empty((len(ids), level.dim), dtype=np.float32)
-        rows[from_old] = old.rows(level.name, old_rows)
-        rows[~from_old] = fresh_vectors[level.name]
-        vectors[level.name] = rows
+    for name, new in fresh_vectors.items():
+        rows = np.empty((len(ids), new.shape[1]), dtype=new.dtype)
+        rows[from_old] = old.column(name, old_rows)
+        rows[~from_old] = new
+        vectors[name] = rows
     return ids, vectors

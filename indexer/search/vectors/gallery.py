@@ -20,16 +20,24 @@ from indexer.search.vectors.codes import Bounds
 from indexer.search.vectors.compact_rows import Resident, make_resident
 from indexer.search.vectors.joint_codes import JointCodes, joint_codes
 from indexer.search.vectors.segment import Segment, link_segment, open_segment, write_segment
-from model.levels import FloatArray, LevelSpec, Vectors
+from model.levels import FRAMES, FloatArray, FrameSpec, LevelSpec, Vectors
 from quartet.errors import LibraryError, NotFoundError
 
-Rows = tuple[npt.NDArray[np.int64], Mapping[str, FloatArray]]
-"""Ascending ids and their vectors."""
+Rows = tuple[npt.NDArray[np.int64], Mapping[str, npt.NDArray[Any]]]
+"""Ascending ids and their vectors: of every level and, where they are kept, of single frames (float16)."""
 
 
-def empty_rows(levels: Sequence[LevelSpec]) -> Rows:
-    """No items, of the widths of `levels`."""
-    return np.zeros(0, np.int64), {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
+def empty_rows(levels: Sequence[LevelSpec], frames: FrameSpec | None = None) -> Rows:
+    """No items, of the widths of `levels` and `frames`."""
+    vectors: dict[str, npt.NDArray[Any]] = {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
+    if frames is not None:
+        vectors[FRAMES] = np.zeros((0, frames.width), np.float16)
+    return np.zeros(0, np.int64), vectors
+
+
+def rows_or_none(rows: Rows, levels: Sequence[LevelSpec], frames: FrameSpec | None) -> Rows:
+    """Rows; where there are none, of the widths of `levels` and `frames`."""
+    return rows if len(rows[0]) else empty_rows(levels, frames)
 
 
 SegmentBounds = dict[str, Bounds]
@@ -65,6 +73,7 @@ class Gallery:
     bounds       {level: Bounds} of all rows together
     device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
     encoding     how its 4-bit codes came about (`approximate.encoding`), empty where it has none
+    frames       what it keeps of single frames, if anything
     """
 
     def __init__(
@@ -74,8 +83,10 @@ class Gallery:
         removed: npt.NDArray[np.int64],
         encoding: Mapping[str, Any] | None = None,
         device: str = "cpu",
+        frames: FrameSpec | None = None,
     ) -> None:
         self.levels = tuple(levels)
+        self.frames = frames
         self.segments = tuple(segments)
         self.removed = removed
         self.encoding = dict(encoding or {})
@@ -130,6 +141,29 @@ class Gallery:
         """A copy of the stored vectors of one level at rows: (len(positions), d_l) float32."""
         return self._gather(level, positions, Segment.rows)
 
+    def frame_rows(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+        """A copy of the vectors of single frames at rows, zeros past the last frame: (len(positions), count, dim)."""
+        kept = self.frames
+        if kept is None:
+            raise ValueError("this gallery keeps no vectors of frames")
+        if len(self.segments) == 1 and (only := self.segments[0].frames) is not None:
+            return only[positions]
+        out = np.empty((len(positions), kept.count, kept.dim), np.float16)
+        owner = np.searchsorted(self.starts, positions, side="right") - 1
+        for number in np.unique(owner):
+            frames = self.segments[number].frames
+            assert frames is not None
+            mine = owner == number
+            out[mine] = frames[positions[mine] - self.starts[number]]
+        return out
+
+    def column(self, name: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A copy of what is stored of rows at a level, or of their frames, as in `Rows`."""
+        if name != FRAMES:
+            return self.rows(name, positions)
+        frames = self.frame_rows(positions)
+        return frames.reshape(len(frames), frames.shape[1] * frames.shape[2])
+
     def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
         """The 8-bit codes of one level at rows, as float32 (len(positions), d_l), and their scales."""
         return self._gather(level, positions, Segment.coded_rows), self._gather(level, positions, Segment.code_scales)
@@ -166,21 +200,24 @@ def open_gallery(
     bounds: Sequence[SegmentBounds],
     encoding: Mapping[str, Any] | None = None,
     device: str = "cpu",
+    frames: FrameSpec | None = None,
 ) -> Gallery:
     """Map a gallery into memory. Raises LibraryError if its files do not fit each other."""
-    segments = [open_segment(folder / segment_name(i), levels, own) for i, own in enumerate(bounds)]
+    segments = [open_segment(folder / segment_name(i), levels, own, frames) for i, own in enumerate(bounds)]
     try:
         removed = np.load(folder / "removed.npy")
     except (OSError, ValueError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
-    gallery = Gallery(levels, segments, removed, encoding, device)
+    gallery = Gallery(levels, segments, removed, encoding, device, frames)
     if (np.diff(gallery.row_ids) <= 0).any():
         raise LibraryError(f"The files in {folder} disagree on the order of their items.")
     return gallery
 
 
-def write_gallery(folder: Path, levels: Sequence[LevelSpec], change: Change) -> list[SegmentBounds]:
-    """Write a gallery; returns the bounds of every segment.
+def write_gallery(
+    folder: Path, levels: Sequence[LevelSpec], change: Change, frames: FrameSpec | None = None
+) -> list[SegmentBounds]:
+    """Write a gallery; returns the bounds of every segment. `frames`: what it keeps of single frames, if anything.
 
     Raises LibraryError if a vector holds NaN or infinity.
     """
@@ -190,7 +227,7 @@ def write_gallery(folder: Path, levels: Sequence[LevelSpec], change: Change) -> 
             link_segment(segment.folder, folder / segment_name(len(bounds)))
             bounds.append(segment.bounds)
     if len(change.added[0]) or not bounds:
-        bounds.append(write_segment(folder / segment_name(len(bounds)), levels, *change.added))
+        bounds.append(write_segment(folder / segment_name(len(bounds)), levels, *change.added, frames))
     removed = np.zeros(0, dtype=np.int64) if change.removed is None else change.removed
     write_array(removed, folder / "removed.npy")
     return bounds

@@ -5,6 +5,7 @@ present.npy        bool (n, L): whether an item has a level at all (its row is n
 LEVEL.faiss        IndexFlatIP of dimension d_l, rows in the order of ids.npy: the vectors
 LEVEL.codes.npy    int8 (n, d_l) and LEVEL.scales.npy float32 (n,): the same rows in 8 bits, for the scan
 LEVEL.pq.faiss     IndexPQ of the same rows, in 4 bits (`vectors.product_codes`); only in large galleries
+frames.npy         float16 (n, count, dim): vectors of single frames; only where the library keeps them
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import numpy.typing as npt
 
 from indexer.disk.durable_files import write_array, write_index
 from indexer.search.vectors.codes import Bounds, Codes, encode, residuals
-from model.levels import FloatArray, LevelSpec
+from model.levels import FRAMES, FloatArray, FrameSpec, LevelSpec
 from quartet.errors import LibraryError
+
+FRAMES_FILE = "frames.npy"
 
 _BLOCK = 1 << 16
 """Rows coded at a time."""
@@ -39,6 +42,7 @@ class Segment:
 
     codes     {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.search.vectors.codes`
     pq        {level: IndexPQ}, the 4-bit rows; empty in a small gallery
+    frames    float16 (n, count, dim), or None
     """
 
     def __init__(
@@ -51,8 +55,10 @@ class Segment:
         scales: Mapping[str, FloatArray],
         pq: Mapping[str, Any],
         bounds: Mapping[str, Bounds],
+        frames: npt.NDArray[np.float16] | None = None,
     ) -> None:
         self.folder = folder
+        self.frames = frames
         self.ids = ids
         self.present = present
         self.codes = dict(codes)
@@ -108,7 +114,9 @@ def _close(files: dict[str, int]) -> None:
         os.close(file)
 
 
-def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str, Bounds]) -> Segment:
+def open_segment(
+    folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str, Bounds], kept: FrameSpec | None = None
+) -> Segment:
     """Map a segment into memory. Raises LibraryError if its files do not fit each other."""
     import faiss
 
@@ -124,7 +132,8 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         scales = {s.name: np.load(folder / f"{s.name}.scales.npy", mode).view(np.ndarray) for s in levels}
         paths = {spec.name: folder / product_codes_name(spec.name) for spec in levels}
         pq = {name: faiss.read_index(str(path), flags) for name, path in paths.items() if path.exists()}
-        segment = Segment(folder, ids, present, raw, codes, scales, pq, bounds)
+        frames = None if kept is None else np.load(folder / FRAMES_FILE, mode).view(np.ndarray)
+        segment = Segment(folder, ids, present, raw, codes, scales, pq, bounds, frames)
     except (OSError, ValueError, RuntimeError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
     fits = all(
@@ -133,6 +142,8 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         and (s.name not in pq or pq[s.name].ntotal == len(ids))
         for s in levels
     )
+    if kept is not None and frames is not None:
+        fits = fits and frames.shape == (len(ids), kept.count, kept.dim) and frames.dtype == np.float16
     if not fits or present.shape != (len(ids), len(levels)):
         raise LibraryError(f"The files in {folder} disagree on the number or the size of the vectors.")
     return segment
@@ -144,9 +155,15 @@ def product_codes_name(level: str) -> str:
 
 
 def write_segment(
-    folder: Path, levels: Sequence[LevelSpec], ids: npt.NDArray[np.int64], vectors: Mapping[str, FloatArray]
+    folder: Path,
+    levels: Sequence[LevelSpec],
+    ids: npt.NDArray[np.int64],
+    vectors: Mapping[str, npt.NDArray[Any]],
+    kept: FrameSpec | None = None,
 ) -> dict[str, Bounds]:
     """Write the vectors of a segment; returns the bounds of every level. `ids` ascend, each once.
+
+    kept  what is kept of single frames, which are then among the vectors
 
     Raises LibraryError if a vector holds NaN or infinity: it would poison every search.
     """
@@ -170,6 +187,8 @@ def write_segment(
         largest = float(norms.max(initial=0.0)) * (1 + 2**-40)
         lost, ratio = _write_codes(folder, spec.name, rows)
         bounds[spec.name] = Bounds(largest, lost * (1 + 2**-40), ratio * (1 + 2**-40))
+    if kept is not None:
+        write_array(vectors[FRAMES].astype(np.float16).reshape(len(ids), kept.count, kept.dim), folder / FRAMES_FILE)
     write_array(ids, folder / "ids.npy")
     write_array(present, folder / "present.npy")
     return bounds

@@ -191,8 +191,8 @@ def change(library: Library, ids: np.ndarray, staged: Rows, monkeypatch: pytest.
     """Publish what the indexer would for these live ids and staged rows; returns the new clips."""
     monkeypatch.setattr(publishing, "_LARGE", 1000)
     live = library.current()
-    clips = publishing._change(ids, live.clips, staged, SPEC)
-    captions = publishing._change(np.zeros(0, np.int64), live.captions, empty_rows(SPEC.levels), SPEC)
+    clips = publishing._change(ids, live.clips, staged)
+    captions = publishing._change(np.zeros(0, np.int64), live.captions, empty_rows(SPEC.levels))
     publish(library.path, SPEC, {"clips": clips, "captions": captions}, live)
     return library.current().clips
 
