@@ -50,15 +50,17 @@ def look_again(
     kept = gallery.frames
     assert kept is not None
     looked = [spec for spec in specs if spec.name in kept.window and len(phrases.get(spec.name, ()))]
-    if not looked or not hits:
-        return list(hits[:most])
+    if not hits:
+        return []
     ids = np.array([hit.id for hit in hits], np.int64)
     names = [spec.name for spec in specs]
     fields = list(chain.from_iterable(hit.levels[name] for hit in hits for name in names))
     scores = np.array(fields).reshape(len(hits), len(specs), 4)  # as `LevelScore` has them
     raw, activation, weight, share = (scores[:, :, field] for field in range(4))
-    cosines, lengths = _cosines(gallery, gallery.positions(ids), np.concatenate([phrases[s.name] for s in looked]))
     first = 0
+    if looked:
+        asked = np.concatenate([phrases[spec.name] for spec in looked])
+        cosines, lengths = _cosines(gallery, gallery.positions(ids), asked)
     for spec in looked:
         column, last = names.index(spec.name), first + len(phrases[spec.name])
         there = (weight[:, column] > 0) & (lengths > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,16 @@ def ask(client: TestClient, **body: Any) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
+
+
+def without_phrases(client: TestClient, weight: float) -> dict[str, list[float]]:
+    """The scores of a question, of which no level has a phrase to compare, with and without a second look."""
+    body = {"query": QUERY, "k": 5, "weights": {"entity": 0, "action": 0, WORDS: weight}}
+    found = {}
+    for name, rerank in (("first", False), ("rerank", True)):
+        answer = client.post("/v1/search/clips", json={**body, "rerank": rerank}).json()
+        found[name] = [hit["score"] for hit in answer["hits"]]
+    return found
 
 
 def by_frames(library: Path) -> dict[int, dict[str, float]]:
@@ -128,6 +139,9 @@ def test_a_text_raises_the_new_score(built_world: World, with_frames: World, tmp
         alone = {"global": 0, "entity": 0, "action": 0, "relation": 0, WORDS: 1}
         first = ask(client, k=5, weights=alone)["hits"]
         assert ask(client, k=5, rerank=True, weights=alone)["hits"] == first, "the pictures count for nothing"
+        for weight in (0.5, 4.0):
+            plain = without_phrases(client, weight)
+            assert plain["rerank"] == pytest.approx(plain["first"]), "a query without phrases keeps its scores"
     base = {hit["clip_id"]: hit["score"] for hit in pictures["hits"]}
     total = sum(weight for name, weight in raised["weights"].items() if name != WORDS)
     weight = raised["weights"][WORDS]
@@ -173,6 +187,10 @@ def test_the_client_and_the_command_line(with_frames: World, built_world: World)
         shown = CliRunner().invoke(app, ["search", QUERY, "-k", "3", "--rerank", "--server", service.url])
         assert shown.exit_code == 0, shown.output
         assert "best 5 scored again in" in " ".join(shown.output.split())
-    here = CliRunner(env={"QUARTET_MODEL": "fake"})
+    here = CliRunner(env={"QUARTET_MODEL": "fake", "COLUMNS": "200"})
+    status = here.invoke(app, ["status", "--library", str(with_frames.library)])
+    assert "4 vectors of 16 numbers per clip, for `quartet search --rerank`" in status.output
+    asked = here.invoke(app, ["status", "--json", "--library", str(built_world.library)])
+    assert json.loads(asked.output)["frames"] is None
     refused = here.invoke(app, ["search", QUERY, "--rerank", "--library", str(built_world.library)])
     assert refused.exit_code == 1 and "no vectors of frames" in " ".join(refused.output.split())
