@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.language.parsed_caption import Attributes
-from model.levels import LevelSpec, Vectors
+from model.levels import FloatArray, FrameSpec, LevelSpec, Vectors
 from quartet.errors import InputError
 
 Frames = npt.NDArray[np.uint8]
@@ -36,6 +36,7 @@ class EncoderSpec:
     levels          in the order of `LEVEL_NAMES`
     frames_per_clip how many frames to sample uniformly from a clip
     note            what the model can and cannot know, one sentence
+    frames          what it can tell of single frames, if anything. Of a library: what is kept of them
     """
 
     name: str
@@ -43,6 +44,11 @@ class EncoderSpec:
     levels: tuple[LevelSpec, ...]
     frames_per_clip: int
     note: str = ""
+    frames: FrameSpec | None = None
+
+    def is_same(self, other: EncoderSpec) -> bool:
+        """Whether all that is stored of an item is the same by both."""
+        return self.fingerprint == other.fingerprint and self.frames == other.frames
 
     def level(self, name: str) -> LevelSpec:
         return next(spec for spec in self.levels if spec.name == name)
@@ -83,11 +89,14 @@ class TextBatch:
 
     A text without a noun has a zero row at `entity`, one without a verb at `action`. `notes` say of each text what its
     writer should know, such as that only a part of it is compared; "" for nothing. Empty: nothing of any.
+    `phrases` are those of each text by level, (P, d) of length 1, where the model can compare them with frames
+    (`EncoderSpec.frames`).
     """
 
     vectors: Vectors
     attributes: list[Attributes] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    phrases: list[dict[str, FloatArray]] = field(default_factory=list)
 
 
 class Encoder(Protocol):
@@ -101,6 +110,7 @@ class Encoder(Protocol):
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         """Gallery vectors of clips given by their sampled frames: {level: (B, d_l)}.
 
+        With them those of single frames, `model.levels.FRAMES`, where `spec.frames` says so.
         On a CPU they are the same, bit for bit, in whatever company a clip is encoded.
         """
         ...

@@ -34,9 +34,17 @@ LEAST_WEIGHT = 1e-12
 WORDS = "words"
 """The level of texts at the time of a clip (`indexer.search.text_evidence`). No model has it itself."""
 
+FRAMES = "frames"
+"""The vectors of single frames among those of the levels: (B, count * dim) float16, see `FrameSpec`. No level."""
+
 FloatArray = npt.NDArray[np.float32]
 Vectors = dict[str, FloatArray]
 """One (B, d_l) float32 array per level name. A row of zeros means: the level is absent for this item."""
+
+
+def without_frames(vectors: Vectors) -> Vectors:
+    """Those of the levels alone."""
+    return {name: rows for name, rows in vectors.items() if name != FRAMES}
 
 
 def finite_rows(vectors: Mapping[str, FloatArray]) -> npt.NDArray[np.bool_]:
@@ -76,6 +84,27 @@ class LevelSpec:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class FrameSpec:
+    """Vectors of single frames of a clip, for a second look at the best hits (`indexer.search.second_look`).
+
+    count   vectors of a clip, in the order of time, each of length 1; of a shorter clip the last are zeros
+    dim     numbers of each
+    best    how many frames or windows a phrase picks
+    window  by level how many neighbouring frames are one window. Levels that are not named are not looked at again
+    """
+
+    count: int
+    dim: int
+    best: int
+    window: Mapping[str, int]
+
+    @property
+    def width(self) -> int:
+        """Numbers of a clip."""
+        return self.count * self.dim
 
 
 def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] | None) -> dict[str, float]:

@@ -65,7 +65,7 @@ def _loaded(
     if name == "fake":
         from model.fake_encoder import FakeEncoder
 
-        return FakeEncoder()
+        return FakeEncoder(frames=True)
     prepared = find_prepared(models, name)
     folder = prepared or Path(name)
     if prepared is not None or (name not in MODELS and find_layout(folder) is not None):

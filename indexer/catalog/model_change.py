@@ -17,7 +17,7 @@ from indexer.catalog.staged_vectors import pack, stage, staged_rows
 from indexer.catalog.writing_session import fact, set_fact
 from indexer.search.vectors.row_source import RowSource
 from model.encoder import EncoderSpec
-from model.levels import FloatArray, LevelSpec
+from model.levels import FloatArray, FrameSpec, LevelSpec
 
 NEXT_MODEL = "next model"
 """The fact that a change is under way: the specification of the model that the library is changed to, as JSON."""
@@ -38,7 +38,7 @@ def begin_change(engine: Engine, spec: EncoderSpec) -> None:
     """Begin a change to a model, or go on with it. What an unfinished change to another has made is dropped."""
     with engine.begin() as connection:
         known = _next_model(connection)
-        if known is None or known.fingerprint != spec.fingerprint:
+        if known is None or not known.is_same(spec):
             forget_change(connection)
             set_fact(connection, NEXT_MODEL, json.dumps(asdict(spec)))
 
@@ -51,7 +51,9 @@ def forget_change(connection: Connection) -> None:
 def keep_next(engine: Engine, spec: EncoderSpec, kind: str, rows: Mapping[int, Mapping[str, FloatArray]]) -> None:
     """Keep vectors that the next model has made, by the ids of their items."""
     with engine.begin() as connection:
-        stage(connection, kind, [(item, pack(spec.levels, own)) for item, own in rows.items()], next_vectors)
+        frames = kind == "clips" and spec.frames is not None
+        packed = [(item, pack(spec.levels, own, frames)) for item, own in rows.items()]
+        stage(connection, kind, packed, next_vectors)
 
 
 def next_ids(engine: Engine, kind: str) -> set[int]:
@@ -94,7 +96,11 @@ def finish_change(connection: Connection, manifest: str | None) -> None:
     The clips of unfinished files were made by the previous model.
     """
     known = _next_model(connection)
-    if known is not None and manifest is not None and json.loads(manifest)["model"]["fingerprint"] == known.fingerprint:
+    live = None if manifest is None else json.loads(manifest)
+    if known is None or live is None:
+        return
+    frames = None if known.frames is None else asdict(known.frames)
+    if live["model"]["fingerprint"] == known.fingerprint and live.get("frames") == frames:
         forget_change(connection)
         connection.execute(delete(unfinished))
 
@@ -115,4 +121,5 @@ def _next_model(connection: Connection) -> EncoderSpec | None:
         return None
     raw = json.loads(known)
     levels: Sequence[LevelSpec] = [LevelSpec(**level) for level in raw.pop("levels")]
-    return EncoderSpec(levels=tuple(levels), **raw)
+    frames = raw.pop("frames", None)
+    return EncoderSpec(levels=tuple(levels), frames=None if frames is None else FrameSpec(**frames), **raw)

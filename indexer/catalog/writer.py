@@ -48,13 +48,16 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
         elsewhere: Mapping[str, Path] | None = None,
         wait: bool = False,
         accept_damaged: bool = False,
+        frames: bool = False,
     ) -> None:
         """Begin to write (`indexer.catalog.writing_session`, which explains `wait` and `accept_damaged`).
 
-        `elsewhere` says of named roots where they are now; one that the catalogue does not have is added.
+        `elsewhere` says of named roots where they are now; one that the catalogue does not have is added. `frames`:
+        keep the vectors of single frames of new clips.
         """
         self.engine = open_database(path)
         self.levels = tuple(levels)
+        self._frames = frames
         try:
             self._session = WritingSession(self.engine, path.parent, wait, accept_damaged)
         except BaseException:
@@ -290,7 +293,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
     def _row(self, clip: NewClip) -> dict[str, Any]:
         """A clip as a row of `unfinished`, less the file."""
         values = {"start": clip.start, "end": clip.end, "picture": clip.picture, "strip": clip.strip}
-        return {**values, "vectors": pack(self.levels, clip.vectors)}
+        return {**values, "vectors": pack(self.levels, clip.vectors, self._frames)}
 
 
 def _insert_root(connection: Connection, name: str, folder: Path) -> None:

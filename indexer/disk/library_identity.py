@@ -14,7 +14,7 @@ IDENTITY_FILE = "identity"
 def identity_of(library: Path) -> str | None:
     """The identity of a library; None if it has none yet, as one that an earlier version made."""
     try:
-        return (library / IDENTITY_FILE).read_text(encoding="ascii", errors="replace").strip()
+        return (library / IDENTITY_FILE).read_text(encoding="ascii", errors="replace").removesuffix("\n")
     except FileNotFoundError:
         return None
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from indexer.catalog.records import Failure, FileState, Video
@@ -34,7 +34,7 @@ from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
 from indexer.texts.text_makers import TextMaker
 from indexer.texts.video_texts import TextReport, VideoTexts
-from model.encoder import Encoder
+from model.encoder import Encoder, EncoderSpec
 from quartet.errors import InputError
 
 
@@ -83,6 +83,7 @@ def index_videos(
     texts: bool = True,
     makers: Sequence[TextMaker] = (),
     to_model: bool = False,
+    frame_vectors: bool | None = None,
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -104,8 +105,11 @@ def index_videos(
     texts         also read subtitles next to the videos and inside them
     makers        make texts of the videos besides, such as `indexer.texts.text_makers.ScreenText`
     to_model      first change a library of another model to that of `encoder` (`indexer.ingest.model_change`)
+    frame_vectors keep the vectors of single frames, or do not. None: as the library does, a new one does not. Where it
+                  does otherwise, its clips are first encoded again
 
-    Raises InputError for a path that does not exist, the library itself or a folder that looks unmounted,
+    Raises InputError for a path that does not exist, the library itself, a folder that looks unmounted or frames of
+    which the model has no vectors,
     FingerprintError for another model's library without `to_model`, LibraryError for one that is damaged, held by
     another writer or cannot be written.
     """
@@ -119,23 +123,27 @@ def index_videos(
     own = LocalPipeline(encoder, workers)
     with writing(library_path), closing(own):
         if not exists(library_path):
-            Library.create(library_path, encoder.spec, catalog, wait).close()
+            Library.create(library_path, _wanted_spec(encoder.spec, None, frame_vectors), catalog, wait).close()
         report_progress = on_progress or (lambda progress: None)
         opened = Library.open(library_path)
         with opened as library, writer_lock(library_path, wait):
             change = None
-            if to_model and library.current().model.fingerprint != encoder.spec.fingerprint:
-                levels = library.current().manifest.levels
+            before = library.current().manifest.spec
+            same_model = before.fingerprint == encoder.spec.fingerprint
+            spec = _wanted_spec(encoder.spec, before, frame_vectors) if same_model or to_model else before
+            if not spec.is_same(before):
+                levels = before.levels
                 with closing(CatalogWriter(library.catalog.path, levels, roots, wait)) as writer:
                     library.catalog.relocate(roots or {})
                     _require_changeable(library, sources, base, segmentation, keep_missing)
                     change = change_model(
-                        library, writer, encoder, pipeline or own, sources, keep_missing, report_progress
+                        library, writer, encoder, spec, pipeline or own, sources, keep_missing, report_progress
                     )
                 if not change.done:
                     return _stopped(library, change, began)
             library.check_encoder(encoder.spec)
-            with closing(CatalogWriter(library.catalog.path, encoder.spec.levels, roots, wait)) as writer:
+            writes = CatalogWriter(library.catalog.path, spec.levels, roots, wait, frames=spec.frames is not None)
+            with closing(writes) as writer:
                 library.catalog.relocate(roots or {})
                 timer = PublishTimer(60 * publish_every, lambda: publish_changes(library, writer))
                 run = _Run(library, writer, pipeline or own, report_progress, segmentation, timer)
@@ -159,6 +167,19 @@ def index_videos(
                 texts=video_texts.report,
                 change=change,
             )
+
+
+def _wanted_spec(of_model: EncoderSpec, before: EncoderSpec | None, frame_vectors: bool | None) -> EncoderSpec:
+    """What the library is to have of every item. `before`: what it has. Raises InputError."""
+    wanted = before is not None and before.frames is not None if frame_vectors is None else frame_vectors
+    if not wanted:
+        return replace(of_model, frames=None)
+    if of_model.frames is None:
+        raise InputError(
+            f"The model {of_model.name} has no vectors of single frames: only two-tower models do. Leave out "
+            "--frame-vectors, or give --no-frame-vectors for a library that keeps them."
+        )
+    return of_model
 
 
 def _require_changeable(

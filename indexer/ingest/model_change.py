@@ -1,6 +1,8 @@
 """Changing the model of a library that is in use: every clip and text is encoded by the next model, then all at once
 become the next generation. Until then the previous model answers, and whatever has been encoded is kept.
 
+The same way a library comes to vectors of frames, or gives them up.
+
 The clips keep their ids, pictures, tags and captions. Of the previous model a generation stays, so that the way back
 encodes only what has come since.
 """
@@ -74,6 +76,7 @@ def change_model(
     library: Library,
     writer: CatalogWriter,
     encoder: Encoder,
+    spec: EncoderSpec,
     pipeline: Pipeline,
     sources: Sequence[Path],
     keep_missing: bool = False,
@@ -82,12 +85,13 @@ def change_model(
     """Encode all that a library holds with another model and publish it; go on with it where a run was stopped.
 
     writer   of the catalogue, for the previous model; its caller holds the writer's lock
+    spec     what the library is to have: that of the encoder, less the vectors of frames if none are to be kept
     sources  what is indexed afterwards: videos in there that are gone or have changed may leave, others may not
 
     Ctrl-C keeps what is complete. Raises InputError, and changes nothing that is searched, if videos cannot be encoded
     that would then be lost.
     """
-    change = _Change(library, writer, encoder, pipeline, on_progress)
+    change = _Change(library, writer, encoder, spec, pipeline, on_progress)
     stopped = False
     try:
         change.encode_texts()
@@ -110,6 +114,7 @@ class _Change:
         library: Library,
         writer: CatalogWriter,
         encoder: Encoder,
+        spec: EncoderSpec,
         pipeline: Pipeline,
         on_progress: Callable[[Progress], None],
     ) -> None:
@@ -117,11 +122,13 @@ class _Change:
         self._library, self._writer, self._encoder, self._pipeline = library, writer, encoder, pipeline
         self._on_progress = on_progress
         self._live = library.current()
-        self._spec: EncoderSpec = encoder.spec
+        self._spec = spec
         self._engine: Engine = writer.engine
         claim_search_settings(library.path, self._live.model.fingerprint)
         begin_change(self._engine, self._spec)
         self._kept = _generation_of(library, self._engine, self._spec)
+        if self._live.model.fingerprint == spec.fingerprint and spec.frames is None:
+            self._kept = self._live  # it has all of it, and frames besides
         self._trouble: dict[int, _Trouble] = {}
         self._clips = self._captions = 0
         self._done = False
@@ -235,7 +242,7 @@ class _Change:
         rows = next_rows(self._engine, self._spec, kind)
         if self._kept is not None:
             gallery = self._kept.gallery(kind)
-            rows = joined(RowSource(np.setdiff1d(gallery.ids, rows.ids), gallery.vectors), rows)
+            rows = joined(gallery.source().only(np.setdiff1d(gallery.ids, rows.ids)), rows)
         return rows.only(np.intersect1d(rows.ids, self._writer.live_ids(kind)))
 
 
@@ -266,7 +273,7 @@ def _generation_of(library: Library, engine: Engine, spec: EncoderSpec) -> Gener
     if folder is None or not folder.is_dir():
         return None
     generation = open_generation(folder)
-    return generation if generation.model.fingerprint == spec.fingerprint else None
+    return generation if generation.manifest.spec.is_same(spec) else None
 
 
 def _job(video: Video, clips: Sequence[tuple[int, float, float]], missing: set[int]) -> Job:

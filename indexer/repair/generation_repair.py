@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,10 @@ from indexer.disk.durable_files import file_sha256, replace_file
 from indexer.search.vectors.codes import encode
 from indexer.search.vectors.gallery import segment_name
 from indexer.search.vectors.row_source import Rows, empty_rows, from_arrays
-from indexer.search.vectors.segment import write_segment
-from indexer.store.generation import KINDS, damaged_files
+from indexer.search.vectors.segment import FRAMES_FILE, write_segment
+from indexer.store.generation import KINDS, damaged_files, frames_of
 from indexer.store.manifest import Manifest
-from model.levels import FloatArray, LevelSpec
+from model.levels import FRAMES, FloatArray, FrameSpec, LevelSpec
 from quartet.errors import LibraryError
 
 Ids = npt.NDArray[np.int64]
@@ -72,24 +73,37 @@ class Healing:
 
     def rows(self, kind: str) -> Rows:
         """The vectors of live items that are in sound files, here or in another generation."""
-        found: dict[int, dict[str, FloatArray]] = {}
+        found: dict[int, dict[str, npt.NDArray[Any]]] = {}
         for generation in (*self.others, self.of):
             bad = set(damaged_files(generation.folder, generation.manifest))
             for number in range(len(generation.manifest.bounds[kind])):
                 base = f"{kind}/{segment_name(number)}"
-                names = [f"{base}/ids.npy", *(f"{base}/{level.name}.faiss" for level in generation.manifest.levels)]
-                if bad.isdisjoint(names):
+                if self._frames(kind) != frames_of(generation.manifest.frames, kind):
+                    continue
+                columns = [f"{level.name}.faiss" for level in self._levels]
+                columns += [FRAMES_FILE] if self._frames(kind) is not None else []
+                if bad.isdisjoint(f"{base}/{name}" for name in ("ids.npy", *columns)):
                     ids = np.load(generation.folder / base / "ids.npy")
-                    vectors = {
-                        level.name: stored_rows(generation.folder / base, level, len(ids))
-                        for level in generation.manifest.levels
-                    }
+                    vectors = self._stored(generation.folder / base, kind, len(ids))
                     for row in np.flatnonzero(np.isin(ids, self.live[kind])):
                         found[int(ids[row])] = {name: rows[row] for name, rows in vectors.items()}
         ids = np.array(sorted(found), dtype=np.int64)
+        nothing = empty_rows(self._levels, self._frames(kind))
         if not len(ids):
-            return empty_rows(self.of.manifest.levels)
-        return ids, {level.name: np.stack([found[int(i)][level.name] for i in ids]) for level in self._levels}
+            return nothing
+        return ids, {name: np.stack([found[int(i)][name] for i in ids]) for name in nothing[1]}
+
+    def _frames(self, kind: str) -> FrameSpec | None:
+        """What the generation keeps of single frames in a gallery."""
+        return frames_of(self.of.manifest.frames, kind)
+
+    def _stored(self, folder: Path, kind: str, count: int) -> dict[str, npt.NDArray[Any]]:
+        """All vectors of a segment whose files are sound."""
+        found: dict[str, npt.NDArray[Any]] = {level.name: stored_rows(folder, level, count) for level in self._levels}
+        kept = self._frames(kind)
+        if kept is not None:
+            found[FRAMES] = np.load(folder / FRAMES_FILE).reshape(count, kept.width)
+        return found
 
     @property
     def _levels(self) -> tuple[LevelSpec, ...]:
@@ -141,16 +155,25 @@ class Healing:
         ids = self._ids(kind, number, f"{base}/ids.npy" in bad)
         if ids is None:
             return
-        lost = [level for level in self._levels if f"{base}/{level.name}.faiss" in bad]
-        vectors, missing = {}, np.zeros(len(ids), dtype=np.bool_)
+        lost = [level.name for level in self._levels if f"{base}/{level.name}.faiss" in bad]
+        vectors: dict[str, npt.NDArray[Any]] = {}
+        missing = np.zeros(len(ids), dtype=np.bool_)
         for level in self._levels:
-            rows, suspect = self._rows(folder, level, len(ids), level in lost)
+            rows, suspect = self._rows(folder, level, len(ids), level.name in lost)
             vectors[level.name] = rows
             missing |= suspect
+        frames = self._frames(kind)
+        if frames is not None and f"{base}/{FRAMES_FILE}" in bad:
+            # Nothing tells which of its rows have changed.
+            lost.append(FRAMES)
+            vectors[FRAMES] = np.zeros((len(ids), frames.width), np.float16)
+            missing[:] = True
+        elif frames is not None:
+            vectors[FRAMES] = np.load(folder / FRAMES_FILE).reshape(len(ids), frames.width)
         self._borrow(kind, ids, vectors, lost, missing)
         for wanted in (missing, np.full(len(ids), bool(lost))):
             complete = self._fill(kind, ids, vectors, lost, wanted)
-            if complete and self._write(base, ids, vectors, bad):
+            if complete and self._write(base, ids, vectors, bad, frames):
                 return
 
     def _ids(self, kind: str, number: int, lost: bool) -> Ids | None:
@@ -198,24 +221,26 @@ class Healing:
         self,
         kind: str,
         ids: Ids,
-        vectors: dict[str, FloatArray],
-        lost: Sequence[LevelSpec],
+        vectors: dict[str, npt.NDArray[Any]],
+        lost: Sequence[str],
         missing: npt.NDArray[np.bool_],
     ) -> None:
         """Take rows of lost files from other generations, where these are sound."""
         for other in self.others if lost else ():
             theirs, rows = Healing(other, (), self.known, self.known, self.remake).rows(kind)
             here, there = np.intersect1d(ids, theirs, return_indices=True)[1:]
-            for level in lost:
-                vectors[level.name][here] = rows[level.name][there]
+            if not set(lost) <= set(rows):
+                continue  # it keeps no frames
+            for name in lost:
+                vectors[name][here] = rows[name][there]
             missing[here] = False
 
     def _fill(
         self,
         kind: str,
         ids: Ids,
-        vectors: dict[str, FloatArray],
-        lost: Sequence[LevelSpec],
+        vectors: dict[str, npt.NDArray[Any]],
+        lost: Sequence[str],
         wanted: npt.NDArray[np.bool_],
     ) -> bool:
         """Make the wanted rows of lost files again; returns whether all could be made."""
@@ -224,16 +249,18 @@ class Healing:
         made, rows = self.remake(kind, ids[wanted])
         if len(made) != wanted.sum():
             return False
-        for level in lost:
-            vectors[level.name][wanted] = rows[level.name]
+        for name in lost:
+            vectors[name][wanted] = rows[name]
         return True
 
-    def _write(self, base: str, ids: Ids, vectors: Mapping[str, FloatArray], bad: set[str]) -> bool:
+    def _write(
+        self, base: str, ids: Ids, vectors: Mapping[str, npt.NDArray[Any]], bad: set[str], frames: FrameSpec | None
+    ) -> bool:
         """Write the segment aside and take the files that have come out as they were; whether all have."""
         aside = self.of.folder.parent / ".repair.tmp"
         shutil.rmtree(aside, ignore_errors=True)
         try:
-            write_segment(aside, self._levels, from_arrays(ids, vectors))
+            write_segment(aside, self._levels, from_arrays(ids, vectors), frames)
             for name in sorted(bad):
                 made = aside / Path(name).name
                 if file_sha256(made) == self.of.manifest.checksums[name]:

@@ -27,9 +27,9 @@ from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.repair.reconstruction import Remaker
-from indexer.search.vectors.row_source import Rows
+from indexer.search.vectors.row_source import Rows, empty_rows
 from indexer.store.agreement import require_agreement
-from indexer.store.generation import KINDS, LoadEncoder
+from indexer.store.generation import KINDS, LoadEncoder, frames_of
 from indexer.store.generation_swap import publish
 from indexer.store.layout import (
     exists,
@@ -225,7 +225,8 @@ class _Repair:
         changes = {}
         for kind in KINDS:
             wanted, staged = writer.live_ids(kind), writer.staged_rows(kind)
-            rows = _united(work.rows(kind), (staged.ids, staged.read(staged.ids)))
+            nothing = empty_rows(spec.levels, frames_of(spec.frames, kind))
+            rows = _united(work.rows(kind), (staged.ids, staged.read(staged.ids)) if len(staged) else nothing)
             rows = _united(rows, self.remaker.rows(kind, np.setdiff1d(wanted, rows[0])))
             gone = np.setdiff1d(wanted, rows[0])
             if len(gone):

@@ -17,7 +17,7 @@ from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.pipeline.local_pipeline import BATCH, open_pool
 from indexer.search.vectors.row_source import Rows, empty_rows
-from indexer.store.generation import LoadEncoder
+from indexer.store.generation import LoadEncoder, frames_of
 from model.encoder import Encoder, EncoderSpec
 from model.levels import FloatArray, finite_rows
 from quartet.errors import VideoError
@@ -43,15 +43,17 @@ class Remaker:
 
     def rows(self, kind: str, ids: npt.NDArray[np.int64]) -> Rows:
         """The vectors of as many of these items as can be made, with their ids, ascending."""
+        frames = frames_of(self._spec.frames, kind)
+        nothing = empty_rows(self._spec.levels, frames)
         if not len(ids) or self._model() is None:
-            return empty_rows(self._spec.levels)
+            return nothing
         encode = self._encode_captions if kind == "captions" else self._encode_clips
         made = dict(encode([int(i) for i in ids]))
         self.encoded += len(made)
         order = np.array(sorted(made), dtype=np.int64)
         if not len(order):
-            return empty_rows(self._spec.levels)
-        return order, {level.name: np.stack([made[int(i)][level.name] for i in order]) for level in self._spec.levels}
+            return nothing
+        return order, {name: np.stack([made[int(i)][name] for i in order]) for name in nothing[1]}
 
     def decoded(self, clips: Sequence[Clip]) -> Iterator[tuple[Clip, DecodedClip]]:
         """Clips with their frames and pictures, video by video; those that cannot be had are left out."""

@@ -13,8 +13,9 @@ from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
 from indexer.search.approximate.encoding import APPROXIMATE_FROM, encode_gallery, encoding_of
 from indexer.search.vectors.gallery import Change, Gallery, SegmentBounds, open_gallery, segment_name, write_gallery
 from indexer.search.vectors.segment import Segment, product_codes_name
-from indexer.store.manifest import Manifest, ModelInfo, model_info
+from indexer.store.manifest import Manifest, ModelInfo, format_of, model_info
 from model.encoder import Encoder, EncoderSpec
+from model.levels import FrameSpec
 from quartet.errors import LibraryError
 
 KINDS = ("clips", "captions")
@@ -62,10 +63,22 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
         for name in damaged_files(folder, manifest):
             raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
     clips, captions = (
-        open_gallery(folder / kind, manifest.levels, manifest.bounds[kind], manifest.encoding[kind], device)
+        open_gallery(
+            folder / kind,
+            manifest.levels,
+            manifest.bounds[kind],
+            manifest.encoding[kind],
+            device,
+            frames_of(manifest.frames, kind),
+        )
         for kind in KINDS
     )
     return Generation(folder.name, manifest, clips, captions)
+
+
+def frames_of(kept: FrameSpec | None, kind: str) -> FrameSpec | None:
+    """What a gallery keeps of single frames: those of clips."""
+    return kept if kind == "clips" else None
 
 
 def damaged_files(folder: Path, manifest: Manifest) -> Iterator[str]:
@@ -125,7 +138,8 @@ def _write_files(
         change, folder = changes[kind], temporary / kind
         coded = change.count >= approximate_from
         product_codes = coded and change.before is not None and encoding_of(change.before) is not None
-        bounds[kind] = write_gallery(folder, spec.levels, change, product_codes)
+        frames = frames_of(spec.frames, kind)
+        bounds[kind] = write_gallery(folder, spec.levels, change, product_codes, frames)
         encoding[kind] = {}
         if coded:
             written = open_gallery(folder, spec.levels, bounds[kind])
@@ -144,6 +158,8 @@ def _write_files(
         encoding=encoding,
         index={"approximate_from": approximate_from},
         stamp=uuid.uuid4().hex,
+        frames=spec.frames,
+        format_version=format_of(spec.frames),
     )
     (temporary / "manifest.json").write_text(manifest.text(), encoding="utf-8")
     return manifest

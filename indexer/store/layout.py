@@ -32,7 +32,7 @@ def require_no_generations(path: Path) -> None:
 def live_name(path: Path) -> str:
     """The name of the live generation. Raises LibraryError if CURRENT is gone or damaged."""
     try:
-        name = (path / "CURRENT").read_text(encoding="ascii").strip()
+        name = (path / "CURRENT").read_text(encoding="ascii").removesuffix("\n")
     except (OSError, ValueError) as error:
         raise LibraryError(
             f"The library at {path} is damaged: its file CURRENT cannot be read. Run `quartet repair`."

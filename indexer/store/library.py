@@ -27,7 +27,7 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Gallery
 from indexer.search.vectors.row_source import empty_rows
 from indexer.store.agreement import require_agreement
-from indexer.store.generation import KINDS, Generation, open_generation
+from indexer.store.generation import KINDS, Generation, frames_of, open_generation
 from indexer.store.generation_swap import publish
 from indexer.store.layout import exists, live_name, require_library, require_no_generations, strip_path, thumbnail_path
 from indexer.store.manifest import Manifest, ModelInfo
@@ -112,7 +112,8 @@ class Library:
             finally:
                 engine.dispose()
             with closing(CatalogWriter(path / "catalog.sqlite", spec.levels, wait=wait)) as writer:
-                publish(path, spec, {kind: empty_rows(spec.levels) for kind in KINDS}, writer=writer)
+                nothing = {kind: empty_rows(spec.levels, frames_of(spec.frames, kind)) for kind in KINDS}
+                publish(path, spec, nothing, writer=writer)
         return cls.open(path)
 
     @classmethod

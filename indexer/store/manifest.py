@@ -9,11 +9,14 @@ from typing import Any
 
 from indexer.search.vectors.codes import Bounds
 from model.encoder import EncoderSpec
-from model.levels import LevelSpec
+from model.levels import FrameSpec, LevelSpec
 from quartet.errors import LibraryError
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
+
+_WITHOUT_FRAMES = 6
+"""What is written where nothing is kept of single frames: readers of this format read it."""
 
 _FIRST_WITH_CODES = 6
 _OLDEST = 3
@@ -41,6 +44,7 @@ class Manifest:
     index      {"approximate_from": items from which a gallery gets 4-bit codes}
     encoding   {"clips": how its 4-bit codes came about, "captions": ...} (`approximate.encoding`), {} without;
                formats before 6 had inverted lists instead, which are not read any more
+    frames     what is kept of the single frames of clips (`FrameSpec`); None: nothing
     stamp      32 random hexadecimal digits that the catalogue notes too; empty in formats before 5
     """
 
@@ -53,17 +57,21 @@ class Manifest:
     encoding: dict[str, dict[str, Any]]
     index: dict[str, int]
     stamp: str = ""
-    format_version: int = FORMAT_VERSION
+    frames: FrameSpec | None = None
+    format_version: int = _WITHOUT_FRAMES
 
     @property
     def spec(self) -> EncoderSpec:
         """The encoder's specification as it was when the library was built."""
         model = self.model
-        return EncoderSpec(model.name, model.fingerprint, self.levels, model.frames_per_clip, model.note)
+        return EncoderSpec(model.name, model.fingerprint, self.levels, model.frames_per_clip, model.note, self.frames)
 
     def text(self) -> str:
         """The content of the file."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        raw = asdict(self)
+        if self.frames is None:
+            del raw["frames"]
+        return json.dumps(raw, indent=2, sort_keys=True) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -99,14 +107,21 @@ class Manifest:
                 kind: [{level: Bounds(**own) for level, own in segment.items()} for segment in segments]
                 for kind, segments in raw.pop("bounds").items()
             }
+            frames = raw.pop("frames", None)
             return cls(
                 bounds=bounds,
+                frames=None if frames is None else FrameSpec(**frames),
                 model=ModelInfo(**raw.pop("model")),
                 levels=tuple(LevelSpec(**level) for level in raw.pop("levels")),
                 **raw,
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise LibraryError(f"The manifest {path} is damaged: {error}. Run `quartet repair`.") from error
+
+
+def format_of(frames: FrameSpec | None) -> int:
+    """The format of a generation that keeps this of single frames."""
+    return _WITHOUT_FRAMES if frames is None else FORMAT_VERSION
 
 
 def model_info(spec: EncoderSpec) -> ModelInfo:

@@ -58,7 +58,7 @@ def plan_segments(ids: Ids, old: Gallery, staged: RowSource, erases: bool = Fals
         first = int(np.argmin(np.add(sizes[:-1], sizes[1:])))
         pieces[first : first + 2] = [_join(*pieces[first : first + 2])]
 
-    rows = joined(RowSource(old.ids, old.vectors), staged)
+    rows = joined(old.source(), staged)
     segments: list[Segment | RowSource] = []
     for piece in pieces:
         if piece.segment is not None:

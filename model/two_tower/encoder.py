@@ -30,7 +30,8 @@ from model.holographic_head import HolographicHead
 from model.language.parsed_caption import Attributes, CaptionParser, ParsedCaption, with_relations
 from model.language.query_language import foreign_language
 from model.language.spacy_parser import SpacyParser
-from model.levels import LEVEL_NAMES, FloatArray, LevelSpec, Vectors
+from model.levels import FRAMES as FRAME_VECTORS
+from model.levels import LEVEL_NAMES, FloatArray, FrameSpec, LevelSpec, Vectors
 from model.precision import Precision
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.two_tower.phrases import Prompts, filled, participle, phrases, phrases_as_written, with_article
@@ -129,11 +130,18 @@ class ClipEncoder:
         self.head = HolographicHead(dim, SHARPNESS)
         self.frames = VIEWS * self.tower.clip_frames if self.tower.clip_frames else FRAMES
         note = VIDEO_NOTE if self.tower.clip_frames else NOTE
-        self.spec = EncoderSpec(name, self._fingerprint(), level_specs(dim, self.tower.centre), self.frames, note)
+        levels = level_specs(dim, self.tower.centre)
+        self.spec = EncoderSpec(name, self._fingerprint(), levels, self.frames, note, self._frame_spec(dim))
 
     def _fingerprint(self) -> str:
         parts = (_CODE, self.tower.config.sha256, self.parser.name, self.prompts, THINGS, ACTIONS, self.frames, WINDOW)
         return hashlib.sha256(repr((*parts, BEST_FRAMES, BEST_WINDOWS, SHARPNESS)).encode()).hexdigest()[:16]
+
+    def _frame_spec(self, dim: int) -> FrameSpec:
+        """Of a model of videos the parts of a clip are windows already."""
+        size = self.tower.clip_frames
+        count, window = (FRAMES, WINDOW) if size is None else (self.tower.most_parts(self.frames), 1)
+        return FrameSpec(count, dim, BEST_FRAMES, {"entity": 1, "action": window, "relation": window})
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         return in_one_batch_or_apart(self._encode_clips, clips, self.device)
@@ -141,6 +149,7 @@ class ClipEncoder:
     @torch.inference_mode()
     def _encode_clips(self, clips: Sequence[Frames]) -> Vectors:
         rows: dict[str, list[Tensor]] = {name: [] for name in LEVEL_NAMES}
+        frames: list[np.ndarray] = []
         for seen in self.tower.features(clips):
             if self.tower.clip_frames is None:
                 whole, parts, moments = seen.mean(0), seen, windows(seen)
@@ -152,18 +161,30 @@ class ClipEncoder:
             rows["entity"].append(self._best_things(parts, BEST_FRAMES))
             rows["action"].append(self._best_actions(moments, BEST_WINDOWS))
             rows["relation"].append(whole)
-        return {name: fn.normalize(torch.stack(own), dim=-1).numpy() for name, own in rows.items()}
+            frames.append(self._frame_row(parts))
+        levels = {name: fn.normalize(torch.stack(own), dim=-1).numpy() for name, own in rows.items()}
+        return {**levels, FRAME_VECTORS: np.stack(frames)}
+
+    def _frame_row(self, parts: Tensor) -> np.ndarray:
+        """The parts of a clip (T, d), one after the other, and zeros for those that it lacks."""
+        assert self.spec.frames is not None
+        row = np.zeros((self.spec.frames.count, self.spec.frames.dim), np.float16)
+        kept = torch.linspace(0, len(parts) - 1, min(len(parts), len(row))).round().long()
+        row[: len(kept)] = parts[kept].numpy()
+        return row.reshape(-1)
 
     def encode_texts(self, texts: Sequence[str]) -> TextBatch:
         read = self._read(texts)
         asked = [self._texts_by_level(one) for one in read]
         rows = self._texts([text for own in asked for phrases in own.values() for texts in phrases for text in texts])
         dim = self.tower.feature_dim
-        vectors: Vectors = {
-            name: np.stack([_mean([_mean([rows[t] for t in texts], dim) for texts in own[name]], dim) for own in asked])
-            for name in LEVEL_NAMES
-        }
-        return TextBatch(vectors, [one.attributes for one in read], [self._note(one) for one in read])
+        phrases = [
+            {name: [_mean([rows[t] for t in texts], dim) for texts in own[name]] for name in LEVEL_NAMES}
+            for own in asked
+        ]
+        vectors: Vectors = {name: np.stack([_mean(own[name], dim) for own in phrases]) for name in LEVEL_NAMES}
+        compared = [{name: np.stack(found) for name, found in own.items() if found} for own in phrases]
+        return TextBatch(vectors, [one.attributes for one in read], [self._note(one) for one in read], compared)
 
     def _read(self, texts: Sequence[str]) -> list[_Read]:
         """Each text by the parser of its language, where there is one."""

@@ -150,6 +150,11 @@ class TwoTower:
         vectors = self._batches(in_half_precision(forward, self.device), torch.cat(rows).to(self.device))
         return list(fn.normalize(vectors, dim=-1).cpu().split([len(own) for own in rows]))
 
+    def most_parts(self, frames: int) -> int:
+        """How many windows, or single pictures, a clip of so many frames has."""
+        rows = len(self._rows(frames))
+        return rows if self.clip_frames is None else max(1, rows - 1)
+
     def _rows(self, frames: int) -> Tensor:
         """What is seen at a time of a clip of so many frames: their numbers, (T,) or (clips, clip_frames)."""
         if self.clip_frames is None:

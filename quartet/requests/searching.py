@@ -28,6 +28,7 @@ def search(
     diverse: bool = False,
     per_video: int | None = None,
     sort: Literal["score", "time", "date"] = "score",
+    rerank: bool = False,
     offset: int = 0,
     weights: Mapping[str, float] | None = None,
     filter: Filter | None = None,
@@ -45,6 +46,7 @@ def search(
         "diverse": diverse,
         "per_video": per_video,
         "sort": None if sort == "score" else sort,
+        "rerank": rerank,
     }
     given = {name: value for name, value in question.items() if value or (name == "query" and value is not None)}
     options = _options(k, offset, weights, min_score, explain, filter)
@@ -59,6 +61,7 @@ def find(
     tags: Sequence[str] = (),
     weights: Mapping[str, float] | None = None,
     min_score: float | None = None,
+    rerank: bool = False,
 ) -> Request[ClipAnswer]:
     """Clips for a sentence by GET, which caches can keep; `search` can ask for more."""
     params: dict[str, Any] = {"q": query, "k": k, "offset": offset, "tag": list(tags)}
@@ -66,6 +69,8 @@ def find(
         params["weights"] = ",".join(f"{level}={weight}" for level, weight in weights.items())
     if min_score is not None:
         params["min_score"] = min_score
+    if rerank:
+        params["rerank"] = "true"
     return Request(read_as(ClipAnswer), "GET", "/v1/search/clips", params)
 
 
@@ -98,10 +103,13 @@ def search_many(
     filter: Filter | None = None,
     min_score: float | None = None,
     explain: bool = False,
+    rerank: bool = False,
 ) -> Request[list[ClipAnswer]]:
     """Clips for each of up to 64 sentences, from one generation."""
-    options = _options(k, offset, weights, min_score, explain, filter)
-    return Request(_answers, "POST", "/v1/search/clips/batch", json={"queries": list(queries), **options})
+    body: dict[str, Any] = {"queries": list(queries), **_options(k, offset, weights, min_score, explain, filter)}
+    if rerank:
+        body["rerank"] = True
+    return Request(_answers, "POST", "/v1/search/clips/batch", json=body)
 
 
 def similar(

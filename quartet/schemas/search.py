@@ -75,6 +75,18 @@ Weights = Annotated[
 ]
 
 
+MAX_RERANKED = 200
+"""The best clips of a search that `rerank` looks at again."""
+
+Rerank = Annotated[
+    bool,
+    Field(
+        description=f"Score the best {MAX_RERANKED} clips again, with the vectors of their single frames. The library "
+        f"must store these. At most {MAX_RERANKED} hits, for sentences alone."
+    ),
+]
+
+
 class Filter(BaseModel):
     """Conditions on clips. A hit meets all of them."""
 
@@ -186,6 +198,7 @@ class ClipSearch(ClipRequest):
         le=MAX_K,
         description="With `diverse`: maximum hits per video. With `group`: maximum moments per video.",
     )
+    rerank: Rerank = False
 
     @model_validator(mode="after")
     def _asks(self) -> Self:
@@ -196,6 +209,11 @@ class ClipSearch(ClipRequest):
             raise ValueError(f"The question has {count} parts. The maximum is {MAX_PARTS}.")
         if self.per_video is not None and not (self.diverse or self.group):
             raise ValueError("per_video needs diverse or group.")
+        if self.rerank:
+            more = ("parts", "more_like", "less_like", "then", "group", "diverse")
+            given = [name for name in more if getattr(self, name)]
+            if given:
+                raise ValueError(f"rerank is for a query alone. Leave out {', '.join(given)}.")
         return self
 
 
@@ -206,6 +224,7 @@ class ClipBatchSearch(ClipRequest):
         description=f"Up to {MAX_QUERIES} sentences, with {MAX_CHARACTERS:,} characters together.",
         examples=[["a red ball rolls behind a box", "two people dance"]],
     )
+    rerank: Rerank = False
 
 
 class SimilarSearch(ClipRequest):

@@ -153,15 +153,27 @@ class CaptionHit(_Hit):
 
 class _Answer(BaseModel):
     generation: str = Field(description="The generation of the library that answered.")
-    exact: bool = Field(description="True: no other clip scores higher than the last hit.")
+    exact: bool = Field(
+        description="True: no other clip scores higher than the last hit. With `reranked`: no other clip scored higher "
+        "than the candidates before these were scored again."
+    )
     took_ms: Took
     model_fingerprint: str
     weights: dict[str, float] = Field(description="The requested weights, completed with the model's.")
     explanation: Explanation | None = Field(default=None, description="Present when `explain` is true, else null.")
 
 
+class Reranked(BaseModel):
+    """What `rerank` did: candidates were scored again by the vectors of their frames."""
+
+    candidates: int = Field(description="How many of the best clips were scored again.")
+    took_ms: float = Field(description="Milliseconds for this question, a part of `took_ms.search`.")
+
+
 class ClipAnswer(_Answer):
     """Ranked clips."""
+
+    reranked: Reranked | None = Field(default=None, description="Present when `rerank` is true, else null.")
 
     notes: list[str] = Field(
         default_factory=list,

@@ -121,6 +121,13 @@ def search(
         typer.Option(metavar="video", help="List each video once, ranked by its best moment.", show_default=False),
     ] = None,
     diverse: Annotated[bool, typer.Option("--diverse", help="Merge near-duplicates into one hit.")] = False,
+    rerank: Annotated[
+        bool,
+        typer.Option(
+            "--rerank",
+            help="Score the best 200 clips again, by the vectors of their frames (`quartet index --frame-vectors`).",
+        ),
+    ] = False,
     tag: TagOption = None,
     path: PathOption = None,
     after: AfterOption = None,
@@ -166,7 +173,7 @@ def search(
     question = _question(query, like or (), unwanted or (), files, then or (), within)
     question |= {"group": group, "diverse": diverse, "k": k, "weights": weights or {}}
     question["filter"] = filter_of(tag, path, after, before, shortest, longest, words, language, has_text)
-    question["sort"] = sort.value
+    question |= {"sort": sort.value, "rerank": rerank}
     body = _checked({name: value for name, value in question.items() if value})
     if server is None:
         answer = _search_here(body, files, library, model, device)
@@ -272,7 +279,7 @@ def _search_here(
 def _search_there(body: ClipSearch, files: Sequence[File], client: Client) -> ClipAnswer:
     ids = {str(i): client.upload(file.path, file.start, file.end).upload for i, file in enumerate(files)}
     parts = [part.model_copy(update={"upload": ids.get(part.upload or "")}) for part in body.parts]
-    given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort")}
+    given = {name: getattr(body, name) for name in ("then", "group", "diverse", "weights", "filter", "sort", "rerank")}
     return client.search(body.query, body.k, parts=parts, **given)
 
 

@@ -63,7 +63,9 @@ def provenance(answer: ClipAnswer | CaptionAnswer) -> str:
     kind = "exact" if answer.exact else "approximate"
     notes = "".join(f"[dim]{escape(note)}[/]\n" for note in getattr(answer, "notes", ()))
     stages = f"encode {took.encode:.1f}, search {took.search:.1f}, hydrate {took.hydrate:.1f} ms"
-    return f"{notes}[dim]generation {answer.generation}, {kind}, {stages}[/]"
+    looked = getattr(answer, "reranked", None)
+    again = "" if looked is None else f", best {looked.candidates} scored again in {looked.took_ms:.1f} ms"
+    return f"{notes}[dim]generation {answer.generation}, {kind}{again}, {stages}[/]"
 
 
 def failures_table(failures: Sequence[Failure], most: int | None = None) -> Table:

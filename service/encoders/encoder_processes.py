@@ -16,7 +16,7 @@ from typing import Any
 
 from model.encoder import EncoderSpec, Frames, TextBatch
 from model.language.parsed_caption import Attributes
-from model.levels import Vectors
+from model.levels import Vectors, without_frames
 from quartet.errors import ModelError, QuartetError
 from service.encoders.encoder_worker import EncoderWorker, Load, WorkerEnded
 
@@ -91,8 +91,9 @@ class EncoderProcesses:
         return result
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        """As `SharedEncoder.encode_clips`."""
         result: Vectors = self._call("encode_clips", list(clips))
-        return result
+        return without_frames(result)
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         result: list[Attributes] = self._call("attributes", list(texts)) if texts else []

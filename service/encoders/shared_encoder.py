@@ -15,7 +15,7 @@ import numpy as np
 
 from model.encoder import Encoder, EncoderSpec, Frames, StagedEncoder, TextBatch
 from model.language.parsed_caption import Attributes
-from model.levels import WORDS, Vectors
+from model.levels import WORDS, Vectors, without_frames
 
 
 class SharedEncoder:
@@ -47,8 +47,9 @@ class SharedEncoder:
         return as_queries(self._encoder, self._staged.finish(parses, self._staged.forward(tokens)))
 
     def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        """Of the levels alone: nothing is searched with the vectors of frames."""
         with self._clips:
-            return self._encoder.encode_clips(clips)
+            return without_frames(self._encoder.encode_clips(clips))
 
     def attributes(self, texts: Sequence[str]) -> list[Attributes]:
         with self._parsing:

@@ -96,6 +96,9 @@ class ClipAnswerer:
                 parts=asked_parts(known.question, known.attributes),
                 fit=fit,
                 notes=self._notes(known, wanted[i].explain),
+                reranked=None
+                if own.looked is None
+                else schemas.Reranked(candidates=own.looked.candidates, took_ms=own.looked.took_ms),
                 hits=clip_hits(
                     own,
                     clips,

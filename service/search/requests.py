@@ -13,9 +13,9 @@ from indexer.search.filters import ClipFilter
 from indexer.store.served_generation import ServedGeneration
 from model.encoder import Frames
 from model.levels import Vectors
-from quartet.errors import NotFoundError
+from quartet.errors import InputError, NotFoundError
 from quartet.schemas import question as schemas
-from quartet.schemas.search import ClipRequest, ClipSearch, Filter, SearchRequest
+from quartet.schemas.search import MAX_RERANKED, ClipBatchSearch, ClipRequest, ClipSearch, Filter, SearchRequest
 
 MORE_LIKE, LESS_LIKE = 1.0, 0.5
 """What the hits that were liked, and those that were not, weigh together. A sentence weighs 1."""
@@ -32,6 +32,7 @@ class SearchOptions:
     diverse  leave out hits that repeat a better one
     per_video  hits of one video at most with `diverse`, or moments shown of each with `films`
     sort     the order of the hits that were found: "score", "time" or "date"
+    rerank   score the best of them again by the vectors of their frames
     asked    when the request came, by `time.perf_counter`
     """
 
@@ -45,6 +46,7 @@ class SearchOptions:
     diverse: bool = False
     per_video: int | None = None
     sort: str = "score"
+    rerank: bool = False
     asked: float = field(default_factory=time.perf_counter)
 
     @property
@@ -59,8 +61,14 @@ class SearchOptions:
 
 
 def search_options(request: SearchRequest) -> SearchOptions:
-    """What the JSON of a request asks for. Raises InputError if its time range is empty or a tag is not valid."""
+    """What the JSON of a request asks for.
+
+    Raises InputError if its time range is empty, a tag is not valid, or `rerank` goes with more hits than it covers.
+    """
     of_clips = request if isinstance(request, ClipRequest) else None
+    rerank = isinstance(request, ClipSearch | ClipBatchSearch) and request.rerank
+    if rerank and (last := request.offset + request.k) > MAX_RERANKED:
+        raise InputError(f"With rerank, offset and k together are at most {MAX_RERANKED}, not {last}.")
     common = SearchOptions(
         k=request.k,
         offset=request.offset,
@@ -69,6 +77,7 @@ def search_options(request: SearchRequest) -> SearchOptions:
         min_score=request.min_score,
         explain=request.explain,
         sort=of_clips.sort if of_clips else "score",
+        rerank=rerank,
     )
     if not isinstance(request, ClipSearch):
         return common

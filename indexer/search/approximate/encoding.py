@@ -97,8 +97,9 @@ def _with_added(old: Encoding, books: Mapping[str, Any], added: RowSource) -> En
     if not len(added):
         return old
     count, since = len(added), {}
-    for name, rows in added.read(sample(added.ids)).items():
-        loss = coding_loss(books[name], rows[rows.any(axis=1)])
+    found = added.read(sample(added.ids))
+    for name, book in books.items():
+        loss = coding_loss(book, found[name][found[name].any(axis=1)])
         since[name] = (old.since.get(name, 0.0) * old.later + loss * count) / (old.later + count)
     return replace(old, since=since, later=old.later + count)
 

@@ -21,7 +21,7 @@ from indexer.search.vectors.compact_rows import Resident, make_resident
 from indexer.search.vectors.joint_codes import JointCodes, joint_codes
 from indexer.search.vectors.row_source import RowSource
 from indexer.search.vectors.segment import Segment, link_segment, open_segment, write_segment
-from model.levels import FloatArray, LevelSpec, Vectors
+from model.levels import FRAMES, FloatArray, FrameSpec, LevelSpec, Vectors
 from quartet.errors import LibraryError, NotFoundError
 
 SegmentBounds = dict[str, Bounds]
@@ -61,6 +61,7 @@ class Gallery:
     bounds       {level: Bounds} of all rows together
     device       torch device wanted for the exhaustive scan; a GPU without room for it leaves it to the CPU
     encoding     how its 4-bit codes came about (`approximate.encoding`), empty where it has none
+    frames       what it keeps of single frames, if anything
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Gallery:
         removed: npt.NDArray[np.int64],
         encoding: Mapping[str, Any] | None = None,
         device: str = "cpu",
+        frames: FrameSpec | None = None,
     ) -> None:
         self.levels = tuple(levels)
+        self.frames = frames
         self.segments = tuple(segments)
         self.removed = removed
         self.encoding = dict(encoding or {})
@@ -126,6 +129,39 @@ class Gallery:
         """A copy of the stored vectors of one level at rows: (len(positions), d_l) float32."""
         return self._gather(level, positions, Segment.rows)
 
+    def frame_rows(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+        """A copy of the vectors of single frames at rows, zeros past the last frame: (len(positions), count, dim)."""
+        kept = self.frames
+        if kept is None:
+            raise ValueError("this gallery keeps no vectors of frames")
+        if len(self.segments) == 1 and (only := self.segments[0].frames) is not None:
+            return only[positions]
+        out = np.empty((len(positions), kept.count, kept.dim), np.float16)
+        owner = np.searchsorted(self.starts, positions, side="right") - 1
+        for number in np.unique(owner):
+            frames = self.segments[number].frames
+            assert frames is not None
+            mine = owner == number
+            out[mine] = frames[positions[mine] - self.starts[number]]
+        return out
+
+    def column(self, name: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A copy of what is stored of rows at a level, or of their frames, as in `Rows`."""
+        if name != FRAMES:
+            return self.rows(name, positions)
+        frames = self.frame_rows(positions)
+        return frames.reshape(len(frames), frames.shape[1] * frames.shape[2])
+
+    def source(self) -> RowSource:
+        """All items, to be written again."""
+        names = [*(spec.name for spec in self.levels), *([] if self.frames is None else [FRAMES])]
+
+        def read(wanted: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+            positions = self.positions(wanted)
+            return {name: self.column(name, positions) for name in names}
+
+        return RowSource(self.ids, read)
+
     def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
         """The 8-bit codes of one level at rows, as float32 (len(positions), d_l), and their scales."""
         return self._gather(level, positions, Segment.coded_rows), self._gather(level, positions, Segment.code_scales)
@@ -162,23 +198,30 @@ def open_gallery(
     bounds: Sequence[SegmentBounds],
     encoding: Mapping[str, Any] | None = None,
     device: str = "cpu",
+    frames: FrameSpec | None = None,
 ) -> Gallery:
     """Map a gallery into memory. Raises LibraryError if its files do not fit each other."""
-    segments = [open_segment(folder / segment_name(i), levels, own) for i, own in enumerate(bounds)]
+    segments = [open_segment(folder / segment_name(i), levels, own, frames) for i, own in enumerate(bounds)]
     try:
         removed = np.load(folder / "removed.npy")
     except (OSError, ValueError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
-    gallery = Gallery(levels, segments, removed, encoding, device)
+    gallery = Gallery(levels, segments, removed, encoding, device, frames)
     if (np.diff(gallery.row_ids) <= 0).any():
         raise LibraryError(f"The files in {folder} disagree on the order of their items.")
     return gallery
 
 
 def write_gallery(
-    folder: Path, levels: Sequence[LevelSpec], change: Change, product_codes: bool = False
+    folder: Path,
+    levels: Sequence[LevelSpec],
+    change: Change,
+    product_codes: bool = False,
+    frames: FrameSpec | None = None,
 ) -> list[SegmentBounds]:
     """Write a gallery; returns the bounds of every segment. Kept ones keep their 4-bit rows with `product_codes`.
+
+    frames  what it keeps of single frames, if anything
 
     Raises LibraryError if a vector holds NaN or infinity.
     """
@@ -188,7 +231,7 @@ def write_gallery(
             link_segment(part.folder, folder / segment_name(number), product_codes)
             bounds.append(part.bounds)
         else:
-            bounds.append(write_segment(folder / segment_name(number), levels, part))
+            bounds.append(write_segment(folder / segment_name(number), levels, part, frames))
     write_array(change.removed, folder / "removed.npy")
     return bounds
 

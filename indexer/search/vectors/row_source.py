@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.levels import FloatArray, LevelSpec
+from model.levels import FRAMES, FrameSpec, LevelSpec
 
 Ids = npt.NDArray[np.int64]
 
-Rows = tuple[Ids, Mapping[str, FloatArray]]
+Columns = Mapping[str, npt.NDArray[Any]]
+"""Vectors of items: of every level (float32) and, where they are kept, of single frames (float16)."""
+
+Rows = tuple[Ids, Columns]
 """Ascending ids and their vectors."""
 
 BLOCK = 1 << 14
@@ -21,10 +25,10 @@ BLOCK = 1 << 14
 
 @dataclass(frozen=True)
 class RowSource:
-    """ids: int64, ascending. read: the vectors of some of them (ascending), float32 (n, d_l) per level."""
+    """ids: int64, ascending. read: the vectors of some of them (ascending), (n, d) each."""
 
     ids: Ids
-    read: Callable[[Ids], Mapping[str, FloatArray]]
+    read: Callable[[Ids], Columns]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,19 +44,22 @@ class RowSource:
             yield ids, self.read(ids)
 
 
-def from_arrays(ids: Ids, vectors: Mapping[str, FloatArray]) -> RowSource:
+def from_arrays(ids: Ids, vectors: Columns) -> RowSource:
     """Of arrays whose rows are in the order of `ids`."""
 
-    def read(wanted: Ids) -> Mapping[str, FloatArray]:
+    def read(wanted: Ids) -> Columns:
         places = np.searchsorted(ids, wanted)
         return {name: rows[places] for name, rows in vectors.items()}
 
     return RowSource(ids, read)
 
 
-def empty_rows(levels: Sequence[LevelSpec]) -> Rows:
-    """No items, of the widths of `levels`."""
-    return np.zeros(0, np.int64), {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
+def empty_rows(levels: Sequence[LevelSpec], frames: FrameSpec | None = None) -> Rows:
+    """No items, of the widths of `levels` and `frames`."""
+    vectors: dict[str, npt.NDArray[Any]] = {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
+    if frames is not None:
+        vectors[FRAMES] = np.zeros((0, frames.width), np.float16)
+    return np.zeros(0, np.int64), vectors
 
 
 def merged(one: Ids, other: Ids) -> Ids:
@@ -63,7 +70,7 @@ def merged(one: Ids, other: Ids) -> Ids:
 def joined(one: RowSource, other: RowSource) -> RowSource:
     """The items of both, which have none in common."""
 
-    def read(wanted: Ids) -> Mapping[str, FloatArray]:
+    def read(wanted: Ids) -> Columns:
         second = np.isin(wanted, other.ids, assume_unique=True)
         if not second.any():
             return one.read(wanted)
@@ -72,7 +79,7 @@ def joined(one: RowSource, other: RowSource) -> RowSource:
         found = {}
         parts = one.read(wanted[~second]), other.read(wanted[second])
         for name, rows in parts[0].items():
-            found[name] = np.empty((len(wanted), rows.shape[1]), np.float32)
+            found[name] = np.empty((len(wanted), rows.shape[1]), rows.dtype)
             found[name][~second], found[name][second] = rows, parts[1][name]
         return found
 

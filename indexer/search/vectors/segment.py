@@ -5,6 +5,7 @@ present.npy        bool (n, L): whether an item has a level at all (its row is n
 LEVEL.faiss        IndexFlatIP of dimension d_l, rows in the order of ids.npy: the vectors
 LEVEL.codes.npy    int8 (n, d_l) and LEVEL.scales.npy float32 (n,): the same rows in 8 bits, for the scan
 LEVEL.pq.faiss     IndexPQ of the same rows, in 4 bits (`vectors.product_codes`); only in large galleries
+frames.npy         float16 (n, count, dim): vectors of single frames; only where the library keeps them
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,10 @@ import numpy.typing as npt
 from indexer.disk.durable_files import write_array
 from indexer.search.vectors.codes import Bounds, Codes, encode, residuals
 from indexer.search.vectors.row_source import RowSource
-from model.levels import FloatArray, LevelSpec
+from model.levels import FRAMES, FloatArray, FrameSpec, LevelSpec
 from quartet.errors import LibraryError
+
+FRAMES_FILE = "frames.npy"
 
 _FEW = 2048
 """So many rows are read one by one rather than through the mapped file, of which every row would pull in 64 kB."""
@@ -38,6 +41,7 @@ class Segment:
 
     codes     {level: int8 (n, d_l)}, scales {level: float32 (n,)}: see `indexer.search.vectors.codes`
     pq        {level: IndexPQ}, the 4-bit rows; empty in a small gallery
+    frames    float16 (n, count, dim), or None
     """
 
     def __init__(
@@ -50,8 +54,10 @@ class Segment:
         scales: Mapping[str, FloatArray],
         pq: Mapping[str, Any],
         bounds: Mapping[str, Bounds],
+        frames: npt.NDArray[np.float16] | None = None,
     ) -> None:
         self.folder = folder
+        self.frames = frames
         self.ids = ids
         self.present = present
         self.codes = dict(codes)
@@ -113,7 +119,9 @@ def _close(files: dict[str, int]) -> None:
         os.close(file)
 
 
-def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str, Bounds]) -> Segment:
+def open_segment(
+    folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str, Bounds], kept: FrameSpec | None = None
+) -> Segment:
     """Map a segment into memory. Raises LibraryError if its files do not fit each other."""
     import faiss
 
@@ -129,7 +137,8 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         scales = {s.name: np.load(folder / f"{s.name}.scales.npy", mode).view(np.ndarray) for s in levels}
         paths = {spec.name: folder / product_codes_name(spec.name) for spec in levels}
         pq = {name: faiss.read_index(str(path), flags) for name, path in paths.items() if path.exists()}
-        segment = Segment(folder, ids, present, raw, codes, scales, pq, bounds)
+        frames = None if kept is None else np.load(folder / FRAMES_FILE, mode).view(np.ndarray)
+        segment = Segment(folder, ids, present, raw, codes, scales, pq, bounds, frames)
     except (OSError, ValueError, RuntimeError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
     fits = all(
@@ -138,6 +147,8 @@ def open_segment(folder: Path, levels: Sequence[LevelSpec], bounds: Mapping[str,
         and (s.name not in pq or pq[s.name].ntotal == len(ids))
         for s in levels
     )
+    if kept is not None and frames is not None:
+        fits = fits and frames.shape == (len(ids), kept.count, kept.dim) and frames.dtype == np.float16
     if not fits or present.shape != (len(ids), len(levels)):
         raise LibraryError(f"The files in {folder} disagree on the number or the size of the vectors.")
     return segment
@@ -148,8 +159,12 @@ def product_codes_name(level: str) -> str:
     return f"{level}.pq.faiss"
 
 
-def write_segment(folder: Path, levels: Sequence[LevelSpec], rows: RowSource) -> dict[str, Bounds]:
+def write_segment(
+    folder: Path, levels: Sequence[LevelSpec], rows: RowSource, kept: FrameSpec | None = None
+) -> dict[str, Bounds]:
     """Write the vectors of a segment, a block at a time; returns the bounds of every level.
+
+    kept  what is kept of single frames, which are then among the vectors
 
     Raises LibraryError if a vector holds NaN or infinity: it would poison every search.
     """
@@ -157,12 +172,17 @@ def write_segment(folder: Path, levels: Sequence[LevelSpec], rows: RowSource) ->
     present = np.zeros((len(rows), len(levels)), dtype=np.bool_)
     with ExitStack() as files:
         writers = [files.enter_context(_LevelWriter(folder, spec, len(rows))) for spec in levels]
+        frames = None if kept is None else files.enter_context((folder / FRAMES_FILE).open("wb"))
+        if frames is not None and kept is not None:
+            _write_header(frames, np.float16, (len(rows), kept.count, kept.dim))
         done = 0
         for ids, vectors in rows.blocks():
             for column, writer in enumerate(writers):
                 own = np.ascontiguousarray(vectors[writer.level], dtype=np.float32)
                 writer.add(ids, own)
                 present[done : done + len(ids), column] = own.any(axis=1)
+            if frames is not None:
+                frames.write(np.ascontiguousarray(vectors[FRAMES], dtype=np.float16).data)
             done += len(ids)
     write_array(rows.ids, folder / "ids.npy")
     write_array(present, folder / "present.npy")
@@ -182,8 +202,7 @@ class _LevelWriter:
             self._raw = files.enter_context((folder / f"{spec.name}.faiss").open("wb"))
             self._codes = files.enter_context((folder / f"{spec.name}.codes.npy").open("wb"))
             self._raw.write(flat_header(spec.dim, count))
-            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.int8)), "fortran_order": False}
-            np.lib.format.write_array_header_1_0(self._codes, {**header, "shape": (count, spec.dim)})
+            _write_header(self._codes, np.int8, (count, spec.dim))
             self._files = files.pop_all()
 
     def __enter__(self) -> _LevelWriter:
@@ -212,6 +231,12 @@ class _LevelWriter:
         # One part in 2**40 covers the rounding of the measurements themselves.
         slack = 1 + 2**-40
         return Bounds(self._largest * slack, self._lost * slack, self._ratio * slack)
+
+
+def _write_header(file: BinaryIO, kind: type, shape: tuple[int, ...]) -> None:
+    """Begin a .npy file, whose rows follow."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def flat_header(dim: int, count: int) -> bytes:

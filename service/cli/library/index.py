@@ -14,6 +14,7 @@ from service.cli import remote
 from service.cli.library.index_options import (
     BaseOption,
     CutOption,
+    FramesOption,
     KeepOption,
     LinesOption,
     OcrOption,
@@ -76,6 +77,7 @@ def index(
     texts: TextsOption = True,
     ocr: OcrOption = False,
     speech: SpeechOption = None,
+    frame_vectors: FramesOption = None,
     server: ServerOption = None,
     as_json: LinesOption = False,
 ) -> None:
@@ -113,6 +115,7 @@ def index(
             "base": base, "ray": ray, "ray_gpus": None if ray_gpus == 1 else ray_gpus,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
             "publish_every": publish_every, "ocr": ocr, "speech": speech, "no_texts": not texts, "json": as_json,
+            "frame_vectors": frame_vectors is not None,
         }  # fmt: skip
         with asked(server, library, **local) as client:
             if not remote.index(client, paths) and strict:
@@ -142,6 +145,7 @@ def index(
         ocr=ocr,
         speech=speech,
         to_model=model is not None,
+        frame_vectors=frame_vectors,
     )
     if report.interrupted or (strict and split_failures(report.refused)[0]):
         raise typer.Exit(1)
@@ -163,10 +167,12 @@ def run_index(
     ocr: bool = False,
     speech: str | None = None,
     to_model: bool = False,
+    frame_vectors: bool | None = None,
 ) -> IndexReport:
     """Index `paths` into the library of `settings`, showing the progress, and print what was done.
 
-    to_model  change a library of another model to that of `settings`
+    to_model       change a library of another model to that of `settings`
+    frame_vectors  see `index_videos`
     """
     let_threads_sleep()
     from indexer.ingest.file_walk import resolve_inputs
@@ -223,6 +229,7 @@ def run_index(
             texts=texts or bool(makers),
             makers=makers,
             to_model=to_model,
+            frame_vectors=frame_vectors,
         )
     if as_json:
         typer.echo(json_report(report))

@@ -111,6 +111,15 @@ SpeechOption = Annotated[
         show_default=False,
     ),
 ]
+FramesOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--frame-vectors/--no-frame-vectors",
+        help="Also store the vectors of single frames, for searches with --rerank: 12 KB a clip with ViT-B/32. "
+        "Needs a two-tower model. A library without them encodes its clips again. Default: as the library has it.",
+        show_default=False,
+    ),
+]
 LinesOption = Annotated[bool, typer.Option("--json", help="Print progress and report as JSON, one object per line.")]
 
 

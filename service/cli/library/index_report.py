@@ -53,6 +53,10 @@ def change_lines(change: ModelChange) -> list[str]:
     """What has become of a change of the model, for people."""
     before, after = escape(change.before.name), escape(change.after.name)
     made = f"{counted(change.clips, 'clip')} and {counted(change.captions, 'text')} encoded by {after}"
+    if change.before == change.after:
+        made = f"{counted(change.clips, 'clip')} encoded again, to change which vectors of frames are stored"
+        left = counted(change.left, "clip")
+        return [f"{made}." if change.done else f"[yellow]Stopped.[/] {made}, {left} left. Run the same command again."]
     if not change.done:
         left = counted(change.left, "clip")
         return [

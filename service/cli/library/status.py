@@ -93,6 +93,7 @@ def status_json(library: Library) -> dict[str, Any]:
             for root in library.catalog.roots()
         ],
         "disk": disk_usage(library.path),
+        "frames": None if generation.manifest.frames is None else asdict(generation.manifest.frames),
         "search": {
             kind: {
                 "exact": encoding is None,
@@ -178,7 +179,12 @@ def _searched(library: Library) -> list[tuple[str, str]]:
     from indexer.search.approximate.encoding import encoding_of
     from indexer.store.generation import KINDS
 
+    frames = library.current().manifest.frames
     rows = []
+    if frames is not None:
+        rows.append(
+            ("frames", f"{frames.count} vectors of {frames.dim} numbers per clip, for `quartet search --rerank`")
+        )
     for kind in KINDS:
         encoding = encoding_of(library.current().gallery(kind))
         rows.append((f"search in {kind}", "exact, by scanning" if encoding is None else escape(encoding.describe())))

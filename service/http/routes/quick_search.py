@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from quartet.errors import InputError
 from quartet.schemas.question import MAX_QUERY
-from quartet.schemas.search import MAX_FILTER_TAGS, MAX_K, MAX_OFFSET, ClipSearch, Filter
+from quartet.schemas.search import MAX_FILTER_TAGS, MAX_K, MAX_OFFSET, ClipSearch, Filter, Rerank
 from quartet.schemas.search_answers import ClipAnswer
 from service.http.routes.dependencies import EngineDep, caller, problems, ready_json, until_disconnect
 from service.search.requests import search_options
@@ -40,10 +40,11 @@ async def find_clips(
     tag: Tags = None,
     weights: LevelWeights = "",
     min_score: Least = None,
+    rerank: Rerank = False,
 ) -> ClipAnswer:
     """As `POST /v1/search/clips`, which can ask for more."""
     given = {"query": q, "k": k, "offset": offset, "min_score": min_score, "weights": _weights(weights)}
-    body = ClipSearch.model_validate(given)
+    body = ClipSearch.model_validate({**given, "rerank": rerank})
     if tag:
         body.filter = Filter(tags=tag)
     (answer,) = await until_disconnect(request, engine.search_clips([q], search_options(body), caller(request)))

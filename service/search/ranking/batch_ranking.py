@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,24 +12,28 @@ from indexer.search.remote_gallery import AnyGallery
 from indexer.search.text_evidence import TextEvidence
 from indexer.search.top_k import Hit, SearchResult
 from indexer.store.library import Library
-from model.levels import LevelSpec, Vectors
+from model.levels import FloatArray, LevelSpec, Vectors
 from quartet.errors import NotFoundError, QuartetError
+from quartet.schemas.search import MAX_RERANKED
+from service.search.ranking.second_look import SecondLook, look_again_at, require_frames
 from service.search.ranking.text_level import all_weights, searched
 from service.search.requests import SearchOptions
 
 
 @dataclass(frozen=True)
 class RankQuery:
-    """One query: a row per level, and what is wanted of it. `without` are items that are not hits."""
+    """One query: a row per level, and what is wanted of it. `without` are items that are not hits; `phrases` by level
+    are compared with frames."""
 
     query: Vectors
     wanted: SearchOptions
     without: frozenset[int] = frozenset()
+    phrases: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
         """How many hits have to be found."""
-        return self.wanted.depth + len(self.without)
+        return MAX_RERANKED if self.wanted.rerank else self.wanted.depth + len(self.without)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class RankedItems:
 
     extras  one for each hit, or none at all
     words   the level of texts, where they count
+    looked  what a second look has done, if there was one
     """
 
     hits: list[Hit]
@@ -59,6 +64,7 @@ class RankedItems:
     found: SearchResult
     extras: tuple[Extra, ...] = ()
     words: LevelSpec | None = None
+    looked: SecondLook | None = None
 
 
 def rank_all(
@@ -73,7 +79,8 @@ def rank_all(
     groups: dict[object, list[int]] = {}
     for i, one in enumerate(asked):
         wanted = one.wanted
-        groups.setdefault((one.depth, tuple(sorted(wanted.weights.items())), wanted.filter), []).append(i)
+        options = one.depth, wanted.rerank, tuple(sorted(wanted.weights.items())), wanted.filter
+        groups.setdefault(options, []).append(i)
     for members in groups.values():
         alike = [asked[i] for i in members]
         answers |= zip(members, _rank_same_options(library, gallery, specs, alike, texts), strict=True)
@@ -89,6 +96,8 @@ def _rank_same_options(
 ) -> Sequence[RankedItems | QuartetError]:
     first = asked[0]
     try:
+        if first.wanted.rerank:
+            require_frames(gallery)
         weights = all_weights(specs, first.wanted.weights, texts)
         allowed = library.allowed(gallery, first.wanted.filter)
         queries = [one.query for one in asked]
@@ -99,7 +108,15 @@ def _rank_same_options(
         # One of them may be to blame: the others still get their answers.
         return [_rank_same_options(library, gallery, specs, [one], texts)[0] for one in asked]
     words = None if texts is None else texts.spec
-    return [replace(_page_of(one, result, weights), words=words) for one, result in zip(asked, found, strict=True)]
+    pages = []
+    for one, result in zip(asked, found, strict=True):
+        shown, looked = result, None
+        if one.wanted.rerank:
+            shown, looked = look_again_at(
+                gallery, specs, one.query, one.phrases, result, weights, texts, one.wanted.depth
+            )
+        pages.append(replace(_page_of(one, shown, weights), words=words, looked=looked))
+    return pages
 
 
 def _page_of(asked: RankQuery, found: SearchResult, weights: dict[str, float]) -> RankedItems:

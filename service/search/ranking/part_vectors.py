@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,11 +25,13 @@ sentence's do. Chosen on the demo world (`benchmarks/questions.py`)."""
 
 @dataclass(frozen=True)
 class EncodedText:
-    """One text: its query vectors for an index of clips, one row per level, its attributes, and what to say of it."""
+    """One text: its query vectors for an index of clips, one row per level, its attributes, what to say of it, and its
+    phrases by level, where the model compares those with frames."""
 
     query: Vectors
     attributes: Attributes
     note: str = ""
+    phrases: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Resolved:
     queries     the folded query vectors of each moment
     attributes  what the parser read off each part, in the order of `Question.parts`; nothing for clips
     notes       what to say of its sentences
+    phrases     by level those of a question of one sentence, where the model compares them with frames
     """
 
     question: Question
@@ -49,6 +52,7 @@ class Resolved:
     queries: tuple[Vectors, ...]
     attributes: tuple[Attributes, ...]
     notes: tuple[str, ...] = ()
+    phrases: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def has_sentence(self) -> bool:
@@ -112,14 +116,16 @@ class PartVectors:
             return error
         attributes = [encoded[s.text].attributes if isinstance(s, Sentence) else Attributes() for s in sources]
         notes = dict.fromkeys(text.note for text in sentences if text.note)
-        return Resolved(question, specs, moments, queries, tuple(attributes), tuple(notes))
+        phrases = sentences[0].phrases if len(sources) == len(sentences) == 1 else {}
+        return Resolved(question, specs, moments, queries, tuple(attributes), tuple(notes), phrases)
 
     def _encode(self, texts: Sequence[str]) -> list[EncodedText]:
         found = self._encoder.encode_queries(texts)
         notes = found.notes or [""] * len(texts)
+        phrases = found.phrases or [{}] * len(texts)
         return [
-            EncodedText(row(found.vectors, i), attributes, note)
-            for i, (attributes, note) in enumerate(zip(found.attributes, notes, strict=True))
+            EncodedText(row(found.vectors, i), attributes, note, own)
+            for i, (attributes, note, own) in enumerate(zip(found.attributes, notes, phrases, strict=True))
         ]
 
 

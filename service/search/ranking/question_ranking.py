@@ -47,7 +47,10 @@ def rank_questions(
     for members in plain.values():
         known = [own for i in members if isinstance(own := resolved[i], Resolved)]
         if known:
-            asked = [RankQuery(own.queries[0], wanted[i], left_out(own)) for i, own in zip(members, known, strict=True)]
+            asked = [
+                RankQuery(own.queries[0], wanted[i], left_out(own), own.phrases)
+                for i, own in zip(members, known, strict=True)
+            ]
             answers |= zip(members, rank_all(library, gallery, known[0].specs, asked, texts), strict=True)
     return [answers[i] for i in range(len(resolved))]
 

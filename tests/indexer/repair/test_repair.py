@@ -26,9 +26,14 @@ from quartet.errors import LibraryError
 
 
 @pytest.fixture
+def encoder() -> FakeEncoder:
+    return FakeEncoder(frames=True)
+
+
+@pytest.fixture
 def library(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder) -> Path:
-    """Clips and captions; the previous generation the live one lacks the captions."""
-    index_videos(tmp_path / "lib", [stand_ins], encoder)
+    """Clips, with their frames, and captions; the previous generation the live one lacks the captions."""
+    index_videos(tmp_path / "lib", [stand_ins], encoder, frame_vectors=True)
     (tmp_path / "texts.jsonl").write_text('{"video": "1.mp4", "captions": ["a dog running", "a cat"]}\n')
     add_captions(tmp_path / "lib", tmp_path / "texts.jsonl", encoder)
     return tmp_path / "lib"
@@ -100,6 +105,30 @@ def test_every_file_in_turn(library: Path, encoder: FakeEncoder) -> None:
                 (library / other).write_bytes(other_content)
 
 
+@pytest.mark.parametrize("name", ["CURRENT", "identity"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_byte_of_a_file_of_one_line(
+    library: Path, encoder: FakeEncoder, name: str, damage: Callable[[Path], None]
+) -> None:
+    sound = (library / name).read_bytes()
+    damage(library / name)
+    assert verify_library(library)
+    repair_library(library, lambda: encoder)
+    assert (library / name).read_bytes() == sound
+    assert verify_library(library) == []
+
+
+def test_lost_frames_are_encoded_again(library: Path, encoder: FakeEncoder) -> None:
+    (file,) = library.glob("generations/000003/clips/0000/frames.npy")
+    content = file.read_bytes()
+    for other in library.glob("generations/*/clips/0000/frames.npy"):
+        other.unlink()
+    report = repair_library(library, lambda: encoder)
+    assert report.encoded == 11 and not report.lost
+    assert file.read_bytes() == content
+    assert verify_library(library) == []
+
+
 def test_lost_vectors_are_encoded_again_and_nothing_else(library: Path, encoder: FakeEncoder) -> None:
     (file,) = library.glob("generations/000003/clips/0000/entity.faiss")
     shutil.rmtree(library / "generations" / "000002")
@@ -159,11 +188,11 @@ def test_repairing_a_sound_library_changes_nothing(library: Path, encoder: FakeE
 
 def test_the_generation_of_the_model_before(library: Path, stand_ins: Path, encoder: FakeEncoder) -> None:
     """It is read by `verify`, and goes where it cannot be made again: the library itself needs it not."""
-    index_videos(library, [stand_ins], FakeEncoder(1), to_model=True)
+    index_videos(library, [stand_ins], FakeEncoder(1, frames=True), to_model=True)
     (file,) = library.glob("generations/000003/clips/0000/entity.faiss")
     flip_last(file)
     assert [problem.detail for problem in verify_library(library)] == [f"{file} has changed since Quartet wrote it."]
-    report = repair_library(library, lambda: FakeEncoder(1))
+    report = repair_library(library, lambda: FakeEncoder(1, frames=True))
     assert not report.lost and any("000003 was damaged and not live" in line for line in report.healed)
     assert verify_library(library) == [] and [state.what for state in model_states(library)] == ["live"]
     assert index_videos(library, [stand_ins], encoder, to_model=True).change.clips == 11  # type: ignore[union-attr]

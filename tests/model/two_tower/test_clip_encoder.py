@@ -11,7 +11,7 @@ from torch.nn import functional as fn
 
 from model.language.parsed_caption import Attributes
 from model.language.spacy_parser import SpacyParser, load_parsers
-from model.levels import LEVEL_NAMES
+from model.levels import FRAMES, LEVEL_NAMES
 from model.two_tower.encoder import SHARPNESS, ClipEncoder, level_specs, windows
 from model.two_tower.phrase_bank import ACTIONS, THINGS, BestFrames, stands_out
 from model.two_tower.phrases import Prompts, checked_templates, participle, phrases, phrases_as_written
@@ -128,6 +128,11 @@ def test_the_levels_of_texts_and_clips(encoder: ClipEncoder) -> None:
     clips = [rng.integers(0, 256, (t, 40, 60, 3), dtype=np.uint8) for t in (1, 2, 12)]
     gallery = encoder.encode_clips(clips)
     frames = encoder.tower.features(clips)
+    kept = encoder.spec.frames
+    assert kept is not None and kept.count == encoder.spec.frames_per_clip
+    for stored, own in zip(gallery.pop(FRAMES).reshape(3, kept.count, kept.dim), frames, strict=True):
+        np.testing.assert_allclose(stored[: len(own)], own, atol=1e-3)
+        assert not stored[len(own) :].any()
     for vectors in gallery.values():
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     for level in ("global", "relation"):
@@ -142,6 +147,9 @@ def test_the_levels_of_texts_and_clips(encoder: ClipEncoder) -> None:
         "global": True, "entity": True, "action": False, "relation": False,
     }  # fmt: skip
     assert batch.attributes[0] == Attributes(["dog", "cat"], ["chase"], ["dog chase cat"])
+    expected = tower.texts([prompts.of("entity", "a red dog"), prompts.of("entity", "a cat")])
+    np.testing.assert_allclose(batch.phrases[0]["entity"], expected, atol=1e-5)
+    assert {level: len(rows) for level, rows in batch.phrases[1].items()} == {"global": 1, "entity": 1}
 
 
 def test_a_clip_has_the_same_bits_in_any_company(encoder: ClipEncoder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,11 @@ def test_the_examples_of_the_command_line(
     monkeypatch.setenv("QUARTET_MODEL", "fake")
     Image.fromarray(np.full((60, 80, 3), 90, np.uint8)).save("shot.png")
     Path("film.mp4").write_bytes((films.library.parent / "films" / "film.mp4").read_bytes())
-    arguments = [str(films.library) if part == "my-library" else part for part in shlex.split(command)[1:]]
+    library = films.library
+    if "--rerank" in command:
+        library = shutil.copytree(films.library, tmp_path / "library")
+        stored = CliRunner().invoke(app, ["index", str(films.videos), "--library", str(library), "--frame-vectors"])
+        assert "8 clips encoded again, to change which vectors of frames" in stored.output, stored.output
+    arguments = [str(library) if part == "my-library" else part for part in shlex.split(command)[1:]]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output

@@ -55,6 +55,8 @@ def test_it_answers_as_from_the_librarys_own_files(world: World, client: TestCli
             own, found = client.post(path, json=body), there.post(path, json=body)
             assert found.status_code == own.status_code
             assert without_times(found.json()) == without_times(own.json()), path
+        refused = there.post("/v1/search/clips", json={"query": "a wall", "rerank": True})
+        assert refused.status_code == 422 and "Milvus, which has no vectors of frames" in refused.json()["detail"]
 
 
 def without_times(answer: object) -> object:

@@ -76,7 +76,7 @@ def test_index_search_describe_and_page(
 ) -> None:
     put(models, write, name)
     library = tmp_path / "library"
-    indexed = run("index", built_world.videos, "--library", library, "--model", name)
+    indexed = run("index", built_world.videos, "--library", library, "--model", name, "--frame-vectors")
     assert indexed.exit_code == 0, indexed.output
     assert "5 indexed" in words(indexed.stdout)
     assert run("captions", "add", built_world.captions, "--library", library).exit_code == 0  # the library's own model
@@ -100,6 +100,12 @@ def test_index_search_describe_and_page(
         (note,) = served.json()["notes"]
         assert "relation level compares the clip's global vector" in note
         assert ("cannot see motion" in note) == (name != "some/x-clip") and answer["notes"] == []
+        again = client.post("/v1/search/clips", json={**asked, "rerank": True}).json()
+        assert again["reranked"]["candidates"] == 5
+        first, second = ({hit["clip_id"]: hit["levels"] for hit in one["hits"]} for one in (served.json(), again))
+        assert all(second[clip]["global"]["raw"] == first[clip]["global"]["raw"] for clip in first)
+        for level in ("entity", "action", "relation"):
+            assert all(second[clip][level]["raw"] != first[clip][level]["raw"] for clip in first), level
         german = client.post("/v1/search/clips", json={"query": "ein Hund jagt eine Katze"}).json()
         assert "looks like 'de'" in german["notes"][0]
         counted = {name for hit in german["hits"] for name, level in hit["levels"].items() if level["weight"]}
