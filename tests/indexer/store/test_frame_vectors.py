@@ -10,7 +10,7 @@ import pytest
 from benchmarks.stand_in_videos import StandInPool, write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.search.vectors.gallery import Gallery
-from indexer.store import publishing
+from indexer.store import segment_plan
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from indexer.store.manifest import FORMAT_VERSION
@@ -37,8 +37,8 @@ def library(
 ) -> Path:
     """One whose galleries grow in either way."""
     if request.param == "added to":
-        monkeypatch.setattr(publishing, "_LARGE", 1)
-        monkeypatch.setattr(publishing, "_worth_keeping", lambda old, fresh, removed: len(old) > 0)
+        monkeypatch.setattr(segment_plan, "_SMALL", 1)
+        monkeypatch.setattr(segment_plan, "_TIER", 1)
     index_videos(tmp_path / "lib", [stand_ins], encoder, frame_vectors=True)
     return tmp_path / "lib"
 
