@@ -218,6 +218,15 @@ def tag(client: Client, names: Sequence[str], add: Sequence[str], remove: Sequen
         out.print(f"{escape(one.tag)}: {counted(one.videos, 'video')}", highlight=False)
 
 
+def remove(client: Client, names: Sequence[str]) -> None:
+    """Raises InputError for a name that no video has."""
+    if not names:
+        raise typer.BadParameter("Name the videos or folders.", param_hint="PATHS")
+    removed = client.remove_videos([video.video_id for video in named_videos(client, names)]).videos
+    clips = counted(client.library().counts.clips, "clip")
+    console().print(f"{counted(removed, 'video')} removed. The service now has {clips}.", highlight=False)
+
+
 def add_captions(client: Client, file: Path, video: str | None) -> None:
     job = finished(client, client.add_captions(file, video))
     report = job.captions

@@ -39,6 +39,7 @@ def remove(
             "unfinished change.",
         ),
     ] = False,
+    server: ServerOption = None,
 ) -> None:
     """Remove videos from a library. The files and the captions stay.
 
@@ -49,7 +50,16 @@ def remove(
     [dim]quartet remove ~/Videos/drafts --library my-library[/]
 
     [dim]quartet remove --missing --library my-library[/]
+
+    With --server, PATHS name videos of a running service by title, file name or path.
+
+    [dim]quartet remove drafts --server http://localhost:8000[/]
     """
+    if server is not None:
+        local = {"root": root, "missing": missing, "erase_now": erase_now, "other_model": other_model}
+        with asked(server, library, **local) as client:
+            remote.remove(client, [str(path) for path in paths or []])
+        return
     if other_model and (paths or missing):
         raise typer.BadParameter(
             "--other-model removes no video. Give it without PATHS and --missing.", param_hint="--other-model"

@@ -60,6 +60,23 @@ def test_what_changes_it(run: Run) -> None:
     gone = run("captions", "remove", "a red square sliding past a wall")
     assert gone.exit_code == 1 and "no caption" in gone.stderr
     assert "4 captions removed" in said(run("captions", "remove", "--from", "captions.jsonl"))
+    assert "2 videos removed. The service now has 3 clips." in said(run("remove", "red", "blue.mp4"))
+    assert run("remove").exit_code == 2
+
+
+def test_saved_searches(run: Run, world: World, tmp_path: Path) -> None:
+    assert said(run("searches", "save", "squares", "a square", "--longest", "100")) == "Saved as squares.\n"
+    assert "squares" in said(run("searches", "list")) and '"longest":100.0' in said(run("searches", "list"))
+    assert said(run("searches", "new", "squares")) == "Nothing new.\n"
+    (tmp_path / "a.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + b"x")
+    said(run("index", tmp_path / "a.mp4"))
+    kept = json.loads(said(run("searches", "new", "squares", "--keep", "--json")))
+    assert [hit["title"] for hit in kept["hits"]] == ["a"]
+    assert "a " in said(run("searches", "new", "squares")) and "Nothing new" in said(run("searches", "new", "squares"))
+    missing = run("searches", "new", "dogs")
+    assert missing.exit_code == 1 and "no saved search 'dogs'" in missing.stderr
+    said(run("searches", "remove", "squares"))
+    assert "no saved searches" in said(run("searches", "list"))
 
 
 def test_videos_are_uploaded_and_indexed(run: Run, world: World, tmp_path: Path) -> None:
@@ -117,6 +134,8 @@ def test_what_was_sent_before_an_error_is_indexed(run: Run, world: World, tmp_pa
         (("captions", "remove", "a", "--erase-now"), "--erase-now"),
         (("describe", __file__, "--model", "fake"), "--model"),
         (("verify", "--json"), "--json"),
+        (("remove", "a", "--erase-now"), "--erase-now"),
+        (("searches", "new", "a", "--model", "fake"), "--model"),
     ],
 )
 def test_an_option_for_a_library_of_this_machine_is_refused(
