@@ -13,7 +13,7 @@ texts are taken, more and more of both, until no clip that was not seen can reac
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -184,11 +184,7 @@ class TextEvidence:
             if len(rest):
                 hits |= {hit.id: hit for hit in pictures.among(rest)}
             best = self.best_texts(query, np.fromiter(hits, np.int64, len(hits)), links)
-            raised = sorted(
-                (self.raised(hit, best.get(hit.id), weight, pictures.weight) for hit in hits.values()),
-                key=lambda hit: (-hit.score, hit.id),
-            )
-            raised = [hit for hit in raised if hit.score > -math.inf][:k]
+            raised = self._first(k, list(hits.values()), best, weight, pictures.weight)
             lacking = found is not None and len(found.hits) >= depth
             floor = found.hits[-1].score if lacking and found is not None else -math.inf
             # What a clip that was seen in neither list scores at most, raised by its text.
@@ -284,6 +280,19 @@ class TextEvidence:
             return -math.inf
         activation = float(self.spec.activate(np.array(raw)))
         return activation if not others else (others * pictures + weight * activation) / (others + weight)
+
+    def _first(
+        self, k: int, hits: Sequence[Hit], texts: Mapping[int, BestText], weight: float, others: float
+    ) -> list[Hit]:
+        """The first k of these as `raised` makes them, ties by lower id."""
+        raw = np.array([texts[hit.id].raw if hit.id in texts else -np.inf for hit in hits])
+        score = np.array([hit.score for hit in hits])
+        activation = np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
+        part = others / (others + weight)
+        mixed = np.where(activation > score, part * score + (1 - part) * activation, score) if others else activation
+        order = np.lexsort((np.array([hit.id for hit in hits], np.int64), -mixed))
+        order = order[mixed[order] > -np.inf][:k]
+        return [self.raised(hits[i], texts.get(hits[i].id), weight, others) for i in order.tolist()]
 
     def raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:
         """A hit with this level, which counts where it raises the score.

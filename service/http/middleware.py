@@ -22,8 +22,8 @@ LOG = logging.getLogger("service.http.access")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-# The page shows pictures and videos of the reader's own, which are blob: URLs.
-_PAGE_POLICY = f"{_POLICY}; media-src 'self' blob:; img-src 'self' blob:"
+# The page shows pictures and videos of the reader's own, which are blob: URLs. Its icon is a data: URL.
+_PAGE_POLICY = f"{_POLICY}; media-src 'self' blob:; img-src 'self' blob: data:"
 # Swagger UI draws its icons from data: URLs and sets inline styles.
 _DOCS_POLICY = f"{_POLICY}; img-src 'self' data:; style-src 'self' 'unsafe-inline'"
 

@@ -59,35 +59,37 @@ def _folded(
     specs: Sequence[LevelSpec],
     per_video: int | None,
 ) -> list[DistinctChain]:
+    if not chains:
+        return []
+    places = timeline.places(np.array([hit.id for chain in chains for hit in chain.hits], np.int64))
+    past = np.cumsum([len(chain.hits) for chain in chains])
+    begin = np.concatenate(([0], past[:-1]))
     # The catalogue is live and the generation is not: a clip may have gone since.
-    chains = [chain for chain in chains if np.isin([hit.id for hit in chain.hits], timeline.ids).all()]
+    known = np.minimum.reduceat(places, begin) >= 0
+    chains = [chain for chain, is_known in zip(chains, known.tolist(), strict=True) if is_known]
     if not chains:
         return []
     firsts = [chain.hits[0].id for chain in chains]
     looks = _looks(vectors(firsts), specs)
-    order = np.argsort(timeline.ids)
-
-    def place(clip: int) -> int:
-        return int(order[np.searchsorted(timeline.ids, clip, sorter=order)])
+    first, last = places[begin][known], places[past - 1][known]
+    spans = np.stack((timeline.videos[first], timeline.starts[first], timeline.ends[last]), axis=1).tolist()
 
     distinct: list[DistinctChain] = []
-    shown: list[int] = []
+    shown = np.empty_like(looks)
     times: list[tuple[int, int, int]] = []
-    for number, chain in enumerate(chains):
-        first, last = place(firsts[number]), place(chain.hits[-1].id)
-        video, start, end = int(timeline.videos[first]), int(timeline.starts[first]), int(timeline.ends[last])
+    for number, (chain, (video, start, end)) in enumerate(zip(chains, spans, strict=True)):
         same = [i for i, (other, _, _) in enumerate(times) if other == video]
         near = next((i for i in same if times[i][1] <= end + _NEAR and start <= times[i][2] + _NEAR), None)
-        if near is None and shown:
-            likeness = looks[shown] @ looks[number]
-            best = int(np.argmax(likeness))
+        if near is None and distinct and len(chain.hits) == 1:
             # Whether chains look alike is asked of their first clips, which only one moment makes sure of.
-            near = best if len(chain.hits) == 1 and likeness[best] >= ALIKE else None
+            likeness = shown[: len(distinct)] @ looks[number]
+            best = int(np.argmax(likeness))
+            near = best if likeness[best] >= ALIKE else None
         if near is None and per_video is not None and len(same) >= per_video:
             near = same[0]
         if near is None:
+            shown[len(distinct)] = looks[number]
             distinct.append(DistinctChain(chain))
-            shown.append(number)
             times.append((video, start, end))
         else:
             distinct[near].alike.append(firsts[number])
@@ -108,8 +110,7 @@ def _looks(vectors: Vectors, specs: Sequence[LevelSpec]) -> Floats:
 def apart(chain: Chain, timeline: Timeline, most: int) -> list[int]:
     """Of a film's best clips, by their places in (best, *others), the first `most` that are apart, in order of time."""
     hits = (chain.hits[0], *chain.others)
-    order = np.argsort(timeline.ids)
-    places = order[np.searchsorted(timeline.ids, [hit.id for hit in hits], sorter=order)]
+    places = timeline.places(np.array([hit.id for hit in hits], np.int64))
     chosen: list[int] = []
     for i, place in enumerate(places.tolist()):
         start, end = timeline.starts[place], timeline.ends[place]

@@ -61,6 +61,17 @@ class Timeline:
         lengths = np.diff(self.first_of_video, append=len(self))
         return np.repeat(np.arange(len(self.first_of_video)), lengths)
 
+    def places(self, clips: Positions) -> Positions:
+        """Where each of these clips is, -1 for one that is not there: (n,)."""
+        if not len(self):
+            return np.full(len(clips), -1)
+        at = self._by_id[np.minimum(np.searchsorted(self.ids, clips, sorter=self._by_id), len(self) - 1)]
+        return np.where(self.ids[at] == clips, at, -1)
+
+    @cached_property
+    def _by_id(self) -> Positions:
+        return np.argsort(self.ids)
+
     @cached_property
     def by_end(self) -> Positions:
         """The clips in the order of video and end."""

@@ -6,18 +6,21 @@ import gzip
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Response, expect
 
 from service.http.pages.page_bundle import scripts, style
+from tests.service.page.conftest import Visit
 
 PAGE = Path(__file__).parents[3] / "service" / "page"
 
 
-def test_the_first_screen_is_light(page: Page) -> None:
+@pytest.mark.parametrize(("language", "examples"), [("en-US", "Example queries"), ("de-DE", "Beispiele")])
+def test_the_first_screen_is_light(visit: Visit, language: str, examples: str) -> None:
+    page = visit(locale=language)
     loaded: list[Response] = []
     page.on("response", lambda response: loaded.extend([response]))
     page.goto("/")
-    expect(page.get_by_role("list", name="Example queries").get_by_role("link")).to_have_count(3)
+    expect(page.get_by_role("list", name=examples).get_by_role("link")).to_have_count(3)
     page.wait_for_load_state("networkidle")
     assert len(loaded) < 10
     sizes = {response.url: response.request.sizes() for response in loaded}
