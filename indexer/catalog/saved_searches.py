@@ -37,7 +37,8 @@ def saved_search_list(engine: Engine) -> list[SavedSearch]:
 
 
 def saved_search(engine: Engine, name: str) -> SavedSearch:
-    """The one of that name. Raises NotFoundError."""
+    """The one of that name, however its blanks are. Raises NotFoundError."""
+    name = _tidy(name)
     with engine.connect() as connection:
         row = connection.execute(select(saved_searches).where(saved_searches.c.name == name)).first()
     if row is None:
@@ -47,7 +48,7 @@ def saved_search(engine: Engine, name: str) -> SavedSearch:
 
 def save_search(engine: Engine, name: str, request: str) -> SavedSearch:
     """Keep a search, in place of one of the same name. Clips that there are now are not new to it."""
-    name = " ".join(name.split())
+    name = _tidy(name)
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
         raise InputError(f"{name!r} is not a valid name for a search: give 1 to {LONGEST_NAME} characters.")
     with _writing(engine) as connection:
@@ -66,14 +67,19 @@ def newest_clip(engine: Engine) -> int:
 def mark_seen(engine: Engine, name: str, clip_id: int) -> None:
     """Record that a search has been looked at when `clip_id` was the newest clip."""
     with _writing(engine) as connection:
-        connection.execute(update(saved_searches).where(saved_searches.c.name == name).values(seen=clip_id))
+        connection.execute(update(saved_searches).where(saved_searches.c.name == _tidy(name)).values(seen=clip_id))
 
 
 def remove_search(engine: Engine, name: str) -> None:
     """Raises NotFoundError if there is no search of that name."""
-    saved_search(engine, name)
+    known = saved_search(engine, name)
     with _writing(engine) as connection:
-        connection.execute(delete(saved_searches).where(saved_searches.c.name == name))
+        connection.execute(delete(saved_searches).where(saved_searches.c.name == known.name))
+
+
+def _tidy(name: str) -> str:
+    """A name with single blanks and no line breaks: as it is kept."""
+    return " ".join(name.split())
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 _IN_LIBRARY = re.compile(r"/v1/libraries/(?P<name>[^/]+)(?P<rest>/.*)", re.DOTALL)
 _BESIDE_API = ("/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/problems")
 _BELOW = ("/v1/", "/page/", "/swagger/")
+
+
+class _AnyText(PathConvertor):
+    """The end of a path, line breaks included. `path` does not match them, and the answer would be that of no route."""
+
+    regex = r"[\s\S]*"
+
+
+ANY_TEXT = "text"
+"""What routes call it: `{name:text}`."""
+register_url_convertor(ANY_TEXT, _AnyText())
 
 
 class BasePath:

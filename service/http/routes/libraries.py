@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from quartet.schemas import library as schemas
+from service.http.addressing import ANY_TEXT
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.status import counts_of, library_info, model_info
 from service.http.served_libraries import ServedLibraries
@@ -44,7 +45,9 @@ def get_named_library(name: Name, request: Request, _: EngineDep) -> schemas.Lib
     return library_info(libraries.find(name), libraries)
 
 
-@router.api_route("/{name}/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+@router.api_route(
+    f"/{{name}}/{{rest:{ANY_TEXT}}}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
+)
 def find_in_unknown_library(name: str, rest: str, request: Request) -> None:
     """Paths of known libraries do not come here. Raises NotFoundError."""
     libraries: ServedLibraries = request.app.state.libraries

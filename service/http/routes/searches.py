@@ -10,6 +10,7 @@ from indexer.catalog import saved_searches as stored
 from quartet.errors import InputError
 from quartet.schemas.saved import SavedSearch, SavedSearches
 from quartet.schemas.search import ClipSearch
+from service.http.addressing import ANY_TEXT
 from service.http.content_types import JSON_BODY
 from service.http.routes.dependencies import EngineDep, problems
 from service.http.routes.questions import named_uploads
@@ -28,7 +29,7 @@ def list_searches(engine: EngineDep) -> SavedSearches:
     return SavedSearches(items=[_listed(saved, newest) for saved in stored.saved_search_list(catalog)])
 
 
-@router.put("/{name:path}", summary="Save a search", responses=problems(400, 413, 415, 422, 503))
+@router.put(f"/{{name:{ANY_TEXT}}}", summary="Save a search", responses=problems(400, 413, 415, 422, 503))
 def save_search(name: Name, body: ClipSearch, engine: EngineDep) -> SavedSearch:
     """Save a search under a name. An existing search of that name is replaced. Clips that the library has now are not
     new to it."""
@@ -40,7 +41,7 @@ def save_search(name: Name, body: ClipSearch, engine: EngineDep) -> SavedSearch:
     return _listed(saved, stored.newest_clip(catalog))
 
 
-@router.post("/{name:path}/seen", status_code=204, summary="Mark as seen", responses=problems(404, 422, 503))
+@router.post(f"/{{name:{ANY_TEXT}}}/seen", status_code=204, summary="Mark as seen", responses=problems(404, 422, 503))
 def mark_search_seen(name: Name, engine: EngineDep) -> None:
     """Mark the current clips as seen for this search."""
     catalog = engine.library.catalog.engine
@@ -48,7 +49,7 @@ def mark_search_seen(name: Name, engine: EngineDep) -> None:
     stored.mark_seen(catalog, name, stored.newest_clip(catalog))
 
 
-@router.delete("/{name:path}", status_code=204, summary="Forget a search", responses=problems(404, 422, 503))
+@router.delete(f"/{{name:{ANY_TEXT}}}", status_code=204, summary="Forget a search", responses=problems(404, 422, 503))
 def delete_search(name: Name, engine: EngineDep) -> None:
     """Delete a saved search."""
     stored.remove_search(engine.library.catalog.engine, name)

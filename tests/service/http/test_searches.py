@@ -42,5 +42,16 @@ def test_what_cannot_be_kept_is_refused(client: TestClient) -> None:
     assert "does not keep uploads" in client.put("/v1/searches/x", json=upload).json()["detail"]
     assert client.put("/v1/searches/x", json={"query": " "}).status_code == 422
     assert client.put(f"/v1/searches/{'x' * 65}", json=SEARCH).status_code == 422
+    assert "is not a valid name" in client.put("/v1/searches/a%00b", json=SEARCH).json()["detail"]
     for method, path in (("DELETE", "/v1/searches/nowhere"), ("POST", "/v1/searches/nowhere/seen")):
         assert client.request(method, path).status_code == 404
+
+
+def test_blanks_and_line_breaks_in_a_name_are_single_blanks(world: World) -> None:
+    with TestClient(create_app(Settings(library=world.library), FakeEncoder())) as client:
+        for name in ("two%0Alines", "two%20%20lines%0A", "two%C2%85lines"):
+            assert client.put(f"/v1/searches/{name}", json=SEARCH).json()["name"] == "two lines"
+            assert client.post(f"/v1/searches/{name}/seen").status_code == 204
+            assert client.delete(f"/v1/searches/{name}").status_code == 204
+            assert client.get("/v1/searches").json() == {"items": []}
+            assert "no saved search" in client.delete(f"/v1/searches/{name}").json()["detail"]
