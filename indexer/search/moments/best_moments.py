@@ -23,6 +23,7 @@ from indexer.search.ranking import Scored, score_items
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit
 from indexer.search.survivors import Positions, kth_largest
+from indexer.search.threads import threads
 from quartet.errors import InputError
 
 _BLOCK = 1 << 13
@@ -133,7 +134,8 @@ def _within_reach(limits: ScoreLimits, within: Sequence[float], k: int, films: b
     timeline = limits.timeline
     if not len(timeline):
         return np.zeros(limits.low.shape, np.bool_)
-    low, high = prefixes(timeline, limits.low, within), prefixes(timeline, limits.high, within)
+    # Two threads share it: most of it is NumPy on long rows, which needs no lock of the interpreter.
+    low, high = threads().map(lambda scores: prefixes(timeline, scores, within), (limits.low, limits.high))
     least = low[-1]
     if films:
         best = np.maximum.reduceat(least, timeline.first_of_video)
@@ -179,11 +181,10 @@ def _with_others(
 ) -> list[Chain]:
     """Each film with its best clips after the best, in the order of their scores."""
     timeline, low, high = limits.timeline, limits.low[0], limits.high[0]
-    film_of = dict(zip(timeline.ids.tolist(), timeline.video_numbers.tolist(), strict=True)) if chains else {}
     bounds = np.append(timeline.first_of_video, len(timeline))
     found = []
     for chain in chains:
-        film = film_of[chain.hits[0].id]
+        film = timeline.video_numbers[np.flatnonzero(timeline.ids == chain.hits[0].id)[0]]
         mine = np.arange(int(bounds[film]), int(bounds[film + 1]))
         mine = mine[(high[mine] >= kth_largest(low[mine], TIMELINE)) & (high[mine] > -np.inf)]
         ids = np.sort(timeline.ids[mine])

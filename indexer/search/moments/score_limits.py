@@ -43,6 +43,9 @@ def score_limits(
 
 
 def _of_files(gallery: Gallery, timeline: Timeline, question: Question, filter: Positions | None) -> ScoreLimits:
+    low, high = row_limits(gallery, question)
+    if gallery.alive is None and filter is None and np.array_equal(gallery.row_ids, timeline.ids):
+        return ScoreLimits(timeline, low, high, exact=True)
     places, known = _places(gallery.row_ids, timeline.ids)
     if gallery.alive is not None:
         known[known] = gallery.alive[places[known]]
@@ -50,7 +53,6 @@ def _of_files(gallery: Gallery, timeline: Timeline, question: Question, filter: 
         known &= np.isin(timeline.ids, filter)
     if not known.all():
         timeline, places = timeline.keep(known), places[known]
-    low, high = row_limits(gallery, question)
     return ScoreLimits(timeline, low[:, places], high[:, places], exact=True)
 
 
