@@ -254,6 +254,34 @@ def remove_captions(client: Client, texts: Sequence[str], sources: Sequence[str]
     )
 
 
+def evaluate(client: Client, captions: Sequence[Path], split: str | None, as_json: bool) -> None:
+    """Raises InputError for more than one file."""
+    import json
+
+    from quartet.errors import InputError
+
+    if len(captions) != 1:
+        raise InputError(f"A service measures one caption file at a time, not {len(captions)}.")
+    measured = finished(client, client.evaluate(captions[0], split)).evaluation
+    assert measured is not None
+    line = {"event": "evaluation", **measured.model_dump()}
+    typer.echo(json.dumps(line) if as_json else measured.markdown)
+
+
+def cut(client: Client, clips: Sequence[int], to: Path, padding: float) -> None:
+    from indexer.cutting.selection_list import FORMATS
+
+    suffix = to.suffix.lower().removeprefix(".")
+    if suffix in FORMATS:
+        to.write_bytes(client.export(clips, suffix, padding))  # type: ignore[arg-type]
+        console().print(f"{counted(len(clips), 'clip')} listed in {escape(str(to))}.", highlight=False)
+        return
+    to.mkdir(parents=True, exist_ok=True)
+    for clip in [client.clip(clip) for clip in clips]:
+        file = client.clip_file(clip.clip_id, to / f"{clip.title} {clip.clip_id}.mp4", padding)
+        console().print(f"{escape(str(file))}", highlight=False)
+
+
 def status(client: Client, as_json: bool) -> None:
     ready = client.ready()
     if as_json:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from service.cli import remote
 from service.cli.options import LibraryOption, RootOption, console, counted, existing_library, roots_of, settings_of
+from service.cli.remote import ServerOption, asked
 
 if TYPE_CHECKING:
     from indexer.catalog.records import Clip
@@ -32,6 +34,7 @@ def cut(
     encode: Annotated[
         bool, typer.Option("--encode", help="Re-encode every clip as H.264 and AAC, which any player reads.")
     ] = False,
+    server: ServerOption = None,
 ) -> None:
     """Save clips as separate files, or as a list for players and editing programs.
 
@@ -41,7 +44,16 @@ def cut(
     [dim]quartet cut 12 17 --to selection --library my-library[/]
 
     [dim]quartet cut 12 17 --to selection.otio --padding 1 --library my-library[/]
+
+    With --server, a running service cuts the clips and the files come here. The paths in a list are those of the
+    service.
+
+    [dim]quartet cut 12 17 --to selection --server http://localhost:8000[/]
     """
+    if server is not None:
+        with asked(server, library, root=root, encode=encode) as client:
+            remote.cut(client, clips, to, padding)
+        return
     settings = settings_of(library=library, roots=roots_of(root))
     folder = existing_library(settings)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quartet.errors import InputError
+from service.cli import remote
 from service.cli.options import (
     DeviceOption,
     LibraryOption,
@@ -19,10 +20,12 @@ from service.cli.options import (
     library_of,
     settings_of,
 )
+from service.cli.remote import ServerOption, asked
 
 if TYPE_CHECKING:
     from model.evaluation.assessment import Subject
     from model.evaluation.scores import LevelScores
+    from model.training.data.dataset import CaptionedVideo
 
 CaptionsArgument = Annotated[
     list[Path], typer.Argument(help="Caption files: JSONL, MSR-VTT, VATEX or an HGR folder.", show_default=False)
@@ -92,6 +95,7 @@ def evaluate(
     report: ReportOption = None,
     mteb: MtebOption = None,
     examples: ExamplesOption = 12,
+    server: ServerOption = None,
     as_json: LineOption = False,
 ) -> None:
     """Measure retrieval: recall, ranks, SumR, mAP and nDCG, both directions.
@@ -109,7 +113,20 @@ def evaluate(
     [dim]quartet evaluate captions.jsonl --split val --library my-library --fit-weights[/]
 
     [dim]quartet evaluate captions.jsonl --split test --library my-library --weights global=1.9,entity=0.4[/]
+
+    With --server, a running service measures its library; captioned videos that it does not have are left out.
+
+    [dim]quartet evaluate captions.jsonl --split test --server http://localhost:8000[/]
     """
+    if server is not None:
+        local = {
+            "features": features, "videos": videos, "test_list": test_list, "model": model, "device": device,
+            "weights": weights, "fit_weights": fit_weights, "save": save, "contrast": contrast,
+            "skip_missing": skip_missing, "cache": cache, "report": report, "mteb": mteb,
+        }  # fmt: skip
+        with asked(server, library, **local) as client:
+            remote.evaluate(client, captions, split, as_json)
+        return
     from dataclasses import replace
 
     from model.evaluation.assessment import assess, label_frequencies
@@ -117,16 +134,10 @@ def evaluate(
     from model.evaluation.reports.mteb import write_mteb
     from model.evaluation.reports.report import markdown, to_json, write_report
     from model.levels import resolve_weights
-    from model.training.data.caption_readers import read_captions
     from service.cli.training.measured_model import on_features, on_library, parsed_captions
 
     _check_options(features, videos, fit_weights, save)
-    read = read_captions(captions, test_list)
-    for note in read.notes:
-        typer.echo(note, err=True)
-    captioned = list(read.videos) if split is None else read.split(split)
-    if not captioned:
-        raise InputError(f"The caption files have no videos in the split {split!r}.")
+    captioned = _captioned(captions, test_list, split)
     settings = settings_of(library=library, model=model, device=device)
     if features:
         texts = settings_of(text_cache=cache).text_cache_folder()
@@ -164,6 +175,19 @@ def evaluate(
             about["weights"] = ", ".join(f"{name} {weight:g}" for name, weight in resolved.items())
         for path in write_report(report, assessment, about, measured.picture):
             typer.echo(f"Wrote {path}.", err=True)
+
+
+def _captioned(captions: list[Path], test_list: Path | None, split: str | None) -> list[CaptionedVideo]:
+    """The videos of caption files, or of one split. Raises InputError if there are none."""
+    from model.training.data.caption_readers import read_captions
+
+    read = read_captions(captions, test_list)
+    for note in read.notes:
+        typer.echo(note, err=True)
+    captioned = list(read.videos) if split is None else read.split(split)
+    if not captioned:
+        raise InputError(f"The caption files have no videos in the split {split!r}.")
+    return captioned
 
 
 def _check_options(features: list[Path] | None, videos: Path | None, fit_weights: bool, save: bool) -> None:

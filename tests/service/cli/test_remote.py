@@ -64,6 +64,31 @@ def test_what_changes_it(run: Run) -> None:
     assert run("remove").exit_code == 2
 
 
+def test_it_is_measured(run: Run, world: World, tmp_path: Path) -> None:
+    captions = tmp_path / "captions.jsonl"
+    lines = [{"video": f"{name}.mp4", "captions": [f"a {name} square"]} for name in ("red", "blue", "nowhere")]
+    captions.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    table = said(run("evaluate", captions))
+    assert "R@1" in table
+    figures = json.loads(said(run("evaluate", captions, "--json")))
+    assert figures["event"] == "evaluation" and figures["markdown"].strip() in table
+    two = run("evaluate", captions, captions)
+    assert two.exit_code == 1 and "one caption file at a time" in two.stderr
+    local = run("evaluate", captions, "--fit-weights")
+    assert local.exit_code == 2 and "--fit-weights cannot be used with --server" in " ".join(local.stderr.split())
+
+
+def test_clips_are_cut_there_and_come_here(run: Run, tmp_path: Path) -> None:
+    said(run("cut", "1", "2", "--to", tmp_path / "files"))
+    files = sorted((tmp_path / "files").iterdir())
+    assert {file.name.rpartition(" ")[2] for file in files} == {"1.mp4", "2.mp4"}
+    assert all(file.read_bytes()[4:8] == b"ftyp" for file in files)
+    assert "2 clips listed in" in said(run("cut", "1", "2", "--to", tmp_path / "clips.csv"))
+    assert len((tmp_path / "clips.csv").read_text(encoding="utf-8").splitlines()) == 3
+    missing = run("cut", "99", "--to", tmp_path / "more")
+    assert missing.exit_code == 1 and "99" in missing.stderr
+
+
 def test_saved_searches(run: Run, world: World, tmp_path: Path) -> None:
     assert said(run("searches", "save", "squares", "a square", "--longest", "100")) == "Saved as squares.\n"
     assert "squares" in said(run("searches", "list")) and '"longest":100.0' in said(run("searches", "list"))
