@@ -1,5 +1,19 @@
 """Fixtures that tests of several rooms share."""
 
+import multiprocessing
+from multiprocessing import forkserver
+
+import pytest
+
+from service.encoders.encoder_worker import LIBRARIES
 from tests.milvus_server import milvus_address, milvus_server
 
 __all__ = ["milvus_address", "milvus_server"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server_with_libraries() -> None:
+    """As in a service. Otherwise decoding would start the server first, without the libraries of the encoders, and
+    each process of an encoder would import them, which takes it seconds."""
+    multiprocessing.set_forkserver_preload(LIBRARIES)
+    forkserver.ensure_running()

@@ -29,7 +29,7 @@ _NAME = "quartet-encode"
 _LOADING = 300.0
 """Seconds that a process has at least to load its model."""
 
-_LIBRARIES = [
+LIBRARIES = [
     "__main__",
     "model.mcsan.encoder",
     "torchvision",
@@ -145,7 +145,7 @@ def _started(*arguments: Any) -> BaseProcess:
     """
     if sys.platform == "linux":
         forking = multiprocessing.get_context("forkserver")
-        forking.set_forkserver_preload(_LIBRARIES)
+        forking.set_forkserver_preload(LIBRARIES)
         forked = forking.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
         try:
             forked.start()

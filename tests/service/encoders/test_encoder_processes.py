@@ -283,8 +283,8 @@ def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: 
 def test_the_server_of_processes_imports_openvino_without_its_telemetry() -> None:
     program = """
 import importlib, sys
-from service.encoders.encoder_worker import _LIBRARIES
-for name in _LIBRARIES:
+from service.encoders.encoder_worker import LIBRARIES
+for name in LIBRARIES:
     importlib.import_module(name)
 print("openvino" in sys.modules, sys.modules["openvino_telemetry"], flush=True)
 """
