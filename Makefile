@@ -34,11 +34,9 @@ $(DEV): $(STAMP)
 demo: $(STAMP)
 	$(BIN)/quartet demo $(if $(ONCE),--once)
 
-## The whole test suite, a file at a time in each process. One process more than cores: some tests wait for others that
-## they start. One thread each: more would wait for one another.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+## The whole test suite, a file at a time on each core. One thread each: more would wait for one another.
 test: $(DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 5 --max-worker-restart 0 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
 
 ## Lint, format, types, import direction.
 check: $(DEV)
