@@ -37,7 +37,7 @@ from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.store.layout import exists
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
-from indexer.store.publishing import encode_anew
+from indexer.store.publishing import encode_again
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
@@ -126,7 +126,7 @@ def commands(media: Path) -> dict[str, Callable[[Path], object]]:
         "captions remove": lambda library: remove_captions(library, ["a cat"]),
         "tag": lambda library: tag_videos(library, [media / "1.mp4"], add=["blue"], remove=["animals"]),
         "remove": lambda library: remove_videos(library, [media / "3.mp4"]),
-        "tune": lambda library: encode_anew(library, APPROXIMATE_FROM),
+        "tune": lambda library: encode_again(library, APPROXIMATE_FROM),
         "repair": lambda library: repair_library(library, lambda: encoder),
         "model": lambda library: index_videos(library, [media], NEXT, to_model=True),
         "model back": lambda library: index_videos(library, [media], encoder, to_model=True),

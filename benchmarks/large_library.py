@@ -33,7 +33,7 @@ from indexer.ingest.index_run import index_videos
 from indexer.media.header import VideoInfo
 from indexer.store.library import Library
 from indexer.store.management import remove_videos, tag_videos
-from indexer.store.publishing import encode_anew, publish_changes
+from indexer.store.publishing import encode_again, publish_changes
 from model.encoder import EncoderSpec
 from model.fake_encoder import FakeEncoder
 
@@ -232,9 +232,9 @@ def _remove(made: _Made) -> None:
         remove_videos(made.library, [made.file(7)])
 
 
-def _anew(made: _Made) -> None:
+def _rebuild(made: _Made) -> None:
     with _measured("learn new codebooks (quartet tune)"):
-        encode_anew(made.library, 200_000)
+        encode_again(made.library, 200_000)
 
 
 def _segments(made: _Made) -> None:
@@ -253,7 +253,7 @@ _STEPS: dict[str, Callable[[_Made], None]] = {
     "unchanged": _unchanged,
     "unchanged-texts": _unchanged_texts,
     "remove": _remove,
-    "anew": _anew,
+    "rebuild": _rebuild,
     "segments": _segments,
 }
 

@@ -10,7 +10,7 @@ from indexer.ingest.index_run import index_videos
 from indexer.pipeline.progress import Progress
 from indexer.search.approximate.encoding import APPROXIMATE_FROM
 from indexer.store.management import remove_videos, tag_videos
-from indexer.store.publishing import encode_anew
+from indexer.store.publishing import encode_again
 from indexer.texts.captions import add_captions, remove_captions
 from model.fake_encoder import FakeEncoder
 
@@ -47,5 +47,5 @@ def live(library: Path, media: Path, tell: int) -> None:
     remove_videos(library, [media / "2.mp4"])
     (media / "2.mp4").unlink()
     remove_captions(library, ["a dog running"])
-    encode_anew(library, APPROXIMATE_FROM)
+    encode_again(library, APPROXIMATE_FROM)
     index_videos(library, [media], NEXT, to_model=True)

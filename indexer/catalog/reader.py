@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select
 
+from indexer.catalog.conditions import HAS_CLIPS, chosen_by, live, refused_videos, titled
 from indexer.catalog.records import (
-    OTHER_REASONS,
-    VIDEO_SUFFIXES,
     Caption,
     Clip,
     Counts,
@@ -103,16 +101,16 @@ class Catalog:
 
     def list_clips(self, offset: int = 0, limit: int | None = 100, video_id: int | None = None) -> list[Clip]:
         """Clips, of one video or of all, in order of id; a limit of None lists all."""
-        found = self._rows(_clips().where(_live(video_id)).order_by(clips.c.id).offset(offset).limit(limit))
+        found = self._rows(_clips().where(live(video_id)).order_by(clips.c.id).offset(offset).limit(limit))
         return [self._clip(row) for row in found]
 
     def count_clips(self, video_id: int | None = None) -> int:
         """How many clips there are, of one video or of all."""
-        return int(self._rows(select(func.count()).select_from(clips).where(_live(video_id)))[0][0])
+        return int(self._rows(select(func.count()).select_from(clips).where(live(video_id)))[0][0])
 
     def clips_per_video(self, video_ids: Sequence[int]) -> dict[int, int]:
         """How many clips each of these videos has; those without any are left out."""
-        query = select(clips.c.video_id, func.count()).where(_live(), clips.c.video_id.in_(video_ids))
+        query = select(clips.c.video_id, func.count()).where(live(), clips.c.video_id.in_(video_ids))
         return {row[0]: row[1] for row in self._rows(query.group_by(clips.c.video_id))}
 
     def clip_table(self) -> ClipTable:
@@ -141,7 +139,7 @@ class Catalog:
     def first_clips(self, video_ids: Collection[int], most: int) -> dict[int, list[Clip]]:
         """The first `most` clips of each of these videos, in order of id; those without any are left out."""
         place = func.row_number().over(partition_by=clips.c.video_id, order_by=clips.c.id)
-        ranked = select(clips.c.id, place.label("place")).where(_live(), clips.c.video_id.in_(video_ids)).subquery()
+        ranked = select(clips.c.id, place.label("place")).where(live(), clips.c.video_id.in_(video_ids)).subquery()
         query = _clips().join(ranked, ranked.c.id == clips.c.id).where(ranked.c.place <= most).order_by(clips.c.id)
         found: dict[int, list[Clip]] = {}
         for row in self._rows(query):
@@ -161,17 +159,17 @@ class Catalog:
         wanted  only those that its tags, path, dates, lengths and ids of videos keep
         sort    a key of `VIDEO_ORDERS`
         """
-        query = _videos().where(*_titled(words), *_kept(wanted)).order_by(*VIDEO_ORDERS[sort], videos.c.id)
+        query = _videos().where(*titled(words), *chosen_by(wanted)).order_by(*VIDEO_ORDERS[sort], videos.c.id)
         return [self._video(row) for row in self._rows(query.offset(offset).limit(limit))]
 
     def videos_under(self, paths: Sequence[Path]) -> list[Video]:
         """The videos that are at these places (absolute) or in folders there, in order of id."""
-        found = {row.id: row for where in self._under(paths) for row in self._rows(_videos().where(_HAS_CLIPS, where))}
+        found = {row.id: row for where in self._under(paths) for row in self._rows(_videos().where(HAS_CLIPS, where))}
         return [self._video(found[video_id]) for video_id in sorted(found)]
 
     def video_ids_under(self, paths: Sequence[Path]) -> list[int]:
         """Their ids alone, ascending."""
-        query = select(videos.c.id).where(_HAS_CLIPS)
+        query = select(videos.c.id).where(HAS_CLIPS)
         return sorted({row.id for where in self._under(paths) for row in self._rows(query.where(where))})
 
     def latest_under(self, path: Path) -> Video | None:
@@ -179,13 +177,13 @@ class Catalog:
         found = [
             row
             for where in self._under([path])
-            for row in self._rows(_videos().where(_HAS_CLIPS, where).order_by(videos.c.id.desc()).limit(1))
+            for row in self._rows(_videos().where(HAS_CLIPS, where).order_by(videos.c.id.desc()).limit(1))
         ]
         return self._video(found[0]) if found else None
 
     def video_paths(self) -> dict[int, Path]:
         """Where the videos are, by their ids."""
-        query = select(videos.c.id, videos.c.relpath, *_root_columns()).join(roots).where(_HAS_CLIPS)
+        query = select(videos.c.id, videos.c.relpath, *_root_columns()).join(roots).where(HAS_CLIPS)
         return {row.id: self._path(row) for row in self._rows(query)}
 
     def video_sizes(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -198,28 +196,28 @@ class Catalog:
     def media_sums(self) -> tuple[float, int]:
         """Seconds and bytes of all videos."""
         sums = func.coalesce(func.sum(videos.c.duration), 0.0), func.coalesce(func.sum(videos.c.size), 0)
-        (row,) = self._rows(select(*sums).where(_HAS_CLIPS))
+        (row,) = self._rows(select(*sums).where(HAS_CLIPS))
         return float(row[0]), int(row[1])
 
     def videos(self, ids: Sequence[int]) -> list[Video]:
         """Videos by id, in order of id; those without clips are left out."""
-        query = _videos().where(_HAS_CLIPS, videos.c.id.in_(ids)).order_by(videos.c.id)
+        query = _videos().where(HAS_CLIPS, videos.c.id.in_(ids)).order_by(videos.c.id)
         return [self._video(row) for row in self._rows(query)]
 
     def count_videos(self, words: Sequence[str] = (), wanted: ClipFilter | None = None) -> int:
         """How many videos `list_videos` has of these."""
-        query = select(func.count()).select_from(videos).where(*_titled(words), *_kept(wanted))
+        query = select(func.count()).select_from(videos).where(*titled(words), *chosen_by(wanted))
         return int(self._rows(query)[0][0])
 
     def folders(self) -> list[str]:
         """The folders that hold videos, below their roots, in alphabetical order. A root itself is not named."""
-        query = select(videos.c.relpath).where(videos.c.id.in_(select(clips.c.video_id).where(_live())))
+        query = select(videos.c.relpath).where(videos.c.id.in_(select(clips.c.video_id).where(live())))
         return sorted({parent for row in self._rows(query) if (parent := row[0].rpartition("/")[0])})
 
     def tags(self) -> dict[str, int]:
         """How many videos have each tag, in order of the tags."""
-        live = select(clips.c.video_id).where(_live())
-        query = select(video_tags.c.tag, func.count().label("n")).where(video_tags.c.video_id.in_(live))
+        tagged = video_tags.c.video_id.in_(select(clips.c.video_id).where(live()))
+        query = select(video_tags.c.tag, func.count().label("n")).where(tagged)
         return {row.tag: row.n for row in self._rows(query.group_by(video_tags.c.tag).order_by(video_tags.c.tag))}
 
     def tags_of(self, video_ids: Collection[int]) -> dict[int, list[str]]:
@@ -232,7 +230,7 @@ class Catalog:
 
     def chosen_videos(self, wanted: ClipFilter) -> set[int]:
         """Ids of the videos that a filter keeps by their tags, paths, dates and lengths."""
-        return {row[0] for row in self._rows(select(videos.c.id).where(*_kept(replace(wanted, video_ids=None))))}
+        return {row[0] for row in self._rows(select(videos.c.id).where(*chosen_by(replace(wanted, video_ids=None))))}
 
     def caption(self, caption_id: int) -> Caption:
         found = self.captions([caption_id])
@@ -278,16 +276,16 @@ class Catalog:
         `others`: also those that nobody takes for videos, which `counts` leaves out.
         """
         query = select(failures, *_root_columns()).join(roots).order_by(failures.c.relpath, failures.c.id)
-        query = query if others else query.where(_refused_videos())
+        query = query if others else query.where(refused_videos())
         query = query.offset(offset).limit(limit)
         return [Failure(self._path(row), row.reason, row.detail) for row in self._rows(query)]
 
     def counts(self) -> Counts:
         queries = (
-            select(func.count()).select_from(videos).where(_HAS_CLIPS),
-            select(func.count()).select_from(clips).where(_live()),
+            select(func.count()).select_from(videos).where(HAS_CLIPS),
+            select(func.count()).select_from(clips).where(live()),
             select(func.count()).select_from(captions).where(captions.c.removed.is_(None)),
-            select(func.count()).select_from(failures).where(_refused_videos()),
+            select(func.count()).select_from(failures).where(refused_videos()),
             select(func.count()).select_from(unfinished),
         )
         (row,) = self._rows(select(*(query.scalar_subquery() for query in queries)))
@@ -295,7 +293,7 @@ class Catalog:
 
     def _captions(self, where: ColumnElement[bool]) -> dict[int, Caption]:
         source = caption_sources.c
-        clip = select(func.min(clips.c.id)).where(clips.c.video_id == source.video_id, _live())
+        clip = select(func.min(clips.c.id)).where(clips.c.video_id == source.video_id, live())
         middle = (source.start + source.end) / 2
         at_its_time = clip.where(clips.c.start <= middle, clips.c.end > middle)
         query = (
@@ -360,58 +358,6 @@ class Catalog:
         return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title, row.mtime)
 
 
-def _live(video_id: int | None = None) -> ColumnElement[bool]:
-    live = clips.c.removed.is_(None)
-    return live if video_id is None else live & (clips.c.video_id == video_id)
-
-
-_HAS_CLIPS = exists().where(clips.c.video_id == videos.c.id, clips.c.removed.is_(None))
-"""Of a video: it has not been removed."""
-
-
-def _titled(words: Sequence[str]) -> list[ColumnElement[bool]]:
-    """Videos with live clips, whose titles have all of these words in them, in any case of letters.
-
-    Letters with marks are found however they are written: some systems give a file name as one character for each
-    letter (NFC), some as a letter and a mark (NFD).
-    """
-    forms = [{normalize("NFC", word), normalize("NFD", word)} for word in words]
-    return [_HAS_CLIPS, *(or_(*(videos.c.title.icontains(form, autoescape=True) for form in each)) for each in forms)]
-
-
-def _kept(wanted: ClipFilter | None) -> list[ColumnElement[bool]]:
-    """What a filter asks of videos: ids, tags, paths, dates and lengths."""
-    if wanted is None:
-        return []
-    found: list[ColumnElement[bool]] = []
-    if wanted.video_ids is not None:
-        found.append(videos.c.id.in_(sorted(wanted.video_ids)))
-    if wanted.tags:
-        own = video_tags.c
-        tagged = select(own.video_id).where(own.tag.in_(list(wanted.tags))).group_by(own.video_id)
-        found.append(videos.c.id.in_(tagged.having(func.count() == len(wanted.tags))))
-    if wanted.path is not None:
-        found.append(_at_path(wanted.path))
-    limits = (
-        (wanted.after, videos.c.mtime.__ge__),
-        (wanted.before, videos.c.mtime.__lt__),
-        (wanted.shortest, videos.c.duration.__ge__),
-        (wanted.longest, videos.c.duration.__le__),
-    )
-    return [*found, *(compare(value) for value, compare in limits if value is not None)]
-
-
-def _at_path(path: str) -> ColumnElement[bool]:
-    """Videos in a folder of their root, or whose paths in it fit a pattern, in any case of letters."""
-    path = path.strip("/")
-    if not set("*?") & set(path):
-        place = func.lower(videos.c.relpath)
-        return (place == path.lower()) | place.startswith(f"{path.lower()}/", autoescape=True) | (path == "")
-    escaped = path.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    pattern = escaped.replace("**", "*").replace("*", "%").replace("?", "_")
-    return videos.c.relpath.ilike(pattern, escape="\\")
-
-
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:
     return roots.c.name.label("root_name"), roots.c.path.label("root_path")
 
@@ -429,9 +375,3 @@ _CLIPS_BY_ID = _clips().where(clips.c.id.in_(bindparam("ids", expanding=True)))
 """Every search asks this: putting it together would take half of its time."""
 
 _GENERATIONS = select(generations)
-
-
-def _refused_videos() -> ColumnElement[bool]:
-    """The rows of `failures` that are not `Failure.is_other`."""
-    named = or_(*(func.lower(failures.c.relpath).like(f"%{suffix}") for suffix in sorted(VIDEO_SUFFIXES)))
-    return named | failures.c.reason.not_in(OTHER_REASONS)

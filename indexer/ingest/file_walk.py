@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
-from indexer.catalog.caption_files import SUBTITLES
 from indexer.catalog.records import FileState, Video
+from indexer.texts.caption_files import SUBTITLES
 from quartet.errors import InputError
 
 

@@ -74,7 +74,7 @@ class AttemptCounts:
 
 
 class ClusterAttempts:
-    """`Attempts` of a cluster: `AttemptCounts` in an actor of Ray, which takes no core."""
+    """`Attempts` of a cluster: a Ray actor keeps `AttemptCounts` and reserves no core."""
 
     def __init__(self) -> None:
         import ray

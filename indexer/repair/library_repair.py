@@ -194,7 +194,7 @@ class _Repair:
         left = work.run()
         self.healed += [f"{live.folder / name} was rebuilt." for name in work.healed]
         if left or not agrees:
-            self._anew(writer, number, work, left)
+            self._rebuild(writer, number, work, left)
         else:
             with Library.open(self.path) as library:
                 if publish_changes(library, writer) != live.folder.name:
@@ -218,7 +218,7 @@ class _Repair:
                 for kind, table in ITEMS.items()
             }
 
-    def _anew(self, writer: CatalogWriter, number: int, work: Healing, left: list[str]) -> None:
+    def _rebuild(self, writer: CatalogWriter, number: int, work: Healing, left: list[str]) -> None:
         """A new generation of what is sound, what waits in the catalogue, and what can be encoded again."""
         spec = work.of.manifest.spec
         writer.skip_ids({kind: self._largest_id(kind) for kind in KINDS})

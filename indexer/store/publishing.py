@@ -21,7 +21,7 @@ from model.levels import finite_rows
 from quartet.errors import LibraryError
 
 
-def encode_anew(path: Path, approximate_from: int) -> Generation:
+def encode_again(path: Path, approximate_from: int) -> Generation:
     """Learn the codebooks of a library again; returns the new live generation.
 
     Galleries of `approximate_from` items or more get 4-bit codes, others have none.
@@ -37,7 +37,7 @@ def encode_anew(path: Path, approximate_from: int) -> Generation:
 def publish_changes(library: Library, writer: CatalogWriter, approximate_from: int | None = None) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
-    Nothing is written if the live one holds exactly that, and `approximate_from` (`encode_anew`) is not given. What an
+    Nothing is written if the live one holds exactly that, and `approximate_from` (`encode_again`) is not given. What an
     earlier command was interrupted in is finished.
     The caller holds the writer's lock.
     """

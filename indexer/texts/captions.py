@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
-from indexer.catalog.caption_files import SUBTITLES, CaptionEntry, read_captions
 from indexer.catalog.records import Video
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
@@ -17,6 +16,7 @@ from indexer.store.generation_swap import erase_before
 from indexer.store.layout import next_number
 from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
+from indexer.texts.caption_files import SUBTITLES, CaptionEntry, read_captions
 from model.encoder import Encoder
 from model.levels import finite_rows
 from quartet.errors import InputError

@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from indexer.catalog.caption_files import SUBTITLES, read_captions
 from indexer.catalog.records import FileState, Video
 from indexer.catalog.text_writer import TextState, TimedText, drop_texts, known_texts, put_texts
 from indexer.catalog.writer import CatalogWriter
 from indexer.media.subtitle_streams import StreamText, read_subtitle_streams
 from indexer.search.filters import clean_language
+from indexer.texts.caption_files import SUBTITLES, read_captions
 from indexer.texts.captions import add_texts
 from indexer.texts.text_makers import TextMaker
 from model.encoder import Encoder

@@ -77,7 +77,7 @@ class EncoderWorker:
 
     @contextmanager
     def due(self, seconds: float) -> Iterator[None]:
-        """What is called meanwhile has to be answered in time. A process that is stopped takes no message either."""
+        """A limit for what is called meanwhile, sending included: a stopped process reads nothing."""
         self._due = time.monotonic() + seconds
         try:
             yield

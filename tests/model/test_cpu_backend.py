@@ -133,12 +133,12 @@ def test_bfloat16_is_compared_by_itself(kept: Path, monkeypatch: pytest.MonkeyPa
     check(CpuNetwork(Network, "A network", "these weights"))
     made: list[int] = []
 
-    def made_anew() -> nn.Module:
+    def made_again() -> nn.Module:
         made.append(1)
         return Network()
 
     exact = REFERENCE(*inputs(2, 64))[1]
-    rough = CpuNetwork(made_anew, "A network", "these weights", "bf16")(*inputs(2, 64))[1]
+    rough = CpuNetwork(made_again, "A network", "these weights", "bf16")(*inputs(2, 64))[1]
     assert made, "what float32 gives says nothing of bfloat16"
     assert 1e-5 < (rough - exact).abs().max() < 0.1
     assert torch.equal(CpuNetwork(refuse, "A network", "these weights", "bf16")(*inputs(2, 64))[1], rough)
@@ -181,7 +181,7 @@ def test_networks_that_were_not_opened_for_long_are_forgotten(kept: Path, monkey
         CpuNetwork(refuse, "A network", key)(*inputs(1, 3))
 
 
-def test_a_kept_network_that_is_damaged_is_made_anew(kept: Path) -> None:
+def test_a_kept_network_that_is_damaged_is_made_again(kept: Path) -> None:
     check(CpuNetwork(Network, "A network", "these weights"))
     (place,) = kept.iterdir()
     (place / "network.xml").write_text("<net", encoding="utf-8")

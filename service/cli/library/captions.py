@@ -126,7 +126,7 @@ def remove(
 
 def run_add(settings: Settings, file: Path, video: str | None = None, as_json: bool = False) -> CaptionReport:
     """Add the captions of `file` to the library of `settings` and print how many there are."""
-    from indexer.catalog.caption_files import read_captions
+    from indexer.texts.caption_files import read_captions
     from indexer.texts.captions import add_captions
     from service.encoders.model_choice import open_encoder
 

@@ -68,11 +68,11 @@ def tune(
 
     from indexer.search.approximate.encoding import encoding_of
     from indexer.store.generation import KINDS
-    from indexer.store.publishing import encode_anew
+    from indexer.store.publishing import encode_again
 
     out = console()
     with out.status("Training"):
-        generation = encode_anew(folder, approximate_from)
+        generation = encode_again(folder, approximate_from)
     for kind in KINDS:
         encoding = encoding_of(generation.gallery(kind))
         out.print(f"{kind}: {'exact, by scanning' if encoding is None else encoding.describe()}", highlight=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from indexer.catalog.caption_files import read_captions
+from indexer.texts.caption_files import read_captions
 from indexer.texts.captions import remove_captions
 from quartet.errors import InputError
 from quartet.schemas.jobs import Job

@@ -271,13 +271,13 @@ def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeyp
             publishing.CatalogWriter, "live_ids", lambda self, kind: live_ids if kind == "clips" else live_ids[:0]
         )
         known = after.joint_codes
-        settled = publishing.encode_anew(library.path, 1000).clips
+        settled = publishing.encode_again(library.path, 1000).clips
         assert encoded(settled).training_due is None
         assert np.array_equal(settled.ids, after.ids)
         assert settled.segments[0].file_id("action") == after.segments[0].file_id("action"), "vectors are not copied"
         assert settled.joint_codes[0][1] is not known[0][1], "its codes are others"
         assert np.array_equal(settled.vectors(settled.ids)["action"], after.vectors(after.ids)["action"])
-        scanned = publishing.encode_anew(library.path, 2000).clips
+        scanned = publishing.encode_again(library.path, 2000).clips
         assert encoding_of(scanned) is None
         assert not list(scanned.segments[0].folder.glob("*.pq.faiss"))
 

@@ -14,7 +14,7 @@ from indexer.store import segment_plan
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
 from indexer.store.manifest import FORMAT_VERSION
-from indexer.store.publishing import encode_anew
+from indexer.store.publishing import encode_again
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
@@ -78,7 +78,7 @@ def test_every_clip_keeps_its_frames_while_the_library_lives(
     add_captions(library, tmp_path / "texts.txt", encoder)
     remove_videos(library, [stand_ins / "1.mp4"])
     assert require_own_frames(library, encoder) == first
-    encode_anew(library, approximate_from=1_000)
+    encode_again(library, approximate_from=1_000)
     assert require_own_frames(library, encoder) == first
 
 

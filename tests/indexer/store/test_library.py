@@ -50,7 +50,7 @@ def test_a_new_library_is_empty_and_remembers_its_model(tmp_path: Path) -> None:
             library.thumbnail(1)
 
 
-def test_a_library_that_has_lost_its_current_is_not_made_anew(tmp_path: Path) -> None:
+def test_a_library_that_has_lost_its_current_is_not_made_again(tmp_path: Path) -> None:
     path = tmp_path / "lib"
     Library.create(path, SPEC).close()
     name = publish_clips(path, constant_rows(1.0, 3))

@@ -8,11 +8,11 @@ from unicodedata import normalize
 import pytest
 from sqlalchemy import insert, select, update
 
-from indexer.catalog.caption_files import CaptionEntry, read_captions
 from indexer.catalog.schema import caption_sources, clips
 from indexer.ingest.index_run import index_videos
 from indexer.search.top_k import search
 from indexer.store.library import Library
+from indexer.texts.caption_files import CaptionEntry, read_captions
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.errors import InputError, LibraryError

@@ -165,7 +165,7 @@ def test_files_are_divided_on_request(built_world: World, tmp_path: Path) -> Non
         assert "This option needs --segment" in words(unfit.stderr)
 
 
-def test_files_are_divided_anew_where_another_way_is_asked_for(built_world: World, tmp_path: Path) -> None:
+def test_files_are_divided_again_where_another_way_is_asked_for(built_world: World, tmp_path: Path) -> None:
     index = ("index", built_world.videos / "red.mp4", "--library", tmp_path / "l")
     assert "1 indexed, 0 unchanged" in words(run(*index).stdout)
     windows = ("--segment", "window", "--window", "0.5", "--overlap", "0")

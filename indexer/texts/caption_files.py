@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from shlex import quote
 
-from indexer.catalog.subtitles import read_cues
+from indexer.texts.subtitles import read_cues
 from quartet.errors import InputError
 
 SUBTITLES = (".srt", ".vtt")
