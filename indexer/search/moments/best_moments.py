@@ -182,10 +182,10 @@ def _with_others(
     """Each film with its best clips after the best, in the order of their scores."""
     timeline, low, high = limits.timeline, limits.low[0], limits.high[0]
     bounds = np.append(timeline.first_of_video, len(timeline))
+    films = timeline.video_numbers[timeline.places(np.array([chain.hits[0].id for chain in chains], np.int64))]
     found = []
-    for chain in chains:
-        film = timeline.video_numbers[np.flatnonzero(timeline.ids == chain.hits[0].id)[0]]
-        mine = np.arange(int(bounds[film]), int(bounds[film + 1]))
+    for film, chain in zip(films.tolist(), chains, strict=True):
+        mine = np.arange(bounds[film], bounds[film + 1])
         mine = mine[(high[mine] >= kth_largest(low[mine], TIMELINE)) & (high[mine] > -np.inf)]
         ids = np.sort(timeline.ids[mine])
         own = _scored(gallery, question, ids, texts, 0)
