@@ -5,10 +5,10 @@ Only models of vectors can be kept: an index stores vectors, and what it searche
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model.baselines.bag_of_words import BagOfWords
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.experts.collaborative_experts import CollaborativeExperts
 from model.baselines.experts.mithun import Mithun
@@ -17,6 +17,7 @@ from model.baselines.frozen_towers.clip4clip import CLIP4Clip
 from model.baselines.frozen_towers.teachclip import TeachCLIP
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
+from model.baselines.parts.bag_of_words import BagOfWords
 from model.baselines.single_vector import VectorModel
 from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
@@ -44,10 +45,11 @@ KINDS: dict[str, type[VectorModel]] = {
 
 def save_baseline(folder: Path, checkpoint: Checkpoint[VectorModel], frames: int) -> str:
     """Write a checkpoint and return its fingerprint. `frames` is the most frames of a clip that the model has seen."""
-    model = checkpoint.model
+    model = checkpoint.model.trained()
     kind = next(name for name, one in KINDS.items() if type(model) is one)
     made_with = {k: list(v.index) if isinstance(v, BagOfWords) else v for k, v in model.made_with.items()}
-    return write_checkpoint(folder, checkpoint, {BASELINE: kind, "made_with": made_with, "frames": frames})
+    described = {BASELINE: kind, "made_with": made_with, "frames": frames}
+    return write_checkpoint(folder, replace(checkpoint, model=model), described)
 
 
 def load_baseline(folder: Path, models: Path = MODELS_FOLDER) -> tuple[Checkpoint[VectorModel], int]:

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.concept_matching import concept_bce, jaccard
 from model.baselines.hgr import DIM, HGR, NODE_LEVELS, node_scores
+from model.baselines.parts.concept_matching import concept_bce, jaccard
 from model.baselines.single_vector import MARGIN, cosine
 from model.mcsan.layers import masked_mean, masked_top_mean
 from model.mcsan.losses import hinge_loss

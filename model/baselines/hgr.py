@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from model.baselines.baseline import Baseline, Encoded, Labels
-from model.baselines.sequence import RecurrentStates
+from model.baselines.parts.sequence import RecurrentStates
 from model.baselines.single_vector import DROPOUT, MARGIN, cosine
 from model.language.parsed_caption import ROLES
 from model.mcsan.config import ModelConfig

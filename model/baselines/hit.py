@@ -7,7 +7,7 @@ the mean of the two cosines. At each level a video is to find its text among key
 
     -log exp(q . k+ / tau) / (exp(q . k+ / tau) + sum over the queue of exp(q . k / tau))
 
-where keys come from slow copies of the encoders (`momentum.py`): four queues in all.
+where keys come from slow copies of the encoders (`parts/momentum.py`): four queues in all.
 
 Where this differs: all features files are read as one (the paper has three experts, and BERT for the text); words are
 given vectors; the queue holds the keys of the present batch, too; keys of the same video or wording are not negatives;
@@ -17,15 +17,15 @@ four layers, momentum 0.995, tau 0.07 and queues of 1,024.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.momentum import KeyQueue, SlowCopy, momentum_contrast
-from model.baselines.sequence import transformer
+from model.baselines.parts.momentum import KeyQueue, SlowCopy, momentum_contrast
+from model.baselines.parts.sequence import transformer
 from model.baselines.single_vector import VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_tower import TextTensors
@@ -62,26 +62,37 @@ class TwoLayers(nn.Module):
 
 
 class HiT(VectorModel):
+    """`learns` gives it slow copies and queues, which it needs for training alone."""
+
     levels: ClassVar[Mapping[str, tuple[str, float]]] = {level: (level, 0.5) for level in LEVELS}
 
-    def __init__(self, feature_dim: int, word_dim: int, dim: int = DIM) -> None:
+    def __init__(self, feature_dim: int, word_dim: int, dim: int = DIM, learns: bool = True) -> None:
         super().__init__(hardest=False, made_with={"feature_dim": feature_dim, "word_dim": word_dim, "dim": dim})
         self.video, self.text = TwoLayers(feature_dim, dim), TwoLayers(word_dim, dim)
-        self.slow_video, self.slow_text = SlowCopy(self.video), SlowCopy(self.text)
-        self.queue = KeyQueue(LEVELS, dim)
+        if learns:
+            self.slow_video, self.slow_text = SlowCopy(self.video), SlowCopy(self.text)
+            self.queue = KeyQueue(LEVELS, dim)
+        else:
+            self.made_with["learns"] = False
+
+    def trained(self) -> Self:
+        kept = type(self)(**self.made_with | {"learns": False})
+        needed = kept.state_dict().keys()
+        kept.load_state_dict({name: value for name, value in self.state_dict().items() if name in needed})
+        return kept
 
     def widths(self) -> dict[str, int]:
         return dict.fromkeys(LEVELS, self.made_with["dim"])
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
-        return self._encode(self.video, self.slow_video, features, mask)
+        return self._encode(self.video, self.slow_video if self.training else None, features, mask)
 
     def encode_text(self, text: TextTensors) -> Encoded:
-        return self._encode(self.text, self.slow_text, text.words, text.word_mask)
+        return self._encode(self.text, self.slow_text if self.training else None, text.words, text.word_mask)
 
-    def _encode(self, encoder: nn.Module, slow: SlowCopy, x: Tensor, mask: Tensor) -> Encoded:
+    def _encode(self, encoder: nn.Module, slow: SlowCopy | None, x: Tensor, mask: Tensor) -> Encoded:
         found: Encoded = encoder(x, mask)
-        if not self.training:
+        if slow is None:
             return found
         slow.follow(encoder)
         with torch.no_grad():

@@ -19,10 +19,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from model.baselines.bag_of_words import BagOfWords
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.concept_matching import concept_bce, jaccard
 from model.baselines.dual_encoding import DIM, FILTERS, HIDDEN, DualEncoding
+from model.baselines.parts.bag_of_words import BagOfWords
+from model.baselines.parts.concept_matching import concept_bce, jaccard
 from model.baselines.single_vector import MARGIN, cosine
 from model.mcsan.losses import hinge_loss
 from model.mcsan.text_tower import TextTensors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 from torch.nn import functional as fn
@@ -48,6 +48,10 @@ class VectorModel(Baseline):
     @abstractmethod
     def widths(self) -> dict[str, int]:
         """The widths of the encodings, by name."""
+
+    def trained(self) -> Self:
+        """The model as a checkpoint keeps it: without what training alone needs."""
+        return self
 
     @classmethod
     def named(cls, encoded: Encoded) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from model.baselines.baseline import Encoded
-from model.baselines.sequence import RecurrentStates
+from model.baselines.parts.sequence import RecurrentStates
 from model.baselines.single_vector import VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_tower import TextTensors

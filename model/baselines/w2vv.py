@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from model.baselines.bag_of_words import BagOfWords, BagTensors
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.sequence import RecurrentStates
+from model.baselines.parts.bag_of_words import BagOfWords, BagTensors
+from model.baselines.parts.sequence import RecurrentStates
 from model.baselines.single_vector import DROPOUT, VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_features import TextFeatures

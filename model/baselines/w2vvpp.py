@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from model.baselines.bag_of_words import BagOfWords, BagTensors
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.sequence import RecurrentStates
+from model.baselines.parts.bag_of_words import BagOfWords, BagTensors
+from model.baselines.parts.sequence import RecurrentStates
 from model.baselines.single_vector import DROPOUT, MARGIN, VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_features import TextFeatures

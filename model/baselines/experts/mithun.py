@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.sequence import RecurrentStates
+from model.baselines.parts.sequence import RecurrentStates
 from model.baselines.single_vector import MARGIN, VectorModel, cosine
 from model.mcsan.layers import masked_mean
 from model.mcsan.text_tower import TextTensors

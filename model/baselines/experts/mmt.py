@@ -23,7 +23,7 @@ from torch.nn import functional as fn
 
 from model.baselines.baseline import Encoded
 from model.baselines.experts.gated_embedding import ExpertModel, ExpertText
-from model.baselines.sequence import transformer
+from model.baselines.parts.sequence import transformer
 from model.mcsan.layers import masked_max
 from model.mcsan.text_tower import TextTensors
 

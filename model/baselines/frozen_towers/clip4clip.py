@@ -27,7 +27,7 @@ from torch.nn import functional as fn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from model.baselines.baseline import Encoded, Labels
-from model.baselines.sequence import transformer
+from model.baselines.parts.sequence import transformer
 from model.baselines.single_vector import VectorModel
 from model.mcsan.layers import masked_mean
 from model.mcsan.losses import info_nce

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from model.baselines.bag_of_words import BagOfWords
+from model.baselines.parts.bag_of_words import BagOfWords
 from model.language.word_vectors import InitialWords
 from model.mcsan.config import ModelConfig, Preset
 from model.training.data.dataset import VideoText, Vocabularies

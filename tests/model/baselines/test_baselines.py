@@ -10,9 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.baselines.bag_of_words import BagOfWords
 from model.baselines.baseline import Encoded
-from model.baselines.concept_matching import jaccard
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.experts.collaborative_experts import CollaborativeExperts
 from model.baselines.experts.mithun import Mithun
@@ -23,6 +21,8 @@ from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR, node_scores
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
+from model.baselines.parts.bag_of_words import BagOfWords
+from model.baselines.parts.concept_matching import jaccard
 from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.baselines import momentum
-from model.baselines.bag_of_words import BagOfWords
 from model.baselines.baseline import Baseline
+from model.baselines.checkpoint import load_baseline, save_baseline
 from model.baselines.experts.collaborative_experts import CollaborativeExperts
 from model.baselines.experts.mithun import Mithun, weighted_hinge
 from model.baselines.experts.mmt import MultiModalTransformer
@@ -23,7 +23,10 @@ from model.baselines.frozen_towers.clip4clip import CLIP4Clip, Frames
 from model.baselines.frozen_towers.teachclip import TeachCLIP
 from model.baselines.hanet import HANet
 from model.baselines.hit import HiT
+from model.baselines.parts import momentum
+from model.baselines.parts.bag_of_words import BagOfWords
 from model.baselines.w2vv import W2VV
+from model.mcsan.checkpoint_files import Checkpoint
 from model.mcsan.layers import pad_features
 from model.mcsan.text_features import TextFeatures
 from quartet.errors import InputError
@@ -375,6 +378,17 @@ def test_the_slow_copies_of_hit_follow_in_training_alone() -> None:
     encodings = model.train().encode_video(features, mask)
     torch.testing.assert_close(slow, 0.995 * before + 0.005 * fast)
     assert encodings["feature"].requires_grad and not encodings["feature key"].requires_grad
+
+
+def test_a_kept_hit_has_no_slow_copies_and_no_queue(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = HiT(24, W, dim=8).eval()
+    save_baseline(tmp_path, Checkpoint("hit", "", model, None, {}, "parser", "sentences"), 6)
+    kept = load_baseline(tmp_path)[0].model
+    assert {name.split(".")[0] for name in kept.state_dict()} == {"video", "text"}
+    features, mask = pad_features([clip.float() for clip in clips()])
+    for level, vectors in model.encode_video(features, mask).items():
+        torch.testing.assert_close(kept.encode_video(features, mask)[level], vectors, atol=5e-3, rtol=0)
 
 
 def lstm(w: Weights, xs: Sequence[Array]) -> list[Array]:

@@ -1,0 +1,1 @@
+"""What several published models are made of: words counted, recurrent states, concepts matched, momentum contrast."""
