@@ -67,7 +67,7 @@ parser: $(STAMP)
 ## without a virtual environment here, the table is made with the machine's own Python, PyTorch and transformers.
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 gpu-check:
-	$(GPU_PYTHON) -m benchmarks.gpu_check --device cuda
+	$(GPU_PYTHON) -m benchmarks.gpu.check --device cuda
 	@if $(GPU_PYTHON) -c "import faiss, spacy, pytest" 2>/dev/null; \
 	then $(GPU_PYTHON) -m pytest tests/indexer/search/test_exact.py tests/model/test_cuda_graphs.py -k cuda; \
 	else echo "The tests that use a GPU were left out: Quartet is not installed here."; fi

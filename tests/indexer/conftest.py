@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.stand_in_videos import StandInPool, write_stand_in
+from benchmarks.storage.stand_in_videos import StandInPool, write_stand_in
 from indexer.media.clip_reader import read_clips
 from indexer.media.decode_pool import DecodedClip, DecodePool
 from indexer.media.segmentation import WHOLE, Segmentation

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("quartet", "model", "indexer", "service", "demo")
+PACKAGES = ("quartet", "model", "indexer", "service", "demo", "benchmarks")
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from service.search.result_cache import ResultCache
 
 CLIP_SHARE = 0.4
 """Weight of a clip relative to a sentence: its inner products with other clips differ by more than a
-sentence's do. Chosen on the demo world (`benchmarks/questions.py`)."""
+sentence's do. Chosen on the demo world (`benchmarks/quality/questions.py`)."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 How near two sentences are that have nothing to do with each other differs from model to model. So the level begins to
 count some way between that and the same sentence: sigmoid(5 (x - 0.27)), with x = (cosine - m) / (1 - m) and m the mean
-cosine of unrelated sentences. These numbers and the weight were chosen by `benchmarks.word_weights` (docs/texts.md).
+cosine of unrelated sentences. `benchmarks.quality.word_weights` chose these numbers and the weight (docs/texts.md).
 """
 
 from __future__ import annotations

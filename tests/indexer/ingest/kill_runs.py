@@ -2,7 +2,7 @@
 costs milliseconds. `python kill_runs.py FOLDER KILLS SEED` prints what test_kills.py asserts, as JSON.
 
 A moment is the n-th call or return of any Python or C function in any thread of the run, so that it is the same on
-every machine up to the order of its threads. Decoding is a stand-in (`benchmarks.stand_in_videos`): what is
+every machine up to the order of its threads. Decoding is a stand-in (`benchmarks.storage.stand_in_videos`): what is
 tried out here is what happens to what has been decoded.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.stand_in_videos import clips_in, decode_stand_ins, write_stand_in
+from benchmarks.storage.stand_in_videos import clips_in, decode_stand_ins, write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.store.layout import exists
 from indexer.store.library import Library

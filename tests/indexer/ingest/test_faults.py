@@ -1,4 +1,4 @@
-"""Faults at file operations of every command that writes (`benchmarks.fault_injection`), a seeded few of them."""
+"""Faults at file operations of every command that writes (`benchmarks.storage.fault_injection`): a seeded few."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 def test_commands_finish_after_a_fault(tmp_path: Path) -> None:
     # In a process of its own: it forks, and adds hooks that stay.
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.fault_injection", "--runs", "48", "--seed", "20220914"],
+        [sys.executable, "-m", "benchmarks.storage.fault_injection", "--runs", "48", "--seed", "20220914"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         cwd=ROOT,
         capture_output=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stand_in_videos import StandInPool, write_stand_in
+from benchmarks.storage.stand_in_videos import StandInPool, write_stand_in
 from indexer.catalog.saved_searches import save_search
 from indexer.ingest.index_run import IndexReport, index_videos
 from indexer.pipeline import local_pipeline

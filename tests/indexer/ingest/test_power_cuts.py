@@ -1,4 +1,4 @@
-"""A hundred power cuts (`benchmarks.power_cuts`), seeded: no state of the disk loses what was reported done."""
+"""A hundred power cuts (`benchmarks.storage.power_cuts`), seeded: no state of the disk loses what was reported done."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.power_cuts.disk_states import cut
-from benchmarks.power_cuts.trials import run
-from benchmarks.stand_in_videos import StandInPool
+from benchmarks.storage.power_cuts.disk_states import cut
+from benchmarks.storage.power_cuts.trials import run
+from benchmarks.storage.stand_in_videos import StandInPool
 
 SEED = 20220914
 

@@ -10,9 +10,11 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from benchmarks import gpu_check, gpu_encoding, gpu_search
-from benchmarks.made_models import minilm_tokens
-from benchmarks.rows import Row
+from benchmarks.gpu import check as gpu_check
+from benchmarks.gpu import encoding as gpu_encoding
+from benchmarks.gpu import search as gpu_search
+from benchmarks.gpu.rows import Row
+from benchmarks.networks.made_models import minilm_tokens
 from indexer.search.survivors import Survivors
 from tests.model.test_cuda_graphs import Rerun
 from tests.two_towers import write_clip, write_siglip
@@ -93,7 +95,7 @@ def test_it_needs_torch_alone() -> None:
     blocked = "faiss", "sqlalchemy", "spacy", "transformers", "numba", "h5py"
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"
-        "import torch; from benchmarks import gpu_check, gpu_search;"
+        "import torch; from benchmarks.gpu import check, search as gpu_search;"
         "print(len(list(gpu_search.searching(torch.device('cpu'), sizes=(600,)))))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.stand_in_videos import write_stand_in
+from benchmarks.storage.stand_in_videos import write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.ingest.publish_timer import PublishTimer
 from indexer.repair.library_repair import repair_library

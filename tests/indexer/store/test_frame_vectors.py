@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.stand_in_videos import StandInPool, write_stand_in
+from benchmarks.storage.stand_in_videos import StandInPool, write_stand_in
 from indexer.ingest.index_run import index_videos
 from indexer.search.vectors.gallery import Gallery
 from indexer.store import segment_plan

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from benchmarks.fuzz import random_uploads
+from benchmarks.service.fuzz import random_uploads
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
 from service.settings import Settings
@@ -137,7 +137,7 @@ def test_media_comes_only_from_the_roots(world: World, tmp_path: Path) -> None:
 
 
 def test_uploads_of_random_bytes(client: TestClient) -> None:
-    """Every one is refused with its reason. `python -m benchmarks.fuzz` sends ten thousand."""
+    """Every one is refused with its reason. `python -m benchmarks.service.fuzz` sends ten thousand."""
     for content in random_uploads(SEED, 60):
         answer = client.post("/v1/search/captions/upload", files={"file": ("a.mp4", content)})
         assert answer.status_code == 422, (content, answer.text)

@@ -1,4 +1,4 @@
-"""Chains of clips against trying all of them. 100,000 cases: `python -m benchmarks.chains`."""
+"""Chains of clips against trying all of them. 100,000 cases: `python -m benchmarks.search.chains`."""
 
 from __future__ import annotations
 

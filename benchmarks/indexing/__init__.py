@@ -1,0 +1,1 @@
+"""From files to clips: decoding, seeking, whole indexing runs, versus the floors of the same run."""

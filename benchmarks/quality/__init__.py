@@ -1,0 +1,1 @@
+"""What is found, not how fast: explanations, questions of several parts, screenshots, texts, single frames."""

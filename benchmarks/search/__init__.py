@@ -1,0 +1,1 @@
+"""Ranking over galleries of made vectors: time, recall and memory, versus other ways to search."""

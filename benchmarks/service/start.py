@@ -1,0 +1,87 @@
+"""What a service costs before its first answer: `python -m benchmarks.service.start LIBRARY` (docs/performance.md).
+
+Starts `quartet serve`, waits until it is ready, asks one question, and prints of each of its processes the processor
+time and the memory. Pages that several processes share count in equal parts (PSS), so the column adds up. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.machine import machine
+from quartet import Client, QuartetError
+
+QUESTION = "a cat carries a fish"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", type=Path)
+    options = parser.parse_args()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "service", "serve", "--library", str(options.library), "--port", str(port)]
+    began = time.monotonic()
+    service = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        with Client(f"http://127.0.0.1:{port}") as client:
+            ready = _wait(client) - began
+            client.search(QUESTION)
+            answered = time.monotonic() - began
+        print(f"{machine()}; load {os.getloadavg()[0]:.1f}; ready in {ready:.1f} s, first answer at {answered:.1f} s")
+        print("| process | processor time s | memory (PSS) MB | of its own (dirty) MB |\n|---|---|---|---|")
+        rows = [(_name(pid), *_cost(pid)) for pid in _family(service.pid)]
+        for name, *cost in rows:
+            print(f"| {name} | " + " | ".join(f"{value:,.1f}" for value in cost) + " |")
+        print(
+            "| all | "
+            + " | ".join(f"{sum(column):,.1f}" for column in zip(*(row[1:] for row in rows), strict=True))
+            + " |"
+        )
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def _wait(client: Client) -> float:
+    while True:
+        try:
+            client.ready()
+            return time.monotonic()
+        except QuartetError:
+            time.sleep(0.05)
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process and all that descend from it."""
+    yield pid
+    for child in Path(f"/proc/{pid}/task").glob("*/children"):
+        for one in child.read_text().split():
+            yield from _family(int(one))
+
+
+def _name(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    for part in ("resource_tracker", "forkserver", "spawn_main", "service"):
+        if part in words:
+            return f"{part} {pid}"
+    return str(pid)
+
+
+def _cost(pid: int) -> tuple[float, ...]:
+    """Seconds of a processor, MB of its share of memory, MB that it alone has written."""
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    seconds = (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+    memory = dict(line.split()[:2] for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return seconds, int(memory["Pss:"]) / 1024, int(memory["Private_Dirty:"]) / 1024
+
+
+if __name__ == "__main__":
+    main()
