@@ -5,8 +5,9 @@
     python -m benchmarks.quality.explanations runs/eval
 
 Every caption is a question, and its first five hits are judged. What a clip shows is known from its specification. A
-noun or verb is true if one of twenty ways to caption the clip has it; a relation if the clip shows all of what the
-relation names in the same roles.
+noun or verb is true if one of twenty ways to caption the clip has it; a relation if one of them says it, by any name of
+its actors and its place, or if the clip shows all of what the relation names in the same roles. Relations that were
+written of two actors, whose clip has a twin with exchanged roles in the library, are also counted apart.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality.questions import World
-from demo.captions import NOUNS, captions
+from demo.captions import NOUNS, PLACES, captions
 from demo.dataset import MOST_CAPTIONS
 from demo.world import ClipSpec
 from indexer.search.likelihood import fused
@@ -30,6 +31,12 @@ from model.levels import resolve_weights
 HITS = 5
 KIND = {word: kind for kind, words in NOUNS.items() for word in words}
 """What an actor is, by each of its names."""
+PLACE_WORDS = {phrase.split()[-1].removesuffix("s"): scene for scene, own in PLACES.items() for phrase in own}
+"""The scene, by the noun of each way to say it. "star" is an actor, too: whose clip has one says which is meant."""
+RELATIONS = {False: "relation, one actor", True: "relation, two actors"}
+
+Triplet = tuple[str, str, str]
+"""Subject, verb with its particles or preposition, object; what is missing is empty."""
 
 
 @dataclass
@@ -54,25 +61,50 @@ class Truth:
         self.clips = clips
         self.nouns: list[set[str]] = []
         self.verbs: list[set[str]] = []
+        self.said: list[set[Triplet]] = []
         for spec in clips:
             parses = parser.parse(captions(spec, MOST_CAPTIONS))
             self.nouns.append({noun for parse in parses for noun in parse.nouns})
             self.verbs.append({verb for parse in parses for verb in parse.verbs})
+            self.said.append({_plain(triplet, spec) for parse in parses for triplet in parse.triplets})
 
-    def shows(self, triplet: tuple[str, str, str], of: int, clip: int) -> bool:
+    def acts(self, triplet: Triplet, of: int) -> bool:
+        """Whether a triplet that was written of the clip `of` says what is done, not only where something is."""
+        return triplet[1].split(maxsplit=1)[0] in self.verbs[of]
+
+    def shows(self, triplet: Triplet, of: int, clip: int) -> bool:
         """Whether a clip shows a triplet that was written of the clip `of`."""
         written, shown = self.clips[of], self.clips[clip]
-        for word in filter(None, (triplet[0], triplet[2])):
-            kind = KIND.get(word)
-            if kind is None:
-                if word not in self.nouns[clip]:
-                    return False
-                continue
-            actor = shown.subject if written.subject.kind == kind else shown.object
-            if actor is None or actor.kind != kind:
-                return False
-        first = triplet[1].split(maxsplit=1)[0]
-        return first not in self.verbs[of] or written.verb == shown.verb
+        if _plain(triplet, written) in self.said[clip]:
+            return True
+        acts = self.acts(triplet, of)
+        if acts and written.verb != shown.verb:
+            return False
+        kept = _kinds(shown)
+        if acts:
+            pairs = zip((written.subject, written.object), (shown.subject, shown.object), strict=True)
+            kept = {mine.kind for mine, actor in pairs if mine and actor and mine.kind == actor.kind}
+
+        def there(word: str) -> bool:
+            if KIND.get(word) in _kinds(written):
+                return KIND[word] in kept
+            return PLACE_WORDS[word] == shown.scene if word in PLACE_WORDS else word in self.nouns[clip]
+
+        return all(there(word) for word in (triplet[0], triplet[2]) if word)
+
+
+def _kinds(spec: ClipSpec) -> set[str]:
+    return {actor.kind for actor in (spec.subject, spec.object) if actor}
+
+
+def _plain(triplet: Triplet, spec: ClipSpec) -> Triplet:
+    """A triplet with one name for each actor and each place of its clip, places without their preposition."""
+    kinds = _kinds(spec)
+    subject, thing = (
+        KIND[word] if KIND.get(word) in kinds else PLACE_WORDS.get(word, word) for word in (triplet[0], triplet[2])
+    )
+    relation = triplet[1].split()
+    return subject, " ".join(relation[:-1] if thing == spec.scene else relation), thing
 
 
 def main() -> None:
@@ -81,7 +113,7 @@ def main() -> None:
     world = World.open(arguments.parse_args().folder)
     parser = SpacyParser()
     truth = Truth(world.clips, parser)
-    judged = {level: Judged() for level in ("entity", "action", "relation")}
+    judged = {level: Judged() for level in ("entity", "action", "relation", *RELATIONS.values())}
     for own, of in _captions(world):
         _judge(world, truth, parser.parse(own), own, of, judged)
     print(f"{HITS} hits of {sum(map(len, world.captions))} captions, {len(world.clips)} clips\n")
@@ -115,18 +147,20 @@ def _judge(
     unknown = world.encoder.unknown(said)
     for i, clip, found in zip(asked.tolist(), hits.ravel().tolist(), shown, strict=True):
         triplets = {" ".join(triplet).strip(): triplet for triplet in parses[i].triplets}
-        for level, count in judged.items():
+        for level in ("entity", "action", "relation"):
             for word in said[i].of(level):
-                true = (
-                    truth.shows(triplets[word], of[i], clip)
-                    if level == "relation"
-                    else word in (truth.nouns if level == "entity" else truth.verbs)[clip]
-                )
+                counts = [judged[level]]
+                if level == "relation":
+                    true = truth.shows(triplets[word], of[i], clip)
+                    counts.append(judged[RELATIONS[truth.clips[of[i]].object is not None]])
+                else:
+                    true = word in (truth.nouns if level == "entity" else truth.verbs)[clip]
                 seen = word in found.of(level)
-                count.right += true and seen
-                count.wrong += seen and not true
-                count.missed += true and not seen
-                count.unknown += word in unknown[i].of(level)
+                for count in counts:
+                    count.right += true and seen
+                    count.wrong += seen and not true
+                    count.missed += true and not seen
+                    count.unknown += word in unknown[i].of(level)
 
 
 if __name__ == "__main__":

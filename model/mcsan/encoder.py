@@ -21,12 +21,10 @@ from model.precision import Precision
 from model.two_tower.prepared_models import MODELS_FOLDER
 
 CONCEPT_THRESHOLD = 0.25
-"""A clip shows a concept of the query if the attribute head gives it at least this output.
+"""A clip shows a noun of the query if the attribute head gives it at least this output.
 
 Focal loss with alpha 0.25 and gamma 2 puts even odds at 0.40; a word of the query that found the clip is likelier
-to be true than a word of the vocabulary at large, on which the head was trained. On 500 clips of the demo's test split
-nouns of a clip's own captions are seen in 90% and verbs in 70% (at 0.3: 88% and 53%), those of other clips in 10%
-and 7%.
+to be true than a word of the vocabulary at large, on which the head was trained (docs/results.md).
 """
 
 
