@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Engine, delete, exists, insert, select, text,
 
 from indexer.catalog.model_change import MODEL_BEFORE, finish_change, forget_change, keep_generation
 from indexer.catalog.schema import captions, clips, generations, staged, videos
-from indexer.catalog.staged_vectors import staged_rows
+from indexer.catalog.staged_vectors import pack, stage, staged_rows
 from indexer.catalog.word_index import scrub_word_index
 from indexer.catalog.writing_session import fact, set_fact
-from indexer.search.vectors.row_source import Ids, RowSource
-from model.levels import LevelSpec
+from indexer.search.vectors.row_source import Ids, Rows, RowSource
+from model.levels import FRAMES, LevelSpec
 
 ERASE = "erase"
 """The fact that something was removed on purpose: its vectors must be in no file of the next generation."""
@@ -40,6 +40,15 @@ class PublicationWriter:
     def staged_rows(self, kind: str) -> RowSource:
         """Items whose vectors no generation holds yet."""
         return staged_rows(self.engine, kind, self.levels)
+
+    def stage_again(self, kind: str, rows: Rows) -> None:
+        """Have the vectors of items that no generation holds any more wait for the next one."""
+        ids, vectors = rows
+        frames = FRAMES in vectors
+        own = [{name: column[place] for name, column in vectors.items()} for place in range(len(ids))]
+        packed = [(item, pack(self.levels, row, frames)) for item, row in zip(ids.tolist(), own, strict=True)]
+        with self.engine.begin() as connection:
+            stage(connection, kind, packed)
 
     @property
     def erases(self) -> bool:

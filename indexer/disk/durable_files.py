@@ -9,6 +9,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,6 +95,17 @@ def replace_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def replace_by_copy(path: Path, source: Path) -> None:
+    """As `replace_file`, with what another file has."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with source.open("rb") as read, temporary.open("wb") as file:
+        shutil.copyfileobj(read, file, 1 << 20)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

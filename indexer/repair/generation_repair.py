@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.disk.durable_files import file_sha256, replace_file
+from indexer.disk.durable_files import file_sha256, replace_by_copy, replace_file
 from indexer.search.vectors.codes import encode
 from indexer.search.vectors.gallery import segment_name
-from indexer.search.vectors.row_source import Rows, empty_rows, from_arrays
+from indexer.search.vectors.row_source import Rows, RowSource, empty_rows, from_arrays, from_parts, joined
 from indexer.search.vectors.segment import FRAMES_FILE, write_segment
 from indexer.store.generation import KINDS, damaged_files, frames_of
 from indexer.store.manifest import Manifest
@@ -71,27 +71,28 @@ class Healing:
             self._removed(kind)
         return self.damaged()
 
-    def rows(self, kind: str) -> Rows:
+    def rows(self, kind: str) -> RowSource:
         """The vectors of live items that are in sound files, here or in another generation."""
-        found: dict[int, dict[str, npt.NDArray[Any]]] = {}
-        for generation in (*self.others, self.of):
+        found = self._sound(self.of, kind)
+        for generation in self.others:
+            more = self._sound(generation, kind)
+            found = joined(found, more.only(np.setdiff1d(more.ids, found.ids, assume_unique=True)))
+        return found.only(found.ids[np.isin(found.ids, self.live[kind])])
+
+    def _sound(self, generation: OnDisk, kind: str) -> RowSource:
+        """Everything of which a generation has sound vectors. They are mapped."""
+        parts: list[Rows] = []
+        if self._frames(kind) == frames_of(generation.manifest.frames, kind):
             bad = set(damaged_files(generation.folder, generation.manifest))
+            columns = [f"{level.name}.faiss" for level in self._levels]
+            columns += [FRAMES_FILE] if self._frames(kind) is not None else []
             for number in range(len(generation.manifest.bounds[kind])):
                 base = f"{kind}/{segment_name(number)}"
-                if self._frames(kind) != frames_of(generation.manifest.frames, kind):
-                    continue
-                columns = [f"{level.name}.faiss" for level in self._levels]
-                columns += [FRAMES_FILE] if self._frames(kind) is not None else []
                 if bad.isdisjoint(f"{base}/{name}" for name in ("ids.npy", *columns)):
                     ids = np.load(generation.folder / base / "ids.npy")
-                    vectors = self._stored(generation.folder / base, kind, len(ids))
-                    for row in np.flatnonzero(np.isin(ids, self.live[kind])):
-                        found[int(ids[row])] = {name: rows[row] for name, rows in vectors.items()}
-        ids = np.array(sorted(found), dtype=np.int64)
-        nothing = empty_rows(self._levels, self._frames(kind))
-        if not len(ids):
-            return nothing
-        return ids, {name: np.stack([found[int(i)][name] for i in ids]) for name in nothing[1]}
+                    if len(ids):  # else nothing can be mapped
+                        parts.append((ids, self._stored(generation.folder / base, kind, len(ids))))
+        return from_parts(parts, empty_rows(self._levels, self._frames(kind)))
 
     def _frames(self, kind: str) -> FrameSpec | None:
         """What the generation keeps of single frames in a gallery."""
@@ -102,7 +103,7 @@ class Healing:
         found: dict[str, npt.NDArray[Any]] = {level.name: stored_rows(folder, level, count) for level in self._levels}
         kept = self._frames(kind)
         if kept is not None:
-            found[FRAMES] = np.load(folder / FRAMES_FILE).reshape(count, kept.width)
+            found[FRAMES] = _stored_frames(folder, kept, count)
         return found
 
     @property
@@ -113,10 +114,14 @@ class Healing:
         """The files that are still not what they should be."""
         return [name for name in damaged_files(self.of.folder, self.of.manifest) if name not in self.healed]
 
-    def _put(self, name: str, content: bytes) -> None:
+    def _put(self, name: str, content: bytes | Path) -> None:
+        """Give a file what it should have, or what another file has."""
         path = self.of.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
+        if isinstance(content, Path):
+            replace_by_copy(path, content)
+        else:
+            replace_file(path, content)
         self.healed.append(name)
 
     def copy_files(self) -> None:
@@ -126,7 +131,7 @@ class Healing:
             for other in self.others:
                 copy = other.folder / name
                 if other.manifest.checksums.get(name) == expected and copy.is_file() and file_sha256(copy) == expected:
-                    self._put(name, copy.read_bytes())
+                    self._put(name, copy)
                     break
 
     def _removed(self, kind: str) -> None:
@@ -169,7 +174,7 @@ class Healing:
             vectors[FRAMES] = np.zeros((len(ids), frames.width), np.float16)
             missing[:] = True
         elif frames is not None:
-            vectors[FRAMES] = np.load(folder / FRAMES_FILE).reshape(len(ids), frames.width)
+            vectors[FRAMES] = _stored_frames(folder, frames, len(ids))
         self._borrow(kind, ids, vectors, lost, missing)
         for wanted in (missing, np.full(len(ids), bool(lost))):
             complete = self._fill(kind, ids, vectors, lost, wanted)
@@ -208,6 +213,7 @@ class Healing:
             return np.zeros((count, level.dim), np.float32), np.ones(count, dtype=np.bool_)
         if not lost:
             return rows, np.zeros(count, dtype=np.bool_)
+        rows = rows.copy()
         try:
             # The codes of a row that has changed are, but for the smallest changes, others.
             with np.errstate(all="ignore"):
@@ -227,12 +233,13 @@ class Healing:
     ) -> None:
         """Take rows of lost files from other generations, where these are sound."""
         for other in self.others if lost else ():
-            theirs, rows = Healing(other, (), self.known, self.known, self.remake).rows(kind)
-            here, there = np.intersect1d(ids, theirs, return_indices=True)[1:]
+            theirs = Healing(other, (), self.known, self.known, self.remake).rows(kind)
+            here = np.isin(ids, theirs.ids)
+            rows = theirs.read(ids[here])
             if not set(lost) <= set(rows):
                 continue  # it keeps no frames
             for name in lost:
-                vectors[name][here] = rows[name][there]
+                vectors[name][here] = rows[name]
             missing[here] = False
 
     def _fill(
@@ -264,7 +271,7 @@ class Healing:
             for name in sorted(bad):
                 made = aside / Path(name).name
                 if file_sha256(made) == self.of.manifest.checksums[name]:
-                    self._put(name, made.read_bytes())
+                    self._put(name, made)
         except LibraryError:
             return False  # a vector that is not finite: what was read of it is damaged
         finally:
@@ -281,9 +288,18 @@ def heal_by_copies(of: OnDisk, others: Sequence[OnDisk]) -> tuple[list[str], lis
 
 
 def stored_rows(folder: Path, level: LevelSpec, count: int) -> FloatArray:
-    """The vectors of a level: the last bytes of a segment's file, whatever is before. Raises OSError, ValueError."""
-    content = (folder / f"{level.name}.faiss").read_bytes()
-    size = 4 * count * level.dim
-    if len(content) < size:
-        raise ValueError(f"{folder / level.name}.faiss is too short")
-    return np.frombuffer(content[len(content) - size :], dtype="<f4").reshape(count, level.dim).copy()
+    """The vectors of a level, mapped: the last bytes of a segment's file, whatever is before. Raises OSError,
+    ValueError."""
+    path = folder / f"{level.name}.faiss"
+    begin = path.stat().st_size - 4 * count * level.dim
+    if begin < 0:
+        raise ValueError(f"{path} is too short")
+    # Nothing cannot be mapped.
+    rows = np.memmap(path, "<f4", "r", begin, (count, level.dim)) if count else np.zeros((0, level.dim), np.float32)
+    return np.asarray(rows)
+
+
+def _stored_frames(folder: Path, kept: FrameSpec, count: int) -> npt.NDArray[np.float16]:
+    """As `stored_rows`, of single frames."""
+    mapped = np.load(folder / FRAMES_FILE, mmap_mode="r" if count else None)
+    return np.asarray(mapped).reshape(count, kept.width)

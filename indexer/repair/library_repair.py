@@ -27,9 +27,9 @@ from indexer.disk.library_identity import identity_of, set_identity
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.repair.reconstruction import Remaker
-from indexer.search.vectors.row_source import Rows, empty_rows
+from indexer.search.vectors.row_source import BLOCK, joined, merged
 from indexer.store.agreement import require_agreement
-from indexer.store.generation import KINDS, LoadEncoder, frames_of
+from indexer.store.generation import KINDS, LoadEncoder
 from indexer.store.generation_swap import publish
 from indexer.store.layout import (
     exists,
@@ -45,6 +45,7 @@ from indexer.store.library import Library, open_catalog
 from indexer.store.manifest import Manifest
 from indexer.store.publishing import publish_changes
 from indexer.store.search_settings import read_search_settings
+from indexer.store.segment_plan import whole
 from indexer.store.verification import manifest_text, picture_checks, wrong_with_picture
 from quartet.errors import LibraryError
 
@@ -224,16 +225,17 @@ class _Repair:
         writer.skip_ids({kind: self._largest_id(kind) for kind in KINDS})
         changes = {}
         for kind in KINDS:
-            wanted, staged = writer.live_ids(kind), writer.staged_rows(kind)
-            nothing = empty_rows(spec.levels, frames_of(spec.frames, kind))
-            rows = _united(work.rows(kind), (staged.ids, staged.read(staged.ids)) if len(staged) else nothing)
-            rows = _united(rows, self.remaker.rows(kind, np.setdiff1d(wanted, rows[0])))
-            gone = np.setdiff1d(wanted, rows[0])
+            wanted, rows = writer.live_ids(kind), work.rows(kind)
+            lost = np.setdiff1d(wanted, merged(rows.ids, np.setdiff1d(writer.staged_rows(kind).ids, rows.ids)))
+            for start in range(0, len(lost), BLOCK):
+                writer.stage_again(kind, self.remaker.rows(kind, lost[start : start + BLOCK]))
+            staged = writer.staged_rows(kind)
+            rows = joined(rows, staged.only(np.setdiff1d(staged.ids, rows.ids)))
+            gone = np.setdiff1d(wanted, rows.ids)
             if len(gone):
                 self._give_up(writer, kind, gone)
                 wanted = np.setdiff1d(writer.live_ids(kind), gone)
-            chosen = np.isin(rows[0], wanted)
-            changes[kind] = rows[0][chosen], {name: each[chosen] for name, each in rows[1].items()}
+            changes[kind] = whole(rows.only(np.intersect1d(rows.ids, wanted)))
         approximate_from = work.of.manifest.index["approximate_from"]
         name = publish(self.path, spec, changes, None, approximate_from, writer)
         what = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
@@ -319,11 +321,3 @@ class _Repair:
 
 def _same_model(one: OnDisk, other: OnDisk) -> bool:
     return one.manifest.model.fingerprint == other.manifest.model.fingerprint
-
-
-def _united(one: Rows, other: Rows) -> Rows:
-    """The rows of both, of `one` where both have an item."""
-    fresh = ~np.isin(other[0], one[0])
-    ids = np.concatenate([one[0], other[0][fresh]])
-    order = np.argsort(ids)
-    return ids[order], {name: np.concatenate([rows, other[1][name][fresh]])[order] for name, rows in one[1].items()}

@@ -54,6 +54,24 @@ def from_arrays(ids: Ids, vectors: Columns) -> RowSource:
     return RowSource(ids, read)
 
 
+def from_parts(parts: Sequence[Rows], nothing: Rows) -> RowSource:
+    """Of arrays, mapped ones say, whose ids ascend through the parts. nothing: rows without items, for widths."""
+    ids = np.concatenate([nothing[0], *(own for own, _ in parts)])
+    starts = np.cumsum([0, *(len(own) for own, _ in parts)])
+
+    def read(wanted: Ids) -> Columns:
+        places = np.searchsorted(ids, wanted)
+        owners = np.searchsorted(starts, places, side="right") - 1
+        found = {name: np.empty((len(wanted), rows.shape[1]), rows.dtype) for name, rows in nothing[1].items()}
+        for number in np.unique(owners):
+            mine = owners == number
+            for name, rows in found.items():
+                rows[mine] = parts[number][1][name][places[mine] - starts[number]]
+        return found
+
+    return RowSource(ids, read)
+
+
 def empty_rows(levels: Sequence[LevelSpec], frames: FrameSpec | None = None) -> Rows:
     """No items, of the widths of `levels` and `frames`."""
     vectors: dict[str, npt.NDArray[Any]] = {level.name: np.zeros((0, level.dim), np.float32) for level in levels}
