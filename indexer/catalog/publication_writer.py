@@ -14,7 +14,7 @@ from indexer.catalog.schema import captions, clips, generations, staged, videos
 from indexer.catalog.staged_vectors import pack, stage, staged_rows
 from indexer.catalog.word_index import scrub_word_index
 from indexer.catalog.writing_session import fact, set_fact
-from indexer.search.vectors.row_source import Ids, Rows, RowSource
+from indexer.search.vectors.row_source import Ids, Rows, RowSource, merged
 from model.levels import FRAMES, LevelSpec
 
 ERASE = "erase"
@@ -30,12 +30,29 @@ class PublicationWriter:
     engine: Engine
     levels: tuple[LevelSpec, ...]
 
-    def live_ids(self, kind: str) -> Ids:
-        """Ids, ascending, of everything that the next generation must hold."""
-        # Straight from the driver: a million in a quarter of a second.
+    def live_ids(self, kind: str, published: Ids | None = None) -> Ids:
+        """Ids, ascending, of everything that the next generation must hold.
+
+        published  what the live one holds: then the catalogue is asked for what has changed since, and lists all of its
+                   ids only if their number or their sum says that there is more to it
+        """
+        table = ITEMS[kind].name
         with self.engine.connect() as connection, closing(connection.connection.cursor()) as raw:
-            raw.execute(f"select id from {ITEMS[kind].name} where removed is null order by id")
-            return np.array(raw.fetchall(), dtype=np.int64).reshape(-1)
+
+            def listed(query: str) -> Ids:
+                # Straight from the driver: a million in a quarter of a second.
+                raw.execute(query)
+                return np.array(raw.fetchall(), dtype=np.int64).reshape(-1)
+
+            if published is not None:
+                removed = listed(f"select id from {table} where removed is not null")
+                waiting = listed(f"select item_id from staged where kind = '{kind}'")
+                ids = merged(published, np.setdiff1d(waiting, published, assume_unique=True))
+                ids = np.setdiff1d(ids, removed, assume_unique=True)
+                count, total = listed(f"select count(*), coalesce(sum(id), 0) from {table} where removed is null")
+                if (count, total) == (len(ids), ids.sum()):
+                    return ids
+            return listed(f"select id from {table} where removed is null order by id")
 
     def staged_rows(self, kind: str) -> RowSource:
         """Items whose vectors no generation holds yet."""

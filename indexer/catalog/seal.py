@@ -5,8 +5,9 @@ bytes that change when that number is written are left out. 0 stands for a file 
 was killed.
 https://www.sqlite.org/fileformat2.html#the_database_header
 
-SQLite gives the content of a database in one piece of memory, of at most 2 GiB. The file of a large one is read by a
-process of its own: whoever opens and closes a file takes the locks away that SQLite has on it in the same process.
+SQLite gives the content of a database in one piece of memory, of at most 2 GiB, and slowly. The file of a large one
+is read by a process of its own: whoever opens and closes a file takes the locks away that SQLite has on it in the same
+process.
 https://www.sqlite.org/howtocorrupt.html
 """
 
@@ -23,7 +24,7 @@ _COUNTER, _USER_VERSION, _COUNTER_AGAIN = slice(24, 28), slice(60, 64), slice(92
 
 _HEADER = 100
 
-_LARGE = 1 << 28
+_LARGE = 1 << 25
 """Bytes of a database from which its file is read."""
 
 _BLOCK = 1 << 22

@@ -9,6 +9,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from indexer.catalog.schema import caption_sources, video_texts
 
+_ASKED = 1000
+"""Videos that one query asks about."""
+
 
 @dataclass(frozen=True)
 class TextState:
@@ -28,12 +31,14 @@ class TimedText:
     language: str | None
 
 
-def known_texts(engine: Engine) -> dict[int, dict[str, TextState]]:
-    """What was read for each video, by name: the subtitle files next to it, and "" for those inside of it."""
+def known_texts(engine: Engine, video_ids: Sequence[int]) -> dict[int, dict[str, TextState]]:
+    """What was read for each of these videos, by name: the subtitle files next to it, and "" for those inside of it."""
     found: dict[int, dict[str, TextState]] = {}
     with engine.connect() as connection:
-        for row in connection.execute(select(video_texts)):
-            found.setdefault(row.video_id, {})[row.name] = TextState(row.size, row.mtime)
+        for start in range(0, len(video_ids), _ASKED):
+            some = video_ids[start : start + _ASKED]
+            for row in connection.execute(select(video_texts).where(video_texts.c.video_id.in_(some))):
+                found.setdefault(row.video_id, {})[row.name] = TextState(row.size, row.mtime)
     return found
 
 

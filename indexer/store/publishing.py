@@ -12,6 +12,7 @@ from indexer.catalog.writer import CatalogWriter
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.vectors.gallery import Gallery
 from indexer.search.vectors.row_source import Ids, RowSource
+from indexer.search.vectors.segment import NotFiniteError
 from indexer.store.generation import KINDS, Generation
 from indexer.store.generation_swap import finish_settling, publish
 from indexer.store.layout import next_number
@@ -42,10 +43,18 @@ def publish_changes(library: Library, writer: CatalogWriter, approximate_from: i
     The caller holds the writer's lock.
     """
     finish_cut_short(library, writer)
+    try:
+        return _publish(library, writer, approximate_from)
+    except NotFiniteError:
+        # An earlier version staged vectors that are not finite: their items are refused now.
+        for kind in KINDS:
+            _refuse_not_finite(writer, kind, next_number(library.path))
+        return _publish(library, writer, approximate_from)
+
+
+def _publish(library: Library, writer: CatalogWriter, approximate_from: int | None) -> str:
     live = library.current()
-    for kind in KINDS:
-        _refuse_not_finite(writer, kind, next_number(library.path))
-    wanted = {kind: writer.live_ids(kind) for kind in KINDS}
+    wanted = {kind: writer.live_ids(kind, live.gallery(kind).ids) for kind in KINDS}
     if approximate_from is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         return live.name
     changes = {}
@@ -65,7 +74,6 @@ def finish_cut_short(library: Library, writer: CatalogWriter) -> None:
 
 
 def _refuse_not_finite(writer: CatalogWriter, kind: str, number: int) -> None:
-    """An earlier version staged vectors that are not finite: their items are refused now."""
     for ids, vectors in writer.staged_rows(kind).blocks():
         finite = finite_rows(vectors)
         if not finite.all():

@@ -62,7 +62,7 @@ class VideoTexts:
 
     def update(self, videos: Sequence[Video]) -> None:
         """Read what is new or has changed of the texts of these videos, and forget those whose files have gone."""
-        known = known_texts(self._writer.engine)
+        known = known_texts(self._writer.engine, [video.id for video in videos])
         beside = subtitles_beside([video.path for video in videos])
         for video in videos:
             before = known.get(video.id, {})

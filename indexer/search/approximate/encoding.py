@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from indexer.disk.durable_files import write_index
 from indexer.search.vectors.gallery import Gallery
-from indexer.search.vectors.product_codes import coding_loss, fill, train_codebook, with_codebook
-from indexer.search.vectors.row_source import BLOCK, RowSource
-from indexer.search.vectors.segment import product_codes_name
+from indexer.search.vectors.product_codes import codes_of, coding_loss, fill, train_codebook, with_codebook
+from indexer.search.vectors.row_source import BLOCK, Ids, RowSource
+from indexer.search.vectors.segment import Segment, product_codes_name
 from model.levels import FloatArray, LevelSpec
 
 APPROXIMATE_FROM = 200_000
@@ -84,9 +85,26 @@ def encode_gallery(gallery: Gallery, before: Gallery | None, added: RowSource | 
                 index = with_codebook(books[spec.name])
                 for start in range(0, len(segment), BLOCK):
                     block = np.arange(start, min(start + BLOCK, len(segment)), dtype=np.int64)
-                    index.add(fill(segment.rows(spec.name, block)))
+                    index.add_sa_codes(_codes(index, segment, spec.name, block, None if old is None else before))
                 write_index(index, path)
     return encoding
+
+
+def _codes(index: Any, segment: Segment, level: str, rows: Ids, before: Gallery | None) -> npt.NDArray[np.uint8]:
+    """The codes of some rows of a segment: those of `before`, where it has the items, and else made by `index`."""
+    codes = np.empty((len(rows), index.code_size), np.uint8)
+    new = np.ones(len(rows), np.bool_)
+    if before is not None and len(before.row_ids):
+        ids = segment.ids[rows]
+        places = np.minimum(np.searchsorted(before.row_ids, ids), len(before.row_ids) - 1)
+        new = before.row_ids[places] != ids
+        owners = np.searchsorted(before.starts, places, side="right") - 1
+        for number in np.unique(owners[~new]):
+            mine = ~new & (owners == number)
+            codes[mine] = codes_of(before.segments[number].pq[level])[places[mine] - before.starts[number]]
+    if new.any():
+        codes[new] = index.sa_encode(fill(segment.rows(level, rows[new])))
+    return codes
 
 
 def _some_rows(gallery: Gallery, column: int, spec: LevelSpec) -> FloatArray:

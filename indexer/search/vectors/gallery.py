@@ -84,7 +84,7 @@ class Gallery:
         self.alive = ~np.isin(self.row_ids, removed, assume_unique=True) if len(removed) else None
         self.ids = self.row_ids if self.alive is None else self.row_ids[self.alive]
         self.present = np.concatenate([np.zeros((0, len(levels)), np.bool_), *(s.present for s in segments)])
-        codes = np.unique(np.packbits(self.present, axis=1), axis=0)
+        codes = _distinct(np.packbits(self.present, axis=1))
         self.patterns = np.unpackbits(codes, axis=1, count=len(levels)).astype(np.bool_)
         self.complete: npt.NDArray[np.bool_] = np.asarray(self.patterns.all(axis=0))
         self.bounds = {spec.name: Bounds.over([segment.bounds[spec.name] for segment in segments]) for spec in levels}
@@ -223,7 +223,7 @@ def write_gallery(
 
     frames  what it keeps of single frames, if anything
 
-    Raises LibraryError if a vector holds NaN or infinity.
+    Raises NotFiniteError if a vector holds NaN or infinity.
     """
     bounds: list[SegmentBounds] = []
     for number, part in enumerate(change.segments):
@@ -234,6 +234,13 @@ def write_gallery(
             bounds.append(write_segment(folder / segment_name(number), levels, part, frames))
     write_array(change.removed, folder / "removed.npy")
     return bounds
+
+
+def _distinct(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The different rows of (N, bytes), ascending. Those of one byte are counted: sorting a million takes 0.7 s."""
+    if rows.shape[1] != 1:
+        return np.unique(rows, axis=0)
+    return np.flatnonzero(np.bincount(rows[:, 0])).astype(np.uint8)[:, np.newaxis]
 
 
 def segment_name(number: int) -> str:

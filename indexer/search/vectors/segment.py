@@ -36,6 +36,10 @@ _SMALL = 1 << 24
 """Bytes of a mapped file up to which that does not matter: 16,000 rows of 256 numbers."""
 
 
+class NotFiniteError(LibraryError):
+    """A vector that is to be written holds NaN or infinity."""
+
+
 class Segment:
     """The files of a segment, opened. Safe to read from many threads.
 
@@ -166,7 +170,7 @@ def write_segment(
 
     kept  what is kept of single frames, which are then among the vectors
 
-    Raises LibraryError if a vector holds NaN or infinity: it would poison every search.
+    Raises NotFiniteError if a vector holds NaN or infinity: it would poison every search.
     """
     folder.mkdir(parents=True)
     present = np.zeros((len(rows), len(levels)), dtype=np.bool_)
@@ -215,7 +219,7 @@ class _LevelWriter:
         norms = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
         if not np.isfinite(norms).all():
             bad = int(ids[~np.isfinite(norms)][0])
-            raise LibraryError(f"The {self.level} vector of item {bad} contains NaN or infinity. Check the model.")
+            raise NotFiniteError(f"The {self.level} vector of item {bad} contains NaN or infinity. Check the model.")
         codes, scales = encode(rows)
         lost = residuals(rows, codes, scales)
         self._raw.write(rows.astype("<f4", copy=False).data)

@@ -254,7 +254,10 @@ def test_codes_of_a_segment_that_is_written_again_come_from_the_same_codebooks(
         assert after.row_ids.tolist() == ids.tolist()
         assert (encoded(after).rows, encoded(after).later) == (1500, 300)
         for segment in after.segments:
-            assert np.array_equal(faiss.vector_to_array(segment.pq["action"].pq.centroids), book)
+            index = segment.pq["action"]
+            assert np.array_equal(faiss.vector_to_array(index.pq.centroids), book)
+            rows = segment.rows("action", np.arange(len(segment)))
+            assert np.array_equal(product_codes.codes_of(index), index.sa_encode(product_codes.fill(rows)))
 
 
 def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +271,7 @@ def test_drift_asks_for_training_and_training_settles_it(tmp_path: Path, monkeyp
         assert few.training_due is None
         live_ids = after.ids
         monkeypatch.setattr(
-            publishing.CatalogWriter, "live_ids", lambda self, kind: live_ids if kind == "clips" else live_ids[:0]
+            publishing.CatalogWriter, "live_ids", lambda self, kind, _: live_ids if kind == "clips" else live_ids[:0]
         )
         known = after.joint_codes
         settled = publishing.encode_again(library.path, 1000).clips

@@ -5,14 +5,17 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.storage.stand_in_videos import write_stand_in
+from indexer.catalog.writer import CatalogWriter
 from indexer.ingest.index_run import index_videos
 from indexer.ingest.publish_timer import PublishTimer
+from indexer.repair import library_repair
 from indexer.repair.library_repair import repair_library
 from indexer.store import generation_swap
 from indexer.store.library import Library
@@ -83,21 +86,44 @@ def test_an_older_catalogue_is_refused_and_repaired(tmp_path: Path, stand_ins: P
     assert verify_library(library) == []
 
 
-def test_older_generations_are_refused_and_repaired(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder) -> None:
+def test_older_generations_are_refused_and_repaired(
+    tmp_path: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library = tmp_path / "lib"
     index_videos(library, [stand_ins], encoder)
     shutil.copytree(library, tmp_path / "kept")
     write_stand_in(stand_ins / "new.mp4", 7)
+    write_stand_in(stand_ins / "newer.mp4", 40)
     index_videos(library, [stand_ins], encoder)
     shutil.rmtree(library / "generations")
     shutil.copytree(tmp_path / "kept" / "generations", library / "generations")
     shutil.copy(tmp_path / "kept" / "CURRENT", library / "CURRENT")
     with pytest.raises(LibraryError, match="belongs to generation 000003, but 000002 is live"):
         Library.open(library)
+    monkeypatch.setattr(library_repair, "BLOCK", 1)
     report = repair_library(library, lambda: encoder)
-    assert (report.encoded, report.lost) == (1, [])
+    assert (report.encoded, report.lost) == (2, [])
     assert verify_library(library) == []
     assert own_vectors(library)
+
+
+def test_the_next_generation_holds_what_the_catalogue_lists(
+    tmp_path: Path, stand_ins: Path, encoder: FakeEncoder
+) -> None:
+    """Whatever it is told that the live one has."""
+    index_videos(tmp_path / "lib", [stand_ins], encoder)
+    with (
+        Library.open(tmp_path / "lib") as library,
+        closing(CatalogWriter(library.catalog.path, encoder.spec.levels)) as writer,
+    ):
+        ids = library.current().clips.ids
+        (video,) = library.catalog.list_videos(words=["3"])
+        writer.remove_videos([video.id], 3)
+        writer.stage_again("clips", (ids[:1], library.current().clips.vectors(ids[:1])))
+        wanted = writer.live_ids("clips")
+        assert 0 < len(wanted) < len(ids)
+        for published in (ids, wanted, wanted[1:], wanted[2:], ids[:0], np.append(ids, 1000)):
+            assert np.array_equal(writer.live_ids("clips", published), wanted)
 
 
 def test_another_librarys_catalogue_is_refused(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder) -> None:
