@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from indexer.catalog.schema import facts
 from indexer.catalog.seal import is_damaged, is_large, seal, unseal
@@ -24,6 +24,9 @@ IDENTITY = "identity"
 
 _WRITTEN_FROM = "written from"
 """The fact of a catalogue on a server that names the folder of its library: MACHINE:PATH."""
+
+_LOCK = "hashtext('quartet writer')"
+"""The advisory lock of a database on a server, as SQL."""
 
 _PATIENCE_MS = 1000
 """Milliseconds to wait for readers before the log is emptied into the file. If they stay, it is done another time."""
@@ -98,7 +101,9 @@ class WritingSession:
 
     def _unlock(self) -> None:
         if self._locked is not None:
-            # The server lets go of the lock with the connection.
+            # With the connection it goes too, but a busy server notices late that one has ended.
+            with suppress(DBAPIError):
+                self._locked.execute(text(f"SELECT pg_advisory_unlock({_LOCK})"))
             self._locked.invalidate()
             self._locked.close()
             self._locked = None
@@ -149,10 +154,9 @@ def _driver(connection: Connection) -> Any:
 
 def _lock(engine: Engine, wait: bool) -> Connection:
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    key = "hashtext('quartet writer')"
     if wait:
-        connection.execute(text(f"SELECT pg_advisory_lock({key})"))
-    elif not connection.execute(text(f"SELECT pg_try_advisory_lock({key})")).scalar_one():
+        connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+    elif not connection.execute(text(f"SELECT pg_try_advisory_lock({_LOCK})")).scalar_one():
         connection.close()
         raise LibraryError(
             "Another machine or folder is writing the catalogue of the library. Wait until it has finished, "
