@@ -146,7 +146,7 @@ def _config(folder: Path) -> dict[str, Any]:
     """What a checkpoint says of itself; nothing where there is none that can be read."""
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return {}
     return config if isinstance(config, dict) else {}
 

@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse, Response
 
 from quartet import errors
+from service.requirement import requirement
 
 LOG = logging.getLogger(__name__)
 
@@ -233,8 +234,21 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.detail if error.detail != phrase else f"{request.method} {_path(request)}: {phrase.lower()}."
+    if error.status_code == HTTPStatus.BAD_REQUEST and error.__cause__ is not None and request.method != "GET":
+        detail = _unreadable(error.__cause__) or detail
     kind = Kind("", error.status_code, phrase, "")
     return problem_response(request, kind, detail, headers=error.headers)
+
+
+def _unreadable(cause: BaseException) -> str | None:
+    """Why a body of JSON could not be read, where the framework says only that it could not."""
+    reasons = {
+        UnicodeDecodeError: "it is not UTF-8 text",
+        RecursionError: "its lists and objects are nested too deeply",
+        ValueError: "a number in it has too many digits",
+    }
+    reason = next((why for kind, why in reasons.items() if isinstance(cause, kind)), None)
+    return None if reason is None else f"The body cannot be read as JSON: {reason}."
 
 
 async def _system_error(request: Request, error: Exception) -> Response:
@@ -271,34 +285,6 @@ def _field(item: Mapping[str, Any]) -> str:
     )
 
 
-_REQUIRED: Mapping[str, str] = {
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "greater_than": "must be more than {gt}",
-    "finite_number": "must be a finite number",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "string_type": "must be text",
-    "string_too_long": "may have at most {max_length} characters",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_pattern_mismatch": "must contain more than spaces",
-    "list_type": "must be a list",
-    "dict_type": "must be a JSON object",
-    "too_long": "may have at most {max_length} items",
-    "too_short": "must have at least {min_length} items",
-    "missing": "is missing",
-    "extra_forbidden": "is not a field of this request",
-    "literal_error": "must be one of {expected}",
-    "enum": "must be one of {expected}",
-}
-"""What each of Pydantic's types of errors asks for, in words about the field."""
-
-
 def _sentence(item: Mapping[str, Any]) -> str:
     """What to send, as a sentence that names the field; messages of our own are sentences already."""
     if item["type"] == "value_error":
@@ -310,6 +296,5 @@ def _sentence(item: Mapping[str, Any]) -> str:
         return "The body must be a JSON object. Send it with the header Content-Type: application/json."
     names = [str(part) for part in item["loc"] if "[" not in str(part)]
     where = ".".join(names[1:]) or names[0]
-    if item["type"] in _REQUIRED:
-        return f"{where} {_REQUIRED[item['type']].format(**item.get('ctx', {}))}."
-    return f"{where}: {item['msg']}."
+    required = requirement(item)
+    return f"{where}: {item['msg']}." if required is None else f"{where} {required}."

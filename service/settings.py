@@ -33,7 +33,8 @@ Pairs = Annotated[dict[str, str], NoDecode]
 class Settings(BaseSettings):
     """See the module. Values given by the caller win over the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="QUARTET_", frozen=True)
+    # An empty variable is one that is not set: compose files and shells leave such.
+    model_config = SettingsConfigDict(env_prefix="QUARTET_", env_ignore_empty=True, frozen=True)
 
     library: Path | None = Field(default=None, description="Folder of the library to serve.")
     libraries: Folders = Field(

@@ -43,7 +43,7 @@ class SpacyParser:
             self._nlp = spacy.load(pipeline)
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
-                f"The spaCy pipeline {str(pipeline)!r} cannot be loaded: {error}. "
+                f"The spaCy pipeline {str(pipeline)!r} cannot be loaded: {str(error).rstrip('.')}. "
                 "Name the folder of a pipeline or an installed pipeline package."
             ) from error
         if "parser" not in self._nlp.pipe_names:

@@ -133,7 +133,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             )
     try:
         config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (RecursionError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG_FILE} is not valid JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "weights_sha256" not in config:
         raise ModelError(f"{folder / CONFIG_FILE} is not a checkpoint configuration of format {FORMAT}.")

@@ -63,7 +63,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file; None where there is none or it is not valid."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return None
 
 

@@ -28,7 +28,7 @@ def refuse_code(folder: Path) -> None:
     for path in sorted(folder.rglob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, RecursionError, ValueError):
             continue  # whoever needs the file says what is wrong with it
         if path.name == "modules.json" and isinstance(content, list):
             types = [str(module.get("type", "")) for module in content if isinstance(module, dict)]

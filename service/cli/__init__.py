@@ -7,6 +7,8 @@ import what they need when they run.
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,7 @@ from service.cli import demo, doctor, mcp, remote, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
 from service.cli.library import captions, cut, export, index, manage, repair, searches, status, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
+from service.requirement import requirement
 
 _PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
@@ -31,14 +34,34 @@ class _QuartetGroup(ReadableGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            # Typer repeats Pydantic's words, which are those of a program.
+            first: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()[:1]
+            if first:
+                required = requirement(first[0])
+                message = str(first[0]["msg"]).removeprefix("Value error, ")
+                error.message = message if required is None else f"It {required}."
+            raise
         except QuartetError as error:
             reason = str(error)
         except OSError as error:
             if error.errno not in _PLACES:
                 raise
-            reason = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+            reason = _place(error)
         typer.secho(f"Error: {reason}", fg=typer.colors.RED, err=True)
         raise typer.Exit(1)
+
+
+def _place(error: OSError) -> str:
+    """Which file or folder the system refused, and why."""
+    if not error.filename:
+        return f"{error.strerror}."
+    path = Path(os.fsdecode(error.filename))
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        file = next((place for place in (path, *path.parents) if place.is_file()), None)
+        if file is not None:
+            return f"{file} is a file. Name a folder."
+    return f"{error.filename}: {error.strerror}."
 
 
 app = typer.Typer(

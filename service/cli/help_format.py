@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 
@@ -16,6 +18,17 @@ class _Readable:
         super().__init__(*args, **kwargs)
         # Typer keeps the line breaks of a docstring and adds its own: short lines after long ones.
         self.help = flowing(self.help)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuses an empty path, as of a variable that is not set: Path("") would be the current folder."""
+        blank = any(not arg or (arg.startswith("--") and arg.endswith("=")) for arg in args)
+        left: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        if blank and "." not in args:
+            for param in ctx.command.params:
+                value = ctx.params.get(param.name)
+                if Path() in (value if isinstance(value, list | tuple) else (value,)):
+                    raise typer.BadParameter("The path is empty.", ctx=ctx, param=param)
+        return left
 
     def get_params(self, ctx: Any) -> list[Any]:
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]

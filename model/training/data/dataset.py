@@ -76,6 +76,8 @@ def _read_line(line: bytes, where: str) -> CaptionRow:
         raise InputError(f"{where}: not UTF-8 text ({error.reason} at byte {error.start}).") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{where}: not valid JSON ({error.msg} at column {error.colno}).") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{where}: not valid JSON ({error}).") from error
     if not isinstance(data, dict) or not isinstance(data.get("video"), str) or not data["video"]:
         raise InputError(f'{where}: expected an object with a "video" name and a list of "captions".')
     captions, split = data.get("captions"), data.get("split", "")

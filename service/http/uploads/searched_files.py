@@ -62,7 +62,7 @@ def _fields(given: dict[str, str]) -> CaptionUpload:
     if "weights" in given:
         try:
             values["weights"] = json.loads(given["weights"])
-        except ValueError:
+        except (RecursionError, ValueError):
             raise invalid("weights", 'weights must be a JSON object, such as {"action": 2}.') from None
     try:
         return CaptionUpload.model_validate(values)

@@ -240,7 +240,7 @@ def test_slips_are_told_before_a_model_is_loaded(
         (("search", "", "--library", "l"), "The question is empty"),
         (("search", "x" * 1001, "--library", "l"), "1001 characters"),
         (("search", "a"), "QUARTET_LIBRARY"),
-        (("search", "a", "--library", "l", "-k", "0"), "greater than or equal to 1"),
+        (("search", "a", "--library", "l", "-k", "0"), "It must be at least 1"),
         (("search", "a", "--library", "l", "--weights", "colour=1"), "'colour' is not a level"),
         (("search", "a", "--library", "l", "--weights", "action"), "LEVEL=NUMBER"),
         (("search", "a", "--library", "l", "--weights", "entity=-1"), "at least 0"),
@@ -278,7 +278,7 @@ def test_failures_are_one_line_and_exit_with_1(built_world: World, tmp_path: Pat
 def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("words")
     result = run("demo", "--folder", tmp_path / "file", "--clips", "1", "--render-only")
-    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/file/videos: Not a directory.\n")
+    assert (result.exit_code, result.stderr) == (1, f"Error: {tmp_path}/file is a file. Name a folder.\n")
 
 
 def test_serving_a_library_of_another_model_names_both(tmp_path: Path) -> None:
@@ -343,3 +343,25 @@ def test_ctrl_c_while_modules_are_imported_is_no_bug(monkeypatch: pytest.MonkeyP
     with pytest.raises(SystemExit) as ended:
         entry()
     assert ended.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["index", ""], "'PATHS': The path is empty."),
+        (["status", "--library="], "The path is empty."),
+        (["search", "a", "--like", "x"], "'--like': It must be a whole number."),
+        (["index", "a.mp4", "--segment", "shots"], "'--segment': 'shots' is not one of 'whole', 'window', 'shot'."),
+    ],
+)
+def test_wrong_usage_is_told_in_words_of_people(arguments: list[str], said: str) -> None:
+    """An empty path, which a variable that is not set leaves, is not the current folder."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUARTET_LIBRARY", "")
+    result = run("status")
+    assert result.exit_code == 2 and "QUARTET_LIBRARY" in result.stderr

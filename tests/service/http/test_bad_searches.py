@@ -98,12 +98,27 @@ def test_a_body_that_is_no_json(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"query": "café"}'.encode("latin-1"), "it is not UTF-8 text"),
+        (b'{"query": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"query": "a", "k": ' + b"9" * 5_000 + b"}", "a number in it has too many digits"),
+    ],
+)
+def test_a_body_that_cannot_be_read_as_json_is_told_why(client: TestClient, content: bytes, why: str) -> None:
+    answer = client.post("/v1/search/clips", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert why in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
     ("form", "field"),
     [
         ({"k": "0"}, "body.k"),
         ({"k": "many"}, "body.k"),
         ({"weights": "action=2"}, "body.weights"),
         ({"weights": "[1]"}, "body.weights"),
+        ({"weights": "[" * 100_000}, "body.weights"),
         ({"clip": "1"}, "body.clip"),
     ],
 )
@@ -228,3 +243,4 @@ def test_messages_say_what_to_send(client: TestClient) -> None:
         ({"query": ["a", "b"]}, "Send several as `queries` to /v1/search/clips/batch."),
     ):
         assert said in client.post("/v1/search/clips", json=body).json()["detail"]
+    assert client.get("/v1/search/clips?q=").json()["detail"] == "q must not be empty."
