@@ -1,4 +1,4 @@
-"""Reading captions: text, JSONL, CSV, and the subtitles SubRip (.srt) and WebVTT (.vtt), which tie text to times."""
+"""Reading captions: text, JSONL, CSV, and subtitles (SubRip, WebVTT, ASS), which tie text to times."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from io import StringIO
 from pathlib import Path
 from shlex import quote
 
-from indexer.texts.subtitles import read_cues
+from indexer.texts.subtitles import read_ass_cues, read_cues
 from quartet.errors import InputError
 
-SUBTITLES = (".srt", ".vtt")
+SUBTITLES = (".srt", ".vtt", ".ass", ".ssa")
+
+_DELIMITERS = (",", ";", "\t", "|")
+"""Between the fields of a CSV file: spreadsheets write semicolons where the comma is the decimal sign."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -93,7 +96,7 @@ def _from_jsonl(file: Path, content: str) -> Iterator[CaptionEntry]:
             continue
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise InputError(f"{file.name}, line {number}: not a JSON object ({error}).") from error
         if isinstance(entry, dict) and isinstance(entry.get("captions"), list):
             for caption in entry["captions"]:
@@ -103,16 +106,26 @@ def _from_jsonl(file: Path, content: str) -> Iterator[CaptionEntry]:
 
 
 def _from_csv(file: Path, content: str) -> Iterator[CaptionEntry]:
-    reader = csv.DictReader(StringIO(content, newline=""))
-    try:
-        for entry in reader:
-            yield _entry(file, reader.line_num, entry)
-    except csv.Error as error:
-        raise InputError(f"{file.name}, line {reader.line_num}: {error}.") from error
+    for delimiter in _DELIMITERS:
+        rows = csv.reader(StringIO(content, newline=""), delimiter=delimiter, skipinitialspace=True)
+        try:
+            columns = [name.strip().lower() for name in next(rows, [])]
+            if {"caption", "text"} & set(columns):
+                for row in rows:
+                    if row:
+                        yield _entry(file, rows.line_num, dict(zip(columns, row, strict=False)))
+                return
+        except csv.Error as error:
+            raise InputError(f"{file.name}, line {rows.line_num}: {error}.") from error
+    if content.strip():
+        raise InputError(
+            f'{file.name}, line 1: needs a header with a column "caption" (or "text"); "video" names the video.'
+        )
 
 
 def _from_cues(file: Path, content: str) -> Iterator[CaptionEntry]:
-    for cue in read_cues(file.name, content):
+    read = read_ass_cues if file.suffix.lower() in (".ass", ".ssa") else read_cues
+    for cue in read(file.name, content):
         yield CaptionEntry(_spaced(cue.text), file.stem, cue.start, cue.end)
 
 

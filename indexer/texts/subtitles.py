@@ -1,4 +1,4 @@
-"""SubRip (.srt) and WebVTT (.vtt, https://www.w3.org/TR/webvtt1/) subtitles.
+"""SubRip (.srt), WebVTT (.vtt, https://www.w3.org/TR/webvtt1/) and Advanced SubStation Alpha (.ass, .ssa) subtitles.
 
 Own code, because what reads subtitles elsewhere steps over lines that it does not understand: here they are named.
 """
@@ -15,6 +15,9 @@ from quartet.errors import InputError
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
 _TAGS = re.compile(r"<[^>]*>|\{\\[^}]*\}")
+_OVERRIDES = re.compile(r"\{[^}]*\}")
+_DRAWING = re.compile(r"\{[^}]*\\p[1-9]")
+"""Of ASS: what follows is a shape, not text."""
 _NOT_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION", "X-TIMESTAMP-MAP")
 
 
@@ -47,6 +50,32 @@ def read_cues(name: str, content: str) -> Iterator[Cue]:
             raise InputError(f"{name}, line {first + at}: the cue ends before it begins.")
         text = html.unescape(_TAGS.sub("", " ".join(block[at + 1 :]))).strip()
         if text:
+            yield Cue(start, end, text)
+
+
+def read_ass_cues(name: str, content: str) -> Iterator[Cue]:
+    """The cues of an ASS file in their order, without mark-up; comments and drawings are left out.
+
+    Raises InputError, with the file's `name`, for an event that cannot be read.
+    """
+    section, fields = "", list[str]()
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.startswith("["):
+            section = line.strip().lower()
+        kind, _, rest = line.partition(":")
+        if section != "[events]" or kind not in ("Format", "Dialogue"):
+            continue
+        if kind == "Format":
+            fields = [field.strip().lower() for field in rest.split(",")]
+            continue
+        # The text is the last field, and may have commas.
+        event = dict(zip(fields, rest.split(",", max(len(fields) - 1, 0)), strict=False))
+        times = [re.fullmatch(_TIME, event.get(field, "").strip()) for field in ("start", "end")]
+        if times[0] is None or times[1] is None or "text" not in event:
+            raise InputError(f"{name}, line {number}: an event needs the fields Start, End and Text of its format.")
+        start, end = (_seconds(*time.groups()) for time in times if time is not None)
+        text = re.sub(r"\\[Nnh]", " ", _OVERRIDES.sub("", event["text"])).strip()
+        if end > start and text and not _DRAWING.search(event["text"]):
             yield Cue(start, end, text)
 
 

@@ -96,7 +96,7 @@ PublishOption = Annotated[
 ]
 TextsOption = Annotated[
     bool,
-    typer.Option("--texts/--no-texts", help="Read subtitles next to the videos (.srt, .vtt) and inside them."),
+    typer.Option("--texts/--no-texts", help="Read subtitles next to the videos (.srt, .vtt, .ass) and inside them."),
 ]
 OcrOption = Annotated[
     bool,

@@ -31,7 +31,7 @@ Sources = Annotated[
 
 
 _FILE = file_form(
-    "A .txt, .jsonl, .csv, .srt or .vtt file.",
+    "A .txt, .jsonl, .csv, .srt, .vtt, .ass or .ssa file.",
     video={"type": "string", "description": "The video that subtitles, or captions that name none, are about."},
 )
 
@@ -52,7 +52,7 @@ async def add_captions(request: Request, response: Response, jobs: JobsDep, repe
             # A wrong name fails at once, not in the job.
             await asyncio.to_thread(lambda: deque(read_captions(files[0]), maxlen=0))
             options = (f"--video={fields['video']}",) if "video" in fields else ()
-            job = jobs.add_work("captions", files[0].name, options, files, repeat_key)
+            job = jobs.add_files("captions", files[0].name, options, files, repeat_key)
     return accepted(request, response, job)
 
 

@@ -99,12 +99,38 @@ def test_what_ends_a_line_elsewhere_does_not_here(tmp_path: Path) -> None:
         ("c.jsonl", '{"caption": "x"}\nnonsense', r"c\.jsonl, line 2: not a JSON object"),
         ("c.jsonl", '["x"]', r'c\.jsonl, line 1: needs a "caption"'),
         ("c.jsonl", '{"caption": 5}', r"c\.jsonl, line 1: needs"),
-        ("c.csv", "name,words\na,b\n", r"c\.csv, line 2: needs"),
+        ("c.csv", "name,words\na,b\n", r"c\.csv, line 1: needs a header"),
+        ("c.ass", "[Events]\nDialogue: 0,now,later,a\n", r"c\.ass, line 2: an event needs the fields Start"),
+        ("c.jsonl", "[" * 100_000, r"c\.jsonl, line 1: not a JSON object"),
     ],
 )
 def test_says_which_line_cannot_be_used(tmp_path: Path, name: str, content: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         list(read_captions(write(tmp_path / name, content)))
+
+
+@pytest.mark.parametrize("name", ["talk.ass", "talk.ssa"])
+def test_reads_ass(tmp_path: Path, name: str) -> None:
+    """Advanced SubStation Alpha: the fields of an event are named, its text is the last and may have commas."""
+    content = (
+        "[Script Info]\r\nTitle: x\r\n\r\n[V4+ Styles]\r\nFormat: Name, Start\r\nStyle: Default,x\r\n\r\n[Events]\r\n"
+        "Format: Layer, Start, End, Style, Text\r\n"
+        "Dialogue: 0,0:00:01.00,0:00:02.50,Default,{\\b1}Bold, with comma{\\b0}\\Nnext line\r\n"
+        "Comment: 0,0:00:03.00,0:00:04.00,Default,not shown\r\n"
+        "Dialogue: 0,0:00:03.00,0:00:04.00,Default,{\\p1}m 0 0 l 100 0{\\p0}\r\n"
+        "Dialogue: 0,1:00:00.25,1:00:01.00,Default,late\r\n"
+    )
+    texts = [CaptionEntry("Bold, with comma next line", "talk", 1, 2.5), CaptionEntry("late", "talk", 3600.25, 3601)]
+    assert list(read_captions(write(tmp_path / name, content))) == texts
+
+
+@pytest.mark.parametrize("header", ["video;caption", "Video\tCaption", " video | TEXT ", '"video", "text"'])
+def test_reads_csv_of_every_delimiter(tmp_path: Path, header: str) -> None:
+    """Spreadsheets write semicolons where the comma is the decimal sign, and names of columns as typed."""
+    mark = next(mark for mark in ";\t|," if mark in header)
+    rows = f'{header}\r\na{mark} "a dog{mark} running"\r\n\r\n{mark}a cat\r\n'
+    entries = [CaptionEntry(" ".join(f"a dog{mark} running".split()), "a"), CaptionEntry("a cat")]
+    assert list(read_captions(write(tmp_path / "c.csv", rows))) == entries
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
