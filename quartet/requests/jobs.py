@@ -18,9 +18,14 @@ MOST_UPLOADS = 100
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
-def index_folder(folder: str, path: str = ".") -> Request[Job]:
-    """Have a folder of the service's machine indexed; `folder` is one of `jobs().folders`."""
-    return Request(read_as(Job), "POST", "/v1/jobs", json={"folder": folder, "path": path})
+def index_folder(folder: str, path: str = ".", ocr: bool = False, speech: str | None = None) -> Request[Job]:
+    """Have a folder of the service's machine indexed; `folder` is one of `jobs().folders`.
+
+    ocr     read text on screen too
+    speech  transcribe what is said too, with this prepared model of the service
+    """
+    body = {"folder": folder, "path": path, **_more_texts(ocr, speech)}
+    return Request(read_as(Job), "POST", "/v1/jobs", json=body)
 
 
 def index_files(files: Sequence[Path], progress: Progress | None = None) -> Request[Job]:
@@ -83,9 +88,17 @@ def index_upload(upload_id: str) -> Request[Job]:
     return Request(read_as(Job), "POST", f"/v1/uploads/{upload_id}/job")
 
 
-def index_uploads(upload_ids: Sequence[str]) -> Request[Job]:
-    """Have uploads indexed by one job: at most `MOST_UPLOADS`, all complete. Asked again, it is the same job."""
-    return Request(read_as(Job), "POST", "/v1/uploads/job", json={"uploads": list(upload_ids)})
+def index_uploads(upload_ids: Sequence[str], ocr: bool = False, speech: str | None = None) -> Request[Job]:
+    """Have uploads indexed by one job: at most `MOST_UPLOADS`, all complete. Asked again, it is the same job.
+
+    `ocr` and `speech` as in `index_folder`.
+    """
+    body = {"uploads": list(upload_ids), **_more_texts(ocr, speech)}
+    return Request(read_as(Job), "POST", "/v1/uploads/job", json=body)
+
+
+def _more_texts(ocr: bool, speech: str | None) -> dict[str, bool | str]:
+    return ({"ocr": True} if ocr else {}) | ({"speech": speech} if speech is not None else {})
 
 
 def _offset(response: httpx2.Response) -> int:

@@ -92,7 +92,7 @@ def remove_videos(video_ids: Sequence[int]) -> Request[Changed]:
 
 
 def add_captions(file: Path, video: str | None = None, progress: Progress | None = None) -> Request[Job]:
-    """Add the captions of a file (.txt, .jsonl, .csv, .srt, .vtt); `video` is what those that name none are about."""
+    """Add the captions of a file (.txt, .jsonl, .csv, subtitles); `video` is what those that name none are about."""
     data = {} if video is None else {"video": video}
     return Request(read_as(Job), "POST", "/v1/captions/upload", files=[("file", file)], data=data, progress=progress)
 
@@ -106,6 +106,27 @@ def remove_captions(caption_ids: Sequence[int] = (), sources: Sequence[str] = ()
 def verify(content: bool = False) -> Request[Job]:
     """Have the library checked; `content`: the videos too. The job's `verification` says what is wrong."""
     return Request(read_as(Job), "POST", "/v1/library/verify", json={"content": content})
+
+
+def repair(accept_catalogue: bool = False) -> Request[Job]:
+    """Have the library repaired. The job's `repair` says what was restored and what is lost."""
+    return Request(read_as(Job), "POST", "/v1/library/repair", json={"accept_catalogue": accept_catalogue})
+
+
+def tune(approximate_from: int = 200_000) -> Request[Job]:
+    """Have the library searched approximately from this number of items on. See the job's `tuning`."""
+    return Request(read_as(Job), "POST", "/v1/library/tune", json={"approximate_from": approximate_from})
+
+
+def relocate(root: str, folder: str, path: str = ".") -> Request[Job]:
+    """Set where the videos of a root are now: in `folder`, one of `jobs().folders`, or in a folder in it."""
+    body = {"root": root, "folder": folder, "path": path}
+    return Request(read_as(Job), "POST", "/v1/library/relocate", json=body)
+
+
+def export_to_milvus(replace: bool = False, recall: float = 0.99) -> Request[Job]:
+    """Have the vectors copied to the Milvus that the service is set to search. See the job's `export`."""
+    return Request(read_as(Job), "POST", "/v1/library/export", json={"replace": replace, "recall": recall})
 
 
 def evaluate(file: Path, split: str | None = None) -> Request[Job]:

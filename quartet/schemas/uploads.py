@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from quartet.schemas.jobs import MoreTexts
 
 
 class StoredUpload(BaseModel):
@@ -16,10 +18,8 @@ class StoredUpload(BaseModel):
     received: int = Field(description="Bytes that have arrived.")
 
 
-class UploadsToIndex(BaseModel):
+class UploadsToIndex(MoreTexts):
     """Uploads in pieces that one job indexes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     uploads: list[Annotated[str, Field(max_length=100)]] = Field(
         min_length=1, max_length=100, description="Their ids; all of them are complete."

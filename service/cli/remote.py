@@ -48,7 +48,7 @@ def asked(server: str, library: Path | str | None, **local: Any) -> Iterator[Cli
     """
     given = [f"--{name.replace('_', '-')}" for name, value in local.items() if value]
     if given:
-        detail = f"{', '.join(given)} cannot be used with --server: the service has its model already."
+        detail = f"{', '.join(given)} cannot be used with --server: only for a library of this machine."
         raise typer.BadParameter(detail, param_hint="--server")
 
     from quartet.client import Client
@@ -82,7 +82,7 @@ def _is_called(video: Video, name: str) -> bool:
     )
 
 
-def index(client: Client, paths: Sequence[Path]) -> bool:
+def index(client: Client, paths: Sequence[Path], ocr: bool = False, speech: str | None = None) -> bool:
     """Upload videos and wait until they are indexed; returns whether all of them could be used.
 
     One job takes as many as it may. After an error what has been sent is indexed before it is raised.
@@ -98,7 +98,7 @@ def index(client: Client, paths: Sequence[Path]) -> bool:
                 complete &= _send(client, file, uploads)
         finally:
             if uploads:
-                complete &= _index(client, uploads)
+                complete &= _index(client, uploads, ocr, speech)
     return complete
 
 
@@ -115,9 +115,9 @@ def _send(client: Client, file: Path, uploads: list[str]) -> bool:
     return True
 
 
-def _index(client: Client, uploads: Sequence[str]) -> bool:
+def _index(client: Client, uploads: Sequence[str], ocr: bool, speech: str | None) -> bool:
     """Have uploads indexed; returns whether all of them could be used."""
-    report = finished(client, client.index_uploads(uploads)).report
+    report = finished(client, client.index_uploads(uploads, ocr, speech)).report
     assert report is not None
     for one in report.refused:
         _refused(one.file, one.detail)

@@ -11,6 +11,9 @@ from typing import Any
 from quartet.schemas.jobs import Kind, State
 from service.observe.logs import REQUEST_ID
 
+RESULTS = ("report", "captions", "verification", "evaluation", "repair", "tuning", "relocation", "export")
+"""Fields of a job for what it has done. A command with `--json` gives one of them under the same name."""
+
 
 @dataclass
 class Job:
@@ -41,6 +44,10 @@ class Job:
     captions: dict[str, Any] | None = None
     verification: dict[str, Any] | None = None
     evaluation: dict[str, Any] | None = None
+    repair: dict[str, Any] | None = None
+    tuning: dict[str, Any] | None = None
+    relocation: dict[str, Any] | None = None
+    export: dict[str, Any] | None = None
     error: str | None = None
     cancelling: bool = False
     request_id: str | None = field(default_factory=REQUEST_ID.get)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import get_args
 
 from quartet.errors import BusyError, InputError, NotFoundError
-from quartet.schemas.jobs import Kind, State
-from service.jobs.job import Job
+from quartet.schemas.jobs import Kind, MoreTexts, State
+from service.jobs.job import RESULTS, Job
 from service.jobs.job_memory import JobMemory
 from service.observe.logs import REQUEST_ID
 from service.problems import CONFLICT, ProblemError
@@ -101,34 +101,58 @@ class Jobs:
             raise InputError(f"There is no {path!r} in the folder {name!r}. Give a path relative to that folder.")
         return wanted, base
 
-    def repeated(self, key: str | None, source: str | None = None) -> Job | None:
+    def repeated(self, key: str | None, source: str | None = None, kind: Kind = "index") -> Job | None:
         """The job that a request with this `Idempotency-Key` made. Raises ProblemError if it asked for another."""
         job = next((job for job in self._jobs.values() if key is not None and job.repeat_key == key), None)
-        if job is not None and source is not None and job.source != source:
+        if job is not None and source is not None and (job.kind, job.source) != (kind, source):
             raise ProblemError(
-                CONFLICT, f"The Idempotency-Key {key!r} was already used to index {job.source}. Send a new key."
+                CONFLICT, f"The Idempotency-Key {key!r} was already used: {job.kind} of {job.source}. Send a new key."
             )
         return job
 
-    def add(self, inputs: Sequence[Path], base: Path, source: str, root: Path, repeat_key: str | None = None) -> Job:
+    def add(
+        self,
+        inputs: Sequence[Path],
+        base: Path,
+        source: str,
+        root: Path,
+        repeat_key: str | None = None,
+        texts: MoreTexts | None = None,
+    ) -> Job:
         """Queue a run of the indexer. Raises BusyError if too many wait."""
-        return self._add(Job(tuple(inputs), base, root, source, repeat_key=repeat_key))
+        options = ["--ocr"] if texts is not None and texts.ocr else []
+        options += [f"--speech={texts.speech}"] if texts is not None and texts.speech else []
+        return self._add(Job(tuple(inputs), base, root, source, options=tuple(options), repeat_key=repeat_key))
 
-    def add_work(
+    def work(
         self,
         kind: Kind,
         source: str,
         options: Sequence[str] = (),
-        files: Sequence[Path] = (),
+        repeat_key: str | None = None,
+        inputs: Sequence[Path] = (),
+    ) -> Job:
+        """The job that such a request made before, else another command on the library, which is queued.
+
+        Raises BusyError if too many wait, ProblemError as `repeated`.
+        """
+        job = self.repeated(repeat_key, source, kind)
+        return job or self._add(Job(tuple(inputs), Path(), Path(), source, kind, tuple(options), repeat_key=repeat_key))
+
+    def add_files(
+        self,
+        kind: Kind,
+        source: str,
+        options: Sequence[str],
+        files: Sequence[Path],
         repeat_key: str | None = None,
     ) -> Job:
-        """Queue another command on the library; `files` are in a folder of their own, which goes when it has ended.
+        """Queue a command on the library that reads uploaded files, in a folder of their own, which goes at its end.
 
         Raises BusyError if too many wait.
         """
-        home = files[0].parent if files else Path()
-        given = home if files else None
-        return self._add(Job(tuple(files), home, home, source, kind, tuple(options), given, repeat_key=repeat_key))
+        home = files[0].parent
+        return self._add(Job(tuple(files), home, home, source, kind, tuple(options), home, repeat_key=repeat_key))
 
     def _add(self, job: Job) -> Job:
         if self.waiting >= self._settings.max_jobs:
@@ -245,7 +269,7 @@ class Jobs:
             errors = (await errors_read).decode("utf-8", "replace").strip()
         if job.cancelling:
             return "cancelled"
-        if any(one is not None for one in (job.report, job.captions, job.verification, job.evaluation)):
+        if any(getattr(job, result) is not None for result in RESULTS):
             return "done"
         last = errors.splitlines()[-1] if errors else f"it ended with status {code} and no message"
         job.error = last.removeprefix("Error: ")
@@ -274,7 +298,13 @@ _COMMANDS: Mapping[Kind, tuple[str, ...]] = {
     "captions": ("captions", "add"),
     "verify": ("verify",),
     "evaluate": ("evaluate", "--skip-missing"),
+    "repair": ("repair",),
+    "tune": ("tune",),
+    "relocate": ("relocate",),
+    "export": ("export",),
 }
+_LOOKS_AT_VIDEOS = ("index", "verify", "repair")
+_ENCODES = ("index", "captions", "evaluate", "repair")
 
 
 def _command(job: Job, settings: Settings) -> list[str]:
@@ -289,10 +319,10 @@ def _command(job: Job, settings: Settings) -> list[str]:
         "--library",
         str(settings.library),
     ]
-    if job.kind in ("index", "verify"):
+    if job.kind in _LOOKS_AT_VIDEOS:
         for name, folder in settings.roots.items():
             command += ["--root", f"{name}={folder}"]
-    if job.kind != "verify":
+    if job.kind in _ENCODES:
         command += ["--device", settings.device]
     if job.kind == "index":
         command += ["--base", str(job.root)]
@@ -330,18 +360,14 @@ def _read_report(job: Job, line: bytes) -> None:
     match event.pop("event"):
         case "progress":
             job.progress = {**event, "file": _path_in_folder(job, event["file"])}
-        case "captions":
-            job.captions = event
-        case "verification":
-            job.verification = event
-        case "evaluation":
-            job.evaluation = event
         case "report":
             job.progress = {**event.pop("progress"), "file": None}
             job.report = {
                 **event,
                 "refused": [{**one, "file": _path_in_folder(job, one["file"])} for one in event["refused"]],
             }
+        case result if result in RESULTS:
+            setattr(job, result, event)
 
 
 def _path_in_folder(job: Job, file: str | None) -> str | None:

@@ -19,6 +19,8 @@ from indexer.store.management import tag_videos
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from service.http.app import create_app
+from service.jobs import job_queue
+from service.jobs.job import Job
 from service.settings import Settings
 
 COLOURS = {
@@ -116,6 +118,25 @@ def client(built_world: World) -> Iterator[TestClient]:
     app = create_app(Settings(library=built_world.library, max_upload_bytes=200_000), FakeEncoder())
     with TestClient(app) as client:
         yield client
+
+
+@pytest.fixture
+def commands_of_jobs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that jobs run, in a list; instead of each a process writes what it would say, at once."""
+    command_of, commands = job_queue._command, []
+    results = {
+        "repair": {"event": "repair", "healed": ["A picture."], "lost": [], "encoded": 0, "generation": "000003"},
+        "tune": {"event": "tuning", "generation": "000003", "galleries": {"clips": None, "captions": "PQ, 4 bits"}},
+        "relocate": {"event": "relocation", "root": "videos"},
+        "export": {"event": "export", "generation": "000002", "clips": 5, "captions": 5, "written": True},
+    }
+
+    def stand_in(job: Job, settings: Settings) -> list[str]:
+        commands.append(command_of(job, settings)[4:])
+        return ["echo", json.dumps(results[job.kind])]
+
+    monkeypatch.setattr(job_queue, "_command", stand_in)
+    return commands
 
 
 @pytest.fixture

@@ -114,11 +114,11 @@ def index(
             "model": model, "device": device, "precision": precision, "root": root,
             "base": base, "ray": ray, "ray_gpus": None if ray_gpus == 1 else ray_gpus,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
-            "publish_every": publish_every, "ocr": ocr, "speech": speech, "no_texts": not texts, "json": as_json,
+            "publish_every": publish_every, "no_texts": not texts, "json": as_json,
             "frame_vectors": frame_vectors is not None,
         }  # fmt: skip
         with asked(server, library, **local) as client:
-            if not remote.index(client, paths) and strict:
+            if not remote.index(client, paths, ocr, speech) and strict:
                 raise typer.Exit(1)
         return
     settings = settings_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,16 @@ import typer
 from rich.markup import escape
 
 from service.cli import remote
-from service.cli.options import LibraryOption, RootOption, console, counted, library_of, roots_of, settings_of
+from service.cli.options import (
+    LibraryOption,
+    LineOption,
+    RootOption,
+    console,
+    counted,
+    library_of,
+    roots_of,
+    settings_of,
+)
 from service.cli.remote import ServerOption, asked
 
 EraseOption = Annotated[
@@ -157,6 +167,8 @@ def relocate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a root. `quartet status` lists the roots.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder of its videos.")],
     library: LibraryOption = None,
+    as_json: LineOption = False,
+    server: ServerOption = None,
 ) -> None:
     """Set the new folder of a root whose videos have moved. Nothing is encoded again.
 
@@ -164,10 +176,23 @@ def relocate(
     machine.
 
     [dim]quartet relocate Videos /media/disk2/Videos --library my-library[/]
+
+    With --server, FOLDER is one of the folders that the service may index (QUARTET_JOB_FOLDERS), or a folder in it.
+
+    [dim]quartet relocate Videos films/2026 --server http://localhost:8000[/]
     """
-    path = library_of(settings_of(library=library))
+    if server is not None:
+        with asked(server, library, json=as_json) as client:
+            base, *below = folder.parts or (".",)
+            remote.finished(client, client.relocate(name, base, str(Path(*below))))
+    else:
+        path = library_of(settings_of(library=library))
 
-    from indexer.store.management import move_root
+        from indexer.store.management import move_root
 
-    move_root(path, name, folder)
-    console().print(f"The videos of {escape(name)} are now in {escape(str(folder.resolve()))}.", highlight=False)
+        folder = folder.resolve()
+        move_root(path, name, folder)
+    if as_json:
+        typer.echo(json.dumps({"event": "relocation", "root": name, "folder": str(folder)}))
+        return
+    console().print(f"The videos of {escape(name)} are now in {escape(str(folder))}.", highlight=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -29,8 +30,9 @@ from service.cli.options import (
 from service.cli.remote import ServerOption, asked
 
 if TYPE_CHECKING:
+    from indexer.repair.library_repair import RepairReport
     from indexer.store.verification import Problem
-    from quartet.schemas.jobs import LibraryProblem
+    from quartet.schemas.jobs import LibraryProblem, Repaired
 
 _MOST = 40
 """Lines that are shown on a terminal."""
@@ -103,6 +105,8 @@ def repair(
             help="Accept a catalogue that another program has changed.",
         ),
     ] = False,
+    as_json: LineOption = False,
+    server: ServerOption = None,
 ) -> None:
     """Restore what is damaged or missing in a library, and list what is lost.
 
@@ -112,15 +116,26 @@ def repair(
 
     [dim]quartet repair --library my-library[/]
     """
-    settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
-    folder = library_of(settings)
+    out = Console(stderr=True) if as_json else console()
+    report: RepairReport | Repaired
+    if server is not None:
+        with asked(server, library=library, model=model, device=device, root=root, json=as_json) as client:
+            found = remote.finished(client, client.repair(accept_catalogue)).repair
+        assert found is not None
+        name, report = "The library of the service", found
+    else:
+        settings = settings_of(library=library, model=model, device=device, roots=roots_of(root))
+        folder = library_of(settings)
 
-    from indexer.repair.library_repair import repair_library
-    from service.encoders.model_choice import encoder_at_hand
+        from indexer.repair.library_repair import repair_library
+        from service.encoders.model_choice import encoder_at_hand
 
-    out = console()
-    with out.status("Repairing"):
-        report = repair_library(folder, partial(encoder_at_hand, settings), settings.roots, accept_catalogue)
+        name = str(folder)
+        with out.status("Repairing"):
+            report = repair_library(folder, partial(encoder_at_hand, settings), settings.roots, accept_catalogue)
+    if as_json:
+        typer.echo(json.dumps({"event": "repair", **asdict(cast("RepairReport", report))}))
+        raise typer.Exit(1 if report.lost else 0)
     for title, lines in (("", report.healed), ("[red]Lost:[/] ", report.lost)):
         shown = lines[:_MOST] if out.is_terminal else lines
         for line in shown:
@@ -128,11 +143,11 @@ def repair(
         if len(lines) > len(shown):
             out.print(f"{title}and {len(lines) - len(shown)} more.", highlight=False)
     if not report.healed and not report.lost:
-        out.print(f"{escape(str(folder))} is in order: nothing to repair.", highlight=False)
+        out.print(f"{escape(name)} is in order: nothing to repair.", highlight=False)
         return
     encoded = f", {counted(report.encoded, 'item')} encoded again" if report.encoded else ""
     out.print(
-        f"{counted(len(report.healed), 'repair')}{encoded}, {len(report.lost)} lost. {escape(str(folder))} has "
+        f"{counted(len(report.healed), 'repair')}{encoded}, {len(report.lost)} lost. {escape(name)} has "
         f"generation {report.generation}.",
         highlight=False,
     )

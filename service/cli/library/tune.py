@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from service.cli.options import LibraryOption, console, library_of, settings_of
+from service.cli import remote
+from service.cli.options import LibraryOption, LineOption, console, library_of, settings_of
+from service.cli.remote import ServerOption, asked
 
 
 def tune(
@@ -32,6 +36,8 @@ def tune(
     undo: Annotated[
         bool, typer.Option("--undo", help="Do not train; undo the last change of prompts, parsers or weights.")
     ] = False,
+    as_json: LineOption = False,
+    server: ServerOption = None,
 ) -> None:
     """Set the size from which a library is searched approximately, and train its codebooks again.
 
@@ -53,6 +59,12 @@ def tune(
 
     [dim]quartet tune --library my-library --parser de=de_core_news_sm[/]
     """
+    if server is not None:
+        with asked(server, library, prompts=prompts, parser=parser, undo=undo, json=as_json) as client:
+            tuned = remote.finished(client, client.tune(approximate_from)).tuning
+        assert tuned is not None
+        _print_galleries(tuned.galleries)
+        return
     settings = settings_of(library=library)
     folder = library_of(settings)
     if prompts is not None or parser or undo:
@@ -70,12 +82,19 @@ def tune(
     from indexer.store.generation import KINDS
     from indexer.store.publishing import encode_again
 
-    out = console()
-    with out.status("Training"):
+    with (Console(stderr=True) if as_json else console()).status("Training"):
         generation = encode_again(folder, approximate_from)
-    for kind in KINDS:
-        encoding = encoding_of(generation.gallery(kind))
-        out.print(f"{kind}: {'exact, by scanning' if encoding is None else encoding.describe()}", highlight=False)
+    encodings = {kind: encoding_of(generation.gallery(kind)) for kind in KINDS}
+    galleries = {kind: None if one is None else one.describe() for kind, one in encodings.items()}
+    if as_json:
+        typer.echo(json.dumps({"event": "tuning", "generation": generation.name, "galleries": galleries}))
+    else:
+        _print_galleries(galleries)
+
+
+def _print_galleries(galleries: Mapping[str, str | None]) -> None:
+    for kind, codes in galleries.items():
+        console().print(f"{kind}: {codes or 'exact, by scanning'}", highlight=False)
 
 
 def _set_prompts(folder: Path, path: Path) -> None:
@@ -89,7 +108,7 @@ def _set_prompts(folder: Path, path: Path) -> None:
         templates = checked_templates(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (RecursionError, ValueError) as error:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
     known = read_search_settings(folder)
     write_search_settings(folder, replace(known, prompts=templates, prompts_from=f"{path.name}, set by quartet tune"))

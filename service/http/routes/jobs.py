@@ -82,7 +82,7 @@ async def create_job(
     """
     path, base = jobs.folder(body.folder, body.path)
     source = f"{body.folder}/{path.relative_to(base)}".removesuffix("/.")
-    job = jobs.repeated(repeat_key, source) or jobs.add([path], base, source, base, repeat_key)
+    job = jobs.repeated(repeat_key, source) or jobs.add([path], base, source, base, repeat_key, body)
     return accepted(request, response, job)
 
 

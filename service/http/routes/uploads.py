@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from quartet.errors import InputError
-from quartet.schemas.jobs import Job
+from quartet.schemas.jobs import Job, MoreTexts
 from quartet.schemas.uploads import StoredUpload, UploadsToIndex
 from service.http.addressing import location
 from service.http.routes.dependencies import problems
@@ -127,13 +127,13 @@ class _JobMaker:
     jobs: JobsDep
     repeat_key: RepeatKey = None
 
-    def job(self, upload_ids: Sequence[str]) -> Job:
+    def job(self, upload_ids: Sequence[str], texts: MoreTexts | None = None) -> Job:
         key = self.repeat_key or " ".join(upload_ids)
         job = self.jobs.repeated(key)
         if job is None:
             with self.uploads.completed(upload_ids) as paths:
                 home = paths[0].parent
-                job = self.jobs.add([home], home, file_summary(paths), home.parent, key)
+                job = self.jobs.add([home], home, file_summary(paths), home.parent, key, texts)
         return accepted(self.request, self.response, job)
 
 
@@ -144,7 +144,7 @@ _JOB: dict[str, Any] = {"status_code": 202, "responses": {**ACCEPTED, **problems
 @router.post("/job", summary="Index uploads", **_JOB)
 async def create_job_of_uploads(body: UploadsToIndex, maker: JobMakerDep) -> Job:
     """Keep uploads that are complete and index them, in the background. Asked again, it is the same job."""
-    return maker.job(body.uploads)
+    return maker.job(body.uploads, body)
 
 
 @router.post("/{upload_id}/job", summary="Index an upload", **_JOB)

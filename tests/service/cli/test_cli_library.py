@@ -22,6 +22,7 @@ from indexer.store.search_settings import library_precision
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
 from model.registry import BUNDLED, checkpoint_fingerprint
+from quartet.schemas.jobs import Repaired, Tuned
 from service.cli import app
 
 if TYPE_CHECKING:
@@ -102,6 +103,13 @@ def test_relocating_and_verifying(own: World) -> None:
     assert result.exit_code == 1
     assert "red.mp4 has changed" in words(result.stdout)
     refused(run("relocate", "films", moved, *library), "no root 'films'. Its roots are: videos")
+    # What the jobs of a service read.
+    event = {"event": "relocation", "root": "videos", "folder": str(moved)}
+    assert json.loads(run("relocate", "videos", moved, *library, "--json").stdout) == event
+    tuned = Tuned(**json.loads(run("tune", *library, "--json").stdout))
+    assert tuned.galleries == {"clips": None, "captions": None}
+    repaired = Repaired(**json.loads(run("repair", *library, "--json").stdout))
+    assert (repaired.lost, repaired.generation) == ([], tuned.generation)
 
 
 def test_status_says_when_codebooks_are_to_be_learned_again(world: World) -> None:

@@ -28,7 +28,11 @@ Run = Callable[..., Result]
 def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.setenv("QUARTET_API_KEY", KEY)
     settings = Settings(
-        library=world.library, model="fake", upload_folder=tmp_path / "uploads", max_upload_bytes=LARGEST
+        library=world.library,
+        model="fake",
+        upload_folder=tmp_path / "uploads",
+        max_upload_bytes=LARGEST,
+        job_folders={"films": world.videos},
     )
     with running(settings, FakeEncoder()) as service:
         yield lambda *given: CliRunner().invoke(app, [*map(str, given), "--server", service.url])
@@ -76,6 +80,23 @@ def test_it_is_measured(run: Run, world: World, tmp_path: Path) -> None:
     assert two.exit_code == 1 and "one caption file at a time" in two.stderr
     local = run("evaluate", captions, "--fit-weights")
     assert local.exit_code == 2 and "--fit-weights cannot be used with --server" in " ".join(local.stderr.split())
+
+
+def test_it_is_maintained(run: Run, commands_of_jobs: list[list[str]], world: World) -> None:
+    assert "A picture." in said(run("repair", "--accept-catalogue"))
+    assert said(run("tune", "--approximate-from", "5000")) == "clips: exact, by scanning\ncaptions: PQ, 4 bits\n"
+    assert said(run("relocate", "videos", "films")) == "The videos of videos are now in films.\n"
+    repaired, tuned, relocated = commands_of_jobs
+    assert repaired[:2] == ["repair", "--json"] and repaired[-2:] == ["--accept-catalogue", "--"]
+    assert tuned == ["tune", "--json", "--library", str(world.library), "--approximate-from=5000", "--"]
+    assert relocated == ["relocate", "--json", "--library", str(world.library), "--", "videos", str(world.videos)]
+    for wrong, reason in ((("dogs", "films"), "no root 'dogs'"), (("videos", "."), "no folder '.'")):
+        refused = run("relocate", *wrong)
+        assert refused.exit_code == 1 and reason in refused.stderr
+    file = run("relocate", "videos", "films/red.mp4")
+    assert file.exit_code == 1 and "films/red.mp4 is a file" in file.stderr
+    nowhere = run("export")
+    assert nowhere.exit_code == 1 and "Set QUARTET_MILVUS" in nowhere.stderr
 
 
 def test_clips_are_cut_there_and_come_here(run: Run, tmp_path: Path) -> None:
@@ -155,7 +176,9 @@ def test_what_was_sent_before_an_error_is_indexed(run: Run, world: World, tmp_pa
     ("given", "option"),
     [
         (("status", "--root", "films=here"), "--root"),
-        (("index", "a.mp4", "--keep-missing", "--ocr"), "--keep-missing, --ocr"),
+        (("index", "a.mp4", "--keep-missing", "--no-texts"), "--keep-missing, --no-texts"),
+        (("tune", "--undo"), "--undo"),
+        (("export", "--to", "milvus://here:1/a"), "--to"),
         (("captions", "remove", "a", "--erase-now"), "--erase-now"),
         (("describe", __file__, "--model", "fake"), "--model"),
         (("verify", "--json"), "--json"),
@@ -172,6 +195,6 @@ def test_an_option_for_a_library_of_this_machine_is_refused(
 
 
 def test_a_command_that_needs_the_files_of_this_machine_has_no_server() -> None:
-    for command in ("train", "repair", "serve", "relocate"):
+    for command in ("train", "serve", "watch", "features"):
         refused = CliRunner().invoke(app, [command, "--server", "http://quartet"])
         assert refused.exit_code == 2 and "No such option" in refused.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from quartet import Client
 from quartet.errors import ConflictError, InputError, InvalidRequestError, NotFoundError
 from service.http.access import needed_role
 from service.http.app import create_app
+from service.search.engine import Engine
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,6 +56,28 @@ def test_captions_the_check_and_an_evaluation_are_jobs(world: World, tmp_path: P
         first = next(iter(quartet.captions()))
         assert quartet.remove_captions([first.caption_id]).total == 4
         assert first.text not in [caption.text for caption in quartet.captions()]
+
+
+def test_maintenance_is_jobs(world: World, commands_of_jobs: list[list[str]]) -> None:
+    settings = Settings(library=world.library, model="fake", job_folders={"films": world.videos})
+    with closing(Engine.open(settings, FakeEncoder())) as engine, ExitStack() as stack:
+        set_to_milvus = settings.model_copy(update={"milvus": "milvus://here:1/a"})
+        http = stack.enter_context(TestClient(create_app(set_to_milvus, engine=engine)))
+        quartet = Client("http://testserver", http=http)
+        repaired = quartet.wait(quartet.repair().id).repair
+        assert repaired is not None and repaired.healed == ["A picture."]
+        tuned = quartet.wait(quartet.tune(5000).id).tuning
+        assert tuned is not None and tuned.galleries["clips"] is None
+        moved = quartet.wait(quartet.relocate("videos", "films").id)
+        assert moved.relocation is not None and moved.source == "the root videos, now in films"
+        exported = quartet.wait(quartet.export_to_milvus(replace=True).id).export
+        assert exported is not None and exported.clips == 5
+        assert commands_of_jobs[-1][-3:] == ["--recall=0.99", "--replace", "--"]
+        # The same key for other work is a mistake of the client.
+        http.headers["Idempotency-Key"] = "once"
+        quartet.repair()
+        with pytest.raises(ConflictError, match="already used: repair of the library"):
+            quartet.export_to_milvus()
 
 
 def test_what_is_no_caption_is_refused(world: World) -> None:

@@ -47,7 +47,7 @@ def test_a_job_outlives_the_service_and_tells_of_itself(settings: Settings) -> N
             pass
         assert client.post("/v1/jobs", json={"folder": "films"}, headers=KEY).json()["id"] == made["id"]
         other = client.post("/v1/jobs", json={"folder": "films", "path": "new"}, headers=KEY)
-        assert other.status_code == 409 and "already used to index films" in other.json()["detail"]
+        assert other.status_code == 409 and "already used: index of films" in other.json()["detail"]
         waiting = client.post("/v1/jobs", json={"folder": "films"}).json()
         client.post(f"/v1/jobs/{waiting['id']}/cancel")
         assert [job["state"] for job in events(client, waiting["id"])] == ["cancelled"]

@@ -19,6 +19,7 @@ from indexer.store.manifest import ModelInfo
 from indexer.texts.captions import add_captions
 from model.fake_encoder import FakeEncoder
 from quartet.client import Client
+from quartet.schemas.jobs import Exported
 from service.cli import app
 from service.http.app import create_app
 from service.search.engine import Engine
@@ -135,6 +136,9 @@ def test_the_command_line(world: World, milvus_address: str, tmp_path: Path) -> 
     assert "now has generation 000003, 5 clips, 5 captions." in words(there.output)
     again = run("export", "--library", world.library, "--to", milvus_address)
     assert "already had generation 000003" in words(again.output)
+    line = json.loads(run("export", "--library", world.library, "--to", milvus_address, "--json").stdout)
+    assert line.pop("event") == "export"
+    assert Exported(**line) == Exported(generation="000003", clips=5, captions=5, written=False)
     for message, arguments in (
         ("Name the Milvus address", ("--library", world.library)),
         ("is not a Milvus address", ("--library", world.library, "--to", "http://localhost")),
