@@ -18,7 +18,7 @@ SAMPLES: dict[str, Any] = {
     "query": "a", "queries": ["a"], "search": ClipSearch(query="a"), "inputs": "a", "name": "news", "key": "a-key",
     "file": Path("a.mp4"), "video": Path("a.mp4"), "files": {"own": Path("a.mp4")}, "clip_id": 1, "video_id": 1,
     "clip_ids": [1], "video_ids": [1], "title": "a", "format": "csv", "folder": "films", "job_id": "0f", "size": 1,
-    "upload_id": "7c", "upload_ids": ["7c"], "offset": 0, "content": b"a", "heard": print,
+    "upload_id": "7c", "root": "films", "upload_ids": ["7c"], "offset": 0, "content": b"a", "heard": print,
 }  # fmt: skip
 
 
