@@ -6,7 +6,6 @@ neither side ever holds a whole file.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import resource
@@ -15,14 +14,15 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from indexer.media.clip_reader import SampledClip, read_clips, sample_frames
 from indexer.media.decode_limits import UNLIMITED, Limits
+from indexer.media.forked_process import start_process
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.media.still_pictures import read_picture
 from indexer.media.thumbnails import strip, thumbnail
@@ -78,21 +78,14 @@ class DecodePool:
     """`workers` decoding processes, each driven by one thread that works off submitted jobs.
 
     A file is given up, and its process replaced, when no packet of it is read for `limit` seconds. However long a
-    file is, it is not given up while it goes on, unless `limits` say so. A process that is spawned takes 0.2 s of a
-    processor to begin; one that a fork server makes takes 0.01 s, and the server stays until this process ends.
+    file is, it is not given up while it goes on, unless `limits` say so.
     """
 
-    def __init__(
-        self,
-        workers: int = 1,
-        limit: float = 300.0,
-        limits: Limits = UNLIMITED,
-        start: Literal["spawn", "forkserver"] = "spawn",
-    ) -> None:
+    def __init__(self, workers: int = 1, limit: float = 300.0, limits: Limits = UNLIMITED) -> None:
         self._limit = limit
         self._limits = limits
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self._processes = [_Process(start) for _ in range(workers)]
+        self._processes = [_Process() for _ in range(workers)]
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
         for process in self._processes:
             self._idle.put(process)
@@ -140,13 +133,8 @@ class DecodePool:
 class _Process:
     """One decoding process, started at its first file and again after it has died."""
 
-    def __init__(self, start: Literal["spawn", "forkserver"]) -> None:
-        # Never forked from this process: that would share its threads and the state of its FFmpeg. The server that
-        # forks has one thread, has imported what is needed and decodes nothing.
-        context: SpawnContext | ForkServerContext = SpawnContext() if start == "spawn" else ForkServerContext()
-        self._context = context
-        self._context.set_forkserver_preload(["__main__", __name__, "av"])
-        self._process: multiprocessing.process.BaseProcess | None = None
+    def __init__(self) -> None:
+        self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
     def clips(self, task: _Task, limit: float) -> Generator[DecodedClip, None, None]:
@@ -172,16 +160,8 @@ class _Process:
                 self.stop()
 
     def _start(self) -> Connection:
-        self._pipe, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=_serve, args=(theirs,), name="quartet-decode", daemon=True)
-        # Where this is the first process, its start would start the tracker, which lets SIGINT through again.
-        resource_tracker.ensure_running()
-        # Ctrl-C reaches the whole group, but what it means is for the parent to decide: it closes the pipe.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._pipe, theirs = Pipe()
+        self._process = start_process(_serve, (theirs,), "quartet-decode", ["__main__", __name__, "av"])
         theirs.close()
         try:
             self._pipe.recv()
@@ -216,6 +196,8 @@ def _given_up(task: _Task, limit: float, over: bool) -> VideoError:
 
 def _serve(pipe: Connection) -> None:
     """Answer each task with the clips of the file, and at last _COMPLETE or a _Refusal."""
+    # The fork server of a service was started by others, who may have let it through.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe.send("ready")
     try:
         while True:

@@ -21,7 +21,7 @@ class UntrustedDecoding:
 
     def __init__(self, path: Path, count: int, limits: Limits = UNTRUSTED, part: Part | None = None) -> None:
         self._path, self._count, self._part = path, count, part
-        self._pool = DecodePool(limits=limits, start="forkserver")
+        self._pool = DecodePool(limits=limits)
 
     def run(self) -> SampledClip:
         """The frames. Raises VideoError if the file cannot be used, goes past a limit, or `stop` was called."""

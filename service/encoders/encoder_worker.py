@@ -7,16 +7,15 @@ import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any
 
+from indexer.media.forked_process import start_process
 from model.encoder import Encoder, EncoderSpec, StagedEncoder, TextBatch
 from model.mcsan.concept_heads import ConceptReader
 from quartet.errors import ModelError, QuartetError
@@ -62,7 +61,7 @@ class EncoderWorker:
 
     def __init__(self, load: Load, count: int) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
-        self._process = _started(theirs, load, count)
+        self._process = start_process(_serve, (theirs, load, count), _NAME, LIBRARIES)
         theirs.close()
         self._due: float | None = None
         self._overdue = False
@@ -134,29 +133,6 @@ class EncoderWorker:
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"status {code}"
         return f"The model process ended with {how}."
-
-
-def _started(*arguments: Any) -> BaseProcess:
-    """A process that serves, forked from a server that has imported the libraries.
-
-    Importing them takes seconds and 0.4 GB, which all processes then share. The server loads no model and runs nothing
-    while it forks; this process is never forked, because a fork would copy locks that its threads hold. Only on Linux:
-    elsewhere these libraries may not be forked.
-    """
-    if sys.platform == "linux":
-        forking = multiprocessing.get_context("forkserver")
-        forking.set_forkserver_preload(LIBRARIES)
-        forked = forking.Process(target=_serve, args=arguments, name=_NAME, daemon=True)
-        try:
-            forked.start()
-            return forked
-        except OSError as error:
-            LOG.warning(
-                "Model processes share no memory. Their server needs a writable TMPDIR with a short name: %s", error
-            )
-    spawned = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, name=_NAME, daemon=True)
-    spawned.start()
-    return spawned
 
 
 def _serve(pipe: Connection, load: Load, count: int) -> None:
