@@ -104,7 +104,7 @@ export class Videos {
       { className: "about" },
       head,
       el("p", { className: "path", title: `${video.root}/${video.path}` }, `${video.root}/${video.path}`),
-      el("p", {}, facts.join(" · ")),
+      el("p", {}, facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" · ")),
       el("div", { className: "actions" }, within, ...video.tags.map(taggedSo)),
     );
     this.fill(pictures, video, video.first_clips);

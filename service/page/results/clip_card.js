@@ -29,7 +29,7 @@ export function clipCard(hit) {
     screen.href = href({ ...given.state, show: hit.clip_id });
     score.textContent = next.score.toFixed(2);
     stack.update(next.levels, given.longest);
-    told.replaceChildren(...[quotation(next)].filter(Boolean));
+    told.replaceChildren(...[quotation(next, true)].filter(Boolean));
     alike.hidden = next.alike.length === 0;
     alike.textContent = `+${next.alike.length}`;
     alike.title = t("hit.alike", { n: next.alike.length });

@@ -17,7 +17,7 @@ from tests.service.page.conftest import running
 if TYPE_CHECKING:
     from tests.service.conftest import World
 
-LINE = "1\n00:00:00,500 --> 00:00:01,200\ninterest rates & <b>bonds</b>\n"
+LINE = "1\n00:00:00,500 --> 00:00:01,200\nwhat the bank says of interest rates & <b>bonds</b>\n"
 
 
 def test_the_line_of_a_hit(browser: Browser, built_world: World, tmp_path: Path) -> None:
@@ -29,10 +29,11 @@ def test_the_line_of_a_hit(browser: Browser, built_world: World, tmp_path: Path)
         page = browser.new_page()
         page.goto(f"{url}/?q=interest+rates")
         quotation = page.locator(".card .told")
-        expect(quotation).to_have_text("0:00 interest rates & bonds")
+        expect(quotation).to_have_text("0:00 … bank says of interest rates & bonds")
         expect(quotation.locator("mark")).to_have_text(["interest", "rates"])
         expect(page.locator('.card .stack [data-level="words"]')).to_be_visible()
         page.locator(".card .screen").click()
         expect(page.locator("#viewer video")).to_have_attribute("src", re.compile(r"#t=0\.5$"))
+        expect(page.locator("#viewer .told")).to_have_text("0:00 what the bank says of interest rates & bonds")
         expect(page.locator("#viewer .told mark")).to_have_text(["interest", "rates"])
         page.close()
