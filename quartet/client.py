@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -39,6 +40,8 @@ from quartet.requests.request import PagedRequest, Request
 R = TypeVar("R")
 T = TypeVar("T")
 
+_ADDRESS = re.compile(r"https?://[^/]", re.IGNORECASE)
+
 
 class _Connection:
     """What both clients know of a service, and all that they can ask it.
@@ -48,10 +51,12 @@ class _Connection:
     retries  how often a request is sent again that is answered 429, or 503 with a time to wait, after that time
 
     Every method raises the exception of `quartet.errors` for the problem that the service answers with, BusyError
-    when it stays busy, and UnreachableError if it cannot be reached.
+    when it stays busy, and UnreachableError if it cannot be reached. Raises InputError for what is no address.
     """
 
     def __init__(self, url: str, api_key: str | None, retries: int, library: str | None) -> None:
+        if not _ADDRESS.match(url):
+            raise errors.InputError(f"{url!r} is not the address of a service. Give one like http://localhost:8000.")
         self.url = url.rstrip("/")
         self._library = None if library is None else f"{self.url}/v1/libraries/{quote(library, safe='')}"
         self._retries = retries

@@ -24,7 +24,7 @@ from indexer.media.clip_reader import SampledClip, read_clips, sample_frames
 from indexer.media.decode_limits import UNLIMITED, Limits
 from indexer.media.forked_process import start_process
 from indexer.media.segmentation import WHOLE, Segmentation
-from indexer.media.still_pictures import read_picture
+from indexer.media.still_pictures import FORMATS, read_picture
 from indexer.media.thumbnails import strip, thumbnail
 from quartet.errors import QuartetError, VideoError
 
@@ -249,4 +249,10 @@ def _part(task: _Task, part: Part, alive: Callable[[], None]) -> SampledClip:
     picture = read_picture(task.path, task.limits)
     if picture is not None:
         return picture
-    return sample_frames(task.path, task.count, part.start, part.end, alive, task.limits)
+    try:
+        return sample_frames(task.path, task.count, part.start, part.end, alive, task.limits)
+    except VideoError as error:
+        if error.reason != "not-a-video":
+            raise
+        detail = f"{error.detail} Pictures may be {', '.join(FORMATS)}."
+        raise VideoError(task.path, error.reason, detail) from error

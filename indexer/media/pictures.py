@@ -66,7 +66,7 @@ def kind_of(container: Any) -> str:
         return str(brand).strip()
     context = container.streams.video[0].codec_context if container.streams.video else None
     name = container.format.name if context is None else context.codec.canonical_name
-    return "jpeg" if name == "mjpeg" else str(name)
+    return "jpeg" if name == "mjpeg" else str(name).removesuffix("_pipe")
 
 
 def _has_two_alike(path: Path, demuxer: str) -> bool:

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """As Pillow names them."""
 
+_SEVERAL_STILLS = ("MPO", "TIFF")
+"""Formats whose further pictures are other versions or pages, not motion. Telephones write MPO as .jpg."""
+
 
 def read_picture(path: Path, limits: Limits) -> SampledClip | None:
-    """The picture in a file as it is to be seen, turned as its EXIF data say; None if the file is not a still picture.
+    """The picture in a file (of several, the first) turned as its EXIF data say; None if the file is not a still picture.
 
     Raises VideoError if it is damaged, or larger than `limits` allow.
     """
@@ -31,7 +34,7 @@ def read_picture(path: Path, limits: Limits) -> SampledClip | None:
     Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(path, formats=FORMATS) as image:
-            if getattr(image, "n_frames", 1) > 1:
+            if getattr(image, "n_frames", 1) > 1 and image.format not in _SEVERAL_STILLS:
                 return None
             if image.width * image.height > limits.pixels:
                 size, most = f"{image.width}x{image.height}", f"{limits.pixels / 1e6:.3g} million"
@@ -47,7 +50,7 @@ def read_picture(path: Path, limits: Limits) -> SampledClip | None:
 
 
 def _rgb(image: Image) -> Image:
-    """8 bits of red, green and blue; what is transparent is shown on black, as video is."""
+    """8 bits of red, green and blue; what is transparent is shown on black."""
     from PIL import Image
 
     if image.mode.startswith(("I", "F")):

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from indexer.media.clip_reader import SampledClip, sample_frames
+from indexer.media.decode_limits import Limits
+from indexer.media.still_pictures import read_picture
 from quartet.errors import VideoError
 from tests.indexer.media.films import write_film
 
@@ -96,6 +98,9 @@ def test_a_photograph_with_other_versions_of_itself_is_a_still(tmp_path: Path) -
     page.save(tmp_path / "pages.tiff", save_all=True, append_images=[other])
     for name in ("stereo.jpg", "stereo.mp4", "preview.jpg", "motion.jpg", "pages.tiff"):
         assert refusal(tmp_path / name)[0] == "not-a-video", name
+        # To search with, it is the first of its pictures.
+        picture = read_picture(tmp_path / name, Limits())
+        assert picture is not None and np.abs(picture.frames[0].mean((0, 1)) - np.asarray(first).mean((0, 1))).max() < 3
 
 
 @pytest.mark.parametrize(

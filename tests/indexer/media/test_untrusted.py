@@ -12,6 +12,7 @@ import pytest
 
 from indexer.media.clip_reader import sample_frames
 from indexer.media.decode_limits import Limits
+from indexer.media.decode_pool import Part
 from indexer.media.untrusted_upload import decode_untrusted
 from quartet.errors import VideoError
 
@@ -57,6 +58,10 @@ def test_a_bad_file_is_refused_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "upload").write_bytes(b"no video at all")
     with pytest.raises(VideoError) as caught:
         decode_untrusted(tmp_path / "upload", 3)
+    assert caught.value.reason == "not-a-video"
+    # A part of a question may be a picture, so its refusal names the formats of those too.
+    with pytest.raises(VideoError, match="Pictures may be JPEG, PNG, ") as caught:
+        decode_untrusted(tmp_path / "upload", 3, part=Part())
     assert caught.value.reason == "not-a-video"
 
 

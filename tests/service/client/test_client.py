@@ -197,6 +197,12 @@ def test_the_client_for_asyncio_waits_without_blocking(monkeypatch: pytest.Monke
     assert waited == [2]
 
 
+@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://here", "http://", "http:///v1"])
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(InputError, match="is not the address of a service. Give one like http://localhost:8000"):
+        Client(url)
+
+
 def test_what_is_no_answer_of_quartet() -> None:
     with pytest.raises(UnreachableError, match="cannot be reached"):
         scripted(httpx2.ConnectError("refused")).ready()
