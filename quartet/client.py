@@ -51,7 +51,7 @@ class _Connection:
     retries  how often a request is sent again that is answered 429, or 503 with a time to wait, after that time
 
     Every method raises the exception of `quartet.errors` for the problem that the service answers with, BusyError
-    when it stays busy, and UnreachableError if it cannot be reached. Raises InputError for what is no address.
+    when it stays busy, and UnreachableError if it cannot be reached. Raises InputError for an invalid address.
     """
 
     def __init__(self, url: str, api_key: str | None, retries: int, library: str | None) -> None:

@@ -24,7 +24,7 @@ _SEVERAL_STILLS = ("MPO", "TIFF")
 
 
 def read_picture(path: Path, limits: Limits) -> SampledClip | None:
-    """The picture in a file (of several, the first) turned as its EXIF data say; None if the file is not a still picture.
+    """The picture in a file (of several, the first) turned as its EXIF data say; None if it is not a still.
 
     Raises VideoError if it is damaged, or larger than `limits` allow.
     """

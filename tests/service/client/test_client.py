@@ -199,7 +199,7 @@ def test_the_client_for_asyncio_waits_without_blocking(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://here", "http://", "http:///v1"])
 def test_what_is_no_address(url: str) -> None:
-    with pytest.raises(InputError, match="is not the address of a service. Give one like http://localhost:8000"):
+    with pytest.raises(InputError, match="is not the address of a service"):
         Client(url)
 
 

@@ -113,7 +113,7 @@ def test_reactions_are_parts(client: TestClient) -> None:
         ({"parts": [{"text": " "}]}, "The query is empty"),
         ({"parts": [{"text": "a"}] * 17}, "at most 16"),
         ({"query": "a", "then": [{"parts": [{"text": "b"}] * 16}]}, "The question has 17 parts. The maximum is 16."),
-        ({"query": "a", "then": [{"parts": []}]}, "at least 1"),
+        ({"query": "a", "then": [{"parts": []}]}, "must not be empty"),
         ({"query": "a", "then": [{"parts": [{"text": "b"}], "within": 1e9}]}, "86400"),
         ({"query": "a", "group": "film"}, "video"),
         ({"query": "a", "per_video": 2}, "per_video needs diverse or group"),
