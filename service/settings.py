@@ -1,4 +1,5 @@
-"""The settings of the service and of the command line: the only reader of the environment.
+"""The settings of the service and of the command line: the only reader of the environment, but for passwords that
+clients of servers take from it themselves (PGPASSWORD by libpq, QUARTET_MILVUS_TOKEN by `indexer.milvus.home`).
 
 Every field can be set as `QUARTET_<NAME>`, for example `QUARTET_MODEL=/models/news` (docs/settings.md).
 """
@@ -45,12 +46,16 @@ class Settings(BaseSettings):
     catalog: str | None = Field(
         default=None, description="Database for the catalogue of a new library: postgresql://USER@HOST/NAME."
     )
+    store: str | None = Field(
+        default=None,
+        description="Where the vectors of a new library are: milvus://HOST:PORT/NAME. None: in its folder.",
+    )
     milvus: str | None = Field(
         default=None,
         description="Milvus with the library's vectors (`quartet export`): milvus://HOST:PORT/NAME, or "
         "milvus:///FOLDER/FILE.db. None: search the library's own files.",
     )
-    milvus_token: SecretStr | None = Field(default=None, description="USER:PASSWORD or API key of that Milvus.")
+    milvus_token: SecretStr | None = Field(default=None, description="USER:PASSWORD or API key of the Milvus.")
     publish_every: float = Field(
         default=10.0,
         ge=0,
@@ -206,12 +211,12 @@ class Settings(BaseSettings):
     def by_library(self) -> dict[str, Settings]:
         """The settings of each library to serve, by its name, the default one first.
 
-        The model, the catalogue and the Milvus that are named are those of the default one; others have the model that
-        built them.
+        The model, the catalogue, the store and the Milvus that are named are those of the default one; others have the
+        model that built them.
         """
         folders = ({} if self.library is None and self.libraries else {DEFAULT: self.library}) | self.libraries
         default, *others = folders
-        none = {"model": None, "catalog": None, "milvus": None}
+        none = {"model": None, "catalog": None, "store": None, "milvus": None}
         return {
             default: self.model_copy(update={"library": folders[default]}),
             **{name: self.model_copy(update={"library": folders[name], **none}) for name in others},

@@ -18,7 +18,6 @@ from urllib.request import urlopen
 import pytest
 
 from indexer.milvus.address import connect, parse_address
-from indexer.milvus.collections import tag_of
 
 # In a process of its own: the package leaves sockets open.
 _UNPACK = """
@@ -85,14 +84,14 @@ class MilvusServer:
 
     @contextmanager
     def new_address(self) -> Iterator[str]:
-        """An address that no other has; what was exported to it is dropped in the end."""
+        """An address that no other has; what is put there is dropped in the end."""
         name = f"library_{next(self._names)}"
         yield self.address(name)
         client = connect(parse_address(self.address(name)))
         if name in client.list_aliases()["aliases"]:
             client.drop_alias(name)
         for collection in client.list_collections():
-            if tag_of(name, collection) is not None:
+            if collection.startswith(f"{name}_"):
                 client.drop_collection(collection)
         client.close()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from contextlib import closing
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine, delete, exists, insert, select, text, update
 
 from indexer.catalog.model_change import MODEL_BEFORE, finish_change, forget_change, keep_generation
@@ -19,6 +21,9 @@ from model.levels import FRAMES, LevelSpec
 
 ERASE = "erase"
 """The fact that something was removed on purpose: its vectors must be in no file of the next generation."""
+
+_ASKED = 1024
+"""Clips that one query asks for."""
 
 ITEMS = {"clips": clips, "captions": captions}
 """The table that lists the items of a gallery."""
@@ -66,6 +71,17 @@ class PublicationWriter:
         packed = [(item, pack(self.levels, row, frames)) for item, row in zip(ids.tolist(), own, strict=True)]
         with self.engine.begin() as connection:
             stage(connection, kind, packed)
+
+    def clip_columns(self, ids: Ids) -> dict[str, npt.NDArray[Any]]:
+        """Of these clips, ascending, all known: `video`, `start` and `end`."""
+        rows = []
+        query = select(clips.c.video_id, clips.c.start, clips.c.end).order_by(clips.c.id)
+        with self.engine.connect() as connection:
+            for first in range(0, len(ids), _ASKED):
+                some = ids[first : first + _ASKED].tolist()
+                rows += [tuple(row) for row in connection.execute(query.where(clips.c.id.in_(some)))]
+        columns = np.array(rows, dtype=[("video", "i8"), ("start", "f8"), ("end", "f8")])
+        return {name: columns[name] for name in ("video", "start", "end")}
 
     @property
     def erases(self) -> bool:

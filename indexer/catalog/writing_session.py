@@ -6,7 +6,6 @@ several machines, or several copies of a library's folder, may reach it.
 
 from __future__ import annotations
 
-import platform
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from indexer.catalog.schema import facts
 from indexer.catalog.seal import is_damaged, is_large, seal, unseal
-from indexer.disk.library_identity import identity_of, set_identity
+from indexer.disk.library_identity import identity_of, original_of, place_of, set_identity
 from quartet.errors import LibraryError
 
 IDENTITY = "identity"
@@ -85,15 +84,12 @@ class WritingSession:
                 here = set_identity(self._library, known)
             set_fact(connection, IDENTITY, here)
             if self._engine.dialect.name != "sqlite":
-                place = f"{platform.node()}:{self._library.resolve()}"
                 self._require_no_copy(fact(connection, _WRITTEN_FROM), here)
-                set_fact(connection, _WRITTEN_FROM, place)
+                set_fact(connection, _WRITTEN_FROM, place_of(self._library))
 
     def _require_no_copy(self, place: str | None, identity: str) -> None:
         """Raises LibraryError if the folder that the database belongs to is another one, and still there."""
-        machine, _, folder = (place or "").partition(":")
-        original = Path(folder)
-        if machine == platform.node() and identity_of(original) == identity and not original.samefile(self._library):
+        if (original := original_of(self._library, identity, place)) is not None:
             raise LibraryError(
                 f"The library {self._library} is a copy: its catalogue on the server belongs to {original}. "
                 "Copy the database too and name the copy in catalog.url, or remove the original."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import uuid
 from pathlib import Path
 
@@ -33,3 +34,16 @@ def ensure_identity(library: Path) -> str:
         with writer_lock(library, wait=True):
             known = identity_of(library) or set_identity(library)
     return known
+
+
+def place_of(library: Path) -> str:
+    """Where a library is, as MACHINE:FOLDER, for servers that hold a part of it."""
+    return f"{platform.node()}:{library.resolve()}"
+
+
+def original_of(library: Path, identity: str, place: str | None) -> Path | None:
+    """The folder of which `library` is a copy: another one at `place` of this machine that still is the library."""
+    machine, _, folder = (place or "").partition(":")
+    original = Path(folder)
+    same = machine == platform.node() and identity_of(original) == identity
+    return original if same and not original.samefile(library) else None

@@ -36,6 +36,7 @@ def watch_videos(
     catalog: str | None = None,
     publish_every: float = PUBLISH_EVERY,
     texts: bool = True,
+    store: str | None = None,
     on_polling: Callable[[str], None] = lambda reason: None,
 ) -> Iterator[IndexReport | InputError]:
     """Index `inputs`, and again after every change, until `stop` is set or Ctrl-C; yields each report.
@@ -72,6 +73,7 @@ def watch_videos(
                     catalog=catalog,
                     publish_every=publish_every,
                     texts=texts,
+                    store=store,
                 )
             except InputError as error:
                 yield error

@@ -32,6 +32,7 @@ from indexer.pipeline.progress import Meter, Progress
 from indexer.store.layout import exists, next_number, strip_path, thumbnail_path
 from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
+from indexer.store.vector_home import checked_store
 from indexer.texts.text_makers import TextMaker
 from indexer.texts.video_texts import TextReport, VideoTexts
 from model.encoder import Encoder, EncoderSpec
@@ -84,6 +85,7 @@ def index_videos(
     makers: Sequence[TextMaker] = (),
     to_model: bool = False,
     frame_vectors: bool | None = None,
+    store: str | None = None,
 ) -> IndexReport:
     """Bring a library up to date with the files and folders `inputs`, making it if there is none.
 
@@ -102,6 +104,7 @@ def index_videos(
     publish_every minutes after which what is complete is published, though files are left: it is then searchable. 0:
                   only at the end
     catalog       URL of a database for the catalogue of a library that this run makes (`Library.create`)
+    store         where the vectors of such a library are (`indexer.store.vector_home`), if not in the folder
     texts         also read subtitles next to the videos and inside them
     makers        make texts of the videos besides, such as `indexer.texts.text_makers.ScreenText`
     to_model      first change a library of another model to that of `encoder` (`indexer.ingest.model_change`)
@@ -123,14 +126,16 @@ def index_videos(
     own = LocalPipeline(encoder, workers)
     with writing(library_path), closing(own):
         if not exists(library_path):
-            Library.create(library_path, _wanted_spec(encoder.spec, None, frame_vectors), catalog, wait).close()
+            Library.create(library_path, _wanted_spec(encoder.spec, None, frame_vectors), catalog, wait, store).close()
         report_progress = on_progress or (lambda progress: None)
         opened = Library.open(library_path)
         with opened as library, writer_lock(library_path, wait):
             change = None
-            before = library.current().manifest.spec
+            live = library.current().manifest
+            before = live.spec
             same_model = before.fingerprint == encoder.spec.fingerprint
             spec = _wanted_spec(encoder.spec, before, frame_vectors) if same_model or to_model else before
+            checked_store(live.store, spec.frames)
             if not spec.is_same(before):
                 levels = before.levels
                 with closing(CatalogWriter(library.catalog.path, levels, roots, wait)) as writer:

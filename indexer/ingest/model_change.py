@@ -30,13 +30,12 @@ from indexer.pipeline.file_outcomes import Encoded, Part, Refused
 from indexer.pipeline.progress import Meter, Progress
 from indexer.search.vectors.row_source import RowSource, joined
 from indexer.store.generation import KINDS, Generation, open_generation
-from indexer.store.generation_swap import publish
+from indexer.store.generation_swap import publish_whole
 from indexer.store.layout import generation_folder, next_number
 from indexer.store.library import Library
 from indexer.store.manifest import ModelInfo, model_info
 from indexer.store.publishing import finish_cut_short
 from indexer.store.search_settings import claim_search_settings, read_search_settings
-from indexer.store.segment_plan import whole
 from indexer.texts.captions import BATCH
 from model.encoder import Encoder, EncoderSpec
 from model.levels import finite_rows
@@ -193,8 +192,8 @@ class _Change:
         writer.remove_videos(self._leaving(sources, keep_missing), next_number(path))
         if refused := self._missing("captions"):
             writer.refuse_items("captions", refused, next_number(path))
-        rows = {kind: whole(self._rows(kind)) for kind in KINDS}
-        publish(path, self._spec, rows, None, self._live.manifest.index["approximate_from"], writer)
+        rows, live = {kind: self._rows(kind) for kind in KINDS}, self._live.manifest
+        publish_whole(path, self._spec, rows, writer, live.index["approximate_from"], live.store)
         self._done = True
 
     def _leaving(self, sources: Sequence[Path], keep_missing: bool) -> list[int]:

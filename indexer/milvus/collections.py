@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,11 @@ class GalleryFacts:
     patterns: list[list[bool]]
     lists: Lists | None = None
 
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> GalleryFacts:
+        lists = raw["lists"]
+        return cls(**{**raw, "lists": None if lists is None else Lists(**lists)})
+
     @property
     def pattern_rows(self) -> npt.NDArray[np.bool_]:
         """(P, L)."""
@@ -141,14 +147,9 @@ class GenerationRecord:
         return cls(
             model=ModelInfo(**raw.pop("model")),
             levels=tuple(LevelSpec(**level) for level in raw.pop("levels")),
-            galleries={kind: _facts(facts) for kind, facts in raw.pop("galleries").items()},
+            galleries={kind: GalleryFacts.from_json(facts) for kind, facts in raw.pop("galleries").items()},
             **raw,
         )
-
-
-def _facts(raw: dict[str, Any]) -> GalleryFacts:
-    lists = raw.pop("lists")
-    return GalleryFacts(**raw, lists=None if lists is None else Lists(**lists))
 
 
 def level_schema(client: MilvusClient, level: LevelSpec, timed: bool) -> CollectionSchema:
@@ -180,9 +181,20 @@ def build_index(client: MilvusClient, collection: str, index: IndexParams) -> No
 
 def write_generation_record(client: MilvusClient, name: str, about: GenerationRecord) -> str:
     """Make the collection that says what a generation is; returns its name."""
+    collection = collection_name(name, ABOUT, about.tag)
+    make_text_collection(client, collection, about.to_json())
+    client.flush(collection)
+    return collection
+
+
+def make_text_collection(client: MilvusClient, collection: str, text: str, new: bool = True) -> None:
+    """Make a collection that has nothing but a text; not `new`: replace the text of the one that is there."""
     from pymilvus import DataType
 
-    collection = collection_name(name, ABOUT, about.tag)
+    row = {"id": 0, "text": text, "unused": [0.0, 0.0]}
+    if not new:
+        client.upsert(collection, [row])
+        return
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("text", DataType.VARCHAR, max_length=_LONGEST)
@@ -191,17 +203,20 @@ def write_generation_record(client: MilvusClient, name: str, about: GenerationRe
     index = client.prepare_index_params()
     index.add_index("unused", index_type="FLAT", metric_type="IP")
     client.create_collection(collection, schema=schema)
-    client.insert(collection, [{"id": 0, "text": about.to_json(), "unused": [0.0, 0.0]}])
-    client.flush(collection)
+    client.insert(collection, [row])
     build_index(client, collection, index)
-    return collection
 
 
 def read_record_text(client: MilvusClient, collection: str) -> str:
     """What a collection `about` says. Raises LibraryError if it says nothing."""
+    text = read_text(client, collection)
+    if text is None:
+        raise LibraryError(f"The collection {collection} in Milvus is empty. Export the library again.")
+    return text
+
+
+def read_text(client: MilvusClient, collection: str) -> str | None:
+    """The text of a collection that has nothing else; None if an interruption has left it empty."""
     client.load_collection(collection)
     rows = client.query(collection, ids=[0], output_fields=["text"], consistency_level="Strong")
-    if not rows:
-        raise LibraryError(f"The collection {collection} in Milvus is empty. Export the library again.")
-    text: str = rows[0]["text"]
-    return text
+    return rows[0]["text"] if rows else None

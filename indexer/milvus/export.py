@@ -25,7 +25,7 @@ from indexer.milvus.generations import live_collection, live_record_text
 from indexer.milvus.index_choice import RECALL, Questions, questions_of
 from indexer.store.generation import KINDS, Generation, LoadEncoder
 from indexer.store.library import Library
-from quartet.errors import LibraryError
+from quartet.errors import InputError, LibraryError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -70,6 +70,8 @@ def export_library(
     with Library.open(library) as opened:
         generation = opened.current()
         table = opened.catalog.clip_table()
+    if (store := generation.manifest.store) is not None:
+        raise InputError(f"The vectors of this library are at home in {store}: a service needs no copy of them.")
     identity = ensure_identity(library)
     counts = {kind: len(generation.gallery(kind)) for kind in KINDS}
     client = connect(where, token, make=True)
@@ -98,7 +100,7 @@ def export_library(
                 client,
                 where,
                 collection_name(where.name, kind, about.tag),
-                generation.gallery(kind),
+                generation.files(kind),
                 approximate_from,
                 table if kind == "clips" else None,
                 partial(on_progress, kind),
@@ -123,7 +125,7 @@ def _questions(generation: Generation, kind: str, encoder: LoadEncoder | None) -
     """What asks for the items of a gallery: those of the other; None where they are few or the model is missing."""
     model = None if encoder is None else encoder()
     (other,) = (name for name in KINDS if name != kind)
-    return None if model is None else questions_of(generation.gallery(other), other, model)
+    return None if model is None else questions_of(generation.files(other), other, model)
 
 
 def _go_live(client: MilvusClient, address: Address, collection: str) -> None:

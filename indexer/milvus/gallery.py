@@ -108,19 +108,11 @@ class MilvusGallery:
             asking = [i for i in going if question.weights[i, column]]
             queries = question.rows[spec.name][asking]
             found = self._search(spec.name, queries, depth, self._expression(column, condition), exact)
-            return [
-                (
-                    i,
-                    column,
-                    LevelList(
-                        np.asarray(hits.ids, dtype=np.int64),
-                        np.asarray(hits.distances, dtype=np.float64),
-                        product_error(spec, self.facts.norms[spec.name], query),
-                        ended=len(hits.ids) < depth,
-                    ),
-                )
-                for i, query, hits in zip(asking, queries, found, strict=True)
-            ]
+            lists = []
+            for i, query, hits in zip(asking, queries, found, strict=True):
+                error = product_error(spec, self.facts.norms[spec.name], query)
+                lists.append((i, column, self._list(hits, error, ended=len(hits.ids) < depth)))
+            return lists
 
         lists: dict[int, dict[int, LevelList]] = {i: {} for i in going}
         used = [(column, spec) for column, spec in question.used if question.weights[list(going), column].any()]
@@ -129,6 +121,11 @@ class MilvusGallery:
             for i, column, listed in part:
                 lists[i][column] = listed
         return lists
+
+    def _list(self, hits: Any, error: float, ended: bool) -> LevelList:
+        """What Milvus has found for a query at a level, as a list of this gallery."""
+        ids, products = np.asarray(hits.ids, dtype=np.int64), np.asarray(hits.distances, dtype=np.float64)
+        return LevelList(ids, products, error, ended)
 
     def _search(self, level: str, queries: npt.NDArray[np.float32], depth: int, expression: str, exact: bool) -> Any:
         parameters: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from indexer.milvus.gallery import MilvusGallery
 from indexer.milvus.index_choice import RECALL, Questions, index_of, tune
 from indexer.search.filters import ClipTable
 from indexer.search.vectors.gallery import Gallery
+from indexer.search.vectors.row_source import BLOCK
+from model.levels import LevelSpec
 from quartet.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -94,20 +96,36 @@ def drop(client: MilvusClient, collection: str) -> None:
 
 def _rows(gallery: Gallery, table: ClipTable | None) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """The items of every level as Milvus takes them, a call's worth at a time."""
-    size = max(1, _BYTES // max(4 * spec.dim for spec in gallery.levels))
-    for start in range(0, len(gallery), size):
-        ids = gallery.ids[start : start + size]
+    for start in range(0, len(gallery), BLOCK):
+        ids = gallery.ids[start : start + BLOCK]
         positions = gallery.positions(ids)
-        shared = {"id": ids.tolist(), **({} if table is None else _catalogued(table, ids))}
+        shared = {"id": ids, **({} if table is None else _catalogued(table, ids))}
+        vectors = {spec.name: gallery.rows(spec.name, positions) for spec in gallery.levels}
+        yield from level_rows(gallery.levels, shared, gallery.present[positions], vectors)
+
+
+def level_rows(
+    levels: Sequence[LevelSpec],
+    shared: Mapping[str, npt.NDArray[Any]],
+    present: npt.NDArray[np.bool_],
+    vectors: Mapping[str, npt.NDArray[Any]],
+) -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """Items as Milvus takes them, by level, a call's worth at a time.
+
+    shared   columns that every level has; present (n, L): whether an item has a level; vectors: (n, d_l) by level
+    """
+    size = max(1, _BYTES // max(4 * spec.dim for spec in levels))
+    for start in range(0, len(present), size):
+        some = slice(start, start + size)
         rows = {}
-        for column, spec in enumerate(gallery.levels):
-            has, vectors = gallery.present[positions, column].tolist(), gallery.rows(spec.name, positions)
-            columns = {**shared, HAS: has, VECTOR: vectors}
+        for column, spec in enumerate(levels):
+            columns = {name: own[some].tolist() for name, own in shared.items()}
+            columns |= {HAS: present[some, column].tolist(), VECTOR: list(vectors[spec.name][some])}
             rows[spec.name] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         yield rows
 
 
-def _catalogued(table: ClipTable, ids: npt.NDArray[np.int64]) -> dict[str, list[Any]]:
+def _catalogued(table: ClipTable, ids: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
     """The columns of the catalogue for clips; zeros for one that has left it since: it is not shown any more."""
     _, places, found = np.intersect1d(ids, table.ids, assume_unique=True, return_indices=True)
     columns = {"video": table.video_ids, "start": table.starts, "end": table.ends}
@@ -115,5 +133,5 @@ def _catalogued(table: ClipTable, ids: npt.NDArray[np.int64]) -> dict[str, list[
     for name, column in columns.items():
         own = np.zeros(len(ids), dtype=column.dtype)
         own[places] = column[found]
-        out[name] = own.tolist()
+        out[name] = own
     return out

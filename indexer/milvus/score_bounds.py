@@ -27,12 +27,14 @@ class LevelList:
 
     ids     items, best first; products: their inner products, each off by at most `error`
     ended   whether no other item has the level
+    last    the product at the end of the list, where items were taken out of it. None: that of the last item
     """
 
     ids: Ids
     products: Floats
     error: float
     ended: bool
+    last: float | None = None
 
 
 def product_error(spec: LevelSpec, norm: float, query: npt.NDArray[np.float32]) -> float:
@@ -89,4 +91,6 @@ def _product_bounds(
 
 def _bound_outside(listed: LevelList) -> float:
     """The most that a product outside of the list can be; -inf if there is none outside."""
-    return -np.inf if listed.ended else float(listed.products[-1]) + listed.error
+    if listed.ended:
+        return -np.inf
+    return (float(listed.products[-1]) if listed.last is None else listed.last) + listed.error

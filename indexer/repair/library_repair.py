@@ -29,8 +29,8 @@ from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
 from indexer.repair.reconstruction import Remaker
 from indexer.search.vectors.row_source import BLOCK, joined, merged
 from indexer.store.agreement import require_agreement
-from indexer.store.generation import KINDS, LoadEncoder
-from indexer.store.generation_swap import publish
+from indexer.store.generation import KINDS, LoadEncoder, damaged_files
+from indexer.store.generation_swap import publish, publish_at_home
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -46,7 +46,8 @@ from indexer.store.manifest import Manifest
 from indexer.store.publishing import publish_changes
 from indexer.store.search_settings import read_search_settings
 from indexer.store.segment_plan import whole
-from indexer.store.verification import manifest_text, picture_checks, wrong_with_picture
+from indexer.store.vector_home import HomeChange, HomeRecord, open_home
+from indexer.store.verification import at_home, manifest_text, picture_checks, wrong_with_picture
 from quartet.errors import LibraryError
 
 
@@ -189,6 +190,10 @@ class _Repair:
         number = int(live_name(self.path))
         live = self._generations[number]
         agrees = self._agrees(number, live)
+        if live.manifest.home is not None:
+            self._at_home(writer, live, live.manifest.home, agrees)
+            self._older(int(live_name(self.path)), writer)
+            return
         known, wanted = self._ids(), {kind: writer.live_ids(kind) for kind in KINDS}
         others = [g for n, g in self._generations.items() if n != number and _same_model(g, live)]
         work = Healing(live, others, known, wanted, self.remaker.rows)
@@ -197,12 +202,47 @@ class _Repair:
         if left or not agrees:
             self._rebuild(writer, number, work, left)
         else:
-            with Library.open(self.path) as library:
-                if publish_changes(library, writer) != live.folder.name:
-                    self.healed.append("An interrupted command was finished.")
+            self._finish(writer, live)
         self._older(int(live_name(self.path)), writer)
         for folder in (self.path / "generations").glob(".*.tmp"):
             shutil.rmtree(folder)
+
+    def _finish(self, writer: CatalogWriter, live: OnDisk) -> None:
+        with Library.open(self.path) as library:
+            if publish_changes(library, writer) != live.folder.name:
+                self.healed.append("An interrupted command was finished.")
+
+    def _at_home(self, writer: CatalogWriter, live: OnDisk, record: HomeRecord, agrees: bool) -> None:
+        """Of a library whose vectors are elsewhere: those that are not there any more are encoded again."""
+        home, levels = open_home(record.address), live.manifest.levels
+        damaged = list(damaged_files(live.folder, live.manifest))
+        goes_on = home.has(record.tag, levels)
+        changes, lost = {}, 0
+        writer.skip_ids({kind: self._largest_id(kind) for kind in KINDS})
+        for kind in KINDS:
+            wanted = writer.live_ids(kind)
+            there = home.held(record.tag, kind, levels, wanted)
+            missing = np.setdiff1d(wanted, np.union1d(there, writer.staged_rows(kind).ids))
+            lost += len(missing)
+            self._make_again(writer, kind, missing)
+            staged = writer.staged_rows(kind)
+            added = staged.only(np.setdiff1d(staged.ids, there))
+            gone = np.setdiff1d(wanted, np.union1d(there, added.ids))
+            if len(gone):
+                self._give_up(writer, kind, gone)
+                wanted = np.setdiff1d(writer.live_ids(kind), gone)
+            if not goes_on and len(there):
+                added = joined(home.open(record.tag, kind, levels, there, record.facts[kind]).source(), added)
+            changes[kind] = HomeChange(wanted, added.only(np.intersect1d(added.ids, wanted)))
+        if goes_on and agrees and not lost and not damaged:
+            self._finish(writer, live)
+            return
+        before = live.manifest if goes_on else None
+        again = live.manifest.index["approximate_from"]
+        name = publish_at_home(self.path, live.manifest.spec, changes, record.address, writer, before, again)
+        self.healed += [f"{live.folder / name} was rebuilt." for name in damaged]
+        what = f"it lacked the vectors of {lost} items" if lost else "catalogue and index did not match"
+        self.healed.append(f"Generation {name} was written to {record.address}: {what}.")
 
     def _agrees(self, number: int, live: OnDisk) -> bool:
         try:
@@ -227,8 +267,7 @@ class _Repair:
         for kind in KINDS:
             wanted, rows = writer.live_ids(kind), work.rows(kind)
             lost = np.setdiff1d(wanted, merged(rows.ids, np.setdiff1d(writer.staged_rows(kind).ids, rows.ids)))
-            for start in range(0, len(lost), BLOCK):
-                writer.stage_again(kind, self.remaker.rows(kind, lost[start : start + BLOCK]))
+            self._make_again(writer, kind, lost)
             staged = writer.staged_rows(kind)
             rows = joined(rows, staged.only(np.setdiff1d(staged.ids, rows.ids)))
             gone = np.setdiff1d(wanted, rows.ids)
@@ -242,11 +281,16 @@ class _Repair:
         why = f"{what} could not be restored" if left else "catalogue and index did not match"
         self.healed.append(f"Generation {name} was written from what catalogue and index share: {why}.")
 
+    def _make_again(self, writer: CatalogWriter, kind: str, lost: np.ndarray) -> None:
+        """Have what can be encoded again of these items wait in the catalogue."""
+        for start in range(0, len(lost), BLOCK):
+            writer.stage_again(kind, self.remaker.rows(kind, lost[start : start + BLOCK]))
+
     def _largest_id(self, kind: str) -> int:
         """The largest id that any generation on disk may have used."""
         largest = 0
         for generation in self._generations.values():
-            for file in (generation.folder / kind).glob("*/ids.npy"):
+            for file in (generation.folder / kind).rglob("ids.npy"):
                 try:
                     ids = np.load(file)
                 except (OSError, ValueError):
@@ -282,7 +326,7 @@ class _Repair:
                 now = generation_folder(self.path, live)
                 healed, left = heal_by_copies(generation, [OnDisk(now, Manifest.read(now / "manifest.json"))])
                 self.healed += [f"{folder / name} was rebuilt." for name in healed]
-                if not left:
+                if not left and not any(at_home(folder, generation.manifest)):
                     continue
             shutil.rmtree(folder)
             self.healed.append(f"{folder} was damaged and not live. It was removed.")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
 from indexer.search.approximate.encoding import APPROXIMATE_FROM, encode_gallery, encoding_of
 from indexer.search.vectors.gallery import Change, Gallery, SegmentBounds, open_gallery, segment_name, write_gallery
 from indexer.search.vectors.segment import Segment, product_codes_name
 from indexer.store.manifest import Manifest, ModelInfo, format_of, model_info
+from indexer.store.vector_home import HomeGallery, open_home
 from model.encoder import Encoder, EncoderSpec
 from model.levels import FrameSpec
 from quartet.errors import LibraryError
@@ -23,6 +27,12 @@ KINDS = ("clips", "captions")
 
 LoadEncoder = Callable[[], Encoder | None]
 """Loads the model of a library; None where it is missing."""
+
+StoredGallery = Gallery | HomeGallery
+"""In the files of a generation, or at another home."""
+
+IDS_FILE = "ids.npy"
+"""In the folder of a gallery at another home: the ids of its items."""
 
 _CHECKED_AT_OPEN = 256 * 2**20
 """Bytes of a generation up to which opening reads all of it to compare checksums: a fifth of a second."""
@@ -34,23 +44,30 @@ class Generation:
 
     name: str
     manifest: Manifest
-    clips: Gallery
-    captions: Gallery
+    clips: StoredGallery
+    captions: StoredGallery
 
     @property
     def model(self) -> ModelInfo:
         """The model that built it."""
         return self.manifest.model
 
-    def gallery(self, kind: str) -> Gallery:
+    def gallery(self, kind: str) -> StoredGallery:
         return {"clips": self.clips, "captions": self.captions}[kind]
+
+    def files(self, kind: str) -> Gallery:
+        """The gallery where it is in files, as its caller knows."""
+        gallery = self.gallery(kind)
+        assert isinstance(gallery, Gallery), "its vectors are at another home"
+        return gallery
 
 
 def open_generation(folder: Path, device: str = "cpu") -> Generation:
     """Check a generation's files against its manifest and map them.
 
     Files are compared by size, and those of a small generation by checksum too (`damaged_files` does it for any).
-    Raises LibraryError if a file is missing, damaged or of another format.
+    Raises LibraryError if a file is missing, damaged or of another format, or if the home of its vectors does not have
+    them or does not answer.
     """
     manifest = Manifest.read(folder / "manifest.json")
     for name, expected in manifest.sizes.items():
@@ -62,6 +79,13 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
     if sum(manifest.sizes.values()) <= _CHECKED_AT_OPEN:
         for name in damaged_files(folder, manifest):
             raise LibraryError(_damaged(folder / name, f"the checksum of {folder / name} does not match its manifest"))
+    if (record := manifest.home) is not None:
+        home = open_home(record.address)
+        held = {kind: np.load(folder / kind / IDS_FILE) for kind in KINDS}
+        galleries = {
+            kind: home.open(record.tag, kind, manifest.levels, held[kind], record.facts[kind]) for kind in KINDS
+        }
+        return Generation(folder.name, manifest, **galleries)
     clips, captions = (
         open_gallery(
             folder / kind,
@@ -107,11 +131,18 @@ def write_generation(
     live              the previous generation, from which `changes` keep segments
     approximate_from  items from which a gallery gets 4-bit codes. None: as `live`, or the default
     """
+    with complete_folder(folder) as temporary:
+        return _write_files(temporary, spec, changes, live, approximate_from)
+
+
+@contextmanager
+def complete_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write a generation into. It gets its name when everything in it is on the disk."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        manifest = _write_files(temporary, spec, changes, live, approximate_from)
+        yield temporary
         sync_tree(temporary)
         temporary.rename(folder)
     except BaseException:
@@ -119,7 +150,6 @@ def write_generation(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(folder.parent)
-    return manifest
 
 
 def _write_files(
@@ -146,8 +176,7 @@ def _write_files(
             encoding[kind] = encode_gallery(written, change.before, change.added).to_json()
         if live is not None:
             checksums |= _known_checksums(live, kind, change, product_codes)
-    files = sorted(path for path in temporary.rglob("*") if path.is_file())
-    sizes = {str(path.relative_to(temporary)): path.stat().st_size for path in files}
+    sizes = sizes_in(temporary)
     manifest = Manifest(
         model=model_info(spec),
         levels=spec.levels,
@@ -165,9 +194,15 @@ def _write_files(
     return manifest
 
 
+def sizes_in(folder: Path) -> dict[str, int]:
+    """Bytes of every file in a folder, by its path in there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}
+
+
 def _known_checksums(live: Generation, kind: str, change: Change, product_codes: bool) -> dict[str, str]:
     """Checksums of the files of kept segments, which need not be read again."""
-    names = {segment.folder: segment_name(number) for number, segment in enumerate(live.gallery(kind).segments)}
+    names = {segment.folder: segment_name(number) for number, segment in enumerate(live.files(kind).segments)}
     made = () if product_codes else tuple(product_codes_name(level.name) for level in live.manifest.levels)
     found = {}
     for number, part in enumerate(change.segments):

@@ -11,8 +11,9 @@ from indexer.catalog.publication_writer import PublicationWriter
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import replace_file
 from indexer.search.vectors.gallery import Change
-from indexer.search.vectors.row_source import Rows, from_arrays
+from indexer.search.vectors.row_source import Rows, RowSource, from_arrays
 from indexer.store.generation import KINDS, Generation, write_generation
+from indexer.store.home_generation import tidy_homes, write_home_generation
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -22,7 +23,9 @@ from indexer.store.layout import (
     strip_path,
     thumbnail_path,
 )
+from indexer.store.manifest import Manifest
 from indexer.store.segment_plan import whole
+from indexer.store.vector_home import HomeChange
 from model.encoder import EncoderSpec
 
 
@@ -44,9 +47,46 @@ def publish(
     if writer is None:
         with closing(CatalogWriter(path / "catalog.sqlite", spec.levels)) as own:
             return publish(path, spec, changes, live, approximate_from, own)
-    number = next_number(path)
     complete = {kind: each if isinstance(each, Change) else whole(from_arrays(*each)) for kind, each in changes.items()}
-    manifest = write_generation(generation_folder(path, number), spec, complete, live, approximate_from)
+    manifest = write_generation(generation_folder(path, next_number(path)), spec, complete, live, approximate_from)
+    return _go_live(path, writer, manifest)
+
+
+def publish_at_home(
+    path: Path,
+    spec: EncoderSpec,
+    changes: Mapping[str, HomeChange],
+    store: str,
+    writer: PublicationWriter,
+    live: Manifest | None = None,
+    approximate_from: int | None = None,
+) -> str:
+    """As `publish`, with the vectors at the home `store` (`indexer.store.vector_home`).
+
+    live  of the generation that the changes go on from; None: all of the rows go over
+    """
+    folder = generation_folder(path, next_number(path))
+    return _go_live(path, writer, write_home_generation(folder, spec, changes, store, writer, live, approximate_from))
+
+
+def publish_whole(
+    path: Path,
+    spec: EncoderSpec,
+    rows: Mapping[str, RowSource],
+    writer: PublicationWriter,
+    approximate_from: int | None = None,
+    store: str | None = None,
+) -> str:
+    """Publish all rows of a library, to the home `store` or into the folder (None). See `publish`."""
+    if store is not None:
+        changes = {kind: HomeChange(own.ids, own) for kind, own in rows.items()}
+        return publish_at_home(path, spec, changes, store, writer, None, approximate_from)
+    return publish(path, spec, {kind: whole(own) for kind, own in rows.items()}, None, approximate_from, writer)
+
+
+def _go_live(path: Path, writer: PublicationWriter, manifest: Manifest) -> str:
+    """Make the newest generation, which is complete on disk, the live one; returns its name."""
+    number = max(generation_numbers(path))
     before = int(live_name(path)) if exists(path) else 0
     writer.announce(number, manifest.stamp, manifest.text())
     replace_file(path / "CURRENT", f"{number:06d}\n".encode())
@@ -67,12 +107,16 @@ def settle(
     to which the library can be changed back. For `held` see `PublicationWriter.finish_generation`.
     """
     kept = writer.generation_kept(number, before)
+    leaving = {kind: writer.leaving(kind, before) for kind in KINDS}
+    # Before the folders, and the rows of what is leaving: they say what there is to drop.
+    staying = {number, before} if kept is None else {number, before, kept}
+    tidy_homes(path, staying, number, leaving)
     for other in generation_numbers(path):
-        if other not in (number, before, kept):
+        if other not in staying:
             # Readers that have it open keep it: unlinked files live on until they are unmapped.
             shutil.rmtree(generation_folder(path, other))
     # Before their rows go, so that a picture without a row is never left behind.
-    for clip_id in writer.leaving("clips", before):
+    for clip_id in leaving["clips"]:
         for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
             picture.unlink(missing_ok=True)
     writer.finish_generation(number, before, held, kept)

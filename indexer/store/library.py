@@ -25,14 +25,15 @@ from indexer.search.filters import ClipFilter, ClipTable
 from indexer.search.moments.timeline import Timeline
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.vectors.gallery import Gallery
-from indexer.search.vectors.row_source import empty_rows
+from indexer.search.vectors.row_source import empty_rows, from_arrays
 from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, Generation, frames_of, open_generation
-from indexer.store.generation_swap import publish
+from indexer.store.generation_swap import publish_whole
 from indexer.store.layout import exists, live_name, require_library, require_no_generations, strip_path, thumbnail_path
 from indexer.store.manifest import Manifest, ModelInfo
 from indexer.store.search_settings import SETTINGS_FILE
 from indexer.store.served_generation import RemoteGenerations, ServedGeneration
+from indexer.store.vector_home import checked_store
 from model.encoder import EncoderSpec
 from quartet.errors import FingerprintError, LibraryError, NotFoundError
 
@@ -71,16 +72,25 @@ class Library:
         self._timeline: tuple[ClipTable, Timeline] | None = None
 
     @classmethod
-    def create(cls, path: Path, spec: EncoderSpec, catalog: str | None = None, wait: bool = False) -> Library:
+    def create(
+        cls,
+        path: Path,
+        spec: EncoderSpec,
+        catalog: str | None = None,
+        wait: bool = False,
+        store: str | None = None,
+    ) -> Library:
         """Make an empty library for the vectors of one model.
 
         catalog  URL of a database for its catalogue (`indexer.catalog.database_server`), if not a file in the folder
+        store    where its vectors are (`indexer.store.vector_home`), if not in the folder
         wait     where another process is making it, wait for it and open what it has made, instead of refusing
 
         Raises LibraryError if the folder exists and is not empty, or cannot be written, or if the database holds
         another library's catalogue, InputError for a URL that cannot be used.
         """
         url = checked_url(catalog) if catalog else None
+        store = checked_store(store, spec.frames)
         if path.exists() and not path.is_dir():
             raise LibraryError(f"A library cannot be created at {path}: it is a file. Name an empty or a new folder.")
         try:
@@ -112,8 +122,8 @@ class Library:
             finally:
                 engine.dispose()
             with closing(CatalogWriter(path / "catalog.sqlite", spec.levels, wait=wait)) as writer:
-                nothing = {kind: empty_rows(spec.levels, frames_of(spec.frames, kind)) for kind in KINDS}
-                publish(path, spec, nothing, writer=writer)
+                nothing = {kind: from_arrays(*empty_rows(spec.levels, frames_of(spec.frames, kind))) for kind in KINDS}
+                publish_whole(path, spec, nothing, writer, store=store)
         return cls.open(path)
 
     @classmethod
@@ -273,6 +283,11 @@ def _unreadable(path: Path, error: DatabaseError) -> LibraryError:
 def built_by(path: Path) -> ModelInfo:
     """The model that built a library, without opening its index. Raises LibraryError."""
     return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
+
+
+def store_of(path: Path) -> str | None:
+    """The home of a library's vectors; None: its folder. Raises LibraryError."""
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").store
 
 
 def built_with(path: Path) -> EncoderSpec:

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from indexer.search.vectors.codes import Bounds
+from indexer.store.vector_home import HomeRecord
 from model.encoder import EncoderSpec
 from model.levels import FrameSpec, LevelSpec
 from quartet.errors import LibraryError
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 """Raised when an older reader could no longer read what a writer writes (docs/library-format.md)."""
 
+_WITH_FRAMES = 7
 _WITHOUT_FRAMES = 6
-"""What is written where nothing is kept of single frames: readers of this format read it."""
+"""What is written where nothing is kept of single frames, and the vectors are here: readers of this format read it."""
 
 _FIRST_WITH_CODES = 6
 _OLDEST = 3
@@ -45,6 +47,7 @@ class Manifest:
     encoding   {"clips": how its 4-bit codes came about, "captions": ...} (`approximate.encoding`), {} without;
                formats before 6 had inverted lists instead, which are not read any more
     frames     what is kept of the single frames of clips (`FrameSpec`); None: nothing
+    home       where the vectors are, if not in these files (`indexer.store.vector_home`)
     stamp      32 random hexadecimal digits that the catalogue notes too; empty in formats before 5
     """
 
@@ -58,6 +61,7 @@ class Manifest:
     index: dict[str, int]
     stamp: str = ""
     frames: FrameSpec | None = None
+    home: HomeRecord | None = None
     format_version: int = _WITHOUT_FRAMES
 
     @property
@@ -66,11 +70,17 @@ class Manifest:
         model = self.model
         return EncoderSpec(model.name, model.fingerprint, self.levels, model.frames_per_clip, model.note, self.frames)
 
+    @property
+    def store(self) -> str | None:
+        """The address of the vectors; None: the folder."""
+        return None if self.home is None else self.home.address
+
     def text(self) -> str:
         """The content of the file."""
         raw = asdict(self)
-        if self.frames is None:
-            del raw["frames"]
+        for name in ("frames", "home"):
+            if raw[name] is None:
+                del raw[name]
         return json.dumps(raw, indent=2, sort_keys=True) + "\n"
 
     @classmethod
@@ -107,9 +117,10 @@ class Manifest:
                 kind: [{level: Bounds(**own) for level, own in segment.items()} for segment in segments]
                 for kind, segments in raw.pop("bounds").items()
             }
-            frames = raw.pop("frames", None)
+            frames, home = raw.pop("frames", None), raw.pop("home", None)
             return cls(
                 bounds=bounds,
+                home=None if home is None else HomeRecord(**home),
                 frames=None if frames is None else FrameSpec(**frames),
                 model=ModelInfo(**raw.pop("model")),
                 levels=tuple(LevelSpec(**level) for level in raw.pop("levels")),
@@ -120,8 +131,8 @@ class Manifest:
 
 
 def format_of(frames: FrameSpec | None) -> int:
-    """The format of a generation that keeps this of single frames."""
-    return _WITHOUT_FRAMES if frames is None else FORMAT_VERSION
+    """The format of a generation in files that keeps this of single frames."""
+    return _WITHOUT_FRAMES if frames is None else _WITH_FRAMES
 
 
 def model_info(spec: EncoderSpec) -> ModelInfo:

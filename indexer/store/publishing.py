@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from indexer.catalog.writer import CatalogWriter
+from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
-from indexer.search.vectors.gallery import Gallery
 from indexer.search.vectors.row_source import Ids, RowSource
 from indexer.search.vectors.segment import NotFiniteError
-from indexer.store.generation import KINDS, Generation
-from indexer.store.generation_swap import finish_settling, publish
+from indexer.store.generation import KINDS, Generation, StoredGallery
+from indexer.store.generation_swap import finish_settling, publish, publish_at_home, publish_whole
 from indexer.store.layout import next_number
 from indexer.store.library import Library
 from indexer.store.segment_plan import plan_segments
+from indexer.store.vector_home import HomeChange, checked_store
 from model.levels import finite_rows
-from quartet.errors import LibraryError
+from quartet.errors import InputError, LibraryError
 
 
 def encode_again(path: Path, approximate_from: int) -> Generation:
@@ -32,6 +33,24 @@ def encode_again(path: Path, approximate_from: int) -> Generation:
         levels = library.current().manifest.levels
         with closing(CatalogWriter(library.catalog.path, levels)) as writer:
             publish_changes(library, writer, approximate_from)
+        return library.current()
+
+
+def move_vectors(path: Path, to: str) -> Generation:
+    """Publish a library with its vectors at another home, or in its folder (`to`: `vector_home.FOLDER`).
+
+    Until then readers go on with the previous generation, and it stays until the next one. An interrupted move can be
+    repeated. Returns the live generation. Raises InputError for what is not a home, or one that cannot have them.
+    """
+    with writing(path), Library.open(path) as library, writer_lock(path):
+        live = library.current().manifest
+        store = checked_store(to, live.frames)
+        if store == live.store:
+            raise InputError(f"The vectors of {path} are in {live.store or 'the folder'} already.")
+        with closing(CatalogWriter(library.catalog.path, live.levels)) as writer:
+            publish_changes(library, writer)
+            held = {kind: library.current().gallery(kind).source() for kind in KINDS}
+            publish_whole(path, live.spec, held, writer, live.index["approximate_from"], store)
         return library.current()
 
 
@@ -57,9 +76,17 @@ def _publish(library: Library, writer: CatalogWriter, approximate_from: int | No
     wanted = {kind: writer.live_ids(kind, live.gallery(kind).ids) for kind in KINDS}
     if approximate_from is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
         return live.name
+    if (store := live.manifest.store) is not None:
+        if approximate_from is not None:
+            raise InputError(
+                f"The vectors of this library are in {store}, which compares a question with each of them: there is "
+                "nothing to tune. `quartet store --to folder` takes them into the library."
+            )
+        moves = {kind: HomeChange(ids, _staged(writer, kind, ids, live.gallery(kind))) for kind, ids in wanted.items()}
+        return publish_at_home(library.path, live.manifest.spec, moves, store, writer, live.manifest)
     changes = {}
     for kind in KINDS:
-        old = live.gallery(kind)
+        old = live.files(kind)
         change = plan_segments(wanted[kind], old, _staged(writer, kind, wanted[kind], old), writer.erases)
         changes[kind] = change if approximate_from is None else replace(change, before=None)
     return publish(library.path, live.manifest.spec, changes, live, approximate_from, writer)
@@ -80,7 +107,7 @@ def _refuse_not_finite(writer: CatalogWriter, kind: str, number: int) -> None:
             writer.refuse_items(kind, ids[~finite].tolist(), number)
 
 
-def _staged(writer: CatalogWriter, kind: str, ids: Ids, old: Gallery) -> RowSource:
+def _staged(writer: CatalogWriter, kind: str, ids: Ids, old: StoredGallery) -> RowSource:
     """The vectors of those of `ids` that the live gallery lacks. Raises LibraryError if they are lost."""
     staged = writer.staged_rows(kind)
     fresh = ids[~np.isin(ids, old.ids, assume_unique=True)]

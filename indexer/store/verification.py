@@ -24,7 +24,7 @@ from indexer.disk.library_identity import identity_of
 from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.store.agreement import require_agreement
-from indexer.store.generation import KINDS, damaged_files, open_generation
+from indexer.store.generation import IDS_FILE, KINDS, damaged_files, open_generation
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -37,6 +37,7 @@ from indexer.store.layout import (
 from indexer.store.library import open_catalog
 from indexer.store.manifest import Manifest
 from indexer.store.search_settings import read_search_settings
+from indexer.store.vector_home import open_home
 from quartet.errors import LibraryError
 
 
@@ -119,6 +120,24 @@ def _generations(path: Path, catalog: Catalog | None) -> Iterator[Problem]:
         for name in damaged_files(folder, manifest):
             state = "has changed since Quartet wrote it" if (folder / name).exists() else "is missing"
             yield Problem("index", f"{folder / name} {state}.")
+        yield from at_home(folder, manifest)
+
+
+def at_home(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Vectors of a generation that their home lacks. It looks after its own files."""
+    if (record := manifest.home) is None:
+        return
+    for kind in KINDS:
+        try:
+            ids = np.load(folder / kind / IDS_FILE)
+            held = open_home(record.address).held(record.tag, kind, manifest.levels, ids)
+        except (OSError, ValueError):
+            continue  # said of the file
+        except LibraryError as error:
+            yield Problem("index", str(error))
+            return
+        for item in np.setdiff1d(ids, held):
+            yield Problem("index", f"{record.address} lacks the vectors of the {kind[:-1]} {item}.")
 
 
 def manifest_text(folder: Path) -> str:

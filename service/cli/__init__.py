@@ -17,7 +17,7 @@ from quartet import __version__
 from quartet.errors import QuartetError
 from service.cli import demo, doctor, mcp, remote, search, serve
 from service.cli.help_format import ReadableCommand, ReadableGroup
-from service.cli.library import captions, cut, export, index, manage, repair, searches, status, tune, watch
+from service.cli.library import captions, cut, export, index, manage, repair, searches, status, store, tune, watch
 from service.cli.training import compare, demo_dataset, evaluate, features, models, prepare, train
 from service.requirement import requirement
 
@@ -120,6 +120,7 @@ app.command("tag", cls=ReadableCommand)(manage.tag)
 app.command("verify", cls=ReadableCommand)(repair.verify)
 app.command("repair", cls=ReadableCommand)(repair.repair)
 app.command("relocate", cls=ReadableCommand)(manage.relocate)
+app.command("store", cls=ReadableCommand)(store.store)
 app.command("export", cls=ReadableCommand)(export.export)
 app.command("features", cls=ReadableCommand)(features.features)
 app.command("tune", cls=ReadableCommand)(tune.tune)

@@ -336,6 +336,7 @@ def _environment(model: str | None, settings: Settings) -> dict[str, str]:
         "QUARTET_PRECISION": settings.precision,
         "QUARTET_MILVUS": settings.milvus,
         "QUARTET_CATALOG": settings.catalog,
+        "QUARTET_STORE": settings.store,
         "QUARTET_LIBRARIES": None,
     }
     kept = {name: value for name, value in os.environ.items() if name not in set_here}

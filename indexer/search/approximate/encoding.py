@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,13 @@ _DRIFT = 1.5
 """New codebooks are due when new rows lose so many times as much as those did that the old were learned from."""
 
 _SEED = 20220914
+
+
+class Encoded(Protocol):
+    """A gallery that may have 4-bit codes."""
+
+    @property
+    def encoding(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Encoding:
         return f"a fast scan of 4-bit codes, which lose {max(self.loss.values()):.0%} of the vectors at most"
 
 
-def encoding_of(gallery: Gallery) -> Encoding | None:
+def encoding_of(gallery: Encoded) -> Encoding | None:
     """How the codes of a gallery came about; None where it has none, and is searched by an exact scan."""
     return Encoding(**gallery.encoding) if gallery.encoding else None
 

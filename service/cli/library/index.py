@@ -25,6 +25,7 @@ from service.cli.library.index_options import (
     RayOption,
     SegmentOption,
     SpeechOption,
+    StoreOption,
     TextsOption,
     WindowOption,
     WorkersOption,
@@ -78,6 +79,7 @@ def index(
     ocr: OcrOption = False,
     speech: SpeechOption = None,
     frame_vectors: FramesOption = None,
+    store: StoreOption = None,
     server: ServerOption = None,
     as_json: LinesOption = False,
 ) -> None:
@@ -115,7 +117,7 @@ def index(
             "base": base, "ray": ray, "ray_gpus": None if ray_gpus == 1 else ray_gpus,
             "keep_missing": keep_missing, "segment": segment, "window": window, "overlap": overlap, "cut": cut,
             "publish_every": publish_every, "no_texts": not texts, "json": as_json,
-            "frame_vectors": frame_vectors is not None,
+            "frame_vectors": frame_vectors is not None, "store": store,
         }  # fmt: skip
         with asked(server, library, **local) as client:
             if not remote.index(client, paths, ocr, speech) and strict:
@@ -128,8 +130,11 @@ def index(
         precision=precision,
         roots=roots_of(root),
         publish_every=publish_every,
+        store=store,
     )
-    library_of(settings)
+    folder = library_of(settings)
+    if store is not None:
+        _require_store(folder, store)
     report = run_index(
         settings,
         paths,
@@ -230,12 +235,27 @@ def run_index(
             makers=makers,
             to_model=to_model,
             frame_vectors=frame_vectors,
+            store=settings.store,
         )
     if as_json:
         typer.echo(json_report(report))
     else:
         print_report(report, folder)
     return report
+
+
+def _require_store(folder: Path, store: str) -> None:
+    """Raises InputError where there is a library already, with its vectors in another place."""
+    from indexer.store.layout import exists
+    from indexer.store.library import store_of
+    from indexer.store.vector_home import checked_store
+    from quartet.errors import InputError
+
+    if exists(folder) and store_of(folder) != checked_store(store, None):
+        raise InputError(
+            f"The vectors of {folder} are in {store_of(folder) or 'its folder'}. To move them, run: quartet store "
+            f"--library {folder} --to {store}"
+        )
 
 
 def _spoken_text(settings: Settings, name: str) -> TextMaker:

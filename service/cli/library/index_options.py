@@ -28,6 +28,16 @@ KeepOption = Annotated[
     bool,
     typer.Option("--keep-missing", help="Keep videos whose files are missing. Default: remove them from the library."),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="ADDRESS",
+        help="Where the vectors of a new library are: milvus://HOST:PORT/NAME. Default: QUARTET_STORE, else its "
+        "folder.",
+        show_default=False,
+    ),
+]
 
 
 class Segment(StrEnum):

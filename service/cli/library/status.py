@@ -85,6 +85,7 @@ def status_json(library: Library) -> dict[str, Any]:
         "model": asdict(generation.manifest.model),
         "other_models": [asdict(state) for state in models_of(library)[1:]],
         "generation": generation.name,
+        "store": generation.manifest.store,
         "videos": {"count": counts.videos, **asdict(media)},
         "clips": {"count": counts.clips, "searchable": len(galleries["clips"]), "unfinished": counts.unfinished},
         "captions": {"count": counts.captions, "searchable": len(galleries["captions"])},
@@ -185,6 +186,8 @@ def _searched(library: Library) -> list[tuple[str, str]]:
         rows.append(
             ("frames", f"{frames.count} vectors of {frames.dim} numbers per clip, for `quartet search --rerank`")
         )
+    if (store := library.current().manifest.store) is not None:
+        return [*rows, ("vectors in", escape(store))]
     for kind in KINDS:
         encoding = encoding_of(library.current().gallery(kind))
         rows.append((f"search in {kind}", "exact, by scanning" if encoding is None else escape(encoding.describe())))

@@ -115,6 +115,7 @@ def watch(
             catalog=settings.catalog,
             publish_every=settings.publish_every,
             texts=texts,
+            store=settings.store,
             on_polling=_say_why,
         ):
             if isinstance(report, InputError):

@@ -16,6 +16,7 @@ from indexer.milvus.address import parse_address
 from indexer.milvus.candidate_search import CandidateSearch
 from indexer.milvus.collections import GalleryFacts, Lists
 from indexer.milvus.gallery import MilvusGallery
+from indexer.milvus.home_gallery import MilvusHomeGallery
 from indexer.milvus.score_bounds import LevelList, ceilings, product_error, unseen_ceiling
 from indexer.search.question import make_question
 from indexer.search.top_k import search, search_batch
@@ -239,3 +240,38 @@ def test_more_than_milvus_gives_is_refused() -> None:
     gallery.facts = GalleryFacts(20_000, gallery.facts.norms, gallery.facts.patterns)
     with pytest.raises(InputError, match="at most 16,384 hits, not 20,000"):
         search(gallery, gallery.levels, query, 20_000, {})
+
+
+class SharedServer(Server):
+    """Its collections have items of other generations too."""
+
+    def search(self, collection: str, data: Any, anns_field: str, limit: int, filter: str, **others: Any) -> Any:
+        own, _, rest = filter.removeprefix("id <= ").partition(" and ")
+        count = int(own) + 1
+        visible = Server({name: rows[:count] for name, rows in self.vectors.items()}, self.rng)
+        return visible.search(collection, data, anns_field, limit, rest, **others)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_answers_of_a_generation_at_home_are_exact_among_the_items_of_others(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(300 + seed)
+    monkeypatch.setattr(gallery_module, "_FIRST", 2)
+    for _ in range(10):
+        specs = random_specs(rng)
+        vectors = random_vectors(rng, specs, int(rng.choice([2, 30, 300])))
+        count = len(next(iter(vectors.values())))
+        ids = np.flatnonzero(rng.random(count) < rng.choice([0.1, 0.9]))
+        if not len(ids):
+            continue
+        queries, k = random_queries(rng, specs), int(rng.integers(1, 6))
+        server = SharedServer(vectors, rng)
+        home = SimpleNamespace(client=server, address=ADDRESS)
+        gallery = MilvusHomeGallery(home, "clips", specs, ids, gallery_of(server, specs).facts)  # type: ignore[arg-type]
+        own = {name: rows[ids] for name, rows in vectors.items()}
+        for i, result in enumerate(search_batch(gallery, specs, queries, k, {})):
+            scores = true_scores(specs, own, {name: rows[i : i + 1] for name, rows in queries.items()})
+            best = np.sort(scores[scores > -np.inf])[::-1][:k]
+            assert result.exact and {hit.id for hit in result.hits} <= set(ids.tolist())
+            np.testing.assert_allclose([hit.score for hit in result.hits], best, rtol=1e-12, atol=1e-12)

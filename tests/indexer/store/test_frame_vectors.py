@@ -13,7 +13,7 @@ from indexer.search.vectors.gallery import Gallery
 from indexer.store import segment_plan
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
-from indexer.store.manifest import FORMAT_VERSION
+from indexer.store.manifest import format_of
 from indexer.store.publishing import encode_again
 from indexer.store.verification import verify_library
 from indexer.texts.captions import add_captions
@@ -67,7 +67,7 @@ def test_every_clip_keeps_its_frames_while_the_library_lives(
     library: Path, stand_ins: Path, encoder: FakeEncoder, tmp_path: Path
 ) -> None:
     with Library.open(library) as opened:
-        assert opened.current().manifest.format_version == FORMAT_VERSION
+        assert opened.current().manifest.format_version == format_of(encoder.spec.frames)
         assert opened.current().manifest.frames == encoder.spec.frames
         assert opened.current().captions.frames is None
     first = require_own_frames(library, encoder)

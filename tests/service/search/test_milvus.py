@@ -165,3 +165,35 @@ def test_searching_and_the_status_say_milvus(
     )
     status = json.loads(run("status", "--library", world.library, "--json").stdout)
     assert status["milvus"] == {"address": milvus_address, "generation": "000003"}
+
+
+def test_a_library_at_home_in_milvus(world: World, client: TestClient, milvus_address: str, tmp_path: Path) -> None:
+    """The command line makes it, and a service answers from it while it moves, as from the folder of another."""
+    library = tmp_path / "home"
+    made = run("index", world.videos, "--library", library, "--model", "fake", "--store", milvus_address)
+    assert made.exit_code == 0, made.output
+    assert run("captions", "add", world.captions, "--library", library).exit_code == 0
+    status = json.loads(run("status", "--library", library, "--json").stdout)
+    assert (status["store"], status["clips"]["searchable"]) == (milvus_address, 5)
+    assert f"vectors in {milvus_address}" in words(run("status", "--library", library).stdout)
+    elsewhere = run("index", world.videos, "--library", library, "--store", "folder")
+    assert elsewhere.exit_code == 1 and "To move them, run: quartet store" in words(elsewhere.output)
+    tuned = run("tune", "--library", library)
+    assert tuned.exit_code == 1 and "there is nothing to tune" in words(tuned.output)
+
+    asked = {"query": "a red square sliding", "k": 3}
+    own = client.post("/v1/search/clips", json=asked).json()["hits"]
+    settings = Settings(library=library, reload_interval=60)
+    with (
+        closing(Engine.open(settings, FakeEncoder())) as engine,
+        TestClient(create_app(settings, engine=engine)) as there,
+    ):
+        for to in ("folder", milvus_address):
+            found = there.post("/v1/search/clips", json=asked).json()
+            assert without_times(found["hits"]) == without_times(own)
+            moved = run("store", "--library", library, "--to", to)
+            assert moved.exit_code == 0 and "are in" in words(moved.output), moved.output
+            engine.refresh()
+        found = there.post("/v1/search/clips", json=asked).json()
+        assert (without_times(found["hits"]), found["generation"]) == (without_times(own), "000005")
+    assert run("verify", "--library", library).exit_code == 0
