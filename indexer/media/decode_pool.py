@@ -2,6 +2,8 @@
 
 A process sends the clips of a file one after the other, and goes on decoding while there is room in its pipe:
 neither side ever holds a whole file.
+
+A video from a stranger, an upload and not a file of the library, is decoded in a process made for it alone.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import signal
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -21,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from indexer.media.clip_reader import SampledClip, read_clips, sample_frames
-from indexer.media.decode_limits import UNLIMITED, Limits
+from indexer.media.decode_limits import UNLIMITED, UNTRUSTED, Limits
 from indexer.media.forked_process import start_process
 from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.media.still_pictures import FORMATS, read_picture
@@ -256,3 +259,32 @@ def _part(task: _Task, part: Part, alive: Callable[[], None]) -> SampledClip:
             raise
         detail = f"{error.detail} Pictures may be {', '.join(FORMATS)}."
         raise VideoError(task.path, error.reason, detail) from error
+
+
+class UntrustedDecoding:
+    """`count` frames of a file, as `clip_reader.sample_frames` takes them, in a process made for it alone.
+
+    What the file does to its decoder, it does to that process, which is ended in any case: it crashes, hangs, or
+    fills the memory without harm. Nothing of the file is kept.
+
+    part  of the video, which may then also be a picture (`still_pictures.read_picture`); None: a whole video
+    """
+
+    def __init__(self, path: Path, count: int, limits: Limits = UNTRUSTED, part: Part | None = None) -> None:
+        self._path, self._count, self._part = path, count, part
+        self._pool = DecodePool(limits=limits)
+
+    def run(self) -> SampledClip:
+        """The frames. Raises VideoError if the file cannot be used, goes past a limit, or `stop` was called."""
+        with closing(self._pool) as pool:
+            (decoded,) = pool.clips(self._path, self._count, part=self._part)
+        return decoded.clip
+
+    def stop(self) -> None:
+        """End the process, from any thread. `run` then raises."""
+        self._pool.stop()
+
+
+def decode_untrusted(path: Path, count: int, limits: Limits = UNTRUSTED, part: Part | None = None) -> SampledClip:
+    """See `UntrustedDecoding`."""
+    return UntrustedDecoding(path, count, limits, part).run()

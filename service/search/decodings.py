@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 from indexer.media.clip_reader import SampledClip
-from indexer.media.decode_pool import Part
-from indexer.media.untrusted_upload import UntrustedDecoding
+from indexer.media.decode_pool import Part, UntrustedDecoding
 from quartet.errors import BusyError
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from indexer.media.clip_reader import sample_frames
 from indexer.media.decode_limits import Limits
-from indexer.media.decode_pool import Part
-from indexer.media.untrusted_upload import decode_untrusted
+from indexer.media.decode_pool import Part, decode_untrusted
 from quartet.errors import VideoError
 
 MakeVideo = Callable[..., Path]

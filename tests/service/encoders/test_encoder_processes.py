@@ -299,7 +299,7 @@ def test_an_upload_may_fill_memory_on_top_of_what_the_libraries_take(tmp_path: P
 import resource, sys
 from pathlib import Path
 from indexer.media.decode_limits import Limits
-from indexer.media.untrusted_upload import decode_untrusted
+from indexer.media.decode_pool import decode_untrusted
 from model.fake_encoder import FakeEncoder
 from service.encoders.encoder_processes import EncoderProcesses
 from tests.service.encoders.test_encoder_processes import parent_of

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer.media.untrusted_upload import UntrustedDecoding
+from indexer.media.decode_pool import UntrustedDecoding
 from model.fake_encoder import FakeEncoder
 from quartet.errors import BusyError, VideoError
 from service.http.app import create_app
