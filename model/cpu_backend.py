@@ -1,8 +1,9 @@
 """Frozen networks on the CPU by OpenVINO, which fuses their layers; PyTorch is the reference, and answers without it.
 
-What OpenVINO makes of a network is kept on disk, so that the next process needs neither to convert the network nor to
-load it with PyTorch. It computes in the precision asked for: float32, or bfloat16 where the processor has it,
-which is faster and close enough that vectors of both can be compared (docs/performance.md).
+What OpenVINO makes of a network is kept on disk, and that its results were compared with PyTorch's. So the next process
+needs neither to convert the network nor to import PyTorch, which takes seconds and 0.3 GB. OpenVINO computes in the
+precision asked for: float32, or bfloat16 where the processor has it, which is faster and close enough that vectors of
+both can be compared (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import normalize
+import numpy.typing as npt
 
 from model.precision import BF16_BOUND, Precision, usable_precision
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 LOG = logging.getLogger(__name__)
+
+Array = npt.NDArray[Any]
 
 TOLERANCE = 1e-4
 """Of the largest number of a result: the most that OpenVINO's may be off. Rounding in float32 is a tenth of it."""
@@ -61,6 +66,13 @@ def openvino_without_telemetry() -> Any:
     return openvino
 
 
+@cache
+def _processor() -> str:
+    """Which processor this is, as OpenVINO sees it: results on another one have not been compared."""
+    core = openvino_without_telemetry().Core()
+    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')}"
+
+
 class CpuNetwork:
     """A frozen network of tensors (B, ...) on the CPU, for any thread at any time.
 
@@ -86,11 +98,17 @@ class CpuNetwork:
         self._compiled: Any = None
         self._model: Any = None  # converted, and not compiled yet
         self._tried = self._failed = False
-        self._to_check: set[tuple[torch.Size, ...]] | None = None
+        self._to_check: set[tuple[tuple[int, ...], ...]] | None = None
         self._warned_infinite = False
 
-    @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """As `arrays`, from tensors to tensors."""
+        import torch
+
+        return tuple(map(torch.from_numpy, self.arrays(*(value.numpy() for value in inputs))))
+
+    def arrays(self, *inputs: Array) -> tuple[Array, ...]:
+        """What the network makes of its inputs. PyTorch is imported only where it has to answer."""
         if not self._tried:
             with self._lock:
                 if not self._tried:
@@ -103,22 +121,21 @@ class CpuNetwork:
             found = self._infer(compiled, inputs)
         except Exception as error:
             return self._give_up(_line(error), inputs)
-        if not all(bool(value.isfinite().all()) for value in found):
+        if not all(np.isfinite(value).all() for value in found):
             return self._finite(inputs)
         if self._to_check is None:
             return found
         return self._checked(inputs, found)
 
-    @torch.inference_mode()
     def convert(self, *inputs: Tensor) -> None:
         """Convert the network now unless it is kept: that takes seconds to a minute, which no caller should wait for.
 
         inputs  an example
         """
         with self._lock:
-            self._try(lambda: self._converted(inputs))
+            self._try(lambda: self._converted(tuple(value.numpy() for value in inputs)))
 
-    def _prepare(self, inputs: tuple[Tensor, ...]) -> None:
+    def _prepare(self, inputs: tuple[Array, ...]) -> None:
         self._try(lambda: self._compile(inputs))
 
     def _try(self, step: Callable[[], object]) -> None:
@@ -137,11 +154,11 @@ class CpuNetwork:
             self._compiled, self._failed = None, True
             LOG.warning("%s runs on PyTorch because OpenVINO failed: %s", self._name, _line(error))
 
-    def _compile(self, inputs: tuple[Tensor, ...]) -> None:
+    def _compile(self, inputs: tuple[Array, ...]) -> None:
         core, model = self._converted(inputs)
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_NUM_THREADS": _threads(),
             "ENABLE_CPU_PINNING": False,  # several processes would choose the same cores
         }
         # Whether results in this precision have been compared with PyTorch's, here or by another process.
@@ -150,7 +167,7 @@ class CpuNetwork:
         self._compiled = core.compile_model(model, "CPU", settings)
         self._model = None
 
-    def _converted(self, inputs: tuple[Tensor, ...]) -> tuple[Any, Any]:
+    def _converted(self, inputs: tuple[Array, ...]) -> tuple[Any, Any]:
         """OpenVINO, and the network as it reads it: from disk, or converted and kept there."""
         openvino = openvino_without_telemetry()
         core = openvino.Core()
@@ -163,33 +180,35 @@ class CpuNetwork:
             with suppress(OSError):  # a folder that only others may write
                 kept.touch()
         if self._model is None:
-            with warnings.catch_warnings():
+            import torch
+
+            with torch.inference_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # tracing warns of sizes taken for constants: results are compared
-                model = openvino.convert_model(self._loaded(), example_input=inputs)
+                model = openvino.convert_model(self._loaded(), example_input=tuple(map(torch.from_numpy, inputs)))
             self._model = _written(openvino, core, model, kept)
         return core, self._model
 
     def _place(self) -> Path | None:
         if self._key is None:
             return None
-        parts = (self._key, version("openvino"), torch.__version__, torch.backends.cpu.get_cpu_capability())
+        parts = (self._key, version("openvino"), version("torch"), _processor())
         try:
             folder = networks_folder()
         except RuntimeError:  # the user has no home
             return None
         return folder / hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
-    def _infer(self, compiled: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _infer(self, compiled: Any, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         made_by: Any
         request: Any
         made_by, request = getattr(self._mine, "request", (None, None))
         if made_by is not compiled:
             request = compiled.create_infer_request()
             self._mine.request = compiled, request
-        results = request.infer([value.numpy() for value in inputs], share_inputs=True)
-        return tuple(torch.from_numpy(np.array(results[i])) for i in range(len(compiled.outputs)))
+        results = request.infer(list(inputs), share_inputs=True)
+        return tuple(np.array(results[i]) for i in range(len(compiled.outputs)))
 
-    def _finite(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _finite(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         """What PyTorch makes of input for which OpenVINO gives no numbers: attention among nothing, for one."""
         with self._lock:
             if not self._warned_infinite:
@@ -197,7 +216,7 @@ class CpuNetwork:
                 self._warned_infinite = True
             return self._reference(inputs)
 
-    def _checked(self, inputs: tuple[Tensor, ...], found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _checked(self, inputs: tuple[Array, ...], found: tuple[Array, ...]) -> tuple[Array, ...]:
         shapes = tuple(value.shape for value in inputs)
         with self._lock:
             if self._to_check is None or shapes in self._to_check:
@@ -225,9 +244,9 @@ class CpuNetwork:
                 self._precision = "float32"
                 self._prepare(inputs)
                 reason = ""
-        return self._give_up(reason, inputs) if reason else self(*inputs)
+        return self._give_up(reason, inputs) if reason else self.arrays(*inputs)
 
-    def _give_up(self, reason: str, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def _give_up(self, reason: str, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         with self._lock:
             if self._compiled is not None:
                 LOG.warning("%s runs on PyTorch because OpenVINO failed: %s", self._name, reason)
@@ -237,9 +256,12 @@ class CpuNetwork:
                     shutil.rmtree(kept, ignore_errors=True)
         return self._reference(inputs)
 
-    def _reference(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        result = self._loaded()(*inputs)
-        return result if isinstance(result, tuple) else (result,)
+    def _reference(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        import torch
+
+        with torch.inference_mode():
+            result = self._loaded()(*map(torch.from_numpy, inputs))
+        return tuple(value.numpy() for value in (result if isinstance(result, tuple) else (result,)))
 
     def _loaded(self) -> nn.Module:
         if self._network is None:
@@ -247,18 +269,27 @@ class CpuNetwork:
         return self._network
 
 
-def _differing(found: Tensor, right: Tensor) -> float:
+def _differing(found: Array, right: Array) -> float:
     """The largest difference, of the largest number."""
-    return float((found - right).abs().max() / right.abs().max().clamp_min(1e-30))
+    return float(np.abs(found - right).max() / max(np.abs(right).max(), 1e-30))
 
 
-def _turned(found: Tensor, right: Tensor) -> float:
+def _turned(found: Array, right: Array) -> float:
     """1 - the least cosine of the vectors in the last dimension, but for those of padding: zeros."""
     real = right.any(-1)
-    if not bool(real.any()):
+    if not real.any():
         return 0.0
-    one, other = (normalize(value[real].double(), dim=-1, eps=1e-300) for value in (found, right))
-    return 1 - float((one * other).sum(-1).min())
+    one, other = (value[real].astype(np.float64) for value in (found, right))
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return 1 - float(((one * other).sum(-1) / np.maximum(lengths, 1e-300)).min())
+
+
+def _threads() -> int:
+    """As many as PyTorch uses, or would use where it is not imported; 0: as many as OpenVINO chooses."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() else 0
 
 
 def _written(openvino: Any, core: Any, model: Any, place: Path | None) -> Any:

@@ -137,6 +137,17 @@ def checkpoint_fingerprint(name_or_path: str | Path) -> str | None:
     return fingerprint_of(config) if "weights_sha256" in config else None
 
 
+def needs_pytorch(name: str, models: Path = MODELS_FOLDER) -> bool:
+    """Whether a model needs PyTorch on a CPU for texts, whatever `model.cpu_backend` has kept of it."""
+    if name == "fake":
+        return False
+    if name not in MODELS and (find_prepared(models, name) is not None or find_layout(Path(name)) is not None):
+        return True
+    from model.mcsan.encoder import McsanEncoder
+
+    return not McsanEncoder.loads_late(_config(MODELS.get(name, Path(name))))
+
+
 def holds_baseline(folder: Path) -> bool:
     """Whether a folder is a checkpoint of a model of `model/baselines`."""
     return BASELINE in _config(folder)

@@ -5,7 +5,7 @@ from multiprocessing import forkserver
 
 import pytest
 
-from service.encoders.encoder_worker import LIBRARIES
+from service.encoders.encoder_worker import WITH_PYTORCH
 from tests.milvus_server import milvus_address, milvus_server
 
 __all__ = ["milvus_address", "milvus_server"]
@@ -15,5 +15,5 @@ __all__ = ["milvus_address", "milvus_server"]
 def _fork_server_with_libraries() -> None:
     """As in a service. Otherwise decoding would start the server first, without the libraries of the encoders, and
     each process of an encoder would import them, which takes it seconds."""
-    multiprocessing.set_forkserver_preload(LIBRARIES)
+    multiprocessing.set_forkserver_preload(WITH_PYTORCH)
     forkserver.ensure_running()

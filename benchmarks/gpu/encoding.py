@@ -142,7 +142,8 @@ def _with_graphs(
 
 
 def _backbone(arch: str, device: torch.device) -> Iterator[Row]:
-    from model.vision.backbones import Backbone, BackboneConfig
+    from model.vision.backbone_config import BackboneConfig
+    from model.vision.backbones import Backbone
 
     torch.manual_seed(0)
     network = Backbone(BackboneConfig(arch)).eval()

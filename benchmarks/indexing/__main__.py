@@ -32,7 +32,8 @@ from model.fake_encoder import FakeEncoder
 from model.levels import Vectors
 from model.precision import PRECISIONS
 from model.registry import load_encoder
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ import logging
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -26,11 +27,7 @@ def start_process(
     its imports. This process itself is never forked: a fork would copy the locks that its threads hold. Where there
     can be no server, a new interpreter starts. Only Linux has one: elsewhere not all libraries may be forked.
     """
-    # Where this is the first process, its start would start the tracker, which lets SIGINT through again.
-    resource_tracker.ensure_running()
-    # Ctrl-C reaches the whole group, but what it means is for the parent to decide.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with _deaf_to_interrupts():
         if sys.platform == "linux":
             forking = multiprocessing.get_context("forkserver")
             forking.set_forkserver_preload(list(libraries))
@@ -43,6 +40,27 @@ def start_process(
         spawned = multiprocessing.get_context("spawn").Process(target=target, args=arguments, name=name, daemon=True)
         spawned.start()
         return spawned
+
+
+def start_server(libraries: Sequence[str]) -> None:
+    """Start the server now, so that it imports these libraries while this process does other things.
+
+    Does nothing where it runs, or cannot run: `start_process` says so.
+    """
+    if sys.platform == "linux":
+        with _deaf_to_interrupts(), suppress(OSError):
+            multiprocessing.get_context("forkserver").set_forkserver_preload(list(libraries))
+            forkserver.ensure_running()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C reaches the whole group, but what it means is for the parent to decide: what starts here never sees it."""
+    # Where there is no tracker yet, the first process would start it, which lets SIGINT through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -30,7 +30,7 @@ class BaselineEncoder(CheckpointEncoder):
         precision: Precision = "float32",
     ) -> None:
         checkpoint, frames = load_baseline(folder, models)
-        super().__init__(checkpoint, folder, device, parser, models, precision)
+        super().__init__(folder, lambda: checkpoint, device, parser, models, precision)
         self.model = checkpoint.model
         self.spec = self.describe(self.model.level_specs(), frames)
 

@@ -17,12 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from model.cpu_backend import CpuNetwork
-from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.parsed_caption import ParsedCaption
 from model.levels import FloatArray
 from model.precision import Precision
@@ -30,6 +26,9 @@ from quartet.errors import ModelError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor, nn
+
+    from model.cuda_graphs import GraphedFunction, RecordedGraph
 
 _IN_MEMORY = 1024
 """Captions whose states are in memory at the same time."""
@@ -79,12 +78,12 @@ class TokenBatch:
     """Texts of similar length, ready for one forward pass.
 
     places   where each text stood in the list that was tokenized
-    tokens   the tensors of the tokenizer, (B, L) each
+    tokens   what the tokenizer gives, (B, L) each: arrays, or the tensors that a two-tower model takes
     offsets  (B, L, 2) characters of each piece; (0, 0) for special tokens
     """
 
     places: tuple[int, ...]
-    tokens: Mapping[str, Tensor]
+    tokens: Mapping[str, Any]
     offsets: npt.NDArray[np.int64]
 
 
@@ -141,6 +140,9 @@ class SentenceModel:
 OTHER_MODEL = "sentence-transformers "
 """How the names of encoders other than MiniLM begin, in checkpoints and caches."""
 
+TWO_TOWER_MODEL = "two-tower "
+"""How those of the text towers of two-tower models begin."""
+
 
 class SentenceEncoder:
     """Sentence and word vectors of captions. `name` goes into the fingerprint of a model that uses it.
@@ -158,7 +160,7 @@ class SentenceEncoder:
         from tokenizers import Tokenizer  # transformers' own class for it takes a second more to import
 
         self._folder = minilm_folder() if other is None else other.folder
-        self._device = torch.device(device)
+        self._device = device
         if other is None:
             self.tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
             config = json.loads((self._folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
@@ -170,8 +172,8 @@ class SentenceEncoder:
         self.tokenizer.enable_padding(pad_id=self._padding_id)
         key = MINILM_SHA256 if other is None else other.sha256
         self._on_cpu: CpuNetwork | None = None
-        if self._device.type == "cpu":
-            self._on_cpu = CpuNetwork(lambda: _Network(self.model), "The sentence encoder", key, precision)
+        if device == "cpu":
+            self._on_cpu = CpuNetwork(lambda: self._network, "The sentence encoder", key, precision)
         self._graphed: GraphedFunction | None = None
 
     def _take(self, other: SentenceModel) -> None:
@@ -202,10 +204,12 @@ class SentenceEncoder:
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # loading takes a moment, its bar would only disturb tables and JSON
-        return SentenceTransformer(str(self._folder), device=str(self._device), local_files_only=True).eval()
+        return SentenceTransformer(str(self._folder), device=self._device, local_files_only=True).eval()
 
     def use_graphs(self, recorder: Callable[..., RecordedGraph] | None = None) -> None:
         """From now on `forward` uses CUDA graphs (`recorder` makes them)."""
+        from model.cuda_graphs import GraphedFunction
+
         self._graphed = GraphedFunction(
             self._vectors,
             inputs=dict.fromkeys(("input_ids", "attention_mask"), "BL"),
@@ -222,8 +226,8 @@ class SentenceEncoder:
     def _tokenized(self, places: tuple[int, ...], texts: Sequence[str]) -> TokenBatch:
         found = self.tokenizer.encode_batch([texts[i] for i in places])
         tokens = {
-            "input_ids": torch.tensor([one.ids for one in found]),
-            "attention_mask": torch.tensor([one.attention_mask for one in found]),
+            "input_ids": np.array([one.ids for one in found], np.int64),
+            "attention_mask": np.array([one.attention_mask for one in found], np.int64),
         }
         return TokenBatch(places, tokens, np.array([one.offsets for one in found], np.int64))
 
@@ -231,50 +235,42 @@ class SentenceEncoder:
         """States of what `tokenize` made, in the order of the texts that it was given."""
         return text_states(batches, self._forward)
 
-    def _forward(self, batch: TokenBatch) -> tuple[Tensor, ...]:
-        if self._graphed is not None:
-            return self._graphed(batch.tokens, self._device)
-        if self._on_cpu is not None:
-            return self._on_cpu(batch.tokens["input_ids"], batch.tokens["attention_mask"])
-        return self._vectors({name: value.to(self._device) for name, value in batch.tokens.items()})
+    def _forward(self, batch: TokenBatch) -> tuple[FloatArray, ...]:
+        if self._on_cpu is not None and self._graphed is None:
+            return self._on_cpu.arrays(batch.tokens["input_ids"], batch.tokens["attention_mask"])
+        import torch
+
+        tokens = {name: torch.from_numpy(value) for name, value in batch.tokens.items()}
+        with torch.inference_mode():
+            if self._graphed is not None:
+                found = self._graphed(tokens, torch.device(self._device))
+            else:
+                found = self._vectors({name: value.to(self._device) for name, value in tokens.items()})
+            return tuple(value.float().cpu().numpy() for value in found)
 
     def _vectors(self, tokens: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         vectors: tuple[Tensor, ...] = self._network(tokens["input_ids"], tokens["attention_mask"])
         return vectors
 
     @cached_property
-    def _network(self) -> _Network:
-        return _Network(self.model)
+    def _network(self) -> nn.Module:
+        from model.language.sentence_network import SentenceNetwork
+
+        return SentenceNetwork(self.model)
 
 
-class _Network(nn.Module):
-    """Pieces (B, L) and which are real, to vectors (B, d_s) of sentences and (B, L, d_w) of their pieces."""
-
-    def __init__(self, model: SentenceTransformer) -> None:
-        super().__init__()
-        modules: list[Any] = list(model)
-        self.bert: nn.Module = modules[0].auto_model
-        self.pooling: list[Any] = modules[1:]
-
-    def forward(self, pieces: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        states = self.bert(input_ids=pieces, attention_mask=real).last_hidden_state
-        output = {"input_ids": pieces, "attention_mask": real, "token_embeddings": states}
-        for module in self.pooling:
-            output = module(output)
-        return output["sentence_embedding"], output["token_embeddings"]
-
-
-@torch.inference_mode()
-def text_states(batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[Tensor, ...]]) -> list[TextStates]:
+def text_states(
+    batches: Sequence[TokenBatch], forward: Callable[[TokenBatch], tuple[FloatArray, ...]]
+) -> list[TextStates]:
     """States of tokenized texts, in the order that they had before they were put into batches.
 
-    forward  sentence vectors (B, d_s) of any length and vectors of the pieces (B, L, d_w) of a batch
+    forward  sentence vectors (B, d_s) of any length and vectors of the pieces (B, L, d_w) of a batch, in float32
     """
     found: dict[int, TextStates] = {}
     for batch in batches:
-        outputs, states = forward(batch)
-        sentences = normalize(outputs.float(), dim=-1).cpu().numpy()
-        pieces = states.float().cpu().numpy()
+        sentences, pieces = forward(batch)
+        lengths = np.linalg.norm(sentences, axis=-1, keepdims=True)
+        sentences = sentences / np.maximum(lengths, np.float32(1e-12))
         found |= zip(batch.places, map(TextStates, sentences, pieces, batch.offsets), strict=True)
     return [found[place] for place in range(len(found))]
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from model.language.attributes import graph, triplets
@@ -33,7 +37,7 @@ class SpacyParser:
     """
 
     def __init__(self, pipeline: Path | str = BUNDLED_PIPELINE, batch_size: int = 256) -> None:
-        import spacy
+        spacy = imported_spacy()
         from thinc.api import NumpyOps
         from threadpoolctl import ThreadpoolController
 
@@ -142,6 +146,22 @@ def load_parsers(pipelines: Mapping[str, str]) -> dict[str, SpacyParser]:
             )
         found[language] = parser
     return found
+
+
+def imported_spacy() -> ModuleType:
+    """spaCy, without PyTorch unless that is imported already.
+
+    thinc, which spaCy stands on, imports PyTorch wherever it is installed, which takes seconds and 0.3 GB. Only
+    pipelines with transformers use it, and these need one of two packages.
+    """
+    wanted = any(find_spec(name) for name in ("spacy_transformers", "spacy_curated_transformers"))
+    if not wanted and sys.modules.keys().isdisjoint({"torch", "thinc"}):
+        sys.modules["torch"] = None  # type: ignore[assignment]
+        try:
+            import_module("thinc.compat")
+        finally:
+            del sys.modules["torch"]
+    return import_module("spacy")
 
 
 def recorded_parser(name: str, checkpoint: Path) -> SpacyParser:

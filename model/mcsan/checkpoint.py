@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from model.json_config import from_json
-from model.mcsan.checkpoint_files import Checkpoint, check_hash, file_hash, read_checkpoint, write_checkpoint
-from model.mcsan.checkpoint_identity import BASELINE
+from model.mcsan.checkpoint_files import Checkpoint, read_checkpoint, write_checkpoint
+from model.mcsan.checkpoint_identity import BASELINE, check_hash, file_hash
 from model.mcsan.config import ModelConfig
 from model.mcsan.network import MCSAN
 from model.two_tower.prepared_models import MODELS_FOLDER

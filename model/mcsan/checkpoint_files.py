@@ -8,7 +8,6 @@ errors, and a text tower that was trained with the model (`text_tower.`), of whi
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -20,14 +19,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from model.mcsan.checkpoint_identity import CONFIG_FILE, fingerprint_of
+from model.mcsan.checkpoint_identity import (
+    CONFIG_FILE,
+    FORMAT,
+    WEIGHTS_FILE,
+    check_hash,
+    file_hash,
+    fingerprint_of,
+    read_config,
+)
 from model.two_tower.towers import TwoTower, TwoTowerConfig
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from model.vision.frame_networks import FrameNetwork, network_config, recorded_two_tower
 from quartet.errors import InputError, ModelError
 
-FORMAT = 1
-WEIGHTS_FILE = "model.safetensors"
 _TEXT_TOWER = "text_tower."
 
 M = TypeVar("M", bound=nn.Module)
@@ -124,32 +130,6 @@ def _network(config: BackboneConfig | TwoTowerConfig, weights: dict[str, torch.T
     return backbone
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself. Raises ModelError for a folder that holds none."""
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise ModelError(
-                f"{folder} is not a Quartet checkpoint: it has no {name}. Give a folder made by `quartet train`."
-            )
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (RecursionError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG_FILE} is not valid JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT or "weights_sha256" not in config:
-        raise ModelError(f"{folder / CONFIG_FILE} is not a checkpoint configuration of format {FORMAT}.")
-    return config
-
-
-def check_hash(path: Path, expected: str) -> None:
-    """Raises ModelError for a file that is not the one whose SHA-256 is known."""
-    found = file_hash(path)
-    if found != expected:
-        raise ModelError(
-            f"{path} is damaged or does not belong to its config.json: its SHA-256 is {found}, expected "
-            f"{expected}. Copy the checkpoint again."
-        )
-
-
 def _halved(value: torch.Tensor) -> torch.Tensor:
     """Half precision, unless a number would become infinite in it."""
     if not value.is_floating_point():
@@ -164,8 +144,3 @@ def _part(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tens
 
 def _single(value: torch.Tensor) -> torch.Tensor:
     return value.float() if value.is_floating_point() else value
-
-
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from model.vision.backbones import BackboneConfig
+from model.vision.backbone_config import BackboneConfig
 from quartet.errors import InputError
 
 

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from safetensors import SafetensorError
 
-from model.cuda_graphs import GraphedFunction
+from model.cpu_backend import CpuNetwork
+from model.json_config import from_json
 from model.language.parsed_caption import Attributes, CaptionParser
+from model.language.sentence_encoder import OTHER_MODEL, TWO_TOWER_MODEL
 from model.levels import LEVEL_NAMES, Vectors
-from model.mcsan.checkpoint import load_checkpoint
 from model.mcsan.checkpoint_encoder import CheckpointEncoder
-from model.mcsan.concept_heads import ConceptHead, ConceptReader
-from model.mcsan.layers import unit
-from model.mcsan.text_features import TextFeatures, collate
-from model.mcsan.text_tower import with_cuda_graphs
+from model.mcsan.checkpoint_identity import BASELINE, WEIGHTS_FILE, check_hash
+from model.mcsan.concept_heads import ConceptReader
+from model.mcsan.config import ModelConfig
+from model.mcsan.linear_parts import LinearParts
+from model.mcsan.text_features import TextFeatures, collate, padded
 from model.precision import Precision
 from model.two_tower.prepared_models import MODELS_FOLDER
+from quartet.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from model.cuda_graphs import GraphedFunction
+    from model.mcsan.checkpoint import Checkpoint
+    from model.mcsan.network import MCSAN
+    from model.mcsan.text_tower import TensorTower
 
 CONCEPT_THRESHOLD = 0.25
 """A clip shows a noun of the query if the attribute head gives it at least this output.
@@ -45,47 +57,82 @@ class McsanEncoder(CheckpointEncoder):
         cuda_graphs: bool = False,
         precision: Precision = "float32",
     ) -> None:
-        checkpoint = load_checkpoint(folder, models)
-        super().__init__(checkpoint, folder, device, parser, models, precision)
-        self.model = checkpoint.model
+        def load() -> Checkpoint[MCSAN]:
+            from model.mcsan.checkpoint import load_checkpoint
+
+            return load_checkpoint(folder, models)
+
+        super().__init__(folder, load, device, parser, models, precision)
+        try:
+            shape = from_json(ModelConfig, self.config["model"])
+            if self.loads_late(self.config):
+                check_hash(folder / WEIGHTS_FILE, self.config["weights_sha256"])
+            self._linear = LinearParts.read(folder / WEIGHTS_FILE, shape, self.config["vocabularies"])
+        except (KeyError, TypeError, SafetensorError, InputError) as error:
+            raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
+        self.spec = self.describe(self._linear.levels, shape.frames)
+        self.concepts = ConceptReader(self._linear.heads, CONCEPT_THRESHOLD)
+        held = _is_of_tensors(shape)
+        self._on_cpu: CpuNetwork | None = None
+        if device == "cpu" and held:
+            self._on_cpu = CpuNetwork(self._tower, "The tower of texts", f"{self.spec.fingerprint} texts")
         self._graphed: GraphedFunction | None = None
         if cuda_graphs:
+            from model.mcsan.text_tower import with_cuda_graphs
+
             self.sentences.use_graphs()
-            # An embedding of words looks them up on the CPU, a GRU asks it for lengths: no graph can hold either.
-            config = self.model.config
-            held = config.words == "sentence" and config.node_words == "linear" and not config.alike
             self._graphed = with_cuda_graphs(self.model.text) if held else None
-        self.spec = self.describe(self.model.level_specs(), self.model.config.frames)
-        heads = {level: self._head(level, checkpoint.vocabularies[level]) for level in self.model.concept_levels}
-        self.concepts = ConceptReader(heads, CONCEPT_THRESHOLD)
+
+    @staticmethod
+    def loads_late(config: Mapping[str, Any]) -> bool:
+        """Where MiniLM reads the texts, a torchvision network sees the frames, and the tower is one of tensors."""
+        try:
+            own = (TWO_TOWER_MODEL, OTHER_MODEL)
+            apart = "two_tower" not in (config["backbone"] or {}) and not config["sentence_encoder"].startswith(own)
+            return apart and BASELINE not in config and _is_of_tensors(from_json(ModelConfig, config["model"]))
+        except (KeyError, TypeError, InputError):
+            return False  # loading it says what is wrong
+
+    @cached_property
+    def model(self) -> MCSAN:
+        """The network itself, on the device."""
+        model: MCSAN = self.checkpoint.model
+        return model
+
+    def _tower(self) -> TensorTower:
+        from model.mcsan.text_tower import TensorTower
+
+        return TensorTower(self.model.text)
 
     def video_vectors(self, features: Tensor, mask: Tensor) -> Mapping[str, Tensor]:
         vectors: Mapping[str, Tensor] = self.model.video(features, mask)
         return vectors
 
-    @torch.inference_mode()
     def text_vectors(self, features: Sequence[TextFeatures]) -> Vectors:
+        if self._on_cpu is not None:
+            return dict(zip(LEVEL_NAMES, self._on_cpu.arrays(*padded(features)), strict=True))
+        import torch
+
+        from model.mcsan.layers import unit
+
         text = collate(features)
-        if self._graphed is None:
-            return self.numpy(unit(self.model.text(text.to(self.device))))
-        rows = self._graphed(text.tensors(), torch.device(self.device))
-        return self.numpy(unit(dict(zip(LEVEL_NAMES, rows, strict=True))))
+        with torch.inference_mode():
+            if self._graphed is None:
+                return self.numpy(unit(self.model.text(text.to(self.device))))
+            rows = self._graphed(text.tensors(), torch.device(self.device))
+            return self.numpy(unit(dict(zip(LEVEL_NAMES, rows, strict=True))))
 
     def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
         return self.concepts.unknown(candidates)
 
-    @torch.inference_mode()
     def text_queries(self, vectors: Vectors) -> Vectors:
-        folded = self.model.head.fold_text(torch.from_numpy(vectors["global"]).to(self.device))
-        return {**vectors, "global": folded.float().cpu().numpy()}
+        return {**vectors, "global": self._linear.fold_texts(vectors["global"])}
 
-    @torch.inference_mode()
     def clip_queries(self, vectors: Vectors) -> Vectors:
-        folded = self.model.head.fold_video(torch.from_numpy(vectors["global"]).to(self.device))
-        return {**vectors, "global": folded.float().cpu().numpy()}
+        return {**vectors, "global": self._linear.fold_videos(vectors["global"])}
 
-    @torch.inference_mode()
-    def _head(self, level: str, words: Sequence[str]) -> ConceptHead:
-        weight, bias = self.model.concept_head(level)
-        rows = {word: i for i, word in enumerate(words)}
-        return ConceptHead(rows, weight.float().cpu().numpy(), bias.float().cpu().numpy())
+
+def _is_of_tensors(config: ModelConfig) -> bool:
+    """Whether CUDA graphs and OpenVINO can hold the tower of texts: an embedding of words looks them up on the CPU,
+    and a GRU asks it for lengths."""
+    return config.words == "sentence" and config.node_words == "linear" and not config.alike

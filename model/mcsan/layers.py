@@ -44,9 +44,10 @@ def skips_padding(x: Tensor) -> bool:
     """Whether padding is left out of a computation: on a CPU, which it saves time, and in training, memory.
 
     A GPU that encodes would have to tell the processor first how many rows are real, which takes longer than they do,
-    and which no CUDA graph can hold.
+    and which no CUDA graph can hold; nor can OpenVINO, which reads a network as it is traced.
     """
-    return torch.is_grad_enabled() or not x.is_cuda
+    traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return not traced and (torch.is_grad_enabled() or not x.is_cuda)
 
 
 def padded(rows: Tensor, mask: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class RelationEncoder(nn.Module):
         block, attend = self.block, self.block.self_attn
         exact = torch.promote_types(z.dtype, torch.float32)  # half precision cannot count to 300
         places = positions(mask.shape[1], z.shape[-1], z.device, exact).to(z.dtype)
-        z = z + real(places.expand(len(mask), -1, -1))
+        z = z + real(places.expand(mask.shape[0], -1, -1))
         qkv = spread(fn.linear(z, attend.in_proj_weight, attend.in_proj_bias))
         z = block.norm1(z + block.dropout1(attend.out_proj(real(self._attention(qkv, mask)))))
         return block.norm2(z + block.dropout2(block.linear2(block.dropout(fn.relu(block.linear1(z))))))

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from model.holographic_head import HolographicHead
 from model.levels import LEVEL_NAMES, LevelSpec
 from model.mcsan.config import ModelConfig
+from model.mcsan.linear_parts import CONCEPT_LEVELS, concept_levels, level_specs
 from model.mcsan.text_tower import TextTensors, TextTower
 from model.mcsan.video_tower import VideoTower
-
-CONCEPT_LEVELS = ("entity", "action", "relation")
 
 
 class MCSAN(nn.Module):
@@ -42,8 +41,8 @@ class MCSAN(nn.Module):
 
     @property
     def concept_levels(self) -> tuple[str, ...]:
-        """The levels that are read for concepts: all but the global one, and but a relation level switched off."""
-        return tuple(n for n in CONCEPT_LEVELS if n != "relation" or self.config.relation_level)
+        """See `linear_parts.concept_levels`."""
+        return concept_levels(self.config)
 
     def level_scores(self, video: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Activated scores of every video with every text, unit vectors -> (B_v, B_t) per level: (23), (30-32)."""
@@ -68,12 +67,6 @@ class MCSAN(nn.Module):
         scale = self.concept_scale[CONCEPT_LEVELS.index(level)]
         return self.concepts[level](vectors * scale)
 
-    def concept_head(self, level: str) -> tuple[Tensor, Tensor]:
-        """(K, d) weight and (K,) bias that give `concept_logits` in one product."""
-        layer = self.concepts[level]
-        assert isinstance(layer, nn.Linear)
-        return layer.weight * self.concept_scale[CONCEPT_LEVELS.index(level)], layer.bias
-
     def forward(
         self, features: Tensor, frame_mask: Tensor, text: TextTensors
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -82,15 +75,4 @@ class MCSAN(nn.Module):
 
     def level_specs(self) -> tuple[LevelSpec, ...]:
         """How inner products of this model become scores, for everything after the encoders."""
-        weights = dict(zip(LEVEL_NAMES, self.level_weights().tolist(), strict=True))
-        dims = {"global": self.config.sentence_dim}
-        return tuple(
-            LevelSpec(
-                name,
-                dims.get(name, self.config.embed_dim),
-                "sigmoid" if name == "global" else "identity",
-                bias=self.head.bias.item() if name == "global" else 0.0,
-                weight=weights[name],
-            )
-            for name in LEVEL_NAMES
-        )
+        return level_specs(self.config, self.log_weights.detach().cpu().numpy(), self.head.bias.item())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
-from model.vision.backbones import BackboneConfig
+from model.vision.backbone_config import BackboneConfig
 from quartet.errors import InputError
 
 PAPER = Preset()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from model.language.parsed_caption import CaptionParser, ParsedCaption
 from model.language.sentence_encoder import EncodedText, Sentences, encode_captions
-from model.mcsan.text_tower import TextTensors
+
+if TYPE_CHECKING:
+    from model.mcsan.text_tower import TextTensors
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,19 @@ class TextFeaturizer:
 
 
 def collate(batch: Sequence[TextFeatures]) -> TextTensors:
-    """Pad B captions to common lengths. At least one word, node and span slot, so that shapes never are empty."""
+    """The tensors of `padded`."""
+    import torch
+
+    from model.mcsan.text_tower import TextTensors
+
+    return TextTensors(*map(torch.from_numpy, padded(batch)), tokens=tuple(f.parse.words for f in batch))
+
+
+def padded(batch: Sequence[TextFeatures]) -> tuple[npt.NDArray[Any], ...]:
+    """B captions at common lengths: what `TextTensors` holds, in its order.
+
+    At least one word, node and span slot, so that shapes never are empty.
+    """
     b = len(batch)
     m = max(1, *(len(f.parse.words) for f in batch))
     k = max(1, *(len(f.parse.nodes) for f in batch))
@@ -53,7 +68,7 @@ def collate(batch: Sequence[TextFeatures]) -> TextTensors:
             role[i, j], node_mask[i, j], adjacency[i, j, j] = node.role, True, True
         for verb, noun in f.parse.edges:
             adjacency[i, verb, noun] = adjacency[i, noun, verb] = True
-    arrays = (
+    return (
         np.stack([f.encoded.sentence for f in batch]),
         words,
         word_mask,
@@ -63,4 +78,3 @@ def collate(batch: Sequence[TextFeatures]) -> TextTensors:
         node_mask,
         adjacency,
     )
-    return TextTensors(*(torch.from_numpy(a) for a in arrays), tokens=tuple(f.parse.words for f in batch))

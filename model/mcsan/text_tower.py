@@ -14,7 +14,7 @@ from model.language.parsed_caption import ROLES
 from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import ContextWords, RelationEncoder, at_real, masked_mean
+from model.mcsan.layers import ContextWords, RelationEncoder, at_real, masked_mean, unit
 
 
 @dataclass
@@ -141,7 +141,7 @@ class TextTower(nn.Module):
         """(B, d); zeros where the level is switched off."""
         if self.config.relation_level:
             return self.relation(text.words, text.word_mask)
-        return text.words.new_zeros(len(text.words), self.config.embed_dim)
+        return text.words.new_zeros(text.words.shape[0], self.config.embed_dim)
 
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""
@@ -150,6 +150,21 @@ class TextTower(nn.Module):
         else:
             words = at_real(self.word, text.words, text.word_mask)
         return span_max(words, text) * self.role(text.role)
+
+
+class TensorTower(nn.Module):
+    """A tower without words of its own, from `TextTensors.tensors` in their order to (B, d_l) of length 1 or 0 for each
+    level: what `model.cpu_backend` can read."""
+
+    def __init__(self, tower: TextTower) -> None:
+        super().__init__()
+        # OpenVINO follows the names of modules, and takes the tower's `graph` for that of TorchScript.
+        self.parts = nn.ModuleList(tower.children())
+        self._tower = (tower,)
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        vectors = unit(self._tower[0](TextTensors(*tensors, tokens=())))
+        return tuple(vectors[name] for name in LEVEL_NAMES)
 
 
 GRAPH_INPUTS = {

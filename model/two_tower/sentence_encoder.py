@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from model.language.sentence_encoder import TextStates, TokenBatch, by_length, text_states
+from model.language.sentence_encoder import TWO_TOWER_MODEL, TextStates, TokenBatch, by_length, text_states
+from model.levels import FloatArray
 from model.two_tower.towers import TEXTS, TwoTower
 from model.two_tower.transformers_network import TransformersNetwork
 from quartet.errors import ModelError
-
-PREFIX = "two-tower "
-"""How the names of these encoders begin, in checkpoints and caches."""
 
 
 class TwoTowerSentences:
@@ -28,7 +27,7 @@ class TwoTowerSentences:
             raise _no_words(tower)
         self.tower = tower
         self.dim = tower.feature_dim
-        self.name = f"{PREFIX}{tower.config.two_tower}@{tower.config.sha256[:12]}"
+        self.name = f"{TWO_TOWER_MODEL}{tower.config.two_tower}@{tower.config.sha256[:12]}"
 
     def tokenize(self, texts: Sequence[str], batch_size: int = TEXTS) -> list[TokenBatch]:
         """Texts in batches of similar length, which waste no padding."""
@@ -43,9 +42,10 @@ class TwoTowerSentences:
         """States of what `tokenize` made, in the order of the texts that it was given."""
         return text_states(batches, self._forward)
 
-    def _forward(self, batch: TokenBatch) -> tuple[Tensor, ...]:
+    @torch.inference_mode()
+    def _forward(self, batch: TokenBatch) -> tuple[FloatArray, ...]:
         sentences, states = self.tower.vectors(batch.tokens)
-        return sentences, self._project(states)
+        return tuple(value.float().cpu().numpy() for value in (sentences, self._project(states)))
 
     def use_graphs(self) -> None:
         """From now on `forward` uses CUDA graphs."""

@@ -7,9 +7,7 @@ read from a state dict on disk: nothing here reaches for a network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,28 +19,11 @@ from model.cpu_backend import CpuNetwork
 from model.device import FittingBatches, in_half_precision, upload
 from model.encoder import Frames
 from model.precision import Precision
+from model.vision.backbone_config import BackboneConfig
 from quartet.errors import InputError, ModelError
 
 _HEADS = ("fc", "classifier", "heads", "head")
 _MAX_FEATURES = 8192  # wider means that the head held the pooling: these are not frame features
-
-
-@dataclass(frozen=True)
-class BackboneConfig:
-    """Which network sees the frames, and how they are prepared for it.
-
-    arch        a torchvision classification model, such as "resnet152"
-    image_size  (height, width) of its input in pixels
-    resize      "crop": scale the shorter side, keep the centre (as torchvision's presets do);
-                "stretch": scale both sides, so that nothing of the frame is lost
-    mean, std   per RGB channel, of values in [0, 1]
-    """
-
-    arch: str = "resnet152"
-    image_size: tuple[int, int] = (224, 224)
-    resize: Literal["crop", "stretch"] = "crop"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
 _IN_CHECKPOINT = "backbone.net."

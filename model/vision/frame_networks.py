@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from model.json_config import from_json
-from model.language.sentence_encoder import OTHER_MODEL, SentenceEncoder, SentenceModel
-from model.precision import Precision
-from model.two_tower.layouts import find_layout, is_sentence_transformer
-from model.two_tower.prepared_models import MODELS_FOLDER, digest, find_prepared, hash_files
-from model.two_tower.safe_loading import refuse_code
-from model.two_tower.sentence_encoder import PREFIX, TwoTowerSentences
+from model.two_tower.layouts import find_layout
+from model.two_tower.prepared_models import MODELS_FOLDER, find_prepared
 from model.two_tower.towers import TwoTower, TwoTowerConfig
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from quartet.errors import InputError, ModelError
 
 FrameNetwork = Backbone | TwoTower
@@ -54,48 +51,3 @@ def recorded_two_tower(config: TwoTowerConfig, models: Path = MODELS_FOLDER) -> 
             "before."
         )
     return tower
-
-
-def load_sentences(
-    called: str, models: Path = MODELS_FOLDER, device: str = "cpu", precision: Precision = "float32"
-) -> SentenceEncoder:
-    """A model of sentence-transformers by its folder, or by the name that it was prepared under.
-
-    Raises InputError if it is not on this machine, ModelError if it cannot be used.
-    """
-    folder = find_prepared(models, called) or Path(called)
-    if not is_sentence_transformer(folder):
-        fetched = f", or run: quartet prepare {called} --sentences" if called.count("/") == 1 else ""
-        raise InputError(
-            f"There is no sentence model {called!r}: give the folder of a sentence-transformers model{fetched}."
-        )
-    refuse_code(folder)
-    named = called if find_prepared(models, called) else str(folder.resolve())
-    return SentenceEncoder(device, precision, SentenceModel(folder, named, digest(hash_files(folder))))
-
-
-def recorded_sentences(
-    name: str,
-    network: FrameNetwork | None,
-    device: str,
-    needed_by: Path,
-    precision: Precision = "float32",
-    models: Path = MODELS_FOLDER,
-) -> SentenceEncoder | TwoTowerSentences:
-    """The sentence encoder by the name that the checkpoint `needed_by` records. Raises ModelError for another one."""
-    sentences: SentenceEncoder | TwoTowerSentences
-    if name.startswith(PREFIX) and isinstance(network, TwoTower):
-        sentences = TwoTowerSentences(network)
-    elif name.startswith(OTHER_MODEL):
-        try:
-            sentences = load_sentences(name.removeprefix(OTHER_MODEL).rsplit("@", 1)[0], models, device, precision)
-        except InputError as error:
-            raise ModelError(f"The checkpoint {needed_by} needs its sentence encoder. {error}") from error
-    else:
-        sentences = SentenceEncoder(device, precision)
-    if sentences.name != name:
-        raise ModelError(
-            f"The checkpoint {needed_by} was trained with the sentence encoder {name}, but {sentences.name} is "
-            "installed here."
-        )
-    return sentences

@@ -82,13 +82,11 @@ def run_server(settings: Settings) -> None:
     Raises InputError, LibraryError and, where there is no such model, ModelError before it listens; FingerprintError
     and other ModelErrors when it has ended because of them.
     """
-    from model.registry import require_model
-    from service.encoders.garbage_collection import startup_objects_frozen
+    from model.registry import require_model, resolve_device
     from service.encoders.model_choice import chosen_model
-    from service.http.app import BackgroundStart, create_app
+    from service.encoders.serving_encoders import start_processes_of
     from service.http.server import make_server, require_free, settings_to_listen
     from service.observe.logs import configure
-    from service.search.engine import API
 
     settings = settings_to_listen(settings)
     require_free(settings)
@@ -97,6 +95,13 @@ def run_server(settings: Settings) -> None:
         existing_library(own)
         models[name] = chosen_model(own)
         require_model(models[name], own.models)
+    if resolve_device(settings.device) == "cpu":
+        start_processes_of((models[name], own.models) for name, own in settings.by_library().items())
+    # While that server imports what it needs, this process imports the rest.
+    from service.encoders.garbage_collection import startup_objects_frozen
+    from service.http.app import BackgroundStart, create_app
+    from service.search.engine import API
+
     configure(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}{settings.base_path}"

@@ -18,7 +18,7 @@ from model.encoder import EncoderSpec, Frames, TextBatch
 from model.language.parsed_caption import Attributes
 from model.levels import Vectors, without_frames
 from quartet.errors import ModelError, QuartetError
-from service.encoders.encoder_worker import EncoderWorker, Load, WorkerEnded
+from service.encoders.encoder_worker import LIBRARIES, EncoderWorker, Load, WorkerEnded
 
 LOG = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ class EncoderProcesses:
     A call goes to a process that has nothing to do, and waits for one. Where a process dies, or does not answer within
     `timeout` seconds and is ended, the call that it had raises ModelError and another process starts, after which
     each of `restarted` is called; calls go on with the others. Where none is left and none starts, calls raise
-    ModelError at once.
+    ModelError at once. `libraries`: what the server imports that they are forked from.
 
     Raises what `load` raises, and ModelError if a process ends before it is ready.
     """
 
-    def __init__(self, load: Load, count: int, timeout: float = 30.0) -> None:
+    def __init__(self, load: Load, count: int, timeout: float = 30.0, libraries: Sequence[str] = LIBRARIES) -> None:
         self.restarted: set[Callable[[], None]] = set()
         self._users, self._counting = 1, threading.Lock()
         self._load = load
@@ -48,7 +48,8 @@ class EncoderProcesses:
         self._idle: queue.SimpleQueue[EncoderWorker | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._broken = ""
-        starting = [EncoderWorker(load, count) for _ in range(count)]
+        self._libraries = libraries
+        starting = [EncoderWorker(load, count, libraries) for _ in range(count)]
         self._all = set(starting)
         try:
             known = [process.ready() for process in starting]
@@ -137,7 +138,7 @@ class EncoderProcesses:
         self._idle.put(None)
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        with self._process() as process, process.due(self._timeout):
+        with self._process() as process, process.due(process.limit(method, self._timeout)):
             return process.call(method, *arguments)
 
     def _parse_in_idle_process(self, texts: Sequence[str]) -> Any:
@@ -195,7 +196,7 @@ class EncoderProcesses:
         """Start another process, and try again, later and later, where that fails."""
         pause = _TURN
         while not self._closing.is_set():
-            process = EncoderWorker(self._load, self._count)
+            process = EncoderWorker(self._load, self._count, self._libraries)
             self._all.add(process)
             try:
                 process.ready(self._timeout)

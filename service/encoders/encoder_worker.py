@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,6 +18,7 @@ from typing import Any
 
 from indexer.media.forked_process import start_process
 from model.encoder import Encoder, EncoderSpec, StagedEncoder, TextBatch
+from model.mcsan.checkpoint_encoder import CheckpointEncoder
 from model.mcsan.concept_heads import ConceptReader
 from quartet.errors import ModelError, QuartetError
 from service.encoders.garbage_collection import startup_objects_frozen
@@ -28,15 +30,12 @@ _NAME = "quartet-encode"
 _LOADING = 300.0
 """Seconds that a process has at least to load its model."""
 
-LIBRARIES = [
-    "__main__",
-    "model.mcsan.encoder",
-    "torchvision",
-    "indexer.media.decode_pool",
-    "av",
-    "service.encoders.frozen_start",
-]
+
+LIBRARIES = ["__main__", "model.mcsan.encoder", "indexer.media.decode_pool", "av", "service.encoders.frozen_start"]
 """What the fork server imports. Uploads are decoded in processes of the same server."""
+
+WITH_PYTORCH = ["torch", "torchvision", *LIBRARIES]
+"""The same for encoders that encode texts by PyTorch."""
 
 Load = Callable[[], Encoder]
 """Loads the encoder, in the process that will use it: a function that can be pickled."""
@@ -48,20 +47,25 @@ class WorkerEnded(Exception):
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """What a process tells of its encoder. `concepts` is there where it can do without the encoder."""
+    """What a process tells of its encoder. `concepts` is there where it can do without the encoder.
+
+    loads_clips_late  the first call with clips loads the networks that see frames
+    """
 
     spec: EncoderSpec
     device: str
     staged: bool
     concepts: ConceptReader | None
+    loads_clips_late: bool
 
 
 class EncoderWorker:
     """One process with an encoder."""
 
-    def __init__(self, load: Load, count: int) -> None:
+    def __init__(self, load: Load, count: int, libraries: Sequence[str] = LIBRARIES) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
-        self._process = start_process(_serve, (theirs, load, count), _NAME, LIBRARIES)
+        self._process = start_process(_serve, (theirs, load, count), _NAME, libraries)
+        self._loads_clips_late = False
         theirs.close()
         self._due: float | None = None
         self._overdue = False
@@ -83,6 +87,13 @@ class EncoderWorker:
         finally:
             self._due = None
 
+    def limit(self, method: str, seconds: float) -> float:
+        """Seconds that a call may take: more for the first one with clips, where that loads what sees frames."""
+        if method != "encode_clips" or not self._loads_clips_late:
+            return seconds
+        self._loads_clips_late = False
+        return max(seconds, _LOADING)
+
     def end_if_overdue(self) -> None:
         due = self._due
         if due is not None and time.monotonic() > due:
@@ -94,6 +105,7 @@ class EncoderWorker:
         try:
             with nullcontext() if timeout is None else self.due(max(timeout, _LOADING)):
                 known: EncoderFacts = self.receive()
+                self._loads_clips_late = known.loads_clips_late
         except WorkerEnded as death:
             raise ModelError(f"{death} It was loading the model.") from None
         except Exception:
@@ -142,7 +154,8 @@ def _serve(pipe: Connection, load: Load, count: int) -> None:
     try:
         encoder = _load_encoder(load, count)
         reader = encoder.concepts if isinstance(encoder.concepts, ConceptReader) else None
-        pipe.send(EncoderFacts(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader))
+        late = isinstance(encoder, CheckpointEncoder) and encoder.device == "cpu"
+        pipe.send(EncoderFacts(encoder.spec, encoder.device, isinstance(encoder, StagedEncoder), reader, late))
         queries = partial(_encode_queries, encoder, pipe)
         with startup_objects_frozen():
             while True:
@@ -168,11 +181,13 @@ def _encode_queries(encoder: Encoder, pipe: Connection, texts: list[str]) -> Tex
 
 
 def _load_encoder(load: Load, count: int) -> Encoder:
-    import torch
     from threadpoolctl import threadpool_limits
 
     # Threads that wait for work spin for a while: more of them than cores, over all processes, slow each other down.
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
+    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # where PyTorch is imported later, and for OpenVINO
     threadpool_limits(limits=1, user_api="blas")
     return load()
 

@@ -5,8 +5,12 @@ import gc
 import os
 from contextlib import suppress
 
-from model.cpu_backend import openvino_without_telemetry
+import tokenizers  # noqa: F401
 
+from model.cpu_backend import openvino_without_telemetry
+from model.language.spacy_parser import imported_spacy
+
+imported_spacy()
 with suppress(ImportError):
     openvino_without_telemetry()
 gc.collect()

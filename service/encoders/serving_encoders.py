@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+from indexer.media.forked_process import start_server
+from model.encoder import Encoder
 from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.encoder_worker import LIBRARIES, WITH_PYTORCH
 from service.encoders.model_choice import chosen_precision, queried_model, query_encoder
 from service.encoders.shared_encoder import SharedEncoder
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from indexer.store.manifest import ModelInfo
+
+
+_EXAMPLE = "two dogs chase a red ball"
 
 
 class ServingEncoders:
@@ -38,10 +46,22 @@ class ServingEncoders:
             return known
 
 
+def start_processes_of(models: Iterable[tuple[str, Path]]) -> None:
+    """Let the server of encoder processes start before anybody needs it. Each model with where models are prepared."""
+    start_server(libraries_of(models))
+
+
+def libraries_of(models: Iterable[tuple[str, Path]]) -> list[str]:
+    """What the server of the processes of these models imports."""
+    from model.registry import needs_pytorch
+
+    return WITH_PYTORCH if any(needs_pytorch(*one) for one in models) else LIBRARIES
+
+
 def _loaded(settings: Settings, built: ModelInfo | None) -> EncoderProcesses | SharedEncoder:
     from threadpoolctl import threadpool_limits
 
-    from model.registry import load_encoder, resolve_device
+    from model.registry import resolve_device
 
     if resolve_device(settings.device) != "cpu":
         return SharedEncoder(query_encoder(settings, built))
@@ -50,5 +70,14 @@ def _loaded(settings: Settings, built: ModelInfo | None) -> EncoderProcesses | S
     threadpool_limits(limits=1, user_api="blas")
     model, queries = queried_model(settings, built)
     precision = chosen_precision(settings)
-    load = partial(load_encoder, model, device="cpu", models=settings.models, queries=queries, precision=precision)
-    return EncoderProcesses(load, settings.workers, settings.encode_timeout)
+    load = partial(_warm_encoder, model, device="cpu", models=settings.models, queries=queries, precision=precision)
+    return EncoderProcesses(load, settings.workers, settings.encode_timeout, libraries_of([(model, settings.models)]))
+
+
+def _warm_encoder(model: str, **options: Any) -> Encoder:
+    """As `load_encoder`, with the networks of texts in place: converting them takes longer than a question may."""
+    from model.registry import load_encoder
+
+    encoder = load_encoder(model, **options)
+    encoder.encode_texts([_EXAMPLE])
+    return encoder

@@ -8,7 +8,8 @@ import pytest
 
 from demo.dataset import DatasetSpec, write_dataset
 from model.training.data.caption_readers import read_captions
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from quartet.errors import InputError
 
 SMALL = DatasetSpec({"train": 3, "val": 1, "test": 2}, captions=4, frames=(2, 3), seed=5)

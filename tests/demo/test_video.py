@@ -13,7 +13,8 @@ import torch
 from demo.frames import FrameStream, label_frame
 from demo.video import CAPTIONS_FILE, FPS, write_videos
 from demo.world import COLOURS, KINDS, Actor, ClipSpec, sample_split
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 
 
 def test_clips_and_captions_on_disk(tmp_path: Path) -> None:

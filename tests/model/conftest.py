@@ -8,7 +8,8 @@ import torch
 from model.mcsan.checkpoint import Checkpoint, save_checkpoint
 from model.mcsan.config import ModelConfig
 from model.mcsan.network import MCSAN
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 
 VOCABULARIES = {"entity": ["dog", "cat"], "action": ["chase"], "relation": ["dog chase cat"]}
 

@@ -12,7 +12,7 @@ from model.training.data.feature_set import FeatureSet
 from model.training.loop.feature_training import backbone_of
 from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower
-from model.vision.frame_networks import load_sentences
+from model.vision.recorded_sentences import load_sentences
 from quartet.errors import InputError
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.language.caption_changes import changes
 from model.mcsan.layers import pad_features
-from model.mcsan.network import CONCEPT_LEVELS
+from model.mcsan.linear_parts import CONCEPT_LEVELS
 from model.mcsan.text_features import TextFeatures
 from quartet.errors import InputError
 

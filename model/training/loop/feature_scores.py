@@ -23,7 +23,7 @@ from model.training.loop.feature_training import Tell, say_nothing, video_text
 from model.training.loop.validation import level_scores, text_queries
 from model.two_tower.prepared_models import MODELS_FOLDER
 from model.two_tower.towers import TwoTower
-from model.vision.frame_networks import recorded_sentences
+from model.vision.recorded_sentences import recorded_sentences
 from quartet.errors import InputError
 
 
@@ -58,7 +58,7 @@ def scores_on_features(
         frames, expected = loaded.model.config.frames, loaded.model.config.feature_dim
     if isinstance(loaded.backbone, TwoTower):
         loaded.backbone.to(device)
-    sentences = recorded_sentences(loaded.sentence_encoder, loaded.backbone, device, checkpoint, models=models)
+    sentences = recorded_sentences(loaded.sentence_encoder, lambda: loaded.backbone, device, checkpoint, models=models)
     featurizer = TextFeaturizer(recorded_parser(loaded.parser, checkpoint), sentences)
     with FeatureSet(features) as file:
         if file.dim != expected:

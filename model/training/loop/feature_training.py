@@ -18,7 +18,7 @@ from model.language.spacy_parser import load_parser
 from model.language.word_vectors import initial_words
 from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, save_checkpoint
-from model.mcsan.checkpoint_files import WEIGHTS_FILE
+from model.mcsan.checkpoint_identity import WEIGHTS_FILE
 from model.mcsan.config import Preset
 from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
@@ -42,7 +42,8 @@ from model.two_tower.prepared_models import MODELS_FOLDER
 from model.two_tower.sentence_encoder import TwoTowerSentences
 from model.two_tower.towers import TwoTower, TwoTowerConfig
 from model.vision.backbones import Backbone
-from model.vision.frame_networks import FrameNetwork, load_sentences, recorded_two_tower
+from model.vision.frame_networks import FrameNetwork, recorded_two_tower
+from model.vision.recorded_sentences import load_sentences
 from quartet.errors import InputError
 
 Tell = Callable[[str], None]

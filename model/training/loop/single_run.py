@@ -8,7 +8,8 @@ import lightning as L
 
 from model.language.word_vectors import InitialWords
 from model.mcsan.config import Preset, TrainConfig
-from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.linear_parts import CONCEPT_LEVELS
+from model.mcsan.network import MCSAN
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies
 from model.training.loop.lightning_module import MatcherModule

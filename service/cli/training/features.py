@@ -65,7 +65,8 @@ def load_network(name: str, weights: Path | None, two_tower: str | None, device:
     Raises InputError or ModelError.
     """
     from model.registry import resolve_device
-    from model.vision.backbones import Backbone, BackboneConfig
+    from model.vision.backbone_config import BackboneConfig
+    from model.vision.backbones import Backbone
     from model.vision.frame_networks import load_two_tower
     from quartet.errors import InputError
 

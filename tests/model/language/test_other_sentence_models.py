@@ -21,7 +21,7 @@ from model.training.data.dataset import CaptionedVideo
 from model.training.data.feature_file import FeatureFile
 from model.training.loop.feature_scores import scores_on_features
 from model.training.loop.feature_training import train_on_features
-from model.vision.frame_networks import load_sentences
+from model.vision.recorded_sentences import load_sentences
 from quartet.errors import InputError, ModelError
 from tests.sentence_models import WIDTH, write_sentences
 

@@ -13,7 +13,8 @@ from model.language.sentence_encoder import EncodedText
 from model.language.word_vectors import NEW_WORD_SPREAD, WordEmbedding, initial_words, read_word_vectors
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.mcsan.config import ModelConfig, Preset, TrainConfig
-from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.linear_parts import CONCEPT_LEVELS
+from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, collate
 from model.training.data.caption_readers import read_captions
 from model.training.data.feature_file import FeatureFile

@@ -14,7 +14,8 @@ from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import LossConfig, ModelConfig
 from model.mcsan.layers import pad_features, unit
-from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.linear_parts import CONCEPT_LEVELS
+from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch, Pairs

@@ -19,7 +19,8 @@ from model.training.data.caption_readers import read_captions
 from model.training.data.feature_file import FeatureFile
 from model.training.loop.feature_scores import scores_on_features
 from model.training.loop.feature_training import train_on_features
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from quartet.errors import InputError
 
 SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))

@@ -12,8 +12,9 @@ from model.language.parsed_caption import ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES, LevelSpec
 from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
+from model.mcsan.linear_parts import CONCEPT_LEVELS
 from model.mcsan.losses import contrast, info_nce
-from model.mcsan.network import CONCEPT_LEVELS, MCSAN
+from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures
 from model.mcsan.video_tower import VideoTower
 from model.training.data.dataset import VideoText

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from model.registry import load_encoder, name_of_builder
 from model.two_tower.download import prepare_model, wanted_files
 from model.two_tower.prepared_models import KNOWN, find_prepared, prepared_names, read_record
-from model.vision.frame_networks import load_sentences
+from model.vision.recorded_sentences import load_sentences
 from quartet.errors import InputError, ModelError
 from tests.model_hub import COMMITS, Hub, model_hub
 from tests.open_clip_models import write_open_clip

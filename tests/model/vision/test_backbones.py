@@ -8,7 +8,8 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from quartet.errors import InputError, ModelError
 
 SMALL = BackboneConfig("mobilenet_v3_small", (64, 64))

@@ -20,7 +20,8 @@ from indexer.ingest.frame_features import by_name, encode_videos, files_below
 from model.mcsan.checkpoint import load_checkpoint
 from model.mcsan.config import ModelConfig, Preset, TrainConfig
 from model.training.data.feature_file import FeatureFile
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from quartet.errors import InputError
 from service.cli import app
 

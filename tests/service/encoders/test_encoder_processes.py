@@ -23,6 +23,7 @@ from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.registry import load_encoder
 from quartet.errors import InputError, ModelError
 from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.encoder_worker import WITH_PYTORCH
 from tests.service.conftest import write_video
 
 SECONDS = 60  # a bound on what would otherwise hang, never reached
@@ -280,16 +281,16 @@ def test_without_a_process_calls_are_told_so_at_once_until_one_starts(tmp_path: 
         own.close()
 
 
-def test_the_server_of_processes_imports_openvino_without_its_telemetry() -> None:
+def test_the_server_of_processes_imports_openvino_without_its_telemetry_and_no_pytorch() -> None:
     program = """
 import importlib, sys
 from service.encoders.encoder_worker import LIBRARIES
 for name in LIBRARIES:
     importlib.import_module(name)
-print("openvino" in sys.modules, sys.modules["openvino_telemetry"], flush=True)
+print("openvino" in sys.modules, sys.modules["openvino_telemetry"], "torch" in sys.modules, flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "None"], done.stdout + done.stderr
+    assert done.stdout.split() == ["True", "None", "False"], done.stdout + done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -302,8 +303,9 @@ from indexer.media.decode_limits import Limits
 from indexer.media.decode_pool import decode_untrusted
 from model.fake_encoder import FakeEncoder
 from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.encoder_worker import WITH_PYTORCH
 from tests.service.encoders.test_encoder_processes import parent_of
-own = EncoderProcesses(FakeEncoder, 1)
+own = EncoderProcesses(FakeEncoder, 1, libraries=WITH_PYTORCH)
 taken = int(Path(f"/proc/{parent_of(own.pids[0])}/statm").read_text().split()[0]) * resource.getpagesize()
 print(taken > 2**29, len(decode_untrusted(Path(sys.argv[1]), 3, Limits(memory=2**29)).frames))
 own.close()

@@ -28,7 +28,8 @@ from model.training.data.caption_readers import CaptionSet
 from model.training.data.dataset import CaptionedVideo
 from model.training.data.feature_file import FeatureFile
 from model.training.loop.feature_scores import scores_on_features
-from model.vision.backbones import Backbone, BackboneConfig
+from model.vision.backbone_config import BackboneConfig
+from model.vision.backbones import Backbone
 from quartet.errors import InputError, ModelError
 from service.http.app import create_app
 from service.settings import Settings
