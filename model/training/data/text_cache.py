@@ -36,6 +36,7 @@ from model.language import (
     lexicon_lemmatizer,
     parsed_caption,
     sentence_encoder,
+    sentence_network,
     spacy_parser,
 )
 from model.language.parsed_caption import Node, ParsedCaption
@@ -50,7 +51,7 @@ GROUP = 512
 
 SOURCES = (
     attributes, clauses, dependency_labels, dependency_tree, lemma_rules, lexicon_lemmatizer, parsed_caption,
-    sentence_encoder, spacy_parser, towers, transformers_network, two_tower_sentences,
+    sentence_encoder, sentence_network, spacy_parser, towers, transformers_network, two_tower_sentences,
 )  # fmt: skip
 """The code that turns a caption into `TextFeatures`."""
 

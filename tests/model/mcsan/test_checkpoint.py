@@ -1,6 +1,8 @@
 """Checkpoints on disk and the encoder that runs them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model.mcsan.config import ModelConfig
 from model.mcsan.encoder import CONCEPT_THRESHOLD, McsanEncoder
+from model.mcsan.layers import unit
 from model.mcsan.network import MCSAN
+from model.mcsan.text_features import collate
 from model.registry import load_encoder
 from quartet.errors import ModelError
 
@@ -92,6 +96,33 @@ def test_the_encoder_protocol(checkpoint: Path) -> None:
     a = encoder.text_queries(texts.vectors)["global"] @ videos["global"].T
     b = texts.vectors["global"] @ encoder.clip_queries(videos)["global"].T
     np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_texts_need_no_pytorch_once_their_networks_are_kept(tmp_path: Path) -> None:
+    encoder, texts = (
+        load_encoder("demo", "cpu"),
+        ["a dog chases a red cat to the boat", "snow", "", "it runs and jumps"],
+    )
+    assert isinstance(encoder, McsanEncoder)
+    for some in (texts[1:2], texts, texts[:2]):
+        found, features = encoder.encode_texts(some), encoder.featurizer(some)
+        with torch.inference_mode():
+            right = unit(encoder.model.text(collate(features)))
+            folded = encoder.model.head.fold_text(right["global"])
+        for level, rows in found.vectors.items():
+            np.testing.assert_allclose(rows, right[level].numpy(), atol=1e-6, err_msg=level)
+        np.testing.assert_allclose(encoder.text_queries(found.vectors)["global"], folded, atol=2e-6)
+    program = (
+        "import sys, numpy as np\n"
+        "from model.registry import load_encoder\n"
+        "vectors = load_encoder('demo', 'cpu').encode_texts(sys.argv[2:]).vectors\n"
+        "assert 'torch' not in sys.modules\n"
+        "np.savez(sys.argv[1], **vectors)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "vectors.npz"), *texts], check=True)
+    expected = encoder.encode_texts(texts).vectors
+    for level, rows in np.load(tmp_path / "vectors.npz").items():
+        np.testing.assert_array_equal(rows, expected[level], level)
 
 
 def test_words_are_matched_as_the_concept_heads_say_and_others_never(checkpoint: Path) -> None:

@@ -23,7 +23,6 @@ from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.registry import load_encoder
 from quartet.errors import InputError, ModelError
 from service.encoders.encoder_processes import EncoderProcesses
-from service.encoders.encoder_worker import WITH_PYTORCH
 from tests.service.conftest import write_video
 
 SECONDS = 60  # a bound on what would otherwise hang, never reached
