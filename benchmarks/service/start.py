@@ -1,7 +1,8 @@
 """What a service costs before its first answer: `python -m benchmarks.service.start LIBRARY` (docs/performance.md).
 
 Starts `quartet serve`, waits until it is ready, asks one question, and prints of each of its processes the processor
-time and the memory. Pages that several processes share count in equal parts (PSS), so the column adds up. Linux only.
+time and the memory. What several of them share counts in equal parts, so the column adds up; what other programs map
+of the same files does not make it less. Linux only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.machine import machine
@@ -36,8 +37,10 @@ def main() -> None:
             client.search(QUESTION)
             answered = time.monotonic() - began
         print(f"{machine()}; load {os.getloadavg()[0]:.1f}; ready in {ready:.1f} s, first answer at {answered:.1f} s")
-        print("| process | processor time s | memory (PSS) MB | of its own (dirty) MB |\n|---|---|---|---|")
-        rows = [(_name(pid), *_cost(pid)) for pid in _family(service.pid)]
+        print("| process | processor time s | memory MB | of its own (dirty) MB |\n|---|---|---|---|")
+        family = list(_family(service.pid))
+        files = _shares_of_files(family)
+        rows = [(_name(pid), *_cost(pid, files[pid])) for pid in family]
         for name, *cost in rows:
             print(f"| {name} | " + " | ".join(f"{value:,.1f}" for value in cost) + " |")
         print(
@@ -75,12 +78,36 @@ def _name(pid: int) -> str:
     return str(pid)
 
 
-def _cost(pid: int) -> tuple[float, ...]:
-    """Seconds of a processor, MB of its share of memory, MB that it alone has written."""
+def _shares_of_files(family: Sequence[int]) -> dict[int, float]:
+    """KB of mapped files in memory by process: as much of a file as the one that has most of it, in equal parts."""
+    mapped: dict[str, dict[int, int]] = {}
+    for pid in family:
+        name = ""
+        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+            first, *rest = line.split()
+            if not first.endswith(":"):
+                name = rest[4] if len(rest) > 4 and rest[4].startswith("/") else ""
+            elif name and first in ("Rss:", "Anonymous:"):
+                own = mapped.setdefault(name, dict.fromkeys(family, 0))
+                own[pid] += int(rest[0]) * (1 if first == "Rss:" else -1)
+    shares = dict.fromkeys(family, 0.0)
+    for own in mapped.values():
+        users = [pid for pid, size in own.items() if size]
+        for pid in users:
+            shares[pid] += max(own.values()) / len(users)
+    return shares
+
+
+def _cost(pid: int, files: float) -> tuple[float, ...]:
+    """Seconds of a processor, MB of its share of memory, MB that it alone has written.
+
+    files  KB of its share of mapped files
+    """
     used = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     seconds = (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
     memory = dict(line.split()[:2] for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
-    return seconds, int(memory["Pss:"]) / 1024, int(memory["Private_Dirty:"]) / 1024
+    shared = files + int(memory["Pss_Anon:"]) + int(memory["Pss_Shmem:"])
+    return seconds, shared / 1024, int(memory["Private_Dirty:"]) / 1024
 
 
 if __name__ == "__main__":
