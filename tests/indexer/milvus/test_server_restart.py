@@ -15,6 +15,7 @@ from indexer.search.result import SearchResult
 from indexer.search.top_k import search
 from indexer.store.library import Library
 from indexer.store.management import remove_videos
+from indexer.store.verification import verify_library
 from model.fake_encoder import FakeEncoder
 from quartet.errors import LibraryError
 from tests.milvus_server import MilvusServer
@@ -72,3 +73,35 @@ def test_a_server_that_is_killed(
             left = {clip.id for clip in there.catalog.list_clips(limit=None)}
             assert after.hits == [hit for hit in before.hits if hit.id in left]
             assert len(after.hits) == 4
+
+
+def test_a_server_that_is_killed_while_it_is_home(
+    server: MilvusServer, tmp_path: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pymilvus import MilvusClient
+
+    library = tmp_path / "lib"
+    with server.new_address() as address:
+        index_videos(library, [stand_ins], encoder, store=address)
+        with Library.open(library) as there:
+            before = ask(there, encoder)
+            remove_videos(library, [stand_ins / "1.mp4"])
+            left = ask(there, encoder).hits
+            assert (len(before.hits), len(left)) == (11, 10)
+            flush = MilvusClient.flush
+
+            def die(self: Any, collection: str, **options: Any) -> None:
+                if "clips" in collection:
+                    server.kill()
+                flush(self, collection, **options)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(MilvusClient, "flush", die)
+                with pytest.raises(LibraryError, match="Milvus at"):
+                    index_videos(library, [stand_ins], encoder)
+            server.start()
+            assert ask(there, encoder).hits == left
+            index_videos(library, [stand_ins], encoder)
+            after = ask(there, encoder)
+            assert after.exact and [hit.score for hit in after.hits] == [hit.score for hit in before.hits]
+            assert verify_library(library) == []
