@@ -8,7 +8,7 @@ generation; pictures. What was encoded and is lost is encoded again, and nothing
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,9 +189,14 @@ class _Repair:
         """The files of generations, and that the live one is the catalogue's."""
         number = int(live_name(self.path))
         live = self._generations[number]
+        # A home from which the library has moved away, and which is gone now, would let nothing be published.
+        elsewhere = [n for n, other in self._generations.items() if other.manifest.store != live.manifest.store]
+        self._without_vectors(elsewhere)
         agrees = self._agrees(number, live)
         if live.manifest.home is not None:
             self._at_home(writer, live, live.manifest.home, agrees)
+            live_now, here = int(live_name(self.path)), generation_numbers(self.path)
+            self._without_vectors([n for n in here if n != live_now and n in self._generations])
             self._older(int(live_name(self.path)), writer)
             return
         known, wanted = self._ids(), {kind: writer.live_ids(kind) for kind in KINDS}
@@ -211,6 +216,15 @@ class _Repair:
         with Library.open(self.path) as library:
             if publish_changes(library, writer) != live.folder.name:
                 self.healed.append("An interrupted command was finished.")
+
+    def _without_vectors(self, older: Sequence[int]) -> None:
+        """Give up those of these generations whose vectors are not at their home any more, or not to be had."""
+        for number in older:
+            other = self._generations[number]
+            if any(at_home(other.folder, other.manifest)):
+                shutil.rmtree(other.folder)
+                del self._generations[number]
+                self.healed.append(f"{other.folder} was without its vectors and not live. It was removed.")
 
     def _at_home(self, writer: CatalogWriter, live: OnDisk, record: HomeRecord, agrees: bool) -> None:
         """Of a library whose vectors are elsewhere: those that are not there any more are encoded again."""
@@ -326,7 +340,7 @@ class _Repair:
                 now = generation_folder(self.path, live)
                 healed, left = heal_by_copies(generation, [OnDisk(now, Manifest.read(now / "manifest.json"))])
                 self.healed += [f"{folder / name} was rebuilt." for name in healed]
-                if not left and not any(at_home(folder, generation.manifest)):
+                if not left:
                     continue
             shutil.rmtree(folder)
             self.healed.append(f"{folder} was damaged and not live. It was removed.")

@@ -14,7 +14,7 @@ from indexer.disk.writer_lock import writer_lock
 from indexer.search.vectors.row_source import Ids, RowSource
 from indexer.search.vectors.segment import NotFiniteError
 from indexer.store.generation import KINDS, Generation, StoredGallery
-from indexer.store.generation_swap import finish_settling, publish, publish_at_home, publish_whole
+from indexer.store.generation_swap import erase_before, finish_settling, publish, publish_at_home, publish_whole
 from indexer.store.layout import next_number
 from indexer.store.library import Library
 from indexer.store.segment_plan import plan_segments
@@ -36,11 +36,15 @@ def encode_again(path: Path, approximate_from: int) -> Generation:
         return library.current()
 
 
-def move_vectors(path: Path, to: str) -> Generation:
+def move_vectors(path: Path, to: str, erase_now: bool = False) -> Generation:
     """Publish a library with its vectors at another home, or in its folder (`to`: `vector_home.FOLDER`).
 
     Until then readers go on with the previous generation, and it stays until the next one. An interrupted move can be
-    repeated. Returns the live generation. Raises InputError for what is not a home, or one that cannot have them.
+    repeated. Returns the live generation.
+
+    erase_now  remove the previous generation at once; a service that still answers from it may fail
+
+    Raises InputError for what is not a home, or one that cannot have them.
     """
     with writing(path), Library.open(path) as library, writer_lock(path):
         live = library.current().manifest
@@ -50,7 +54,9 @@ def move_vectors(path: Path, to: str) -> Generation:
         with closing(CatalogWriter(library.catalog.path, live.levels)) as writer:
             publish_changes(library, writer)
             held = {kind: library.current().gallery(kind).source() for kind in KINDS}
-            publish_whole(path, live.spec, held, writer, live.index["approximate_from"], store)
+            name = publish_whole(path, live.spec, held, writer, live.index["approximate_from"], store)
+            if erase_now:
+                erase_before(path, writer, int(name))
         return library.current()
 
 

@@ -165,9 +165,29 @@ def test_there_and_back(
     # Nobody needs them there any more once the generation after that is live.
     remove_videos(library, [stand_ins / "1.mp4"])
     assert counts(milvus_address) == {}
+    move_vectors(library, milvus_address)
+    move_vectors(library, "folder", erase_now=True)
+    assert counts(milvus_address) == {}
     again = move_vectors(library, milvus_address)
     assert again.manifest.store == milvus_address and len(ask(again, encoder)) == 10
     assert verify_library(library) == []
+
+
+def test_a_milvus_that_was_switched_off_too_early(
+    library: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*anything: object) -> None:
+        raise LibraryError("It does not answer.")
+
+    move_vectors(library, "folder")
+    monkeypatch.setattr("indexer.milvus.home.connect", gone)
+    with pytest.raises(LibraryError, match="does not answer"):
+        remove_videos(library, [stand_ins / "1.mp4"])
+    assert [problem.detail for problem in verify_library(library)] == ["It does not answer."]
+    assert repair_library(library, lambda: encoder).lost == []
+    assert verify_library(library) == []
+    with Library.open(library) as opened:
+        assert len(ask(opened.current(), encoder)) == 10
 
 
 def test_another_model_and_back(library: Path, stand_ins: Path, encoder: FakeEncoder, milvus_address: str) -> None:
