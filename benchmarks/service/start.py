@@ -25,6 +25,7 @@ QUESTION = "a cat carries a fish"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("library", type=Path)
+    parser.add_argument("--video", type=Path, help="ask with this video too, four times, so that each process sees it")
     options = parser.parse_args()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -36,6 +37,8 @@ def main() -> None:
             ready = _wait(client) - began
             client.search(QUESTION)
             answered = time.monotonic() - began
+            for _ in range(4 if options.video else 0):
+                client.describe(options.video)
         print(f"{machine()}; load {os.getloadavg()[0]:.1f}; ready in {ready:.1f} s, first answer at {answered:.1f} s")
         print("| process | processor time s | memory MB | of its own (dirty) MB |\n|---|---|---|---|")
         family = list(_family(service.pid))
