@@ -7,13 +7,11 @@ there costs the job alone. Jobs are remembered past a restart (`service.jobs.job
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import shutil
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import get_args
 from quartet.errors import BusyError, InputError, NotFoundError
 from quartet.schemas.jobs import Kind, MoreTexts, State
 from service.jobs.job import RESULTS, Job
+from service.jobs.job_command import command_of, environment_of, read_report
 from service.jobs.job_memory import JobMemory
 from service.observe.logs import REQUEST_ID
 from service.problems import CONFLICT, ProblemError
@@ -243,9 +242,9 @@ class Jobs:
 
     async def _run(self, job: Job) -> State:
         self._process = process = await asyncio.create_subprocess_exec(
-            *_command(job, self._settings),
+            *command_of(job, self._settings),
             # Not by --model, with which a run changes the model of a library that has another.
-            env=_environment(self._model(), self._settings),
+            env=environment_of(self._model(), self._settings),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -259,7 +258,7 @@ class Jobs:
         errors_read = asyncio.create_task(process.stderr.read())
         try:
             async for line in process.stdout:
-                _read_report(job, line)
+                read_report(job, line)
             code = await process.wait()
         finally:
             if process.returncode is None:
@@ -293,56 +292,6 @@ class Jobs:
         asyncio.get_running_loop().call_later(_PATIENCE, end)
 
 
-_COMMANDS: Mapping[Kind, tuple[str, ...]] = {
-    "index": ("index", "--wait"),
-    "captions": ("captions", "add"),
-    "verify": ("verify",),
-    "evaluate": ("evaluate", "--skip-missing"),
-    "repair": ("repair",),
-    "tune": ("tune",),
-    "relocate": ("relocate",),
-    "export": ("export",),
-}
-_LOOKS_AT_VIDEOS = ("index", "verify", "repair")
-_ENCODES = ("index", "captions", "evaluate", "repair")
-
-
-def _command(job: Job, settings: Settings) -> list[str]:
-    """What a job runs."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "service",
-        *_COMMANDS[job.kind],
-        "--json",
-        "--library",
-        str(settings.library),
-    ]
-    if job.kind in _LOOKS_AT_VIDEOS:
-        for name, folder in settings.roots.items():
-            command += ["--root", f"{name}={folder}"]
-    if job.kind in _ENCODES:
-        command += ["--device", settings.device]
-    if job.kind == "index":
-        command += ["--base", str(job.root)]
-    return [*command, *job.options, "--", *map(str, job.inputs)]
-
-
-def _environment(model: str | None, settings: Settings) -> dict[str, str]:
-    """That of the service, with what is set for this library alone."""
-    set_here = {
-        "QUARTET_MODEL": model,
-        "QUARTET_PRECISION": settings.precision,
-        "QUARTET_MILVUS": settings.milvus,
-        "QUARTET_CATALOG": settings.catalog,
-        "QUARTET_STORE": settings.store,
-        "QUARTET_LIBRARIES": None,
-    }
-    kept = {name: value for name, value in os.environ.items() if name not in set_here}
-    return kept | {name: value for name, value in set_here.items() if value is not None}
-
-
 def _kill(process: asyncio.subprocess.Process) -> None:
     """End the indexer and its decoders at once: one that hangs would hold what is read of them open for ever."""
     with suppress(ProcessLookupError):
@@ -353,26 +302,3 @@ def _finish(job: Job, state: State) -> None:
     job.state, job.finished = state, datetime.now(UTC)
     if job.given is not None:
         shutil.rmtree(job.given, ignore_errors=True)
-
-
-def _read_report(job: Job, line: bytes) -> None:
-    """Take in a line of a command with `--json`. Paths are shown from the job's folder, not of the machine."""
-    event = json.loads(line)
-    match event.pop("event"):
-        case "progress":
-            job.progress = {**event, "file": _path_in_folder(job, event["file"])}
-        case "report":
-            job.progress = {**event.pop("progress"), "file": None}
-            job.report = {
-                **event,
-                "refused": [{**one, "file": _path_in_folder(job, one["file"])} for one in event["refused"]],
-            }
-        case result if result in RESULTS:
-            setattr(job, result, event)
-
-
-def _path_in_folder(job: Job, file: str | None) -> str | None:
-    if file is None:
-        return None
-    path = Path(file)
-    return str(path.relative_to(job.base)) if path.is_relative_to(job.base) else path.name

@@ -123,7 +123,7 @@ def client(built_world: World) -> Iterator[TestClient]:
 @pytest.fixture
 def commands_of_jobs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that jobs run, in a list; instead of each a process writes what it would say, at once."""
-    command_of, commands = job_queue._command, []
+    command_of, commands = job_queue.command_of, []
     results = {
         "repair": {"event": "repair", "healed": ["A picture."], "lost": [], "encoded": 0, "generation": "000003"},
         "tune": {"event": "tuning", "generation": "000003", "galleries": {"clips": None, "captions": "PQ, 4 bits"}},
@@ -135,7 +135,7 @@ def commands_of_jobs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         commands.append(command_of(job, settings)[4:])
         return ["echo", json.dumps(results[job.kind])]
 
-    monkeypatch.setattr(job_queue, "_command", stand_in)
+    monkeypatch.setattr(job_queue, "command_of", stand_in)
     return commands
 
 
