@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,10 @@ _TRAIN = ["train", "absent.jsonl", "--features", "absent.h5"]
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def place(tmp_path: Path, make_video: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "one.mp4").write_bytes(b"no video")
+    # Indexing loads PyTorch when it has frames to encode.
+    make_video(tmp_path / "videos" / "one.mp4", (200, 40, 40))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
 
