@@ -1,6 +1,7 @@
 """Fixtures that tests of several rooms share."""
 
 import multiprocessing
+import sys
 from multiprocessing import forkserver
 
 import pytest
@@ -9,6 +10,9 @@ from service.encoders.encoder_worker import WITH_PYTORCH
 from tests.milvus_server import milvus_address, milvus_server
 
 __all__ = ["milvus_address", "milvus_server"]
+
+# Some tests import OpenVINO before the product does. Its telemetry would fork this large process for every report.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session", autouse=True)

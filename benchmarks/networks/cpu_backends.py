@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.networks import made_models
+from model.cpu_backend import openvino_without_telemetry
 from model.precision import has_bf16
 
 Run = Callable[[], Any]
@@ -56,8 +57,7 @@ class _Named(nn.Module):
 
 
 def openvino_run(network: nn.Module, inputs: tuple[Tensor, ...], precision: str) -> Run:
-    import openvino
-
+    openvino = openvino_without_telemetry()
     core = openvino.Core()
     model = openvino.convert_model(network, example_input=inputs)
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": precision}
