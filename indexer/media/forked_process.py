@@ -56,7 +56,7 @@ def start_server(libraries: Sequence[str]) -> None:
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
     """Ctrl-C reaches the whole group, but what it means is for the parent to decide: what starts here never sees it."""
-    # Where there is no tracker yet, the first process would start it, which lets SIGINT through again.
+    # If no tracker runs yet, starting a process starts it, and that unblocks SIGINT.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

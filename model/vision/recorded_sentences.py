@@ -29,7 +29,7 @@ def load_sentences(
     if not is_sentence_transformer(folder):
         fetched = f", or run: quartet prepare {called} --sentences" if called.count("/") == 1 else ""
         raise InputError(
-            f"There is no sentence model {called!r}: give the folder of a sentence-transformers model{fetched}."
+            f"There is no sentence model {called!r}. Give the folder of a sentence-transformers model{fetched}."
         )
     refuse_code(folder)
     named = called if find_prepared(models, called) else str(folder.resolve())

@@ -36,9 +36,9 @@ OTHER_SIZES = {"narrow": (320, 640), "laptop": (1366, 820), "wide": (1920, 1080)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests of this folder where there is no browser, and run one that fails a second time where there is.
+    """Skip the tests of this folder if there is no browser; otherwise run a failed test once more.
 
-    A browser is a dozen processes that nobody here schedules. The summary shows why a first run failed.
+    A browser is a dozen processes, and their order differs from run to run. The summary shows why a first run failed.
     """
     here = Path(__file__).parent
     mark = pytest.mark.skip(reason="no Chromium on PATH") if CHROMIUM is None else pytest.mark.flaky(reruns=1)
