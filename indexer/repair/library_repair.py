@@ -12,20 +12,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 from sqlalchemy import select
 
 from indexer.catalog.publication_writer import ITEMS
 from indexer.catalog.reader import Catalog
-from indexer.catalog.records import GenerationNote
 from indexer.catalog.writer import CatalogWriter
 from indexer.catalog.writing_session import require_undamaged
-from indexer.disk.durable_files import replace_file, replace_files, writing
-from indexer.disk.library_identity import identity_of, set_identity
+from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
 from indexer.repair.generation_repair import Healing, OnDisk, heal_by_copies
+from indexer.repair.manifest_repair import ManifestRepair
+from indexer.repair.picture_repair import repair_pictures
 from indexer.repair.reconstruction import Remaker
 from indexer.search.vectors.row_source import BLOCK, joined, merged
 from indexer.store.agreement import require_agreement
@@ -38,8 +37,6 @@ from indexer.store.layout import (
     live_name,
     next_number,
     require_library,
-    strip_path,
-    thumbnail_path,
 )
 from indexer.store.library import Library, open_catalog
 from indexer.store.manifest import Manifest
@@ -47,7 +44,7 @@ from indexer.store.publishing import publish_changes
 from indexer.store.search_settings import read_search_settings
 from indexer.store.segment_plan import whole
 from indexer.store.vector_home import HomeChange, HomeRecord, open_home
-from indexer.store.verification import at_home, manifest_text, picture_checks, wrong_with_picture
+from indexer.store.verification import at_home
 from quartet.errors import LibraryError
 
 
@@ -81,109 +78,31 @@ def repair_library(
         if not accept_catalogue:
             with catalog.engine.connect() as connection:
                 require_undamaged(connection, path)
-        repair = _Repair(path, catalog, encoder)
-        repair.names()
-        levels = repair.live.manifest.levels
-        with closing(CatalogWriter(catalog.path, levels, roots, accept_damaged=accept_catalogue)) as writer:
+        manifests = ManifestRepair(path, catalog)
+        generations = manifests.run()
+        live = generations[int(live_name(path))].manifest
+        remaker = Remaker(catalog, live.spec, encoder)
+        repair = _Repair(path, catalog, generations, remaker)
+        with closing(CatalogWriter(catalog.path, live.levels, roots, accept_damaged=accept_catalogue)) as writer:
             repair.generations(writer)
-            repair.pictures(writer)
-        repair.search_settings()
+            pictures = repair_pictures(path, catalog, writer, remaker)
+        failed = [why if where == "model" else f"{where}: {why}" for where, why in remaker.lost.items()]
+        lost = [*repair.lost, *failed, *_lost_settings(path)]
         with Library.open(path) as library:
             generation = library.current().name
-        return RepairReport(repair.healed, repair.lost, repair.encoded, generation)
+        return RepairReport([*manifests.healed, *repair.healed, *pictures], lost, remaker.encoded, generation)
 
 
 class _Repair:
-    """One repair and what it says of itself."""
+    """One repair of the vectors of a library and what it says of itself. `generations`: what is on disk, by number."""
 
-    def __init__(self, path: Path, catalog: Catalog, encoder: LoadEncoder) -> None:
+    def __init__(self, path: Path, catalog: Catalog, generations: dict[int, OnDisk], remaker: Remaker) -> None:
         self.path = path
         self.catalog = catalog
-        self.notes = catalog.generations()
-        self._encoder = encoder
-        self._remaker: Remaker | None = None
+        self.remaker = remaker
         self.healed: list[str] = []
-        self._lost: list[str] = []
-
-    @property
-    def lost(self) -> list[str]:
-        failed = {} if self._remaker is None else self._remaker.lost
-        return [*self._lost, *(f"{where}: {why}" if where != "model" else why for where, why in failed.items())]
-
-    @property
-    def encoded(self) -> int:
-        return 0 if self._remaker is None else self._remaker.encoded
-
-    @property
-    def live(self) -> OnDisk:
-        return self._generations[int(live_name(self.path))]
-
-    @property
-    def remaker(self) -> Remaker:
-        if self._remaker is None:
-            self._remaker = Remaker(self.catalog, self.live.manifest.spec, self._encoder)
-        return self._remaker
-
-    def names(self) -> None:
-        """Manifests, CURRENT and the identity."""
-        self._require_own_catalogue()
-        self._generations: dict[int, OnDisk] = {}
-        for number in generation_numbers(self.path):
-            folder = generation_folder(self.path, number)
-            manifest = self._manifest(folder, self.notes.get(number))
-            if manifest is not None:
-                self._generations[number] = OnDisk(folder, manifest)
-        if not self._generations:
-            raise LibraryError(
-                f"{self.path} has no generation with a readable or repairable manifest. Index the videos into "
-                "a new library."
-            )
-        self._current()
-        known = self.catalog.identity()
-        if known is not None and identity_of(self.path) != known:
-            set_identity(self.path, known)
-            self.healed.append(f"{self.path / 'identity'} was restored.")
-
-    def _require_own_catalogue(self) -> None:
-        """Raises LibraryError if identity and stamps both say that the catalogue is another library's."""
-        known, here = self.catalog.identity(), identity_of(self.path)
-        if known is None or here is None or known == here:
-            return
-        noted = {note.stamp for note in self.notes.values()}
-        texts = [manifest_text(generation_folder(self.path, number)) for number in generation_numbers(self.path)]
-        if not any(stamp in text for stamp in noted for text in texts):
-            raise LibraryError(f"The catalogue of {self.path} belongs to another library. Restore the right catalogue.")
-
-    def _manifest(self, folder: Path, note: GenerationNote | None) -> Manifest | None:
-        """What a generation says of itself, or the catalogue of it if its own file is damaged."""
-        file = folder / "manifest.json"
-        own, noted = None, None
-        try:
-            own = Manifest.read(file)
-        except LibraryError as error:
-            if "format version" in str(error):
-                raise
-        if note is not None:
-            noted = Manifest.parse(note.manifest, file)
-        if noted is None or (file.is_file() and manifest_text(folder) == note.manifest):  # type: ignore[union-attr]
-            return own
-        if own is not None and own.stamp != noted.stamp and own.checksums != noted.checksums:
-            return own  # another generation, of the same number
-        replace_file(file, note.manifest.encode())  # type: ignore[union-attr]
-        self.healed.append(f"{file} was restored.")
-        return noted
-
-    def _current(self) -> None:
-        """CURRENT names the generation that the catalogue means, or, where that is not known, the newest."""
-        try:
-            if int(live_name(self.path)) in self._generations:
-                return
-        except LibraryError:
-            pass
-        noted = [number for number in self._generations if number in self.notes]
-        newest = max(noted or self._generations)
-        replace_file(self.path / "CURRENT", f"{newest:06d}\n".encode())
-        self.healed.append(f"{self.path / 'CURRENT'} was restored: generation {newest:06d} is live.")
+        self.lost: list[str] = []
+        self._generations = generations
 
     def generations(self, writer: CatalogWriter) -> None:
         """The files of generations, and that the live one is the catalogue's."""
@@ -260,7 +179,7 @@ class _Repair:
 
     def _agrees(self, number: int, live: OnDisk) -> bool:
         try:
-            require_agreement(self.path, number, live.manifest.stamp, self.notes)
+            require_agreement(self.path, number, live.manifest.stamp, self.catalog.generations())
         except LibraryError:
             return False
         return True
@@ -318,12 +237,12 @@ class _Repair:
             raise LibraryError(f"The library {self.path} cannot be repaired yet: {self.remaker.lost['model']}")
         ids = [int(i) for i in gone]
         if kind == "captions":
-            self._lost.append(f"{len(ids)} captions could not be encoded again.")
+            self.lost.append(f"{len(ids)} captions could not be encoded again.")
             writer.remove_captions(ids, [], next_number(self.path))
             return
         clips = self.catalog.clips(ids).values()
         for video in {clip.video_id: clip.path for clip in clips}.items():
-            self._lost.append(
+            self.lost.append(
                 f"{video[1]} was removed from the library because its vectors are lost. Run "
                 "`quartet index` to add it again."
             )
@@ -345,36 +264,14 @@ class _Repair:
             shutil.rmtree(folder)
             self.healed.append(f"{folder} was damaged and not live. It was removed.")
 
-    def search_settings(self) -> None:
-        """What people have set cannot be made again."""
-        try:
-            read_search_settings(self.path, "")
-        except LibraryError as error:
-            self._lost.append(str(error))
 
-    def pictures(self, writer: CatalogWriter) -> None:
-        """Pictures that are missing or damaged, out of the videos; and those of no clip go."""
-        wrong: dict[int, set[str]] = {}
-        wanted: set[Path] = set()
-        for clip_id, *checks in picture_checks(self.catalog):
-            files = (thumbnail_path(self.path, clip_id), strip_path(self.path, clip_id))
-            wanted.update(files)
-            for file, expected in zip(files, checks, strict=True):
-                if wrong_with_picture(file, expected):
-                    wrong.setdefault(clip_id, set()).add(file.name)
-        clips = list(self.catalog.clips(sorted(wrong)).values())
-        for clip, decoded in self.remaker.decoded(clips) if clips else ():
-            contents = {
-                thumbnail_path(self.path, clip.id): decoded.picture,
-                strip_path(self.path, clip.id): decoded.strip,
-            }
-            replace_files(contents)
-            writer.set_picture_checks(clip.id, crc32(decoded.picture), crc32(decoded.strip))
-            self.healed.append(f"The pictures of the clip {clip.id} ({clip.path.name}) were rebuilt.")
-        for file in sorted((self.path / "thumbnails").rglob("*")):
-            if file.is_file() and file not in wanted:
-                file.unlink()
-                self.healed.append(f"{file} belonged to no clip. It was removed.")
+def _lost_settings(path: Path) -> list[str]:
+    """What people have set cannot be made again."""
+    try:
+        read_search_settings(path, "")
+    except LibraryError as error:
+        return [str(error)]
+    return []
 
 
 def _same_model(one: OnDisk, other: OnDisk) -> bool:
