@@ -20,7 +20,7 @@ from model.vision.frame_networks import FrameNetwork
 from quartet.errors import InputError
 
 FEATURES_FILE, SPEC_FILE = "features.h5", "dataset.json"
-MOST_CAPTIONS = 20  # every clip can be described in at least so many ways
+MAX_CAPTIONS = 20  # every clip can be described in at least so many ways
 _SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _TYPICAL_FRAMES, _SPREAD = 4.5, 0.8  # of a log-normal distribution, clipped: most clips are short, a few are long
 
@@ -46,8 +46,8 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         if min(self.clips.values()) < 1:
             raise InputError("A dataset needs at least one clip in each split.")
-        if not 1 <= self.captions <= MOST_CAPTIONS:
-            raise InputError(f"The captions of a clip must be 1 to {MOST_CAPTIONS}, not {self.captions}.")
+        if not 1 <= self.captions <= MAX_CAPTIONS:
+            raise InputError(f"The captions of a clip must be 1 to {MAX_CAPTIONS}, not {self.captions}.")
         fewest, most = self.frames
         if not 1 <= fewest <= most:
             raise InputError(

@@ -46,7 +46,7 @@ _CHECKED = 3
 _FILE = "network.xml"
 """Next to it is an empty file by the name of each precision in which results have been compared with PyTorch's."""
 
-_KEPT = 24
+_MAX_CACHED = 24
 """Networks on disk: the one that has not been opened for longest goes first."""
 
 
@@ -314,9 +314,9 @@ def _written(openvino: Any, core: Any, model: Any, place: Path | None) -> Any:
 
 
 def _forget_old(folder: Path) -> None:
-    """Delete all but the `_KEPT` networks that were opened last."""
+    """Delete all but the `_MAX_CACHED` networks that were opened last."""
     networks = sorted(folder.glob(f"*/{_FILE}"), key=lambda network: network.parent.stat().st_mtime)
-    for network in networks[:-_KEPT]:
+    for network in networks[:-_MAX_CACHED]:
         shutil.rmtree(network.parent, ignore_errors=True)
 
 

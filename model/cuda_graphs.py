@@ -20,10 +20,10 @@ Inputs = Mapping[str, Tensor]
 Outputs = tuple[Tensor, ...]
 Function = Callable[[Inputs], Outputs]
 
-MOST = 48
+MAX_GRAPHS = 48
 """Graphs kept of one network; the one that has not been used for longest goes first."""
 
-SMALLEST = 8
+MIN_SIZE = 8
 """Every size but the number of texts is padded to at least this."""
 
 _recording = threading.Lock()
@@ -150,7 +150,7 @@ class GraphedFunction:
                 self._graphs.clear()
                 _log.warning("CUDA graphs are off for texts: %s", error)
                 return None
-            while len(self._graphs) >= MOST:
+            while len(self._graphs) >= MAX_GRAPHS:
                 del self._graphs[next(iter(self._graphs))]
         self._graphs[key] = graph  # the last one used is the last one
         return graph
@@ -167,7 +167,7 @@ class GraphedFunction:
     def _padded(self, letter: str, size: int) -> int:
         if letter.islower():
             return size
-        return padded_size(size, self._largest[letter], 1 if letter == "B" else SMALLEST)
+        return padded_size(size, self._largest[letter], 1 if letter == "B" else MIN_SIZE)
 
     def _pad(self, name: str, values: Tensor, shape: torch.Size) -> Tensor:
         if values.shape == shape:
@@ -186,6 +186,6 @@ def _nearly_equal(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).abs().max() <= 1e-3 * other.abs().max())
 
 
-def padded_size(size: int, largest: int, smallest: int = SMALLEST) -> int:
+def padded_size(size: int, largest: int, smallest: int = MIN_SIZE) -> int:
     """The power of two from `size` on, at least `smallest` and at most `largest`."""
     return min(max(smallest, 1 << (size - 1).bit_length()), largest)

@@ -28,7 +28,7 @@ LEVEL_MEANINGS = {
 LEVEL_NAMES = tuple(LEVEL_MEANINGS)
 """The four semantic levels of MCSAN, in the order in which they are always shown."""
 
-LEAST_WEIGHT = 1e-12
+MIN_WEIGHT = 1e-12
 """Of the largest weight: a level that weighs less would be lost in single precision."""
 
 WORDS = "words"
@@ -111,7 +111,7 @@ def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] |
     """The weight of every level for one request: the defaults of `specs`, overridden by `requested`.
 
     Raises InputError for an unknown level, a negative or non-finite weight, all weights 0, or a weight above 0 that
-    is less than LEAST_WEIGHT of the largest.
+    is less than MIN_WEIGHT of the largest.
     """
     weights = {spec.name: spec.weight for spec in specs}
     for name, weight in (requested or {}).items():
@@ -124,9 +124,9 @@ def resolve_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float] |
         raise InputError("All weights are 0. Give at least one level a weight above 0.")
     largest = max(weights.values())
     for name, weight in weights.items():
-        if 0 < weight < LEAST_WEIGHT * largest:
+        if 0 < weight < MIN_WEIGHT * largest:
             raise InputError(
                 f"The weight of level {name!r}, {weight:g}, is too small compared with the largest, {largest:g}. "
-                f"Give it 0, or at least {LEAST_WEIGHT:g} of that."
+                f"Give it 0, or at least {MIN_WEIGHT:g} of that."
             )
     return weights

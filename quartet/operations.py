@@ -21,11 +21,11 @@ from quartet.schemas.jobs import Job
 
 R = TypeVar("R")
 
-_PIECE = 4 * 2**20
+_CHUNK_BYTES = 4 * 2**20
 """Bytes of a file that are sent in one request, and so at most sent again."""
 _BREAKS = 5
 """How often in a row the connection may break before an upload, or waiting, is given up."""
-_LOOK = 1.0
+_RETRY_INTERVAL = 1.0
 """Seconds until a job is followed again whose events have ended before it."""
 
 
@@ -70,7 +70,7 @@ def wait(send: Send, job_id: str, progress: Callable[[Job], None] = lambda job: 
         breaks = 0
         if job.finished is not None:
             return job
-        yield Pause(_LOOK)
+        yield Pause(_RETRY_INTERVAL)
 
 
 def send_upload(send: Send, upload_id: str, file: Path, progress: Progress = lambda sent, size: None) -> Steps[None]:
@@ -122,7 +122,7 @@ def _piece(file: Path, offset: int) -> bytes:
     try:
         with file.open("rb") as opened:
             opened.seek(offset)
-            piece = opened.read(_PIECE)
+            piece = opened.read(_CHUNK_BYTES)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}.") from error
     if not piece:

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.quality.questions import World
 from demo.captions import NOUNS, PLACES, captions
-from demo.dataset import MOST_CAPTIONS
+from demo.dataset import MAX_CAPTIONS
 from demo.world import ClipSpec
 from indexer.search.likelihood import fused
 from model.language.parsed_caption import ParsedCaption
@@ -63,7 +63,7 @@ class Truth:
         self.verbs: list[set[str]] = []
         self.said: list[set[Triplet]] = []
         for spec in clips:
-            parses = parser.parse(captions(spec, MOST_CAPTIONS))
+            parses = parser.parse(captions(spec, MAX_CAPTIONS))
             self.nouns.append({noun for parse in parses for noun in parse.nouns})
             self.verbs.append({verb for parse in parses for verb in parse.verbs})
             self.said.append({_plain(triplet, spec) for parse in parses for triplet in parse.triplets})

@@ -22,7 +22,7 @@ from benchmarks.quality.questions import World
 from indexer.search.likelihood import fused
 from model.levels import WORDS, FloatArray, LevelSpec, resolve_weights
 from service.search.explanation.likelihoods import SENTENCES
-from service.search.ranking.text_level import CENTRE, SHARE, SHARPNESS, UNRELATED, mean_cosine, words_level
+from service.search.ranking.text_level import CENTRE, DEFAULT_WEIGHT, SHARPNESS, UNRELATED, mean_cosine, words_level
 from tests.service.search.test_texts_and_pictures import CHATTER, TOLD
 
 SHARES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, np.inf)
@@ -63,7 +63,7 @@ def main() -> None:
     unrelated = mean_cosine(world.questions(list(UNRELATED))[WORDS])
     spec = words_level(world.levels, unrelated, given.sharpness, given.centre)
     names = [f"{share:g}" if np.isfinite(share) else "texts alone" for share in SHARES]
-    print(f"R@1 in percent by the weight of `words` in sums of the others' (the default is {SHARE:g}):\n")
+    print(f"R@1 in percent by the weight of `words` in sums of the others' (the default is {DEFAULT_WEIGHT:g}):\n")
     print(f"| questions | {' | '.join(names)} |\n|---|{'---|' * len(SHARES)}")
     for name, (pictures, texts, targets) in _questions(world, spec).items():
         found = [_recall(_mixed(pictures, texts, share), targets) for share in SHARES]

@@ -22,7 +22,7 @@ from model.levels import FRAMES, LevelSpec
 ERASE = "erase"
 """The fact that something was removed on purpose: its vectors must be in no file of the next generation."""
 
-_ASKED = 1024
+_CLIPS_PER_QUERY = 1024
 """Clips that one query asks for."""
 
 ITEMS = {"clips": clips, "captions": captions}
@@ -77,8 +77,8 @@ class PublicationWriter:
         rows = []
         query = select(clips.c.video_id, clips.c.start, clips.c.end).order_by(clips.c.id)
         with self.engine.connect() as connection:
-            for first in range(0, len(ids), _ASKED):
-                some = ids[first : first + _ASKED].tolist()
+            for first in range(0, len(ids), _CLIPS_PER_QUERY):
+                some = ids[first : first + _CLIPS_PER_QUERY].tolist()
                 rows += [tuple(row) for row in connection.execute(query.where(clips.c.id.in_(some)))]
         columns = np.array(rows, dtype=[("video", "i8"), ("start", "f8"), ("end", "f8")])
         return {name: columns[name] for name in ("video", "start", "end")}

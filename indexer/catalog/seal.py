@@ -24,7 +24,7 @@ _COUNTER, _USER_VERSION, _COUNTER_AGAIN = slice(24, 28), slice(60, 64), slice(92
 
 _HEADER = 100
 
-_LARGE = 1 << 25
+_MIN_BYTES_READ = 1 << 25
 """Bytes of a database from which its file is read."""
 
 _BLOCK = 1 << 22
@@ -69,7 +69,7 @@ def is_sound(connection: sqlite3.Connection) -> bool:
 def is_large(connection: sqlite3.Connection) -> bool:
     """Whether its file is read, in which changes must then be: none that are not committed or only in the log."""
     (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
-    return bool(pages * size >= _LARGE)
+    return bool(pages * size >= _MIN_BYTES_READ)
 
 
 def _checksum(connection: sqlite3.Connection) -> tuple[int, bool] | None:

@@ -12,7 +12,7 @@ from indexer.catalog.schema import staged
 from indexer.search.vectors.row_source import Columns, Ids, RowSource
 from model.levels import FRAMES, FloatArray, LevelSpec
 
-_ASKED = 1024
+_ITEMS_PER_QUERY = 1024
 """Items whose vectors are read by one query."""
 
 
@@ -39,8 +39,8 @@ def staged_rows(engine: Engine, kind: str, levels: Sequence[LevelSpec], table: T
     def read(wanted: Ids) -> Columns:
         blobs: list[bytes] = []
         with engine.connect() as connection:
-            for start in range(0, len(wanted), _ASKED):
-                some = wanted[start : start + _ASKED].tolist()
+            for start in range(0, len(wanted), _ITEMS_PER_QUERY):
+                some = wanted[start : start + _ITEMS_PER_QUERY].tolist()
                 query = select(table.c.vectors).where(table.c.kind == kind, table.c.item_id.in_(some))
                 blobs += connection.scalars(query.order_by(table.c.item_id))
         packed = np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(len(wanted), -1 if len(wanted) else ends[-1])

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from indexer.catalog.schema import caption_sources, video_texts
 
-_ASKED = 1000
+_VIDEOS_PER_QUERY = 1000
 """Videos that one query asks about."""
 
 
@@ -35,8 +35,8 @@ def known_texts(engine: Engine, video_ids: Sequence[int]) -> dict[int, dict[str,
     """What was read for each of these videos, by name: the subtitle files next to it, and "" for those inside of it."""
     found: dict[int, dict[str, TextState]] = {}
     with engine.connect() as connection:
-        for start in range(0, len(video_ids), _ASKED):
-            some = video_ids[start : start + _ASKED]
+        for start in range(0, len(video_ids), _VIDEOS_PER_QUERY):
+            some = video_ids[start : start + _VIDEOS_PER_QUERY]
             for row in connection.execute(select(video_texts).where(video_texts.c.video_id.in_(some))):
                 found.setdefault(row.video_id, {})[row.name] = TextState(row.size, row.mtime)
     return found

@@ -27,7 +27,7 @@ _WRITTEN_FROM = "written from"
 _LOCK = "hashtext('quartet writer')"
 """The advisory lock of a database on a server, as SQL."""
 
-_PATIENCE_MS = 1000
+_READER_TIMEOUT_MS = 1000
 """Milliseconds to wait for readers before the log is emptied into the file. If they stay, it is done another time."""
 
 
@@ -139,7 +139,7 @@ def set_fact(connection: Connection, name: str, value: str | None) -> None:
 
 def _empty_log(connection: Connection) -> None:
     (before,) = connection.exec_driver_sql("PRAGMA busy_timeout").one()
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {_READER_TIMEOUT_MS}")
     connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {before}")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from quartet.errors import LibraryError, LibraryInUseError
 
-_PATIENCE = 0.3
+_LOCK_TIMEOUT = 0.3
 """Seconds to wait for a writer that is about to finish, such as a service that notes a saved search."""
 
 
@@ -53,13 +53,13 @@ def _lock(handle: int, wait: bool) -> None:
     if wait:
         fcntl.flock(handle, fcntl.LOCK_EX)
         return
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise
-            time.sleep(_PATIENCE / 10)
+            time.sleep(_LOCK_TIMEOUT / 10)
         else:
             return

@@ -15,7 +15,7 @@ from indexer.pipeline.progress import Progress
 from model.encoder import Encoder
 from quartet.errors import InputError
 
-_LONGEST = 600.0
+_MAX_DELAY = 600.0
 """Seconds after which a folder that never rests is indexed all the same. A file that was read while it was being
 written is refused, or indexed in part, and read again when its size or time has changed."""
 
@@ -127,12 +127,12 @@ def pauses(
 
     events  the changes as they come, and an empty collection now and then while there are none
     """
-    first = last = clock() - _LONGEST
+    first = last = clock() - _MAX_DELAY
     pending = True
     for changes in events:
         now = clock()
         if changes:
             first, last, pending = (first if pending else now), now, True
-        if pending and (now - last >= settle or now - first >= _LONGEST):
+        if pending and (now - last >= settle or now - first >= _MAX_DELAY):
             pending = False
             yield

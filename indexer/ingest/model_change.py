@@ -41,7 +41,7 @@ from model.encoder import Encoder, EncoderSpec
 from model.levels import finite_rows
 from quartet.errors import InputError
 
-_SAME = 1e-6
+_TIME_TOLERANCE = 1e-6
 """Seconds by which the times of a clip may differ from those in the catalogue."""
 
 
@@ -285,7 +285,8 @@ def _job(video: Video, clips: Sequence[tuple[int, float, float]], missing: set[i
 
 def _same(known: Sequence[tuple[int, float, float]], made: Sequence[NewClip]) -> bool:
     return len(known) == len(made) and all(
-        abs(start - clip.start) + abs(end - clip.end) < _SAME for (_, start, end), clip in zip(known, made, strict=True)
+        abs(start - clip.start) + abs(end - clip.end) < _TIME_TOLERANCE
+        for (_, start, end), clip in zip(known, made, strict=True)
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 PUBLISH_EVERY = 10.0
 """Minutes between two generations of a run, by default."""
 
-_SHARE = 20.0
+_INTERVAL_FACTOR = 20.0
 """A generation is written no sooner than after so many times what the last one took: at most a twentieth of a run."""
 
 
@@ -29,4 +29,4 @@ class PublishTimer:
         if self._every and began >= self._due:
             self._publish()
             ended = self._clock()
-            self._due = ended + max(self._every, _SHARE * (ended - began))
+            self._due = ended + max(self._every, _INTERVAL_FACTOR * (ended - began))

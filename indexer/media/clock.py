@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 Stamps = npt.NDArray[np.int64]
 
-_BACK = Fraction(1, 2)
+_MIN_RESTART = Fraction(1, 2)
 """Seconds that a clock must fall back to have begun again."""
 
 _GAP, _GAP_OF_BROADCASTS = 3600, 10
@@ -37,7 +37,7 @@ def mended(packets: Iterator[Any], stream: Any, formats: frozenset[str]) -> Iter
         yield from packets
         return
     base = Fraction(stream.time_base)
-    back, gap, usual = round(_BACK / base), round(_GAP_OF_BROADCASTS / base), 0
+    back, gap, usual = round(_MIN_RESTART / base), round(_GAP_OF_BROADCASTS / base), 0
     for packet in packets:
         if packet.stream_index == stream.index and packet.pts is not None and packet.dts is not None:
             delay = packet.pts - packet.dts
@@ -67,7 +67,7 @@ class JumpFinder:
         self.base = base
         self.gap = _GAP_OF_BROADCASTS if formats & _BROADCASTS else _GAP
         self.candidates: list[Part] = []
-        self._back, self._forward = round(_BACK / base), round(self.gap / base)
+        self._back, self._forward = round(_MIN_RESTART / base), round(self.gap / base)
         self._expected: int | None = None
 
     def see(self, packet: Any, packets: int, stamps: int, keys: int) -> None:

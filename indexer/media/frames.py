@@ -28,7 +28,7 @@ _WORTH_SEEKING = 12
 _EARLIER_KEYS = 3
 """Key frames before the nearest one that are tried where it is damaged, before the file is decoded from its start."""
 
-_LOOK_AHEAD = 8
+_MAX_LOOK_AHEAD = 8
 """Frames that are decoded past one that does not come, before it is given up as damaged."""
 
 
@@ -126,7 +126,7 @@ class FrameReader:
         wanted = int(self.timeline.stamps[index])
         if wanted not in self._recent:
             self._approach(wanted)
-        while wanted not in self._recent and sum(stamp > wanted for stamp in self._recent) < _LOOK_AHEAD:
+        while wanted not in self._recent and sum(stamp > wanted for stamp in self._recent) < _MAX_LOOK_AHEAD:
             decoded = next(self._frames, None)
             if decoded is None:
                 break

@@ -23,7 +23,7 @@ _PICTURE_BRANDS = {
 _MULTI_PICTURE_MARK = b"MPF\0"
 """In a photograph that holds other versions of itself (CIPA DC-007), among them those with a gain map."""
 
-_HEAD = 2**20
+_HEADER_BYTES = 2**20
 """Bytes of a photograph in which that mark stands."""
 
 _NO_DELAY = 100
@@ -85,7 +85,7 @@ def _has_two_alike(path: Path, demuxer: str) -> bool:
 
 def _is_multi_picture(path: Path) -> bool:
     with path.open("rb") as file:
-        return _MULTI_PICTURE_MARK in file.read(_HEAD)
+        return _MULTI_PICTURE_MARK in file.read(_HEADER_BYTES)
 
 
 def _animated_webp(path: Path) -> PictureSequence | None:

@@ -16,10 +16,10 @@ from indexer.media.frames import Picture
 from indexer.media.segmentation import Span
 from indexer.media.timeline import Timeline
 
-SHORTEST = 0.6
+MIN_SHOT = 0.6
 """Seconds: shorter shots are joined to their neighbours, as flashes and fast cuts are (PySceneDetect's default)."""
 
-_KEPT = 8
+_PICTURES_PER_SAMPLE = 8
 """Pictures kept of a long shot for each one that is sampled. When there are more, every second one goes."""
 
 _DETECTION_WIDTH = 256
@@ -40,8 +40,8 @@ def find_shots(
     threshold  see `Segmentation`
     """
     detector = _Detector(timeline, threshold)
-    shot = _Shot(timeline.start, _KEPT * count)
-    # A cut may be reported SHORTEST seconds late. Until then nobody knows which shot a picture belongs to.
+    shot = _Shot(timeline.start, _PICTURES_PER_SAMPLE * count)
+    # A cut may be reported MIN_SHOT seconds late. Until then nobody knows which shot a picture belongs to.
     recent: deque[Picture] = deque()
     for picture in pictures:
         recent.append(picture)
@@ -51,9 +51,9 @@ def find_shots(
                 shot.add(recent.popleft())
             end = recent[0].time
             yield Span(shot.start, end), shot.sample(count, end)
-            shot = _Shot(end, _KEPT * count)
+            shot = _Shot(end, _PICTURES_PER_SAMPLE * count)
         # One picture older than that stays: the detector counts from a frame, not from a time.
-        while len(recent) > 1 and recent[1].time < picture.time - SHORTEST:
+        while len(recent) > 1 and recent[1].time < picture.time - MIN_SHOT:
             shot.add(recent.popleft())
     for picture in recent:
         shot.add(picture)
@@ -94,7 +94,7 @@ class _Detector:
 
         rate = Fraction(timeline.fps).limit_denominator(100_000)
         self._timecode = lambda moment: FrameTimecode(Timecode(moment, Fraction(1, _MICRO)), rate)
-        self._detector = ContentDetector(threshold=threshold, min_scene_len=SHORTEST)
+        self._detector = ContentDetector(threshold=threshold, min_scene_len=MIN_SHOT)
 
     def cut(self, picture: Picture) -> int | None:
         """The first frame of a new shot, in microseconds, if this frame has shown that there is one."""

@@ -20,7 +20,7 @@ from quartet.errors import VideoError
 _COMPLETE = 0.9
 """A file with less than this part of what it declares counts as truncated."""
 
-_LEAST_TIMED = 0.9
+_MIN_TIMED = 0.9
 """With less than this part of the packets timed, the times are of no use."""
 
 _USUAL_RATE = 25.0
@@ -143,7 +143,7 @@ def _read(path: Path, header: Header, container: Any, alive: Callable[[], None])
     _require_complete(path, header, count, float(end))
     # AVI stores no times, only an order of decoding: those of reordered frames are guesses of FFmpeg.
     guessed = reordered and "avi" in header.formats
-    if guessed or not stamps or len(stamps) < _LEAST_TIMED * count:
+    if guessed or not stamps or len(stamps) < _MIN_TIMED * count:
         return _counted(count, header.fps or _USUAL_RATE)
     parts = jumps.confirmed(lambda: _due_elsewhere(path, header, alive))
     return _timeline(header, base, stamps, keys, length, parts)

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 2
 """Of what `GenerationRecord` holds and of the fields of the collections."""
 
-DEEPEST = 16_384
+MAX_HITS = 16_384
 """The most hits that Milvus gives for one query."""
 
-_LONGEST = 65_535
+_MAX_TEXT_BYTES = 65_535
 """Bytes of the longest text that a field of Milvus holds."""
 
-_LOOK_AGAIN = 0.5
+_POLL_INTERVAL = 0.5
 """Seconds between looks at an index that is being made."""
 
 ABOUT = "about"
@@ -175,7 +175,7 @@ def build_index(client: MilvusClient, collection: str, index: IndexParams) -> No
         while (state := client.describe_index(collection, name)["state"]) != "Finished":
             if state == "Failed":
                 raise LibraryError(f"Milvus could not build the index {name} of {collection}. See the log of Milvus.")
-            time.sleep(_LOOK_AGAIN)
+            time.sleep(_POLL_INTERVAL)
     client.load_collection(collection)
 
 
@@ -197,7 +197,7 @@ def make_text_collection(client: MilvusClient, collection: str, text: str, new: 
         return
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
     schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("text", DataType.VARCHAR, max_length=_LONGEST)
+    schema.add_field("text", DataType.VARCHAR, max_length=_MAX_TEXT_BYTES)
     # No collection of Milvus goes without a vector.
     schema.add_field("unused", DataType.FLOAT_VECTOR, dim=2)
     index = client.prepare_index_params()

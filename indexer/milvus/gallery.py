@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from indexer.milvus.address import Address, library_errors
 from indexer.milvus.candidate_search import CandidateSearch
-from indexer.milvus.collections import DEEPEST, HAS, VECTOR, GalleryFacts, level_collection
+from indexer.milvus.collections import HAS, MAX_HITS, VECTOR, GalleryFacts, level_collection
 from indexer.milvus.score_bounds import Ids, LevelList, product_error
 from indexer.search.filters import ClipFilter
 from indexer.search.question import Question
@@ -30,10 +30,10 @@ from quartet.errors import InputError, LibraryError, NotFoundError
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-_FIRST = 64
+_FIRST_DEPTH = 64
 """Hits taken per level to begin with, or twice as many as are asked for."""
 
-_DEEPER = 4
+_DEPTH_FACTOR = 4
 """By this factor are lists taken deeper that do not settle an answer."""
 
 _FETCHED = 1000
@@ -78,13 +78,13 @@ class MilvusGallery:
 
     def answer(self, question: Question, k: int, filter: Ids | ClipFilter | None, exact: bool) -> list[SearchResult]:
         """Raises InputError for more hits than Milvus gives."""
-        if k > DEEPEST and len(self) > DEEPEST:
-            raise InputError(f"Milvus returns at most {DEEPEST:,} hits, not {k:,}.")
+        if k > MAX_HITS and len(self) > MAX_HITS:
+            raise InputError(f"Milvus returns at most {MAX_HITS:,} hits, not {k:,}.")
         condition = _condition(filter)
         lists = None if exact else self.facts.lists
         contests = [CandidateSearch(one, k, self._patterns, exhaustive=lists is None) for one in question]
         laps = {"lists": 0.0, "rank": 0.0}
-        depth = min(max(_FIRST, 2 * k, 0 if lists is None else lists.depth), DEEPEST)
+        depth = min(max(_FIRST_DEPTH, 2 * k, 0 if lists is None else lists.depth), MAX_HITS)
         going = list(range(len(contests))) if len(self) and condition is not None else []
         while going:
             began = perf_counter()
@@ -94,8 +94,8 @@ class MilvusGallery:
             self._score([contests[i] for i in going])
             laps["lists"] += (listed - began) * 1e3
             laps["rank"] += (perf_counter() - listed) * 1e3
-            going = [i for i in going if not contests[i].is_decided and lists is None and depth < DEEPEST]
-            depth = min(_DEEPER * depth, DEEPEST)
+            going = [i for i in going if not contests[i].is_decided and lists is None and depth < MAX_HITS]
+            depth = min(_DEPTH_FACTOR * depth, MAX_HITS)
         return [contest.result(laps) for contest in contests]
 
     def _lists(
@@ -167,7 +167,7 @@ class MilvusGallery:
 
     def _score(self, contests: Sequence[CandidateSearch]) -> None:
         """Fetch and score the items that can be hits, the likely ones first, so that they rule out others."""
-        some = _FIRST
+        some = _FIRST_DEPTH
         while True:
             wanted = [contest.next_to_score(some) for contest in contests]
             together = np.unique(np.concatenate(wanted))
@@ -177,7 +177,7 @@ class MilvusGallery:
             for contest, own in zip(contests, wanted, strict=True):
                 places = np.flatnonzero(np.isin(ids, own))
                 contest.score(ids[places], {name: rows[places] for name, rows in vectors.items()})
-            some *= _DEEPER
+            some *= _DEPTH_FACTOR
 
     def _fetch(self, ids: Ids) -> tuple[Ids, Vectors]:
         """Those of the ids, ascending, that there are, and their vectors."""

@@ -46,7 +46,7 @@ from quartet.errors import LibraryError
 _TOKEN = "QUARTET_MILVUS_TOKEN"
 """As libpq does with PGPASSWORD, every command that opens such a library takes it from the environment."""
 
-_ASKED = 10_000
+_IDS_PER_CALL = 10_000
 """Ids of one call."""
 
 
@@ -120,10 +120,10 @@ class Home:
                 self.client.load_collection(name)
                 found = [
                     row["id"]
-                    for first in range(0, len(ids), _ASKED)
+                    for first in range(0, len(ids), _IDS_PER_CALL)
                     for row in self.client.query(
                         name,
-                        ids=ids[first : first + _ASKED].tolist(),
+                        ids=ids[first : first + _IDS_PER_CALL].tolist(),
                         output_fields=["id"],
                         consistency_level="Strong",
                     )
@@ -140,8 +140,8 @@ class Home:
         with library_errors(self.address):
             for spec in levels:
                 name = level_collection(self._gallery_name(tag, kind), spec.name)
-                for first in range(0, len(ids), _ASKED):
-                    self.client.delete(name, ids=ids[first : first + _ASKED].tolist())
+                for first in range(0, len(ids), _IDS_PER_CALL):
+                    self.client.delete(name, ids=ids[first : first + _IDS_PER_CALL].tolist())
 
     def settle(self, tags: Collection[str], stamp: str) -> None:
         with library_errors(self.address):

@@ -20,12 +20,12 @@ from model.levels import Vectors
 RECALL = 0.99
 """Recall@10 that lists are to reach, unless an export asks for another."""
 
-_MOST = 1024
+_MAX_LISTS = 1024
 """Lists at most: Milvus makes them per segment, of some 250,000 vectors of 256 dimensions each."""
 
 _DEPTH = 128
 _QUERIES = 100
-_FEWEST = 50
+_MIN_QUERIES = 50
 """Items of the other gallery from which it is asked with: a recall of fewer questions says little."""
 
 _BATCH = 10
@@ -45,7 +45,7 @@ def questions_of(gallery: Gallery, kind: str, encoder: Encoder) -> Questions | N
 
     They are farther from the lists than the items that are asked for, and so ask more of them.
     """
-    if len(gallery) < _FEWEST:
+    if len(gallery) < _MIN_QUERIES:
         return None
     vectors = gallery.vectors(sample(gallery.ids, _QUERIES))
     queries = encoder.clip_queries(vectors) if kind == "clips" else encoder.text_queries(vectors)
@@ -61,7 +61,7 @@ def index_of(count: int, approximate_from: int, recall: float) -> tuple[dict[str
     if count < approximate_from:
         return {"index_type": "FLAT"}, None
     # About twice the square root of the number of items, a power of two.
-    lists = min(_MOST, max(1, 1 << round(np.log2(2 * np.sqrt(max(count, 1))))))
+    lists = min(_MAX_LISTS, max(1, 1 << round(np.log2(2 * np.sqrt(max(count, 1))))))
     return {"index_type": "IVF_FLAT", "params": {"nlist": lists}}, Lists(lists, 1, _DEPTH, recall, 0.0)
 
 

@@ -34,7 +34,7 @@ from quartet.errors import VideoError
 BATCH = 8
 """Most clips per call of the encoder."""
 
-_AHEAD = 2
+_FILES_AHEAD = 2
 """Files decoded ahead of the encoder, beyond one batch, per worker."""
 
 _CLIPS_AHEAD = 4
@@ -46,7 +46,7 @@ PART = 32
 _UNWRITTEN = 4 * BATCH
 """Most encoded files that wait to be written."""
 
-_LOOK = 0.2
+_POLL_INTERVAL = 0.2
 """Seconds after which a stage that waits for another looks whether all have been stopped."""
 
 
@@ -176,7 +176,7 @@ class _Stages:
     def _items(self, jobs: Sequence[Job]) -> Iterator[_Item | None]:
         """Items in the order of `jobs`, and None whenever the next one is still to be waited for."""
         begun = (self._begin(job) for job in jobs)
-        waiting = deque(islice(begun, BATCH + _AHEAD * self._workers))
+        waiting = deque(islice(begun, BATCH + _FILES_AHEAD * self._workers))
         while waiting:
             if waiting[0].empty():
                 yield None
@@ -230,7 +230,7 @@ class _Stages:
         """Raises CancelledError once the stages have been stopped."""
         while not self._stopped.is_set():
             try:
-                return queue.put(item, timeout=_LOOK)
+                return queue.put(item, timeout=_POLL_INTERVAL)
             except Full:
                 continue
         raise CancelledError
@@ -239,7 +239,7 @@ class _Stages:
         """Raises CancelledError once the stages have been stopped."""
         while not self._stopped.is_set():
             try:
-                return queue.get(timeout=_LOOK)
+                return queue.get(timeout=_POLL_INTERVAL)
             except Empty:
                 continue
         raise CancelledError

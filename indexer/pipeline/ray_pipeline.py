@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 _BLOCK = 16
 """Most files of a block, the piece of work that Ray gives to a worker. At its end the worker's stages run empty."""
 
-_TOGETHER = 2**17
+_MESSAGE_BYTES = 2**17
 """Bytes of reports that a worker sends together, about those of eight clips: each sending costs some hundredths of a
 second, and what has not been sent yet is lost with the worker."""
 
-_PATIENCE = 10.0
+_CONNECT_TIMEOUT = 10.0
 """Seconds for a cluster to take a connection."""
 
 _BLOCKS_EACH = 4
@@ -105,7 +105,7 @@ class RayPipeline:
         context = DataContext.get_current().copy()
         # A long film holds up nothing but the files of its block. Ids of clips are in the order in which files end.
         context.execution_options.preserve_order = False
-        context.target_max_block_size = _TOGETHER
+        context.target_max_block_size = _MESSAGE_BYTES
         context.enable_progress_bars = False
         files = max(1, min(_BLOCK, len(jobs) // (_BLOCKS_EACH * self._shares.number)))
         with DataContext.current(context):
@@ -204,7 +204,7 @@ def _require_answer(address: str) -> None:
             f"{address!r} is not the address of a Ray cluster. Give auto, local, HOST:PORT or ray://HOST:PORT."
         ) from None
     try:
-        socket.create_connection((host, port), timeout=_PATIENCE).close()
+        socket.create_connection((host, port), timeout=_CONNECT_TIMEOUT).close()
     except OSError as error:
         raise InputError(
             f"Nothing answers at {address}: {error.strerror or error}. Give the HOST:PORT that `ray start "

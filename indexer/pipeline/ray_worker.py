@@ -26,7 +26,7 @@ from quartet.errors import ModelError, QuartetError, VideoError
 JOB, REPORT = "job", "report"
 """The columns that go in and come out, of pickled `Job` and `Report`."""
 
-MOST_TRIES = 3
+MAX_TRIES = 3
 """Times that a worker may die with a file, which is alone with it from the second time on. Then the file is refused."""
 
 
@@ -129,7 +129,7 @@ class Worker:
         tried = self._attempts.begun([job.file.path for job in jobs])
         # In the order of the jobs, whoever is suspected: Ray leaves out as many rows as have arrived before.
         for alone, group in groupby(jobs, lambda job: job.file.path if tried[job.file.path] else None):
-            if alone is None or tried[alone] < MOST_TRIES:
+            if alone is None or tried[alone] < MAX_TRIES:
                 yield from self._work(list(group))
             else:
                 yield from (self._row(Report(self._machine, _given_up(job))) for job in group)
@@ -154,5 +154,5 @@ class Worker:
 
 
 def _given_up(job: Job) -> Refused:
-    detail = f"Its worker died {MOST_TRIES} times while it read this file, perhaps for want of memory."
+    detail = f"Its worker died {MAX_TRIES} times while it read this file, perhaps for want of memory."
     return Refused(job.file, VideoError(job.file.path, "unreadable", detail))

@@ -22,7 +22,7 @@ from model.encoder import Encoder, EncoderSpec
 from model.levels import FloatArray, finite_rows
 from quartet.errors import VideoError
 
-_SAME = 1e-6
+_TIME_TOLERANCE = 1e-6
 """Seconds by which the times of a clip may differ from those in the catalogue."""
 
 
@@ -77,7 +77,9 @@ class Remaker:
         with closing(pool.clips(video.path, self._spec.frames_per_clip, segmentation)) as found:
             for decoded in found:
                 start, end = decoded.clip.span
-                for clip in [each for each in left.values() if abs(each.start - start) + abs(each.end - end) < _SAME]:
+                for clip in [
+                    each for each in left.values() if abs(each.start - start) + abs(each.end - end) < _TIME_TOLERANCE
+                ]:
                     yield left.pop(clip.id), decoded
                 if not left:
                     return

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from quartet.errors import InputError
 
-_LONGEST_TAG = 64
+_MAX_TAG_LENGTH = 64
 """Characters."""
 
 _QUOTED = re.compile(r'"([^"]*)"?|(\S+)')
@@ -27,8 +27,8 @@ def clean_tag(tag: str) -> str:
     clean = " ".join(tag.split()).lower()
     if not any(c.isalnum() for c in clean) or "," in clean or not clean.isprintable():
         raise InputError(f"{tag!r} is not a valid tag: use letters, digits, spaces and hyphens, but no commas.")
-    if len(clean) > _LONGEST_TAG:
-        raise InputError(f"The tag {clean[:20]!r}... has {len(clean)} characters. The maximum is {_LONGEST_TAG}.")
+    if len(clean) > _MAX_TAG_LENGTH:
+        raise InputError(f"The tag {clean[:20]!r}... has {len(clean)} characters. The maximum is {_MAX_TAG_LENGTH}.")
     return clean
 
 

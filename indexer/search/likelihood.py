@@ -28,7 +28,7 @@ FALSE_ALARMS = 0.04
 _CLIPS = 512
 """Clips that stand for the library at large."""
 
-_FEWEST = 24
+_MIN_CAPTIONS = 24
 """So many captions teach what a match looks like."""
 
 _RIDGE = 1e-3
@@ -111,7 +111,7 @@ def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, target
 
 def teaches(captions: int) -> bool:
     """Whether so many captions are enough to learn from."""
-    return captions >= _FEWEST
+    return captions >= _MIN_CAPTIONS
 
 
 def fused(specs: Sequence[LevelSpec], weights: Mapping[str, float], queries: Vectors, clips: Vectors) -> Floats:

@@ -16,7 +16,7 @@ from quartet.errors import InputError
 FLOAT32_UNIT = float(np.finfo(np.float32).eps) / 2
 """Unit roundoff of float32: the relative error of one operation."""
 
-_LEAST_EXPONENT = -1022
+_MIN_EXPONENT = -1022
 """Of float64: below it there is no power of two with all of its digits."""
 
 Floats = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ def make_question(specs: Sequence[LevelSpec], queries: Vectors, weights: Mapping
             f"The query has no words for the levels with a weight above 0 ({lacking}). Use other words, or "
             "raise the weight of another level."
         )
-    unit = math.ldexp(1.0, max(math.frexp(max(resolved.values()))[1] - 1, _LEAST_EXPONENT))
+    unit = math.ldexp(1.0, max(math.frexp(max(resolved.values()))[1] - 1, _MIN_EXPONENT))
     return Question(tuple(specs), rows, effective / unit, unit)
 
 

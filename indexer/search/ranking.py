@@ -14,7 +14,7 @@ from indexer.search.vectors.codes import coding_error, margins
 from indexer.search.vectors.gallery import Gallery
 from model.levels import Vectors
 
-_FEW = 32
+_ROWS_AT_ONCE = 32
 """So many rows of a query are scored in float64 at once."""
 
 _BLOCK = 1 << 13
@@ -49,7 +49,7 @@ def hits_of(question: Question, ids: Positions, present: npt.NDArray[np.bool_], 
 
 def _split_likely(found: Survivors, k: int) -> tuple[Positions, Survivors]:
     """The rows to score at once, and the others."""
-    if found.low is None or found.high is None or len(found.rows) <= max(_FEW, 2 * k):
+    if found.low is None or found.high is None or len(found.rows) <= max(_ROWS_AT_ONCE, 2 * k):
         none = np.zeros(0, np.float32)
         return found.rows, Survivors(found.rows[:0], none, none)
     likely = np.zeros(len(found.rows), np.bool_)
@@ -63,7 +63,7 @@ def _within_code_bounds(gallery: Gallery, question: Question, found: Sequence[Su
 
     The codes are a quarter of the bytes, in memory that a search has in use anyhow.
     """
-    many = [i for i, own in enumerate(found) if own.low is None and len(own.rows) > max(_FEW, 2 * k)]
+    many = [i for i, own in enumerate(found) if own.low is None and len(own.rows) > max(_ROWS_AT_ONCE, 2 * k)]
     if not many:
         return list(found)
     limits = _limits(gallery, question, [found[i].rows if i in many else found[i].rows[:0] for i in range(len(found))])

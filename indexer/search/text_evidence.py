@@ -33,7 +33,7 @@ Ids = npt.NDArray[np.int64]
 _TEXTS = 64
 """So many texts are looked at first."""
 
-_DEEPEST = 16_384
+_MAX_HITS = 16_384
 """Hits that another engine gives at most (Milvus)."""
 
 _SOME = 1 << 14
@@ -224,7 +224,7 @@ class TextEvidence:
         question = make_question(self._levels, rows, self._only)
         if isinstance(self._captions, Gallery):
             return (*row_limits(self._captions, question), True)
-        depth = min(len(self._captions), _DEEPEST)
+        depth = min(len(self._captions), _MAX_HITS)
         low, high = np.full((2, len(queries), len(texts)), -np.inf)
         found = self._captions.answer(question, depth, texts, True)
         for query, result in enumerate(found):

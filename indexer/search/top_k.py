@@ -29,7 +29,7 @@ from quartet.errors import InputError
 
 __all__ = ["Hit", "LevelScore", "SearchResult", "search", "search_batch"]
 
-_FEW = 4096
+_MAX_ROWS_SCORED = 4096
 """So many rows that a filter leaves are scored without looking at any other."""
 
 _FILTERED = 10
@@ -83,7 +83,7 @@ def search_batch(
     allowed, count = gallery.alive, len(gallery)
     if filter is not None:
         chosen = gallery.select(np.asarray(filter, dtype=np.int64).reshape(-1))
-        if len(chosen) <= min(_FEW, len(gallery) // 16):
+        if len(chosen) <= min(_MAX_ROWS_SCORED, len(gallery) // 16):
             return _results(gallery, question, k, [Survivors(chosen)] * len(question), watch, count=len(chosen))
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True

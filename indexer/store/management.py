@@ -24,7 +24,7 @@ from indexer.store.manifest import Manifest, ModelInfo, model_info
 from indexer.store.publishing import publish_changes
 from quartet.errors import InputError
 
-LONGEST_TITLE = 200
+MAX_TITLE_LENGTH = 200
 """Characters."""
 
 
@@ -119,8 +119,8 @@ def rename_video(library_path: Path, video_id: int, title: str, roots: Mapping[s
     Raises NotFoundError, and InputError for an invalid title.
     """
     title = " ".join(title.split())
-    if not 1 <= len(title) <= LONGEST_TITLE or not title.isprintable():
-        raise InputError(f"{title!r} is not a title: give 1 to {LONGEST_TITLE} characters.")
+    if not 1 <= len(title) <= MAX_TITLE_LENGTH or not title.isprintable():
+        raise InputError(f"{title!r} is not a title: give 1 to {MAX_TITLE_LENGTH} characters.")
     with writing(library_path), Library.open(library_path, roots=roots) as library, writer_lock(library_path):
         library.catalog.video(video_id)
         with closing(CatalogWriter(library.catalog.path, library.current().manifest.levels, roots)) as writer:

@@ -19,10 +19,10 @@ from indexer.search.vectors.segment import Segment
 _SMALL = 10_000
 """Rows that are quickly written: of a smaller segment nothing that was removed stays, and it joins the next one."""
 
-_LARGE = 1 << 16
-"""Rows of a new segment at most, in a gallery of up to `_MOST / 2` times as many: 350 MB of four levels of 256."""
+_MAX_NEW_ROWS = 1 << 16
+"""Rows of a new segment in a gallery of up to `_MAX_SEGMENTS / 2` times as many: 350 MB of four levels of 256."""
 
-_MOST = 48
+_MAX_SEGMENTS = 48
 """Segments: each costs a search some time, and a process some open files."""
 
 _TIER = 4
@@ -46,14 +46,14 @@ def plan_segments(ids: Ids, old: Gallery, staged: RowSource, erases: bool = Fals
     staged  items that `old` lacks
     erases  no file may have the rows of other items
     """
-    largest = max(_LARGE, 2 * -(-len(ids) // _MOST))
+    largest = max(_MAX_NEW_ROWS, 2 * -(-len(ids) // _MAX_SEGMENTS))
     pieces: list[_Piece] = []
     for piece in _pieces(ids, old, staged.ids, erases):
         new = piece
         while pieces and _joins(pieces[-1], new, largest // 2):
             new = _join(pieces.pop(), new)
         pieces.append(new)
-    while len(pieces) > _MOST:
+    while len(pieces) > _MAX_SEGMENTS:
         sizes = [len(piece.ids) for piece in pieces]
         first = int(np.argmin(np.add(sizes[:-1], sizes[1:])))
         pieces[first : first + 2] = [_join(*pieces[first : first + 2])]
@@ -72,7 +72,7 @@ def plan_segments(ids: Ids, old: Gallery, staged: RowSource, erases: bool = Fals
 
 def whole(rows: RowSource) -> Change:
     """All items of a gallery, written for the first time."""
-    parts = max(1, -(-len(rows) // max(_LARGE, 2 * -(-len(rows) // _MOST))))
+    parts = max(1, -(-len(rows) // max(_MAX_NEW_ROWS, 2 * -(-len(rows) // _MAX_SEGMENTS))))
     return Change([rows.only(part) for part in np.array_split(rows.ids, parts)])
 
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from indexer.media.header import open_container, packets_of, refusal
 from indexer.media.subtitle_streams import zero_of
 
-STRETCH = 1800.0
+CHUNK_SECONDS = 1800.0
 """Seconds of sound that are in memory at a time."""
 
-_GAP = 0.2
+_MIN_SILENCE = 0.2
 """Seconds without sound that are silence, not the rounding of stamps."""
 
 
@@ -28,7 +28,7 @@ class Sound:
     samples: npt.NDArray[np.float32]
 
 
-def read_sound(path: Path, rate: int, stretch: float = STRETCH) -> Iterator[Sound]:
+def read_sound(path: Path, rate: int, stretch: float = CHUNK_SECONDS) -> Iterator[Sound]:
     """The first sound stream of a file at `rate` samples a second, in stretches; nothing for a file without sound.
 
     Gaps in the stream are silence. Packets that cannot be decoded are left out. Raises VideoError.
@@ -48,7 +48,7 @@ def read_sound(path: Path, rate: int, stretch: float = STRETCH) -> Iterator[Soun
                 if not length:
                     begin = time - zero
                 lacking = round((time - zero - begin) * rate) - length
-                if lacking > _GAP * rate:
+                if lacking > _MIN_SILENCE * rate:
                     if length + lacking > size:
                         # A long silence needs no memory.
                         yield Sound(begin, np.concatenate(kept))

@@ -14,10 +14,10 @@ from indexer.media.segmentation import WHOLE, Segmentation
 from indexer.media.subtitle_streams import StreamText
 from quartet.errors import InputError
 
-_LEAST_SURE = 0.8
+_MIN_CONFIDENCE = 0.8
 """How sure the reader must be of a line, from 0 to 1."""
 
-_SHORTEST = 3
+_MIN_CHARACTERS = 3
 """Letters and digits of a line: less is mostly a pattern that looks like writing."""
 
 
@@ -64,9 +64,11 @@ class ScreenText:
         if found.txts is None:
             return []
         lines = (
-            " ".join(text.split()) for text, sure in zip(found.txts, found.scores, strict=True) if sure >= _LEAST_SURE
+            " ".join(text.split())
+            for text, sure in zip(found.txts, found.scores, strict=True)
+            if sure >= _MIN_CONFIDENCE
         )
-        return [line for line in lines if sum(letter.isalnum() for letter in line) >= _SHORTEST]
+        return [line for line in lines if sum(letter.isalnum() for letter in line) >= _MIN_CHARACTERS]
 
 
 def _rapid_ocr() -> Any:

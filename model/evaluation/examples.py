@@ -11,7 +11,7 @@ from model.evaluation.ranks import Ranks
 from model.evaluation.relevance import Index, Relevance
 from model.evaluation.scores import FUSED, Scores, ScoreSource
 
-SHOWN = 3
+CLIPS_PER_QUERY = 3
 """Clips per query."""
 
 RULE = (
@@ -72,8 +72,8 @@ def text_to_video_examples(source: ScoreSource, protocol: Relevance, ranks: Rank
 
 def _hits(scores: Scores, right: set[int], rank: int) -> tuple[Hit, ...]:
     order = _ranking(scores, right)
-    hits = [Hit(v, place, float(scores[v]), v in right) for place, v in enumerate(order[:SHOWN], 1)]
-    if rank > SHOWN:
+    hits = [Hit(v, place, float(scores[v]), v in right) for place, v in enumerate(order[:CLIPS_PER_QUERY], 1)]
+    if rank > CLIPS_PER_QUERY:
         best = next(v for v in order if v in right)
         hits.append(Hit(best, rank, float(scores[best]), True))
     return tuple(hits)

@@ -36,7 +36,7 @@ _IN_MEMORY = 1024
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Published SHA-256 of all-MiniLM-L6-v2's model.safetensors."""
 
-TOGETHER = 64
+BATCH_SIZE = 64
 """Captions in one forward pass."""
 
 
@@ -214,12 +214,12 @@ class SentenceEncoder:
             self._vectors,
             inputs=dict.fromkeys(("input_ids", "attention_mask"), "BL"),
             outputs=("Bd", "BLe"),
-            largest={"B": TOGETHER, "L": self._longest},
+            largest={"B": BATCH_SIZE, "L": self._longest},
             padding={"input_ids": self._padding_id},
             recorder=recorder,
         )
 
-    def tokenize(self, texts: Sequence[str], batch_size: int = TOGETHER) -> list[TokenBatch]:
+    def tokenize(self, texts: Sequence[str], batch_size: int = BATCH_SIZE) -> list[TokenBatch]:
         """Texts in batches of similar length, which waste no padding."""
         return [self._tokenized(places, texts) for places in by_length(texts, batch_size)]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BUNDLED_PIPELINE = Path(__file__).parents[1] / "bundled" / "parser"
 BUNDLED_NAME = "en_quartet_captions"
-LONGEST_TEXT = 2_000
+MAX_TEXT_LENGTH = 2_000
 """Characters of a text that are parsed; captions are shorter, and on some texts the tokenizer takes quadratic time."""
 
 
@@ -72,7 +72,7 @@ class SpacyParser:
         # The products are small: more threads make none of them faster, and when they have nothing to do they spin
         # for a while, on the cores that PyTorch is about to use. On two cores a query took three times as long.
         with self._blas.limit(limits=1):
-            docs = self._nlp.pipe((text[:LONGEST_TEXT] for text in texts), batch_size=self._batch_size)
+            docs = self._nlp.pipe((text[:MAX_TEXT_LENGTH] for text in texts), batch_size=self._batch_size)
             return [self._caption(text, doc) for text, doc in zip(texts, docs, strict=True)]
 
     def _caption(self, text: str, doc: Doc) -> ParsedCaption:

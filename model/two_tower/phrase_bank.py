@@ -51,7 +51,7 @@ THINGS = tuple(_THINGS.split())
 ACTIONS = tuple(" ".join(phrase.split()) for phrase in _ACTIONS.split(","))
 """Everyday things and actions of video captions; those of another field are then interpolated between them."""
 
-SHOWN = 2.0
+WORD_THRESHOLD = 2.0
 """A clip shows a word that is so many standard deviations above the bank's mean for that clip.
 
 That is about one word in forty of a bank by chance. It is a convention, not a fitted value.
@@ -88,6 +88,6 @@ class BestFrames:
 
 
 def stands_out(words: Tensor, bank: Tensor, clip: Tensor) -> Tensor:
-    """Which of the words (W, d) a clip (d,) shows, all unit: bool (W,). See `SHOWN`."""
+    """Which of the words (W, d) a clip (d,) shows, all unit: bool (W,). See `WORD_THRESHOLD`."""
     usual = bank @ clip
-    return words @ clip > usual.mean() + SHOWN * usual.std()
+    return words @ clip > usual.mean() + WORD_THRESHOLD * usual.std()

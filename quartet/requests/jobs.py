@@ -12,7 +12,7 @@ from quartet.requests.request import Progress, Request, read_as, read_nothing
 from quartet.schemas.jobs import Job, JobList
 from quartet.schemas.uploads import StoredUpload
 
-MOST_UPLOADS = 100
+MAX_UPLOADS = 100
 """Uploads of one job."""
 
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -89,7 +89,7 @@ def index_upload(upload_id: str) -> Request[Job]:
 
 
 def index_uploads(upload_ids: Sequence[str], ocr: bool = False, speech: str | None = None) -> Request[Job]:
-    """Have uploads indexed by one job: at most `MOST_UPLOADS`, all complete. Asked again, it is the same job.
+    """Have uploads indexed by one job: at most `MAX_UPLOADS`, all complete. Asked again, it is the same job.
 
     `ocr` and `speech` as in `index_folder`.
     """

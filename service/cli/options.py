@@ -141,7 +141,7 @@ CacheOption = Annotated[
 ]
 
 # Columns that no row of a table needs.
-UNBROKEN = 10_000
+MAX_WIDTH = 10_000
 
 
 def let_threads_sleep() -> None:
@@ -161,4 +161,4 @@ def counted(number: int, thing: str) -> str:
 def console() -> Console:
     """Where tables go: as wide as the terminal. A file or a pipe gets a line per row, so that paths can be searched."""
     out = Console()
-    return out if out.is_terminal else Console(width=UNBROKEN)
+    return out if out.is_terminal else Console(width=MAX_WIDTH)

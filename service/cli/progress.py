@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Show = Callable[["Progress"], None]
 
-_LINE_EVERY = 1.0
+_LINE_INTERVAL = 1.0
 """Seconds between lines for machines; the first and the last progress of a run are always printed."""
 
 
@@ -68,12 +68,12 @@ def _pace(progress: Progress) -> str:
 @contextmanager
 def json_lines() -> Iterator[Show]:
     """Lines with `"event": "progress"`, about one a second, to what is the standard output now."""
-    printed, out = -_LINE_EVERY, sys.stdout
+    printed, out = -_LINE_INTERVAL, sys.stdout
 
     def show(progress: Progress) -> None:
         nonlocal printed
         now = time.monotonic()
-        if now - printed >= _LINE_EVERY or progress.done in (0, progress.total):
+        if now - printed >= _LINE_INTERVAL or progress.done in (0, progress.total):
             printed = now
             typer.echo(json.dumps({"event": "progress", **progress.to_json()}), file=out)
 

@@ -87,14 +87,14 @@ def index(client: Client, paths: Sequence[Path], ocr: bool = False, speech: str 
 
     One job takes as many as it may. After an error what has been sent is indexed before it is raised.
     """
-    from quartet.requests.jobs import MOST_UPLOADS
+    from quartet.requests.jobs import MAX_UPLOADS
 
     files = [file for path in paths for file in _files(path)]
     complete = True
-    for start in range(0, len(files), MOST_UPLOADS):
+    for start in range(0, len(files), MAX_UPLOADS):
         uploads: list[str] = []
         try:
-            for file in files[start : start + MOST_UPLOADS]:
+            for file in files[start : start + MAX_UPLOADS]:
                 complete &= _send(client, file, uploads)
         finally:
             if uploads:

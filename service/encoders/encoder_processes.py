@@ -22,10 +22,10 @@ from service.encoders.encoder_worker import LIBRARIES, EncoderWorker, Load, Work
 
 LOG = logging.getLogger(__name__)
 
-_TURN = 0.25
+_POLL_INTERVAL = 0.25
 """Seconds between two looks at what is overdue, and before the first new try to start a process."""
 
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 
 
 class EncoderProcesses:
@@ -174,7 +174,7 @@ class EncoderProcesses:
                 raise ModelError(f"No model process is running. {self._broken}")
             try:
                 # In short turns: meanwhile the last process may turn out to be lost.
-                process = self._idle.get(block=wait, timeout=_TURN)
+                process = self._idle.get(block=wait, timeout=_POLL_INTERVAL)
             except queue.Empty:
                 if not wait:
                     raise
@@ -194,7 +194,7 @@ class EncoderProcesses:
 
     def _replace(self) -> None:
         """Start another process, and try again, later and later, where that fails."""
-        pause = _TURN
+        pause = _POLL_INTERVAL
         while not self._closing.is_set():
             process = EncoderWorker(self._load, self._count, self._libraries)
             self._all.add(process)
@@ -205,7 +205,7 @@ class EncoderProcesses:
                 self._broken = f"A new process cannot be started: {error}"
                 LOG.error("A model process cannot be restarted. %s", error)
                 self._closing.wait(pause)
-                pause = min(_LONGEST_PAUSE, 2 * pause)
+                pause = min(_MAX_PAUSE, 2 * pause)
                 continue
             if self._closing.is_set():
                 process.stop()
@@ -217,6 +217,6 @@ class EncoderProcesses:
             return
 
     def _end_overdue(self) -> None:
-        while not self._closing.wait(_TURN):
+        while not self._closing.wait(_POLL_INTERVAL):
             for process in list(self._all):
                 process.end_if_overdue()

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 Lane = Literal["single", "list"]
 LANES: tuple[Lane, ...] = get_args(Lane)
 
-_PATIENCE = 4
+_MAX_SINGLES_IN_A_ROW = 4
 """How many batches of single questions are answered in a row while lists wait, with one worker as with many."""
 
 
@@ -97,7 +97,7 @@ class FairLine:
     def _next_lane(self, running: Sequence[Sequence[Job]]) -> Lane | None:
         lists = sum(bool(jobs) and jobs[0].lane == "list" for jobs in running)
         may_list = bool(self._open("list")) and lists < self._list_workers
-        if self._open("single") and not (may_list and self._singles >= _PATIENCE):
+        if self._open("single") and not (may_list and self._singles >= _MAX_SINGLES_IN_A_ROW):
             return "single"
         return "list" if may_list else None
 

@@ -13,9 +13,9 @@ from quartet.errors import BusyError, InputError
 
 QUOTA = 2**30
 """Bytes of all proxies; those that were used longest ago are removed first."""
-LONGEST = 120.0
+MAX_SECONDS = 120.0
 """Seconds of a clip that is encoded while somebody waits."""
-_AT_A_TIME = 1
+_MAX_AT_ONCE = 1
 """Encoding takes a core: searches come first."""
 _RETRY_AFTER = 2.0
 
@@ -26,7 +26,7 @@ class MomentProxies:
     def __init__(self, quota: int = QUOTA) -> None:
         # Made with the first proxy: most services need none.
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._slots = threading.BoundedSemaphore(_AT_A_TIME)
+        self._slots = threading.BoundedSemaphore(_MAX_AT_ONCE)
         self._opening = threading.Lock()
         self._quota = quota
 
@@ -37,10 +37,10 @@ class MomentProxies:
         """
         target = self._place() / f"{clip.id}-{round(1000 * clip.mtime)}.mp4"
         if not target.exists():
-            if clip.end - clip.start > LONGEST:
+            if clip.end - clip.start > MAX_SECONDS:
                 raise InputError(
-                    f"The clip lasts {clip.end - clip.start:.0f} s; at most {LONGEST:.0f} s are encoded for a browser. "
-                    "Divide the video into shorter clips: quartet index --segment shot."
+                    f"The clip lasts {clip.end - clip.start:.0f} s; at most {MAX_SECONDS:.0f} s are encoded for a "
+                    "browser. Divide the video into shorter clips: quartet index --segment shot."
                 )
             if not self._slots.acquire(blocking=False):
                 raise BusyError(_RETRY_AFTER)

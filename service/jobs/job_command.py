@@ -22,7 +22,7 @@ _COMMANDS: Mapping[Kind, tuple[str, ...]] = {
     "relocate": ("relocate",),
     "export": ("export",),
 }
-_LOOKS_AT_VIDEOS = ("index", "verify", "repair")
+_READS_VIDEOS = ("index", "verify", "repair")
 _ENCODES = ("index", "captions", "evaluate", "repair")
 
 
@@ -38,7 +38,7 @@ def command_of(job: Job, settings: Settings) -> list[str]:
         "--library",
         str(settings.library),
     ]
-    if job.kind in _LOOKS_AT_VIDEOS:
+    if job.kind in _READS_VIDEOS:
         for name, folder in settings.roots.items():
             command += ["--root", f"{name}={folder}"]
     if job.kind in _ENCODES:

@@ -28,15 +28,15 @@ from service.settings import Settings
 
 LOG = logging.getLogger(__name__)
 
-_KEPT = 100
+_MAX_REMEMBERED = 100
 """Jobs that are remembered; the oldest finished ones are forgotten first."""
 
-_PATIENCE = 30.0
+_STOP_TIMEOUT = 30.0
 """Seconds that a job has after a request to stop to publish what is complete."""
 
 _RETRY_AFTER = 30.0
 
-_LINE = 2**24
+_MAX_LINE_BYTES = 2**24
 """Bytes of the longest line that is read: a report lists every refused file."""
 
 
@@ -75,7 +75,7 @@ class Jobs:
     def get(self, job_id: str) -> Job:
         """Raises NotFoundError."""
         if job_id not in self._jobs:
-            raise NotFoundError(f"There is no job {job_id}. The service keeps the latest {_KEPT} jobs.")
+            raise NotFoundError(f"There is no job {job_id}. The service keeps the latest {_MAX_REMEMBERED} jobs.")
         return self._jobs[job_id]
 
     def folder(self, name: str, path: str) -> tuple[Path, Path]:
@@ -158,7 +158,7 @@ class Jobs:
             raise BusyError(_RETRY_AFTER)
         self._jobs[job.id] = job
         finished = [known.id for known in self._jobs.values() if known.finished is not None]
-        for job_id in finished[: max(0, len(self._jobs) - _KEPT)]:
+        for job_id in finished[: max(0, len(self._jobs) - _MAX_REMEMBERED)]:
             del self._jobs[job_id]
         self._enqueue(job)
         self._save()
@@ -206,7 +206,7 @@ class Jobs:
             process = self._process
             if process is not None:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), _PATIENCE)
+                    await asyncio.wait_for(process.wait(), _STOP_TIMEOUT)
             self._worker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._worker
@@ -250,7 +250,7 @@ class Jobs:
             stderr=asyncio.subprocess.PIPE,
             # Ctrl-C in the terminal of the service is for the service, which then tells its job.
             start_new_session=True,
-            limit=_LINE,
+            limit=_MAX_LINE_BYTES,
         )
         with suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, 10)
@@ -289,7 +289,7 @@ class Jobs:
             if process.returncode is None:
                 _kill(process)
 
-        asyncio.get_running_loop().call_later(_PATIENCE, end)
+        asyncio.get_running_loop().call_later(_STOP_TIMEOUT, end)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 
 from model.levels import Vectors
 
-MOST = 512
+MAX_UPLOADS = 512
 """Uploads that are kept, the latest used; with four levels of 256 numbers 4 kB each."""
 
 
 class UploadedVectors:
     """Gallery vectors by the ids of their uploads. Safe to use from many threads."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_UPLOADS) -> None:
         self._most = most
         self._kept: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()

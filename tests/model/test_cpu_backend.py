@@ -176,7 +176,7 @@ def test_a_processor_without_bfloat16_is_one_warning(
 
 
 def test_networks_that_were_not_opened_for_long_are_forgotten(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_backend, "_KEPT", 2)
+    monkeypatch.setattr(cpu_backend, "_MAX_CACHED", 2)
     for number, key in enumerate("abac"):
         CpuNetwork(Network, "A network", key)(*inputs(1, 3))
         for place in kept.iterdir():  # in whole seconds: some file systems know no parts

@@ -104,7 +104,7 @@ def test_results_outlive_the_next_replay() -> None:
 
 
 def test_the_graph_unused_for_longest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_graphs, "MOST", 2)
+    monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     recorder = Rerun()
     own = graphed_sums(recorder)
     for rows in (1, 2, 1, 4, 1, 2):

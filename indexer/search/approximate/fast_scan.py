@@ -29,27 +29,27 @@ from model.levels import FloatArray, LevelSpec
 _DEPTH, _PER_HIT = 400, 10
 """Rows that are proposed, or so many for each hit that is asked for."""
 
-_SPARE = 1.5
+_OVERSAMPLING = 1.5
 """Of what a filter leaves, this many times as much as is needed is asked for."""
 
-_DEEPEST = 20
+_MIN_ROWS_PER_CANDIDATE = 20
 """Proposing more than one row in so many costs as much as an exact scan."""
 
-_ENOUGH = 1 << 18
+_ROWS_PER_THREAD = 1 << 18
 """Rows that are worth another thread for one query: two milliseconds."""
 
-_BEST = 0.999
+_TANGENT_QUANTILE = 0.999
 """The quantile of a level's scores at which a sigmoid's tangent is taken."""
 
-_FLAT = 0.02
+_MIN_SLOPE = 0.02
 """A sigmoid's slope is taken to be at least this (1/4 is its largest): where it is flat its order still counts."""
 
 
 def depth_for(k: int, count: int, rows: int) -> int | None:
     """How many rows to propose for k hits, where `count` of all rows may be hits; None: scanning is better."""
     wanted = wanted_for(k)
-    depth = wanted if count == rows else math.ceil(_SPARE * wanted * rows / max(count, 1))
-    return depth if depth <= rows // _DEEPEST else None
+    depth = wanted if count == rows else math.ceil(_OVERSAMPLING * wanted * rows / max(count, 1))
+    return depth if depth <= rows // _MIN_ROWS_PER_CANDIDATE else None
 
 
 def wanted_for(k: int) -> int:
@@ -86,7 +86,7 @@ def propose(gallery: Gallery, question: Question, depth: int) -> list[Proposal]:
         return np.where(found, scores + constants[:, None], -np.inf), rows
 
     # FAISS gives every core its share of a batch, but one query a single core: then many parts go side by side.
-    apart = len(question) == 1 and cores() > 1 and len(gallery.row_ids) >= _ENOUGH
+    apart = len(question) == 1 and cores() > 1 and len(gallery.row_ids) >= _ROWS_PER_THREAD
     answers = list((threads().map if apart else map)(look_up, work))
     if not answers:
         return [Proposal(np.zeros(0, np.int64), True)] * len(question)
@@ -154,7 +154,7 @@ def _tangent(spec: LevelSpec, queries: FloatArray, sample: FloatArray) -> tuple[
     """Slope and offset (B,) of a sigmoid's tangent where the best of the sample are."""
     if not len(sample):
         return np.full(len(queries), spec.scale / 4), np.zeros(len(queries))
-    raw = np.quantile(queries @ sample.T, _BEST, axis=1).astype(np.float64)
+    raw = np.quantile(queries @ sample.T, _TANGENT_QUANTILE, axis=1).astype(np.float64)
     score = spec.activate(raw)
-    slope = spec.scale * np.maximum(score * (1 - score), _FLAT)
+    slope = spec.scale * np.maximum(score * (1 - score), _MIN_SLOPE)
     return slope, score - slope * raw

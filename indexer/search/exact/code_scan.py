@@ -28,13 +28,13 @@ from indexer.search.vectors.codes import code_errors, encode_queries, margins
 if TYPE_CHECKING:
     from indexer.search.vectors.gallery import Gallery
 
-_LARGE = 10_000
+_MIN_ROWS_COMPILED = 10_000
 """Rows from which a gallery is worth compiling for."""
 
-_PATIENCE = 3
+_MIN_SCANS_COMPILED = 3
 """Scans of a large gallery after which a process is taken for one that keeps asking."""
 
-_ENOUGH = 1 << 24
+_PRODUCTS_PER_THREAD = 1 << 24
 """Multiplications that are worth another thread: half a millisecond."""
 
 _searches = itertools.count(1)
@@ -48,7 +48,7 @@ def compiled_kernel(rows: int, wait: bool = False) -> ModuleType | None:
     """
     if wait:
         return _compilation().result()
-    if rows >= _LARGE and next(_searches) > _PATIENCE:
+    if rows >= _MIN_ROWS_COMPILED and next(_searches) > _MIN_SCANS_COMPILED:
         _compilation()
     if not _compilation.cache_info().currsize:
         return None
@@ -63,7 +63,7 @@ def prepare(gallery: object) -> None:
     """
     from indexer.search.vectors.gallery import Gallery
 
-    if isinstance(gallery, Gallery) and gallery.resident.device == "cpu" and len(gallery) >= _LARGE:
+    if isinstance(gallery, Gallery) and gallery.resident.device == "cpu" and len(gallery) >= _MIN_ROWS_COMPILED:
         _compilation().exception()  # `_report` says that it failed
 
 
@@ -135,7 +135,7 @@ def _scanned(
 
 
 def _shares(multiplications: int) -> int:
-    return max(1, min(cores(), multiplications // _ENOUGH))
+    return max(1, min(cores(), multiplications // _PRODUCTS_PER_THREAD))
 
 
 Piece = tuple[int, int, int, int]

@@ -23,7 +23,7 @@ BLOCK = 256
 
 LEVELS = len(LEVEL_NAMES)
 
-_KEPT = keep_machine_code([__file__, kernel_products.__file__])
+_CACHE = keep_machine_code([__file__, kernel_products.__file__])
 
 _LOWEST = np.finfo(np.float32).min
 
@@ -176,7 +176,7 @@ def _trimmed(k: int, kept: Any, low: Any, high: Any, count: int, least: float) -
         types.int64[::1],
     ),
     nogil=True,
-    cache=_KEPT,
+    cache=_CACHE,
     error_model="numpy",
 )
 def scan_rows(

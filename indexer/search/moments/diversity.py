@@ -12,10 +12,10 @@ from indexer.search.moments.timeline import Timeline
 from indexer.search.question import Floats
 from model.levels import LevelSpec, Vectors
 
-ALIKE = 0.98
+MIN_SIMILARITY = 0.98
 """Two clips look alike if the mean of the cosines of their levels is at least this."""
 
-_NEAR = 500_000
+_TIME_TOLERANCE = 500_000
 """Microseconds between two moments that count as one."""
 
 
@@ -79,12 +79,14 @@ def _folded(
     times: list[tuple[int, int, int]] = []
     for number, (chain, (video, start, end)) in enumerate(zip(chains, spans, strict=True)):
         same = [i for i, (other, _, _) in enumerate(times) if other == video]
-        near = next((i for i in same if times[i][1] <= end + _NEAR and start <= times[i][2] + _NEAR), None)
+        near = next(
+            (i for i in same if times[i][1] <= end + _TIME_TOLERANCE and start <= times[i][2] + _TIME_TOLERANCE), None
+        )
         if near is None and distinct and len(chain.hits) == 1:
             # Whether chains look alike is asked of their first clips, which only one moment makes sure of.
             likeness = shown[: len(distinct)] @ looks[number]
             best = int(np.argmax(likeness))
-            near = best if likeness[best] >= ALIKE else None
+            near = best if likeness[best] >= MIN_SIMILARITY else None
         if near is None and per_video is not None and len(same) >= per_video:
             near = same[0]
         if near is None:
@@ -116,6 +118,9 @@ def apart(chain: Chain, timeline: Timeline, most: int) -> list[int]:
         start, end = timeline.starts[place], timeline.ends[place]
         if len(chosen) == most:
             break
-        if all(start > timeline.ends[places[j]] + _NEAR or end + _NEAR < timeline.starts[places[j]] for j in chosen):
+        if all(
+            start > timeline.ends[places[j]] + _TIME_TOLERANCE or end + _TIME_TOLERANCE < timeline.starts[places[j]]
+            for j in chosen
+        ):
             chosen.append(i)
     return sorted(chosen, key=lambda i: int(timeline.starts[places[i]]))

@@ -15,7 +15,7 @@ from indexer.search.remote_gallery import AnyGallery, RemoteGallery
 from indexer.search.survivors import Positions
 from indexer.search.vectors.gallery import Gallery
 
-_DEEPEST = 16_384
+_MAX_HITS = 16_384
 """Hits that another engine gives at most (Milvus)."""
 
 
@@ -59,7 +59,7 @@ def _of_files(gallery: Gallery, timeline: Timeline, question: Question, filter: 
 def _of_engine(
     gallery: RemoteGallery, timeline: Timeline, question: Question, filter: Positions | ClipFilter | None
 ) -> ScoreLimits:
-    depth = max(1, min(len(gallery), _DEEPEST))
+    depth = max(1, min(len(gallery), _MAX_HITS))
     results = gallery.answer(question, depth, filter, True)
     low, high = np.full((2, len(question), len(timeline)), -np.inf)
     for query, result in enumerate(results):

@@ -14,7 +14,7 @@ from model.levels import FloatArray, LevelSpec
 
 Codes = npt.NDArray[np.int8]
 
-_LARGEST = 127
+_MAX_CODE = 127
 """Codes are in [-127, 127]: -128 has no opposite."""
 
 
@@ -40,14 +40,14 @@ class Bounds:
 
 def encode(rows: FloatArray) -> tuple[Codes, FloatArray]:
     """Codes (n, d) and scales (n,) of rows (n, d): row i is near scales[i] * codes[i], and rows of zeros are exact."""
-    codes, scales = _encode(rows, _LARGEST)
+    codes, scales = _encode(rows, _MAX_CODE)
     return codes.astype(np.int8), scales
 
 
 def encode_queries(rows: FloatArray) -> tuple[npt.NDArray[np.int16], FloatArray]:
     """As `encode`, with as many of 16 bits as leave the sums of products with a row's codes within 32."""
     d = rows.shape[1]
-    codes, scales = _encode(rows, min(np.iinfo(np.int16).max, np.iinfo(np.int32).max // (_LARGEST * max(d, 1))))
+    codes, scales = _encode(rows, min(np.iinfo(np.int16).max, np.iinfo(np.int32).max // (_MAX_CODE * max(d, 1))))
     return codes.astype(np.int16), scales
 
 
@@ -68,10 +68,10 @@ def residuals(rows: FloatArray, codes: Codes, scales: FloatArray) -> Floats:
     return np.sqrt(np.einsum("nd,nd->n", lost, lost))
 
 
-_WIDENED = 1 << 20
+_WIDENING_BLOCK = 1 << 20
 """Numbers that are made float32 at a time where none of 8 bits are multiplied: 4 MB stay in the processor's caches."""
 
-_MANY = 1 << 15
+_MIN_ROWS_PYTORCH = 1 << 15
 """Rows of a segment for which it pays to load PyTorch."""
 
 
@@ -85,7 +85,7 @@ class CodeProducts:
     def __init__(self, spec: LevelSpec, queries: FloatArray, codes: Codes, scales: FloatArray) -> None:
         self._queries, factors = encode(queries)
         self._rows, self._scales = codes, scales
-        self._integers = len(codes) >= _MANY and exact_products()
+        self._integers = len(codes) >= _MIN_ROWS_PYTORCH and exact_products()
         self._factors = factors[:, None] * np.float32(spec.scale)
 
     def __call__(self, first: int, last: int) -> FloatArray:
@@ -106,7 +106,7 @@ def _integer_products(rows: Codes, queries: Codes) -> FloatArray:
 
 def _float_products(rows: Codes, queries: Codes) -> FloatArray:
     out = np.empty((len(queries), len(rows)), np.float32)
-    wide = np.empty((max(1, _WIDENED // max(1, rows.shape[1])), rows.shape[1]), np.float32)
+    wide = np.empty((max(1, _WIDENING_BLOCK // max(1, rows.shape[1])), rows.shape[1]), np.float32)
     left = queries.astype(np.float32)
     for start in range(0, len(rows), len(wide)):
         part = rows[start : start + len(wide)]
@@ -171,10 +171,10 @@ def exact_products() -> bool:
     """
     import torch
 
-    rows = torch.full((64, 256), _LARGEST, dtype=torch.int8)
-    rows[1::2] = -_LARGEST
+    rows = torch.full((64, 256), _MAX_CODE, dtype=torch.int8)
+    rows[1::2] = -_MAX_CODE
     for count in (1, 2, 32):
-        queries = torch.full((256, count), _LARGEST, dtype=torch.int8)
+        queries = torch.full((256, count), _MAX_CODE, dtype=torch.int8)
         try:
             found = torch._int_mm(rows, queries)
         except (AttributeError, RuntimeError):

@@ -23,7 +23,7 @@ _ALIGNED = 4
 
 _SEED = 20220914
 _ITERATIONS = 10
-_FEWEST = 256
+_MIN_TRAINING_ROWS = 256
 """Rows that k-means is given at least: fewer are given several times."""
 
 
@@ -35,7 +35,7 @@ def train_codebook(dim: int, rows: FloatArray) -> Any:
     index: Any = faiss.IndexPQ(width, width // 2, 4, faiss.METRIC_INNER_PRODUCT)
     index.pq.cp.seed, index.pq.cp.niter, index.pq.cp.min_points_per_centroid = _SEED, _ITERATIONS, 1
     rows = rows if len(rows) else np.zeros((1, dim), np.float32)
-    index.train(np.resize(fill(rows), (max(len(rows), _FEWEST), width)))
+    index.train(np.resize(fill(rows), (max(len(rows), _MIN_TRAINING_ROWS), width)))
     return index
 
 

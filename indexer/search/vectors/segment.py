@@ -29,7 +29,7 @@ from quartet.errors import LibraryError
 
 FRAMES_FILE = "frames.npy"
 
-_FEW = 2048
+_MAX_ROWS_READ = 2048
 """So many rows are read one by one rather than through the mapped file, of which every row would pull in 64 kB."""
 
 _SMALL = 1 << 24
@@ -97,7 +97,7 @@ class Segment:
         import faiss
 
         index = self._raw[level]
-        if len(positions) > _FEW or 4 * index.ntotal * index.d <= _SMALL:
+        if len(positions) > _MAX_ROWS_READ or 4 * index.ntotal * index.d <= _SMALL:
             # A FAISS file's header leaves the mapped rows unaligned; as bytes they are copied row by row.
             mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
             return mapped.reshape(index.ntotal, 4 * index.d)[positions].view(np.float32)

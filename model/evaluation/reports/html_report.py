@@ -29,7 +29,7 @@ from model.evaluation.scores import FUSED
 from model.levels import LEVEL_NAMES
 
 _FOLDER = Path(__file__).parent
-_LONGEST = 100
+_MAX_K = 100
 """Recall at k is drawn up to this k."""
 
 _OTHERS = 4
@@ -107,7 +107,7 @@ def _both(assessment: Assessment, protocol: str, name: str) -> list[tuple[str, R
 def _recall_charts(assessment: Assessment, styles: Mapping[str, str]) -> list[tuple[str, Markup]]:
     charts = []
     for i, (title, fused) in enumerate(_both(assessment, PER_CAPTION, FUSED)):
-        longest = min(_LONGEST, fused.gallery)
+        longest = min(_MAX_K, fused.gallery)
         lines = []
         for name, style in styles.items():
             ranks = _both(assessment, PER_CAPTION, name)[i][1]

@@ -16,7 +16,7 @@ from model.evaluation.metrics import Retrieval
 from model.evaluation.relevance import Index
 
 RESAMPLES = 10_000
-_AT_A_TIME = 500
+_RESAMPLES_PER_BLOCK = 500
 _CUTOFFS = (1, 5, 10)
 
 VideoCounts = list[list[int]]
@@ -63,8 +63,12 @@ def difference(first: Sequence[VideoCounts], second: Sequence[VideoCounts], seed
         return np.mean([sum_r(a, draws) - sum_r(b, draws) for a, b in zip(ours, others, strict=True)], axis=0)
 
     drawn = [
-        mean(rng.multinomial(size, np.full(size, 1 / size), min(_AT_A_TIME, RESAMPLES - start)).astype(np.float64))
-        for start in range(0, RESAMPLES, _AT_A_TIME)
+        mean(
+            rng.multinomial(size, np.full(size, 1 / size), min(_RESAMPLES_PER_BLOCK, RESAMPLES - start)).astype(
+                np.float64
+            )
+        )
+        for start in range(0, RESAMPLES, _RESAMPLES_PER_BLOCK)
     ]
     low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5])
     return Difference(float(mean(np.ones((1, size)))[0]), float(low), float(high), len(ours))

@@ -13,14 +13,14 @@ from torch import Tensor
 from model.training.data.dataset import CaptionedVideo
 from quartet.errors import InputError
 
-_SHOWN = 5
+_MAX_EXAMPLES = 5
 _TELLING = 3
 """Videos with at least this many distinct captions, all of them the same, are hardly two videos."""
 
 
 def list_names(what: str, names: Sequence[str], counted: bool = True) -> str:
     """ "3 videos without captions: a, b, c" with at most five names; `counted` puts their number first."""
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    shown = ", ".join(names[:_MAX_EXAMPLES]) + (", ..." if len(names) > _MAX_EXAMPLES else "")
     return f"{len(names)} {what}: {shown}" if counted else f"{what}: {shown}"
 
 

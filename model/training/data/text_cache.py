@@ -59,7 +59,7 @@ Tell = Callable[[str], None]
 Advance = Callable[[int, int], None]
 """Receives how many of how many captions are done."""
 
-_ASKED = 500  # captions per query
+_CAPTIONS_PER_QUERY = 500  # captions per query
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS texts (
     caption TEXT PRIMARY KEY, graph TEXT NOT NULL, first INTEGER NOT NULL, rows INTEGER NOT NULL,
@@ -203,8 +203,8 @@ def _key(featurizer: TextFeaturizer) -> str:
 
 def _rows(database: sqlite3.Connection, captions: list[str]) -> Iterator[tuple[str, str, int, int, int]]:
     """The rows of those captions that the cache has, in their order."""
-    for start in range(0, len(captions), _ASKED):
-        asked = captions[start : start + _ASKED]
+    for start in range(0, len(captions), _CAPTIONS_PER_QUERY):
+        asked = captions[start : start + _CAPTIONS_PER_QUERY]
         query = f"SELECT * FROM texts WHERE caption IN ({','.join('?' * len(asked))})"
         rows = {row[0]: row for row in database.execute(query, asked)}
         yield from (rows[caption] for caption in asked if caption in rows)

@@ -22,7 +22,7 @@ MAX_TEXTS = 2000
 """Captions looked at, evenly spread: four numbers need no more."""
 MAX_VIDEOS = 4000
 """Videos that those captions are compared with: their own, and others evenly spread. Bounds the memory."""
-PULL = 0.01
+REGULARIZATION = 0.01
 """Weight of the squared log-weights: draws towards equal weights where the data is thin."""
 
 
@@ -48,7 +48,10 @@ def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tens
     def loss() -> Tensor:
         weights = (log_weights - log_weights.mean()).exp() * present
         fused = (weights * scores).sum(0) / weights.sum(0).clamp(min=1e-12)
-        return contrast(fused.T / log_temperature.exp(), own) + PULL * (log_weights - log_weights.mean()).square().sum()
+        return (
+            contrast(fused.T / log_temperature.exp(), own)
+            + REGULARIZATION * (log_weights - log_weights.mean()).square().sum()
+        )
 
     def closure() -> Tensor:
         optimiser.zero_grad()

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model.training.loop.checkpoint_callback import KeepState
 from model.training.loop.level_health import health_line, warnings
 
-EVERY = 60.0
+LINE_INTERVAL = 60.0
 """Seconds between two lines where there is no terminal for a bar."""
 
 
@@ -45,7 +45,7 @@ class ShowProgress(L.Callback):
         if self._bar is not None:
             name = f"Epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step, description=name)
-        elif not self.quiet and trainer.is_global_zero and time.monotonic() - self._last_line >= EVERY:
+        elif not self.quiet and trainer.is_global_zero and time.monotonic() - self._last_line >= LINE_INTERVAL:
             self._last_line = time.monotonic()
             total = int(trainer.estimated_stepping_batches)
             self.console.print(

@@ -27,7 +27,7 @@ from model.training.loop.matcher import Measured, decayed
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.two_tower.sentence_encoder import TwoTowerSentences
 
-TOGETHER = 32
+BATCH_SIZE = 32
 """Captions in one pass of the text tower. They are of similar length, which wastes little padding."""
 
 
@@ -104,7 +104,7 @@ class UnfrozenMatcher(MCSANMatcher):
     def encode_text(self, text: TextTensors) -> Encoded:
         assert isinstance(text, TokenTensors)
         order = torch.tensor(text.lengths).argsort(stable=True)
-        parts = [self._read(text, rows) for rows in order.split(TOGETHER)]
+        parts = [self._read(text, rows) for rows in order.split(BATCH_SIZE)]
         back = order.argsort().to(text.pieces.device)
         sentence, words = (torch.cat(part)[back] for part in zip(*parts, strict=True))
         return super().encode_text(replace(text, sentence=sentence, words=words))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from indexer.ingest.index_run import IndexReport
     from indexer.ingest.model_change import ModelChange
 
-_MOST_REFUSED = 40
+_MAX_REFUSED = 40
 """Refused files that are listed one by one after a run."""
 
 
@@ -40,7 +40,7 @@ def print_report(report: IndexReport, folder: Path) -> None:
         lines, files = counted(report.texts.lines, "line"), counted(report.texts.files, "file")
         out.print(f"{lines} of subtitles read from {files}.", highlight=False)
     if refused:
-        out.print(failures_table(refused, _MOST_REFUSED))
+        out.print(failures_table(refused, _MAX_REFUSED))
     if other:
         out.print(f"[dim]{escape(other_files_line(other))}[/]", highlight=False)
     if not report.progress.total and not report.removed and not report.interrupted:

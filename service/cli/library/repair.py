@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from indexer.store.verification import Problem
     from quartet.schemas.jobs import LibraryProblem, Repaired
 
-_MOST = 40
+_MAX_LINES = 40
 """Lines that are shown on a terminal."""
 
 
@@ -82,7 +82,7 @@ def verify(
     table.add_column("where", no_wrap=True)
     table.add_column("what", overflow="fold")
     # A folder that has gone is a problem of each of its videos: a terminal gets the first, a file gets all.
-    shown = problems[:_MOST] if out.is_terminal else problems
+    shown = problems[:_MAX_LINES] if out.is_terminal else problems
     for problem in shown:
         table.add_row(problem.where, escape(problem.detail))
     for where, count in Counter(problem.where for problem in problems[len(shown) :]).items():
@@ -137,7 +137,7 @@ def repair(
         typer.echo(json.dumps({"event": "repair", **asdict(cast("RepairReport", report))}))
         raise typer.Exit(1 if report.lost else 0)
     for title, lines in (("", report.healed), ("[red]Lost:[/] ", report.lost)):
-        shown = lines[:_MOST] if out.is_terminal else lines
+        shown = lines[:_MAX_LINES] if out.is_terminal else lines
         for line in shown:
             out.print(title + escape(line), highlight=False)
         if len(lines) > len(shown):

@@ -32,7 +32,7 @@ OfVideo = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Only clip
 
 Padding = Annotated[float, Query(ge=0, le=60, description="Seconds before and after the clip.")]
 
-_LONGEST = 600.0
+_MAX_SECONDS = 600.0
 """Seconds of a file that is cut out: it is made while its client waits."""
 
 _cutting = threading.Semaphore(1)
@@ -155,9 +155,9 @@ def clip_file(clip_id: ClipId, engine: EngineDep, padding: Padding = 0.0) -> Res
     """
     clip = engine.library.catalog.clip(clip_id)
     start, end = max(clip.start - padding, 0.0), clip.end + padding
-    if end - start > _LONGEST:
+    if end - start > _MAX_SECONDS:
         raise InputError(
-            f"The clip lasts {end - start:.0f} s, and at most {_LONGEST:.0f} s are cut. Use `quartet cut`."
+            f"The clip lasts {end - start:.0f} s, and at most {_MAX_SECONDS:.0f} s are cut. Use `quartet cut`."
         )
     path = inside_roots(engine.library, clip.path)
     with _one_at_a_time():

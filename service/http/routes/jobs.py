@@ -43,9 +43,9 @@ _FILES: dict[str, Any] = {
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}
 }
-_LOOK = 0.3
+_POLL_INTERVAL = 0.3
 """Seconds between looks at a job whose events somebody reads."""
-_BEAT = 15.0
+_HEARTBEAT = 15.0
 """Seconds without an event after which a comment is sent: proxies close what is silent."""
 
 RepeatKey = Annotated[
@@ -169,10 +169,10 @@ async def _events(job_id: str, jobs: Jobs) -> AsyncIterator[str]:
         if (now := job.model_dump_json()) != sent:
             sent, silent = now, 0.0
             yield f"event: job\ndata: {now}\n\n"
-        elif silent >= _BEAT:
+        elif silent >= _HEARTBEAT:
             silent = 0.0
             yield ": still there\n\n"
         if job.finished is not None or jobs.closing:
             return
-        await asyncio.sleep(_LOOK)
-        silent += _LOOK
+        await asyncio.sleep(_POLL_INTERVAL)
+        silent += _POLL_INTERVAL

@@ -21,7 +21,7 @@ from service.http.uploads.resumable_uploads import ResumableUploads
 from service.problems import UNSUPPORTED_TYPE, UNSUPPORTED_VERSION, ProblemError
 
 VERSION = "1.0.0"
-PIECE = "application/offset+octet-stream"
+CHUNK_TYPE = "application/offset+octet-stream"
 
 Version = Annotated[str, Header(alias="Tus-Resumable", description=f"The version of the protocol: {VERSION}.")]
 Size = Annotated[int, Header(alias="Upload-Length", ge=0, le=2**63 - 1, description="Bytes of all of it.")]
@@ -38,7 +38,7 @@ Metadata = Annotated[
 
 _INTEGER = {"schema": {"type": "integer"}}
 _OFFSET = {"Upload-Offset": {"description": "Bytes that have arrived.", **_INTEGER}}
-_BODY = {"required": True, "content": {PIECE: {"schema": {"type": "string", "format": "binary"}}}}
+_BODY = {"required": True, "content": {CHUNK_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
 
 
 def _speak(response: Response, version: Version = VERSION) -> None:
@@ -106,8 +106,8 @@ async def get_upload(upload_id: str, response: Response, uploads: UploadsDep) ->
 async def send_piece(upload_id: str, request: Request, response: Response, uploads: UploadsDep, offset: Start) -> None:
     """Send bytes from `Upload-Offset` on. What has arrived stays when the connection breaks."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given != PIECE:
-        raise ProblemError(UNSUPPORTED_TYPE, f"Send the bytes with the header Content-Type: {PIECE}.")
+    if given != CHUNK_TYPE:
+        raise ProblemError(UNSUPPORTED_TYPE, f"Send the bytes with the header Content-Type: {CHUNK_TYPE}.")
     response.headers["Upload-Offset"] = str(await uploads.append(request, upload_id, offset))
 
 

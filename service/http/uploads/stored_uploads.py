@@ -24,7 +24,7 @@ from service.settings import Settings
 MAX_FILES = 100
 """Files of one upload."""
 
-_LONGEST_NAME = 200
+_MAX_NAME_BYTES = 200
 """Bytes of a file's name; file systems take 255."""
 
 
@@ -96,7 +96,7 @@ def file_name(given: str, taken: Collection[str]) -> str:
     name = unicodedata.normalize("NFC", name).rstrip().lstrip(". ") or "video"
     stem, suffix = Path(name).stem, Path(name).suffix
     suffix = "" if len(suffix) > 10 else suffix
-    stem = name.removesuffix(suffix).encode()[: _LONGEST_NAME - len(suffix.encode())].decode(errors="ignore")
+    stem = name.removesuffix(suffix).encode()[: _MAX_NAME_BYTES - len(suffix.encode())].decode(errors="ignore")
     name, n = f"{stem}{suffix}", 2
     # Some file systems take names that differ in the case of letters for the same.
     known = {other.casefold() for other in taken}

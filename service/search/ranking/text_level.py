@@ -54,10 +54,10 @@ NOISE = (
 SHARPNESS, CENTRE = 5.0, 0.27
 """See the module."""
 
-SHARE = 4.0
+DEFAULT_WEIGHT = 4.0
 """The default weight of the level, in sums of the weights of all others."""
 
-_NEAREST = 0.95
+_MAX_MEAN_COSINE = 0.95
 """A model to which all sentences are alike tells nothing by their cosine; this much difference is left at least."""
 
 
@@ -65,10 +65,10 @@ def words_level(
     levels: Sequence[LevelSpec], unrelated: float, sharpness: float = SHARPNESS, centre: float = CENTRE
 ) -> LevelSpec:
     """The level for a model. `unrelated`: the mean cosine of sentences that have nothing to do with each other."""
-    scale = sharpness / (1 - min(unrelated, _NEAREST))
+    scale = sharpness / (1 - min(unrelated, _MAX_MEAN_COSINE))
     # sigmoid(scale (cosine - m) - sharpness c)
-    bias = -scale * min(unrelated, _NEAREST) - sharpness * centre
-    weight = SHARE * sum(level.weight for level in levels)
+    bias = -scale * min(unrelated, _MAX_MEAN_COSINE) - sharpness * centre
+    weight = DEFAULT_WEIGHT * sum(level.weight for level in levels)
     return LevelSpec(WORDS, levels[0].dim, "sigmoid", scale, bias, weight)
 
 

@@ -42,7 +42,7 @@ def test_both_ways_give_the_same(database: sqlite3.Connection, monkeypatch: pyte
     seal(database)
     empty_log(database)
     one = sealed(database)
-    monkeypatch.setattr(seal_module, "_LARGE", 0)
+    monkeypatch.setattr(seal_module, "_MIN_BYTES_READ", 0)
     assert is_sound(database)
     unseal(database)
     empty_log(database)
@@ -53,7 +53,7 @@ def test_both_ways_give_the_same(database: sqlite3.Connection, monkeypatch: pyte
 def test_a_changed_byte_of_a_large_file_is_noticed(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal_module, "_LARGE", 0)
+    monkeypatch.setattr(seal_module, "_MIN_BYTES_READ", 0)
     seal(database)
     empty_log(database)
     assert not is_damaged(database)
@@ -69,7 +69,7 @@ def test_a_changed_byte_of_a_large_file_is_noticed(
 def test_a_large_file_with_a_log_is_neither_sealed_nor_compared(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal_module, "_LARGE", 0)
+    monkeypatch.setattr(seal_module, "_MIN_BYTES_READ", 0)
     with closing(sqlite3.connect(tmp_path / "some.sqlite")) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM t").fetchone()
@@ -86,7 +86,7 @@ def test_a_large_file_with_a_log_is_neither_sealed_nor_compared(
 def test_reading_the_file_leaves_its_locks(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seal_module, "_LARGE", 0)
+    monkeypatch.setattr(seal_module, "_MIN_BYTES_READ", 0)
     database.execute("BEGIN IMMEDIATE")
     locks = [line for line in Path("/proc/locks").read_text().splitlines() if "POSIX" in line]
     seal(database)
@@ -101,7 +101,7 @@ def test_reading_the_file_leaves_its_locks(
 
 
 def test_commands_work_on_a_large_catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seal_module, "_LARGE", 0)
+    monkeypatch.setattr(seal_module, "_MIN_BYTES_READ", 0)
     encoder = FakeEncoder(dim=4)
     Library.create(tmp_path / "lib", encoder.spec).close()
     (tmp_path / "texts.txt").write_text("a cat\na dog\n")

@@ -103,7 +103,7 @@ def test_each_generation_answers_from_its_own_items(
     library: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also while the next one is written, and however many items it adds in front of the hits."""
-    monkeypatch.setattr("indexer.milvus.gallery._FIRST", 2)
+    monkeypatch.setattr("indexer.milvus.gallery._FIRST_DEPTH", 2)
     with Library.open(library) as opened:
         before = opened.current()
         hits = ask(before, encoder)

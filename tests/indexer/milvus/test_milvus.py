@@ -293,7 +293,7 @@ def test_a_large_gallery_gets_lists_that_are_tuned(
 ) -> None:
     """With captions as questions, which ask more of lists than the clips themselves do."""
     monkeypatch.setattr(index_choice, "_QUERIES", 20)
-    monkeypatch.setattr(index_choice, "_FEWEST", 20)
+    monkeypatch.setattr(index_choice, "_MIN_QUERIES", 20)
     model, captions = CaptionsLieFarther(), far(clustered(25, seed=4, missing=0))
     with make_library(tmp_path / "lib", n=1200, approximate_from=2000) as library:
         changes = {"clips": rows_of(clustered(1200, 1)), "captions": rows_of(captions)}

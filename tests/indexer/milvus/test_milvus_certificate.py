@@ -83,7 +83,7 @@ def random_queries(rng: np.random.Generator, specs: tuple[LevelSpec, ...]) -> Ve
 def test_exact_answers_are_exact_however_shallow_the_lists(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """30 queries per seed, most of galleries that are far deeper than the first lists."""
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr(gallery_module, "_FIRST", 2)
+    monkeypatch.setattr(gallery_module, "_FIRST_DEPTH", 2)
     for _ in range(10):
         specs = random_specs(rng)
         vectors = random_vectors(rng, specs, int(rng.choice([0, 1, 30, 300])))
@@ -149,7 +149,7 @@ def test_it_is_of_use() -> None:
 
 def test_roundings_of_milvus_hide_no_hit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The best item's product comes out so low that the first list lacks it, and its end is below a hit."""
-    monkeypatch.setattr(gallery_module, "_FIRST", 2)
+    monkeypatch.setattr(gallery_module, "_FIRST_DEPTH", 2)
     spec = LevelSpec("global", 32)
     query = np.eye(1, 32, dtype=np.float32)
     error = product_error(spec, 1.0, query[0])
@@ -257,7 +257,7 @@ def test_answers_of_a_generation_at_home_are_exact_among_the_items_of_others(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(300 + seed)
-    monkeypatch.setattr(gallery_module, "_FIRST", 2)
+    monkeypatch.setattr(gallery_module, "_FIRST_DEPTH", 2)
     for _ in range(10):
         specs = random_specs(rng)
         vectors = random_vectors(rng, specs, int(rng.choice([2, 30, 300])))

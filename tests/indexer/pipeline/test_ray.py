@@ -28,7 +28,7 @@ from indexer.pipeline.file_outcomes import Outcome, Refused
 from indexer.pipeline.local_pipeline import LocalPipeline
 from indexer.pipeline.progress import Meter, Progress
 from indexer.pipeline.ray_pipeline import RayPipeline, checked_outcome, shares
-from indexer.pipeline.ray_worker import JOB, MOST_TRIES, REPORT, AttemptCounts, Report, Worker
+from indexer.pipeline.ray_worker import JOB, MAX_TRIES, REPORT, AttemptCounts, Report, Worker
 from indexer.store.layout import strip_path, thumbnail_path
 from indexer.store.library import Library
 from model.encoder import Encoder
@@ -149,7 +149,7 @@ def test_a_worker_that_dies_in_a_long_file_and_files_that_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Each report is sent by itself, so that parts have arrived when the worker dies.
-    monkeypatch.setattr("indexer.pipeline.ray_pipeline._TOGETHER", 1)
+    monkeypatch.setattr("indexer.pipeline.ray_pipeline._MESSAGE_BYTES", 1)
     make_video(videos / "b-long.mp4", [colour for colour in colours[:12] for _ in range(2)])
     (videos / "c-bad.mp4").write_bytes(b"")
     (videos / "d-cut.mp4").write_bytes((videos / "a.mp4").read_bytes()[:300])
@@ -219,7 +219,7 @@ def test_a_file_that_always_kills_its_worker_is_refused(
 
     monkeypatch.setattr(LocalPipeline, "outcomes", outcomes)
     rows: list[list[Report]] = []
-    for _ in range(MOST_TRIES + 1):
+    for _ in range(MAX_TRIES + 1):
         rows.append([])
         worker = Worker(FakeEncoder, FakeEncoder().spec.fingerprint, 1, attempts)
         try:

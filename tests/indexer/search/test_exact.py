@@ -94,7 +94,7 @@ def test_survivors_hold_every_true_hit(tmp_path: Path, seed: int, kind: str, mon
     if seed % 4 == 3:
         monkeypatch.setattr(codes, "exact_products", lambda: False)  # a processor without 8-bit products
     if seed % 2:
-        monkeypatch.setattr(codes, "_MANY", 0)  # else PyTorch multiplies no gallery of this size
+        monkeypatch.setattr(codes, "_MIN_ROWS_PYTORCH", 0)  # else PyTorch multiplies no gallery of this size
     for case in range(10):
         specs = random_specs(rng)
         n = int(rng.choice([0, 1, 2, 30, 90, 600 if kind == "compiled" else 50]))
@@ -162,7 +162,7 @@ def test_scores_are_as_near_as_the_bound_says(
     if kind == "integers":
         if not codes.exact_products():
             pytest.skip("PyTorch does not multiply 8-bit numbers exactly here.")
-        monkeypatch.setattr(codes, "_MANY", 0)
+        monkeypatch.setattr(codes, "_MIN_ROWS_PYTORCH", 0)
     rng = np.random.default_rng(7)
     spec = LevelSpec("global", d, scale=3.0)
     rows = (rng.standard_normal((500, d)) / np.sqrt(d) + 0.3).astype(np.float32)
@@ -253,7 +253,7 @@ def test_a_process_that_keeps_asking_compiles(
     fused._compilation.cache_clear()
     try:
         assert [fused.compiled_kernel(9_999) for _ in range(20)] == [None] * 20
-        assert [fused.compiled_kernel(10_000) for _ in range(fused._PATIENCE)] == [None] * fused._PATIENCE
+        assert {fused.compiled_kernel(10_000) for _ in range(fused._MIN_SCANS_COMPILED)} == {None}
         fused.compiled_kernel(10_000)
         assert fused._compilation().result().__name__ == "indexer.search.exact.kernel"
         assert fused.compiled_kernel(1) is not None

@@ -69,8 +69,8 @@ def few_rows() -> pytest.MonkeyPatch:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joint_codes_module, "_PART", 700)
         patch.setattr(fast_scan, "_DEPTH", 200)
-        patch.setattr(fast_scan, "_DEEPEST", 8)
-        patch.setattr(fast_scan, "_ENOUGH", 2000)
+        patch.setattr(fast_scan, "_MIN_ROWS_PER_CANDIDATE", 8)
+        patch.setattr(fast_scan, "_ROWS_PER_THREAD", 2000)
         yield patch
 
 
@@ -224,7 +224,7 @@ def test_new_items_are_encoded_and_nothing_else_changes(tmp_path: Path, monkeypa
 def test_large_neighbours_are_searched_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They find what a search of each alone finds, and later segments cost no more parts than their rows need."""
     monkeypatch.setattr(joint_codes_module, "_PART", 10_000)
-    monkeypatch.setattr(segment_plan, "_LARGE", 300)
+    monkeypatch.setattr(segment_plan, "_MAX_NEW_ROWS", 300)
     queries = clustered(20, seed=4, missing=0)
     with make_library(tmp_path / "lib", n=1800) as library:
         apart = library.current().clips

@@ -59,8 +59,8 @@ class Life:
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_plan, "_SMALL", 10)
-    monkeypatch.setattr(segment_plan, "_LARGE", 200)
-    monkeypatch.setattr(segment_plan, "_MOST", 12)
+    monkeypatch.setattr(segment_plan, "_MAX_NEW_ROWS", 200)
+    monkeypatch.setattr(segment_plan, "_MAX_SEGMENTS", 12)
     monkeypatch.setattr(row_source, "BLOCK", 64)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.language.parsed_caption import ROLES, ParsedCaption
-from model.language.spacy_parser import BUNDLED_PIPELINE, LONGEST_TEXT, SpacyParser
+from model.language.spacy_parser import BUNDLED_PIPELINE, MAX_TEXT_LENGTH, SpacyParser
 from quartet.errors import ModelError
 
 GOLD = Path(__file__).parent / "gold_captions.jsonl"
@@ -181,7 +181,7 @@ def test_long_texts(parser: SpacyParser) -> None:
     hundred = "a dog chases a cat and " * 20
     short, long, words, unbroken = parser.parse(["dog", "a dog and " * 3000, hundred, "dog" * 5000])
     assert short.nouns == ["dog"]
-    assert set(long.nouns) == {"dog"} and len(long.words) == 3 * LONGEST_TEXT / len("a dog and ")
+    assert set(long.nouns) == {"dog"} and len(long.words) == 3 * MAX_TEXT_LENGTH / len("a dog and ")
     assert len(words.words) > 100 and {"dog", "cat"} <= set(words.nouns)
     for caption in (long, words, unbroken):
         check_graph(caption)

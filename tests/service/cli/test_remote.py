@@ -158,7 +158,7 @@ def test_one_job_takes_a_whole_folder(run: Run, world: World, tmp_path: Path) ->
 def test_more_videos_than_a_job_may_have_are_several_jobs(
     run: Run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quartet.requests.jobs.MOST_UPLOADS", 2)
+    monkeypatch.setattr("quartet.requests.jobs.MAX_UPLOADS", 2)
     for number in range(3):
         (tmp_path / f"{number}.mp4").write_bytes((world.videos / "red.mp4").read_bytes() + bytes([number]))
     ended = said(run("index", *(tmp_path / f"{number}.mp4" for number in range(3))))

@@ -198,6 +198,6 @@ def test_an_engine_that_serves_compiles_scans_that_are_worth_it(
     settings = Settings(library=built_world.library)
     with closing(Engine.open(settings, FakeEncoder()).prepare()):
         assert not begun
-    monkeypatch.setattr("indexer.search.exact.code_scan._LARGE", 3)
+    monkeypatch.setattr("indexer.search.exact.code_scan._MIN_ROWS_COMPILED", 3)
     with closing(Engine.open(settings, FakeEncoder()).prepare()):
         assert begun

@@ -17,7 +17,7 @@ from model.fake_encoder import FakeEncoder
 from quartet.errors import BusyError, InputError
 from service.http import moment_proxies
 from service.http.app import create_app
-from service.http.moment_proxies import LONGEST, MomentProxies
+from service.http.moment_proxies import MAX_SECONDS, MomentProxies
 from service.settings import Settings
 from tests.service.conftest import PART, write_film, write_video
 
@@ -75,5 +75,5 @@ def test_one_is_made_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     first.join(30)
     assert proxies.file(made(tmp_path, 2), tmp_path).exists()
     with pytest.raises(InputError, match="at most 120 s"):
-        proxies.file(made(tmp_path, 3, LONGEST + 1), tmp_path)
+        proxies.file(made(tmp_path, 3, MAX_SECONDS + 1), tmp_path)
     proxies.close()

@@ -137,7 +137,7 @@ class Unsteady(httpx2.BaseTransport):
 def test_the_client_goes_on_after_breaks_and_restarts(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("quartet.operations._PIECE", 1000)
+    monkeypatch.setattr("quartet.operations._CHUNK_BYTES", 1000)
     monkeypatch.setattr("quartet.client.time.sleep", lambda seconds: None)
     video = tmp_path / "new.mp4"
     video.write_bytes((world.videos / "red.mp4").read_bytes() + b"x")
