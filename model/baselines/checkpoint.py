@@ -17,8 +17,10 @@ from model.baselines.frozen_towers.clip4clip import CLIP4Clip
 from model.baselines.frozen_towers.teachclip import TeachCLIP
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
+from model.baselines.msdc import MSDC
 from model.baselines.parts.bag_of_words import BagOfWords
 from model.baselines.single_vector import VectorModel
+from model.baselines.tce import TCE
 from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
@@ -34,6 +36,8 @@ KINDS: dict[str, type[VectorModel]] = {
     "w2vv++": W2VVPlusPlus,
     "dual-encoding": DualEncoding,
     "hsl": HSL,
+    "tce": TCE,
+    "msdc": MSDC,
     "ce": CollaborativeExperts,
     "mmt": MultiModalTransformer,
     "hit": HiT,

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from model.baselines.baseline import Baseline, Encoded, Labels
-from model.baselines.parts.sequence import RecurrentStates
+from model.baselines.parts.sequence import RecurrentStates, attended_mean
 from model.baselines.single_vector import DROPOUT, MARGIN, cosine
 from model.language.parsed_caption import ROLES
 from model.mcsan.config import ModelConfig
@@ -51,7 +51,8 @@ class HGR(Baseline):
 
     def encode_video(self, features: Tensor, mask: Tensor) -> Encoded:
         frames = {name: self.dropout(embed(features)) for name, embed in self.video.items()}
-        event = _attend(frames.pop("event"), mask, self.frame_attention)
+        event = frames.pop("event")
+        event = attended_mean(event, mask, self.frame_attention(event))
         return {"event": event, "mask": mask, **frames}
 
     def encode_text(self, text: TextTensors) -> Encoded:
@@ -64,7 +65,7 @@ class HGR(Baseline):
 
     def levels(self, text: TextTensors, words: Tensor) -> Encoded:
         """The three levels of texts whose words have the states (B, M, d)."""
-        event = _attend(words, text.word_mask, self.word_attention)
+        event = attended_mean(words, text.word_mask, self.word_attention(words))
         nodes = span_max(words, text) * self.role(text.role)
         graph = self.graph(torch.cat([event.unsqueeze(1), nodes], 1), _with_event(text))
         return {"event": graph[:, 0], "nodes": graph[:, 1:], "action": text.verb_mask, "entity": text.noun_mask}
@@ -91,13 +92,6 @@ def node_scores(frames: Tensor, frame_mask: Tensor, nodes: Tensor, node_mask: Te
     attended = (phi * similar).sum(1)  # (B_v, P)
     total = attended.new_zeros(len(frames), len(nodes)).index_add(1, owner, attended)
     return total / node_mask.sum(1).clamp(min=1)
-
-
-def _attend(x: Tensor, mask: Tensor, attention: nn.Linear) -> Tensor:
-    """Softmax-weighted mean over the real elements of (B, N, d): (B, d); zeros for a row without any."""
-    floor = torch.finfo(x.dtype).min  # finite: an empty row must not divide by zero
-    weights = attention(x).squeeze(2).masked_fill(~mask, floor).softmax(1) * mask
-    return (weights.unsqueeze(1) @ x).squeeze(1)
 
 
 def _with_event(text: TextTensors) -> Tensor:

@@ -52,6 +52,24 @@ class ConvolutionMax(nn.Module):
         return torch.cat(pooled, 1)
 
 
+class AttendedMean(nn.Module):
+    """sum_j a_j x_j with a = softmax_j(w . tanh(U x_j + u)), of (B, N, d) and mask (B, N): (B, d)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.read, self.weigh = nn.Linear(dim, dim), nn.Linear(dim, 1, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return attended_mean(x, mask, self.weigh(self.read(x).tanh()))
+
+
+def attended_mean(x: Tensor, mask: Tensor, logits: Tensor) -> Tensor:
+    """Mean of the real ones of (B, N, d), weighted by the softmax of logits (B, N, 1): (B, d); zeros without any."""
+    floor = torch.finfo(logits.dtype).min  # finite: an empty row must not divide by zero
+    weights = logits.squeeze(2).masked_fill(~mask, floor).softmax(1) * mask
+    return (weights.unsqueeze(1) @ x).squeeze(1)
+
+
 def transformer(dim: int, layers: int, heads: int, dropout: float = 0.1) -> nn.TransformerEncoder:
     """Blocks of attention with GELU and the norm after each part, as BERT's, over (B, N, d) and a mask of padding."""
     layer = nn.TransformerEncoderLayer(dim, heads, 4 * dim, dropout, "gelu", batch_first=True)

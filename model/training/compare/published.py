@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from model.baselines import dual_encoding, hgr, hit, hsl, vse, w2vv, w2vvpp
+from model.baselines import dual_encoding, hgr, hit, hsl, msdc, tce, vse, w2vv, w2vvpp
 from model.baselines.baseline import Baseline
 from model.baselines.dual_encoding import DualEncoding
 from model.baselines.experts import collaborative_experts, mithun, mmt
@@ -18,6 +18,8 @@ from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
+from model.baselines.msdc import MSDC
+from model.baselines.tce import TCE
 from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
@@ -70,6 +72,15 @@ def _hsl(inputs: Inputs) -> Baseline:
     return HSL(inputs.feature_dim, inputs.word_dim, inputs.bag, concepts, *widths)
 
 
+def _tce(inputs: Inputs) -> Baseline:
+    return TCE(inputs.feature_dim, inputs.word_dim, inputs.wide(tce.DIM), inputs.wide(tce.HIDDEN))
+
+
+def _msdc(inputs: Inputs) -> Baseline:
+    widths = inputs.wide(msdc.DIM), inputs.wide(msdc.HIDDEN), inputs.wide(msdc.FILTERS)
+    return MSDC(inputs.feature_dim, inputs.word_dim, *widths)
+
+
 def _hgr(inputs: Inputs) -> Baseline:
     return HGR(inputs.feature_dim, inputs.word_dim, inputs.wide(hgr.DIM))
 
@@ -99,6 +110,8 @@ PUBLISHED: dict[str, Callable[[Inputs], Baseline]] = {
     "w2vv++": _w2vvpp,
     "dual-encoding": _dual_encoding,
     "hsl": _hsl,
+    "tce": _tce,
+    "msdc": _msdc,
     "hgr": _hgr,
     "hanet": _hanet,
     "ce": _ce,

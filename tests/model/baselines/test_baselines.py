@@ -21,8 +21,10 @@ from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR, node_scores
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
+from model.baselines.msdc import MSDC
 from model.baselines.parts.bag_of_words import BagOfWords
 from model.baselines.parts.concept_matching import jaccard
+from model.baselines.tce import TCE
 from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
@@ -55,6 +57,8 @@ MAKERS: dict[str, Callable[[], Matcher]] = {
     "w2vv++": lambda: BaselineMatcher(W2VVPlusPlus(D, W, BAG, hidden=16, dim=16)),
     "dual-encoding": lambda: BaselineMatcher(DualEncoding(D, W, BAG, dim=16, hidden=8, filters=6)),
     "hsl": lambda: BaselineMatcher(HSL(D, W, BAG, 16, dim=16, hidden=8, filters=6)),
+    "tce": lambda: BaselineMatcher(TCE(D, W, dim=16, hidden=16)),
+    "msdc": lambda: BaselineMatcher(MSDC(D, W, dim=16, hidden=16, filters=4)),
     "hgr": lambda: BaselineMatcher(HGR(D, W, dim=16)),
     "hanet": lambda: BaselineMatcher(HANet(D, W, CONCEPTS, dim=16)),
     "ce": lambda: BaselineMatcher(CollaborativeExperts((7, 5), W, dim=16)),
@@ -67,8 +71,8 @@ MAKERS: dict[str, Callable[[], Matcher]] = {
     "mcsan": lambda: MCSANMatcher(MCSAN(TINY, SIZES), LossConfig()),
     "mcsan-no-relation": lambda: MCSANMatcher(MCSAN(replace(TINY, relation_level=False), SIZES), LossConfig()),
 }
-SLOW = {"hit": 120}
-"""Steps of models that need more than others: keys of HiT follow at 0.5% a step."""
+STEPS = {"hit": 120, "tce": 70, "msdc": 15}
+"""Of models that need more or fewer than others: keys of HiT follow at 0.5% a step, trees of TCE are drawn."""
 every_model = pytest.mark.parametrize("name", MAKERS)
 
 
@@ -105,7 +109,7 @@ def test_it_learns_eight_videos_by_heart(name: str) -> None:
     pairs = Pairs(known, vocabularies, model.collate_text)
     batches = [pairs.collate(rows) for rows in (range(0, 16, 2), range(1, 16, 2))]
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-    for step in range(SLOW.get(name, 40)):
+    for step in range(STEPS.get(name, 40)):
         loss = torch.stack(list(model.losses(batches[step % 2]).values())).sum()
         optimizer.zero_grad()
         loss.backward()
