@@ -15,6 +15,7 @@ from model.baselines.experts.mithun import Mithun
 from model.baselines.experts.mmt import MultiModalTransformer
 from model.baselines.frozen_towers.clip4clip import CLIP4Clip
 from model.baselines.frozen_towers.teachclip import TeachCLIP
+from model.baselines.frozen_towers.vop import VoP
 from model.baselines.hit import HiT
 from model.baselines.hsl import HSL
 from model.baselines.msdc import MSDC
@@ -26,6 +27,7 @@ from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
 from model.mcsan.checkpoint_files import Checkpoint, read_checkpoint, write_checkpoint
 from model.mcsan.checkpoint_identity import BASELINE
+from model.two_tower.pixels import PixelTower
 from model.two_tower.prepared_models import MODELS_FOLDER
 from quartet.errors import ModelError
 
@@ -43,6 +45,7 @@ KINDS: dict[str, type[VectorModel]] = {
     "hit": HiT,
     "clip4clip": CLIP4Clip,
     "teachclip": TeachCLIP,
+    "vop": VoP,
 }
 """The models that can be kept, as checkpoints name them."""
 
@@ -70,4 +73,7 @@ def load_baseline(folder: Path, models: Path = MODELS_FOLDER) -> tuple[Checkpoin
             made_with["bag"] = BagOfWords.of_words(made_with["bag"])
         return KINDS[config[BASELINE]](**made_with)
 
-    return read_checkpoint(folder, models, build), frames
+    checkpoint = read_checkpoint(folder, models, build)
+    if isinstance(checkpoint.model, VoP) and isinstance(checkpoint.backbone, PixelTower):
+        checkpoint.model.attach(checkpoint.backbone)
+    return checkpoint, frames

@@ -100,7 +100,7 @@ class TwoTower:
         grey = np.full((1, 32, 32, 3), 128, np.uint8)
         kind = f"{self.network.class_name} in {folder}"
         try:
-            seen = self.features([grey])[0]
+            seen = TwoTower.features(self, [grey])[0]  # vectors, whatever a subclass makes of frames
             read = self.texts(["a", "word " * self.max_tokens])
         except torch.OutOfMemoryError:
             raise

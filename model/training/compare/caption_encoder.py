@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.language.sentence_encoder import Sentences
 from model.training.compare.contestants import kind_of
-from model.training.compare.published import FROZEN_TOWERS
+from model.training.compare.published import FROZEN_TOWERS, OF_PIXELS
 from model.training.data.feature_set import FeatureSet
 from model.training.loop.feature_training import backbone_of
 from model.two_tower.sentence_encoder import TwoTowerSentences
@@ -23,7 +23,7 @@ def caption_encoder(
 
     Raises InputError where a model needs the text tower of the features' model and there is none, or another reader.
     """
-    if not (needing := [name for name in models if kind_of(name) in FROZEN_TOWERS]):
+    if not (needing := [name for name in models if kind_of(name) in FROZEN_TOWERS | OF_PIXELS]):
         return None if called is None else load_sentences(called, folder)
     if called is not None:
         raise InputError(

@@ -47,6 +47,8 @@ from model.training.loop.feature_training import Tell, video_text, with_changes
 from model.training.loop.matcher import Matcher, score_matrix
 from model.training.loop.run_record import kept_epoch
 from model.training.loop.single_run import fit_matcher, vocabularies_of
+from model.two_tower.sentence_encoder import TwoTowerSentences
+from model.two_tower.towers import TwoTower
 from quartet.errors import InputError
 
 SPLIT_SEED = 0
@@ -123,13 +125,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Splits:
-    """The data that every model sees. `files` are the widths of the features files, side by side in every frame."""
+    """The data that every model sees.
+
+    files  the widths of the features files, side by side in every frame
+    tower  the two-tower model that read the captions, where one did
+    """
 
     train: VideoText
     validation: VideoText
     test: VideoText
     text_tools: TextTools
     files: tuple[int, ...] = ()
+    tower: TwoTower | None = None
 
 
 def compare(
@@ -235,7 +242,8 @@ def load(
     featurize = partial(texts.texts, advance=lambda done, total: None)
     train, validation, test = (video_text(videos, own, featurize) for videos, own in zip(splits, rows, strict=True))
     train = with_changes(train, featurize) if changed else train
-    return Splits(train, validation, test, TextTools(parser.name, sentences.name), files)
+    tower = sentences.tower if isinstance(sentences, TwoTowerSentences) else None
+    return Splits(train, validation, test, TextTools(parser.name, sentences.name), files, tower)
 
 
 def _run(
@@ -255,7 +263,7 @@ def _run(
     train = splits.train if plan.changes_captions(model) else replace(splits.train, changed=None)
     vocabularies = vocabularies_of(train, config)
     words = None if glove is None else initial_words(glove, (text.parse for text in train.texts), seed)
-    matcher = plan.contestant(model).build(Inputs(train, vocabularies, plan.width, splits.files, words))
+    matcher = plan.contestant(model).build(Inputs(train, vocabularies, plan.width, splits.files, words, splits.tower))
     size = matcher.size
     history = fit_matcher(
         matcher, config, train, splits.validation, vocabularies, logs, seed, progress=False, resume=True

@@ -9,6 +9,7 @@ from model.language.word_vectors import InitialWords
 from model.mcsan.config import ModelConfig, Preset
 from model.training.data.dataset import VideoText, Vocabularies
 from model.training.loop.mcsan_matcher import MCSANMatcher, mcsan_matcher
+from model.two_tower.towers import TwoTower
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Inputs:
 
     `width` multiplies the published widths of MCSAN, its ablations and the baselines; presets keep their own.
     `files` are the widths of the features files that stand side by side in every frame; none: a single one.
+    `tower` is the two-tower model that reads the captions, where one does.
     `words` are what every model's own word vectors start from, instead of those of the sentence encoder.
     """
 
@@ -25,6 +27,7 @@ class Inputs:
     width: float = 1.0
     files: tuple[int, ...] = ()
     words: InitialWords | None = None
+    tower: TwoTower | None = None
 
     @property
     def experts(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from model.baselines.experts.mithun import Mithun
 from model.baselines.experts.mmt import MultiModalTransformer
 from model.baselines.frozen_towers.clip4clip import CLIP4Clip, Frames
 from model.baselines.frozen_towers.teachclip import TeachCLIP
+from model.baselines.frozen_towers.vop import VoP
 from model.baselines.hanet import HANet
 from model.baselines.hgr import HGR
 from model.baselines.hit import HiT
@@ -24,6 +25,8 @@ from model.baselines.vse import VSE
 from model.baselines.w2vv import W2VV
 from model.baselines.w2vvpp import W2VVPlusPlus
 from model.training.compare.inputs import Inputs
+from model.two_tower.pixels import PixelTower
+from quartet.errors import InputError
 
 
 def _vse(inputs: Inputs, hardest: bool) -> Baseline:
@@ -36,6 +39,12 @@ def _clip4clip(inputs: Inputs, frames: Frames) -> Baseline:
 
 def _teachclip(inputs: Inputs) -> Baseline:
     return TeachCLIP(inputs.feature_dim, inputs.sentence_dim)
+
+
+def _vop(inputs: Inputs) -> Baseline:
+    if not isinstance(inputs.tower, PixelTower):
+        raise InputError("vop needs frames as pixels. Make them with: quartet features VIDEOS --model NAME --pixels")
+    return VoP.of(inputs.tower)
 
 
 def _mithun(inputs: Inputs) -> Baseline:
@@ -102,6 +111,9 @@ FROZEN_TOWERS: dict[str, Callable[[Inputs], Baseline]] = {
 }
 """Models whose frames and captions a two-tower model must have read."""
 
+OF_PIXELS: dict[str, Callable[[Inputs], Baseline]] = {"vop": _vop}
+"""Models that learn inside a two-tower model, from frames as it takes them."""
+
 PUBLISHED: dict[str, Callable[[Inputs], Baseline]] = {
     "vse": partial(_vse, hardest=False),
     "vse++": partial(_vse, hardest=True),
@@ -118,4 +130,5 @@ PUBLISHED: dict[str, Callable[[Inputs], Baseline]] = {
     "mmt": _mmt,
     "hit": _hit,
     **FROZEN_TOWERS,
+    **OF_PIXELS,
 }

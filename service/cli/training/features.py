@@ -33,6 +33,9 @@ def features(
     ] = None,
     backbone: Annotated[str, typer.Option(help="With --weights: any torchvision classifier.")] = "resnet152",
     model: TwoTowerOption = None,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="With --model: the frames as its tower takes them, for vop in compare.")
+    ] = False,
     frames: Annotated[int, typer.Option(min=1, max=1000, help="Frames per video.")] = 20,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     workers: Annotated[int, typer.Option(min=1, help="Number of videos decoded at the same time.")] = 1,
@@ -50,7 +53,7 @@ def features(
     from indexer.ingest.frame_features import by_name, encode_videos, files_below  # loads PyTorch
 
     files = by_name(files_below(videos))
-    network = load_network(backbone, weights, model, device)
+    network = load_network(backbone, weights, model, device, pixels)
     with stage_bar("Encoding") as bar:
         report = encode_videos(files, network, out, frames, bar, workers)
     done = report.encoded + report.known
@@ -59,9 +62,12 @@ def features(
         console().print(failures_table(report.refused))
 
 
-def load_network(name: str, weights: Path | None, two_tower: str | None, device: str) -> FrameNetwork:
+def load_network(
+    name: str, weights: Path | None, two_tower: str | None, device: str, pixels: bool = False
+) -> FrameNetwork:
     """What sees the frames, ready on its device: the backbone `name` with published weights, or a two-tower model.
 
+    With `pixels` the features of the latter are the frames that its tower takes.
     Raises InputError or ModelError.
     """
     from model.registry import resolve_device
@@ -72,8 +78,11 @@ def load_network(name: str, weights: Path | None, two_tower: str | None, device:
 
     if (weights is None) == (two_tower is None):
         raise InputError("Give either --weights, the weights of a backbone, or --model, a two-tower model.")
+    if pixels and two_tower is None:
+        raise InputError("--pixels goes with --model.")
     if two_tower is not None:
-        return load_two_tower(two_tower, settings_of().models, resolve_device(device)).freeze()
+        tower = load_two_tower(two_tower, settings_of().models, resolve_device(device), pixels)
+        return tower if pixels else tower.freeze()
     assert weights is not None
     network = Backbone(BackboneConfig(name)).eval()
     network.load_weights(weights)

@@ -71,7 +71,7 @@ MAKERS: dict[str, Callable[[], Matcher]] = {
     "mcsan": lambda: MCSANMatcher(MCSAN(TINY, SIZES), LossConfig()),
     "mcsan-no-relation": lambda: MCSANMatcher(MCSAN(replace(TINY, relation_level=False), SIZES), LossConfig()),
 }
-STEPS = {"hit": 120, "tce": 70, "msdc": 15}
+STEPS = {"hit": 120, "tce": 100, "msdc": 15}
 """Of models that need more or fewer than others: keys of HiT follow at 0.5% a step, trees of TCE are drawn."""
 every_model = pytest.mark.parametrize("name", MAKERS)
 
