@@ -169,8 +169,8 @@ def test_readers_beside_a_writer_see_one_generation_each(tmp_path: Path) -> None
                 if last:
                     return seen
 
-        with ThreadPoolExecutor(8) as pool:
-            readers = [pool.submit(read) for _ in range(8)]
+        with ThreadPoolExecutor(3) as pool:
+            readers = [pool.submit(read) for _ in range(3)]
             for number in range(2, 12):
                 publish_clips(library.path, constant_rows(float(number), number - 1))
             done.set()
