@@ -49,10 +49,17 @@ def flat_union(data: Path, work: Path) -> Ask:
     """What most people would write: an IndexFlatIP per level, the union of what they find, fused."""
     import faiss  # the library's files hold exactly these indices; mapped, they open at once
 
-    segment = next((work / "library" / "generations").glob("*[2-9]")) / "clips" / "0000"
+    gallery = next((work / "library" / "generations").glob("*[2-9]")) / "clips"
     flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
-    indices = {name: faiss.read_index(str(segment / f"{name}.faiss"), flags) for name in LEVEL_NAMES}
     rows = load(data)
+    parts = {
+        name: [faiss.read_index(str(path), flags) for path in sorted(gallery.glob(f"*/{name}.faiss"))]
+        for name in LEVEL_NAMES
+    }
+    indices = {name: faiss.IndexShards(own.shape[1], False, True) for name, own in rows.items()}
+    for name, shards in parts.items():
+        for shard in shards:
+            indices[name].add_shard(shard)
 
     def ask(queries: Vectors) -> Answer:
         found = [indices[name].search(queries[name], _DEPTH)[1] for name in LEVEL_NAMES]

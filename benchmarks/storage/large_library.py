@@ -232,6 +232,11 @@ def _remove(made: _Made) -> None:
         remove_videos(made.library, [made.file(7)])
 
 
+def _erase(made: _Made) -> None:
+    with _measured("erase it from the files"):
+        remove_videos(made.library, [], erase_now=True)
+
+
 def _rebuild(made: _Made) -> None:
     with _measured("learn new codebooks (quartet tune)"):
         encode_again(made.library, 200_000)
@@ -253,6 +258,7 @@ _STEPS: dict[str, Callable[[_Made], None]] = {
     "unchanged": _unchanged,
     "unchanged-texts": _unchanged_texts,
     "remove": _remove,
+    "erase": _erase,
     "rebuild": _rebuild,
     "segments": _segments,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, delete, exists, insert, select, text, update
+from sqlalchemy import Connection, Engine, delete, exists, func, insert, select, text, update
 
 from indexer.catalog.model_change import MODEL_BEFORE, finish_change, forget_change, keep_generation
 from indexer.catalog.schema import captions, clips, generations, staged, videos
@@ -20,7 +20,13 @@ from indexer.search.vectors.row_source import Ids, Rows, RowSource, merged
 from model.levels import FRAMES, LevelSpec
 
 ERASE = "erase"
-"""The fact that something was removed on purpose: its vectors must be in no file of the next generation."""
+"""The fact that something was removed on purpose, `_WAITS` or `_DUE`."""
+
+_WAITS = "waits"
+"""The next generation leaves it out, and may still have its vectors in a file that it shares with the one before."""
+
+_DUE = "due"
+"""The next generation shares no file with what was removed, and is kept alone."""
 
 _CLIPS_PER_QUERY = 1024
 """Clips that one query asks for."""
@@ -85,9 +91,15 @@ class PublicationWriter:
 
     @property
     def erases(self) -> bool:
-        """Whether the next generation must be without a trace of what was removed."""
+        """Whether the next generation must be without a trace of what was removed, and the one before it has to go."""
         with self.engine.connect() as connection:
-            return fact(connection, ERASE) is not None
+            return fact(connection, ERASE) == _DUE
+
+    def erase_with_next(self) -> None:
+        """Have the next generation already be without a trace of what was removed."""
+        with self.engine.begin() as connection:
+            if fact(connection, ERASE) is not None:
+                set_fact(connection, ERASE, _DUE)
 
     def announce(self, number: int, stamp: str, manifest: str) -> None:
         """Note a generation that is complete on disk, before it goes live."""
@@ -101,6 +113,12 @@ class PublicationWriter:
         table = ITEMS[kind]
         with self.engine.connect() as connection:
             return list(connection.scalars(select(table.c.id).where(table.c.removed <= before)))
+
+    def generation_before(self, number: int) -> int:
+        """The number of the latest generation before another that the catalogue knows; 0: there is none."""
+        with self.engine.connect() as connection:
+            known = select(func.max(generations.c.number)).where(generations.c.number < number)
+            return connection.scalars(known).one() or 0
 
     def generation_kept(self, number: int, before: int) -> int | None:
         """Which generation stays besides `number`, which goes live, and the previous one: that of the previous model.
@@ -125,11 +143,13 @@ class PublicationWriter:
         before: int,
         held: Mapping[str, Collection[int]] | None = None,
         kept: int | None = None,
+        alone: bool = False,
     ) -> None:
         """After generation `number` has gone live: drop staged vectors, and items that the previous one lacked too.
 
         before  the number of the generation that was live until then
         kept    that of another which stays (`generation_kept`)
+        alone   whether `before` does not stay either
         held    the ids that it holds, if more may have been staged and removed since. None: it has all that is staged
         """
         with self.engine.begin() as connection:
@@ -146,14 +166,14 @@ class PublicationWriter:
                 kept_clips = exists().where(clips.c.video_id == videos.c.id)
                 connection.execute(delete(videos).where(videos.c.id == video_id, ~kept_clips))
             connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
-            connection.execute(delete(generations).where(generations.c.number.not_in({number, before, kept} - {None})))
+            staying = {number} if alone else {number, before, kept} - {None}
+            connection.execute(delete(generations).where(generations.c.number.not_in(staying)))
             keep_generation(connection, kept)
             manifest = select(generations.c.manifest).where(generations.c.number == number)
             finish_change(connection, connection.scalars(manifest).one_or_none())
-            if fact(connection, ERASE) is not None:
+            if (erase := fact(connection, ERASE)) is not None:
                 scrub_word_index(connection)
-                if held is None:
-                    set_fact(connection, ERASE, None)
+                set_fact(connection, ERASE, None if erase == _DUE and held is None else _DUE)
 
     def forget_other_models(self) -> None:
         """Drop a change of the model that is under way, and the way back to the previous model."""
@@ -189,5 +209,6 @@ class PublicationWriter:
 
 
 def mark_erased(connection: Connection) -> None:
-    """Have the next generation be without a trace of what is removed in this transaction."""
-    set_fact(connection, ERASE, "1")
+    """Have the generation after the next one be without a trace of what is removed in this transaction."""
+    if fact(connection, ERASE) is None:
+        set_fact(connection, ERASE, _WAITS)

@@ -129,8 +129,10 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             statement = statement.on_conflict_do_update(index_elements=list(place), set_=row)
             video_id = connection.scalars(statement.returning(videos.c.id)).one()
             _remove_clips(connection, [video_id], generation)
-            earlier = select(unfinished).where(*_at(unfinished, place), unfinished.c.number < kept)
-            ready = connection.execute(earlier.order_by(unfinished.c.number)).mappings()
+            ready: Iterable[Any] = ()
+            if kept:
+                earlier = select(unfinished).where(*_at(unfinished, place), unfinished.c.number < kept)
+                ready = connection.execute(earlier.order_by(unfinished.c.number)).mappings()
             pictures: dict[int, tuple[bytes, bytes]] = {}
             rows: Iterable[Any] = chain(ready, map(self._row, parts))
             for clip in rows:
@@ -202,7 +204,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             _forget_failure(connection, place)
 
     def remove_videos(self, video_ids: Sequence[int], generation: int, erase: bool = False) -> None:
-        """Mark the clips of videos as gone from generation `generation` on; `erase`: without a trace in its files."""
+        """Mark the clips of videos as gone from generation `generation` on; `erase`: from all files with the next."""
         with self.engine.begin() as connection:
             _remove_clips(connection, video_ids, generation)
             if erase:
@@ -315,6 +317,8 @@ def _remove_clips(connection: Connection, video_ids: Sequence[int], generation: 
     for video_id in video_ids:
         gone = (clips.c.video_id == video_id) & clips.c.removed.is_(None)
         ids = select(clips.c.id).where(gone)
+        if connection.scalars(ids.limit(1)).first() is None:
+            continue
         connection.execute(delete(staged).where(staged.c.kind == "clips", staged.c.item_id.in_(ids)))
         drop_next(connection, "clips", ids)
         connection.execute(update(clips).where(gone).values(removed=generation))

@@ -13,7 +13,7 @@ from indexer.disk.durable_files import replace_file
 from indexer.search.vectors.gallery import Change
 from indexer.search.vectors.row_source import Rows, RowSource, from_arrays
 from indexer.store.generation import KINDS, Generation, write_generation
-from indexer.store.home_generation import tidy_homes, write_home_generation
+from indexer.store.home_generation import is_at_home, tidy_homes, write_home_generation
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -103,14 +103,16 @@ def settle(
 ) -> None:
     """Finish what begins when generation `number` goes live in the place of `before`. It can be repeated.
 
-    The previous one is kept for readers between reading CURRENT and opening its folder, and that of the previous model,
-    to which the library can be changed back. For `held` see `PublicationWriter.finish_generation`.
+    The previous one is kept for whoever still reads it, and that of the previous model, to which the library can be
+    changed back. The previous one goes too where its files have what was removed: who has it open keeps it, and who is
+    about to open it finds the next. For `held` see `PublicationWriter.finish_generation`.
     """
     kept = writer.generation_kept(number, before)
     leaving = {kind: writer.leaving(kind, before) for kind in KINDS}
+    alone = writer.erases and not is_at_home(path, before)
+    staying = {number} if alone else {number, before, kept}
     # Before the folders, and the rows of what is leaving: they say what there is to drop.
-    staying = {number, before} if kept is None else {number, before, kept}
-    tidy_homes(path, staying, number, leaving)
+    tidy_homes(path, staying - {None}, number, leaving)
     for other in generation_numbers(path):
         if other not in staying:
             # Readers that have it open keep it: unlinked files live on until they are unmapped.
@@ -119,14 +121,19 @@ def settle(
     for clip_id in leaving["clips"]:
         for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
             picture.unlink(missing_ok=True)
-    writer.finish_generation(number, before, held, kept)
+    writer.finish_generation(number, before, held, kept, alone)
 
 
 def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:
     """Settle the live generation, where its publishing was interrupted just after it went live."""
     number = int(live.name)
-    older = [other for other in generation_numbers(path) if other < number]
-    settle(path, writer, number, max(older, default=0), {kind: live.gallery(kind).ids.tolist() for kind in KINDS})
+    settle(
+        path,
+        writer,
+        number,
+        writer.generation_before(number),
+        {kind: live.gallery(kind).ids.tolist() for kind in KINDS},
+    )
 
 
 def erase_before(path: Path, writer: PublicationWriter, number: int) -> None:

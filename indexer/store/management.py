@@ -17,7 +17,6 @@ from indexer.disk.durable_files import writing
 from indexer.disk.presence import is_gone
 from indexer.disk.writer_lock import writer_lock
 from indexer.search.filters import clean_tag
-from indexer.store.generation_swap import erase_before
 from indexer.store.layout import generation_folder, next_number
 from indexer.store.library import Library
 from indexer.store.manifest import Manifest, ModelInfo, model_info
@@ -77,9 +76,7 @@ def remove_videos(
 
             writer.remove_videos(sorted(gone), next_number(library_path), erase=True)
             writer.forget_failures([path for path in refused if named(path)])
-            generation = publish_changes(library, writer)
-            if erase_now:
-                erase_before(library_path, writer, int(generation))
+            generation = publish_changes(library, writer, erase_now=erase_now)
             finished = sum(named(path) for path in unfinished)
         return RemoveReport(len(gone) + finished, library.catalog.count_clips(), generation)
 

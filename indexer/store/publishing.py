@@ -60,27 +60,38 @@ def move_vectors(path: Path, to: str, erase_now: bool = False) -> Generation:
         return library.current()
 
 
-def publish_changes(library: Library, writer: CatalogWriter, approximate_from: int | None = None) -> str:
+def publish_changes(
+    library: Library, writer: CatalogWriter, approximate_from: int | None = None, erase_now: bool = False
+) -> str:
     """Publish a generation with everything that the catalogue holds; returns the live generation's name.
 
     Nothing is written if the live one holds exactly that, and `approximate_from` (`encode_again`) is not given. What an
     earlier command was interrupted in is finished.
+    erase_now: no other generation stays, and no file has what was removed on purpose. A service that still answers from
+    the previous one may miss a hit.
     The caller holds the writer's lock.
     """
     finish_cut_short(library, writer)
+    if erase_now:
+        writer.erase_with_next()
     try:
-        return _publish(library, writer, approximate_from)
+        name = _publish(library, writer, approximate_from)
     except NotFiniteError:
         # An earlier version staged vectors that are not finite: their items are refused now.
         for kind in KINDS:
             _refuse_not_finite(writer, kind, next_number(library.path))
-        return _publish(library, writer, approximate_from)
+        name = _publish(library, writer, approximate_from)
+    if erase_now:
+        erase_before(library.path, writer, int(name))
+    return name
 
 
 def _publish(library: Library, writer: CatalogWriter, approximate_from: int | None) -> str:
     live = library.current()
     wanted = {kind: writer.live_ids(kind, live.gallery(kind).ids) for kind in KINDS}
-    if approximate_from is None and all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS):
+    same = all(np.array_equal(wanted[kind], live.gallery(kind).ids) for kind in KINDS)
+    left = writer.erases and live.manifest.store is None and any(len(live.files(kind).removed) for kind in KINDS)
+    if approximate_from is None and same and not left:
         return live.name
     if (store := live.manifest.store) is not None:
         if approximate_from is not None:

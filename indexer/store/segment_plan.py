@@ -79,11 +79,13 @@ def whole(rows: RowSource) -> Change:
 def _pieces(ids: Ids, old: Gallery, fresh: Ids, erases: bool) -> Iterator[_Piece]:
     """The segments of a gallery, each with the fresh items that come before its last one; then the other fresh ones."""
     begin = 0
+    held = np.setdiff1d(ids, fresh, assume_unique=True)
     for segment in old.segments:
         if not len(segment):
             continue
-        end = int(np.searchsorted(fresh, segment.ids[-1]))
-        left = segment.ids[np.isin(segment.ids, ids, assume_unique=True)]
+        # A text that was removed and has come again has its id again, which the segment may still have.
+        end = int(np.searchsorted(fresh, segment.ids[-1], side="right"))
+        left = segment.ids[np.isin(segment.ids, held, assume_unique=True)]
         removed = len(segment) - len(left)
         if begin == end and (not removed or not (erases or len(segment) < _SMALL or removed * _REMOVED > len(segment))):
             yield _Piece(left, segment)

@@ -12,7 +12,6 @@ from indexer.catalog.records import Video
 from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import writing
 from indexer.disk.writer_lock import writer_lock
-from indexer.store.generation_swap import erase_before
 from indexer.store.layout import next_number
 from indexer.store.library import Library
 from indexer.store.publishing import publish_changes
@@ -126,9 +125,7 @@ def remove_captions(
             gone = {known[text] for text in texts if text in known}
             gone |= set(writer.captions_only_from(sources))
             writer.remove_captions(sorted(gone), sources, next_number(library_path))
-            generation = publish_changes(library, writer)
-            if erase_now:
-                erase_before(library_path, writer, int(generation))
+            generation = publish_changes(library, writer, erase_now=erase_now)
         removed = len(gone) + sum(text in leaving for text in texts)
         return CaptionRemoval(removed, library.catalog.counts().captions, generation)
 

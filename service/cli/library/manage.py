@@ -26,8 +26,8 @@ EraseOption = Annotated[
     bool,
     typer.Option(
         "--erase-now",
-        help="Remove them from the disk at once, with the previous generation. A running service may fail "
-        "requests for about a second.",
+        help="Remove from the disk at once what is or was removed, with the previous generation. A running service may "
+        "fail requests for about a second.",
     ),
 ]
 
@@ -74,7 +74,7 @@ def remove(
         raise typer.BadParameter(
             "--other-model removes no video. Give it without PATHS and --missing.", param_hint="--other-model"
         )
-    if not paths and not missing and not other_model:
+    if not paths and not missing and not other_model and not erase_now:
         raise typer.BadParameter("Name videos or folders, or give --missing.", param_hint="PATHS")
     settings = settings_of(library=library, roots=roots_of(root))
     folder = library_of(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +28,14 @@ def library(tmp_path: Path, stand_ins: Path, encoder: FakeEncoder, monkeypatch: 
     """One whose galleries are added to rather than written again, as large ones are."""
     monkeypatch.setattr(segment_plan, "_SMALL", 1)
     monkeypatch.setattr(segment_plan, "_TIER", 1)
+    monkeypatch.setattr(segment_plan, "_REMOVED", 1)
     path = tmp_path / "lib"
+    write_stand_in(stand_ins / "zebra.mp4", 7)
     index_videos(path, [stand_ins], encoder)
     (tmp_path / "secret.txt").write_text(f"{TEXT}\na cat\n")
     (tmp_path / "other.txt").write_text("a cat\nthe dog\n")
     for name in ("secret.txt", "other.txt"):
         add_captions(path, tmp_path / name, encoder)
-    write_stand_in(stand_ins / "zebra.mp4", 7)
-    index_videos(path, [stand_ins], encoder)
     tag_videos(path, [stand_ins / "zebra.mp4"], add=["wildlife"])
     return path
 
@@ -50,8 +51,27 @@ def holding(library: Path, wanted: list[bytes]) -> list[str]:
     return [name for name, content in contents.items() if any(each in content for each in wanted)]
 
 
-@pytest.mark.parametrize("now", [False, True])
-def test_a_removed_video_leaves_nothing(library: Path, stand_ins: Path, encoder: FakeEncoder, now: bool) -> None:
+def more_videos(library: Path, stand_ins: Path) -> None:
+    write_stand_in(stand_ins / "next.mp4", 8)
+    index_videos(library, [stand_ins], FakeEncoder())
+
+
+def no_change(library: Path, stand_ins: Path) -> None:
+    index_videos(library, [stand_ins], FakeEncoder())
+
+
+def another_removal(library: Path, stand_ins: Path) -> None:
+    remove_videos(library, [stand_ins / "1.mp4"])
+
+
+def nothing_but_erasing(library: Path, stand_ins: Path) -> None:
+    assert remove_videos(library, [], erase_now=True).removed == 0
+
+
+@pytest.mark.parametrize("after", [more_videos, no_change, another_removal, nothing_but_erasing, None])
+def test_a_removed_video_leaves_nothing(
+    library: Path, stand_ins: Path, after: Callable[[Path, Path], None] | None
+) -> None:
     with Library.open(library) as opened:
         (video,) = opened.catalog.list_videos(words=["zebra"])
         (clip,) = opened.catalog.list_clips(video_id=video.id)
@@ -59,16 +79,18 @@ def test_a_removed_video_leaves_nothing(library: Path, stand_ins: Path, encoder:
         codes = opened.current().clips.coded_rows("global", opened.current().clips.positions([clip.id]))[0]
         traces.append(codes.astype(np.int8).tobytes())
     assert len(holding(library, traces)) > 5
-    remove_videos(library, [stand_ins / "zebra.mp4"], erase_now=now)
+    remove_videos(library, [stand_ins / "zebra.mp4"], erase_now=after is None)
     with Library.open(library) as opened:
         live = f"generations/{opened.current().name}/"
         assert clip.id not in opened.current().clips
     left = holding(library, traces)
-    assert not [name for name in left if name.startswith(live)], "the live generation should be without it at once"
-    if not now:
-        assert left, "the generation before is there for readers"
-        write_stand_in(stand_ins / "zebra.mp4", 8).rename(stand_ins / "next.mp4")
-        index_videos(library, [stand_ins], encoder)
+    if after is not None:
+        assert [name for name in left if name.startswith(live)], "a large segment should not be written again for it"
+        assert verify_library(library) == []
+        (stand_ins / "zebra.mp4").unlink()
+        after(library, stand_ins)
+        with Library.open(library) as opened:
+            assert list((library / "generations").iterdir()) == [library / "generations" / opened.current().name]
         left = holding(library, traces)
     assert left == []
     assert not thumbnail_path(library, clip.id).exists()
