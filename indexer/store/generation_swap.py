@@ -110,9 +110,9 @@ def settle(
     kept = writer.generation_kept(number, before)
     leaving = {kind: writer.leaving(kind, before) for kind in KINDS}
     alone = writer.erases and not is_at_home(path, before)
-    staying = {number} if alone else {number, before, kept}
+    staying = {number} if alone else {number, before} if kept is None else {number, before, kept}
     # Before the folders, and the rows of what is leaving: they say what there is to drop.
-    tidy_homes(path, staying - {None}, number, leaving)
+    tidy_homes(path, staying, number, leaving)
     for other in generation_numbers(path):
         if other not in staying:
             # Readers that have it open keep it: unlinked files live on until they are unmapped.
