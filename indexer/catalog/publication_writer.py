@@ -23,10 +23,10 @@ ERASE = "erase"
 """The fact that something was removed on purpose, `_WAITS` or `_DUE`."""
 
 _WAITS = "waits"
-"""The next generation leaves it out, and may still have its vectors in a file that it shares with the one before."""
+"""The next generation leaves it out, and may have its vectors in files that it shares with the one before."""
 
 _DUE = "due"
-"""The next generation shares no file with what was removed, and is kept alone."""
+"""The live generation has its vectors in its files. The next one does not, and is kept alone."""
 
 _CLIPS_PER_QUERY = 1024
 """Clips that one query asks for."""
@@ -143,13 +143,13 @@ class PublicationWriter:
         before: int,
         held: Mapping[str, Collection[int]] | None = None,
         kept: int | None = None,
-        alone: bool = False,
+        left: bool = False,
     ) -> None:
         """After generation `number` has gone live: drop staged vectors, and items that the previous one lacked too.
 
         before  the number of the generation that was live until then
         kept    that of another which stays (`generation_kept`)
-        alone   whether `before` does not stay either
+        left    whether its files hold rows of items that were removed
         held    the ids that it holds, if more may have been staged and removed since. None: it has all that is staged
         """
         with self.engine.begin() as connection:
@@ -166,14 +166,15 @@ class PublicationWriter:
                 kept_clips = exists().where(clips.c.video_id == videos.c.id)
                 connection.execute(delete(videos).where(videos.c.id == video_id, ~kept_clips))
             connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
-            staying = {number} if alone else {number, before, kept} - {None}
+            erase = fact(connection, ERASE)
+            staying = {number} if erase == _DUE else {number, before, kept} - {None}
             connection.execute(delete(generations).where(generations.c.number.not_in(staying)))
             keep_generation(connection, kept)
             manifest = select(generations.c.manifest).where(generations.c.number == number)
             finish_change(connection, connection.scalars(manifest).one_or_none())
-            if (erase := fact(connection, ERASE)) is not None:
+            if erase is not None:
                 scrub_word_index(connection)
-                set_fact(connection, ERASE, None if erase == _DUE and held is None else _DUE)
+                set_fact(connection, ERASE, _DUE if left else None if held is None else erase)
 
     def forget_other_models(self) -> None:
         """Drop a change of the model that is under way, and the way back to the previous model."""

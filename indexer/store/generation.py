@@ -14,7 +14,15 @@ import numpy as np
 
 from indexer.disk.durable_files import file_sha256, sync_folder, sync_tree
 from indexer.search.approximate.encoding import APPROXIMATE_FROM, encode_gallery, encoding_of
-from indexer.search.vectors.gallery import Change, Gallery, SegmentBounds, open_gallery, segment_name, write_gallery
+from indexer.search.vectors.gallery import (
+    REMOVED_FILE,
+    Change,
+    Gallery,
+    SegmentBounds,
+    open_gallery,
+    segment_name,
+    write_gallery,
+)
 from indexer.search.vectors.segment import Segment, product_codes_name
 from indexer.store.manifest import Manifest, ModelInfo, format_of, model_info
 from indexer.store.vector_home import HomeGallery, open_home
@@ -98,6 +106,12 @@ def open_generation(folder: Path, device: str = "cpu") -> Generation:
         for kind in KINDS
     )
     return Generation(folder.name, manifest, clips, captions)
+
+
+def holds_removed(folder: Path) -> bool:
+    """Whether the files of a generation hold rows of items that it no longer has."""
+    lists = [folder / kind / REMOVED_FILE for kind in KINDS]
+    return any(path.exists() and len(np.load(path)) for path in lists)
 
 
 def frames_of(kept: FrameSpec | None, kind: str) -> FrameSpec | None:

@@ -12,8 +12,8 @@ from indexer.catalog.writer import CatalogWriter
 from indexer.disk.durable_files import replace_file
 from indexer.search.vectors.gallery import Change
 from indexer.search.vectors.row_source import Rows, RowSource, from_arrays
-from indexer.store.generation import KINDS, Generation, write_generation
-from indexer.store.home_generation import is_at_home, tidy_homes, write_home_generation
+from indexer.store.generation import KINDS, Generation, holds_removed, write_generation
+from indexer.store.home_generation import tidy_homes, write_home_generation
 from indexer.store.layout import (
     exists,
     generation_folder,
@@ -109,7 +109,7 @@ def settle(
     """
     kept = writer.generation_kept(number, before)
     leaving = {kind: writer.leaving(kind, before) for kind in KINDS}
-    alone = writer.erases and not is_at_home(path, before)
+    alone = writer.erases
     staying = {number} if alone else {number, before} if kept is None else {number, before, kept}
     # Before the folders, and the rows of what is leaving: they say what there is to drop.
     tidy_homes(path, staying, number, leaving)
@@ -121,7 +121,7 @@ def settle(
     for clip_id in leaving["clips"]:
         for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
             picture.unlink(missing_ok=True)
-    writer.finish_generation(number, before, held, kept, alone)
+    writer.finish_generation(number, before, held, kept, holds_removed(generation_folder(path, number)))
 
 
 def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:

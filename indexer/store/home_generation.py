@@ -82,14 +82,6 @@ def manifests(library: Path) -> dict[int, Manifest]:
     return found
 
 
-def is_at_home(library: Path, number: int) -> bool:
-    """Whether the vectors of a generation are elsewhere than in its folder, as far as that is there and whole."""
-    try:
-        return Manifest.read(generation_folder(library, number) / "manifest.json").home is not None
-    except LibraryError:
-        return False
-
-
 def tidy_homes(library: Path, staying: Collection[int], live: int, leaving: Mapping[str, Sequence[int]]) -> None:
     """Drop at homes what only generations other than `staying` need, and from the set of `live` the items `leaving`.
 

@@ -24,6 +24,8 @@ from indexer.search.vectors.segment import Segment, link_segment, open_segment, 
 from model.levels import FRAMES, FloatArray, FrameSpec, LevelSpec, Vectors
 from quartet.errors import LibraryError, NotFoundError
 
+REMOVED_FILE = "removed.npy"
+
 SegmentBounds = dict[str, Bounds]
 
 
@@ -203,7 +205,7 @@ def open_gallery(
     """Map a gallery into memory. Raises LibraryError if its files do not fit each other."""
     segments = [open_segment(folder / segment_name(i), levels, own, frames) for i, own in enumerate(bounds)]
     try:
-        removed = np.load(folder / "removed.npy")
+        removed = np.load(folder / REMOVED_FILE)
     except (OSError, ValueError) as error:
         raise LibraryError(f"The vectors in {folder} cannot be opened: {error}") from error
     gallery = Gallery(levels, segments, removed, encoding, device, frames)
@@ -232,7 +234,7 @@ def write_gallery(
             bounds.append(part.bounds)
         else:
             bounds.append(write_segment(folder / segment_name(number), levels, part, frames))
-    write_array(change.removed, folder / "removed.npy")
+    write_array(change.removed, folder / REMOVED_FILE)
     return bounds
 
 
