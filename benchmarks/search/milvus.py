@@ -12,15 +12,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import insert
 
-from benchmarks.search.made_vectors import KINDS, QUERIES, load_queries, make_data
+from benchmarks.search.made_vectors import KINDS, QUERIES, load_queries, make_data, spec_of
 from benchmarks.search.systems import K, build_library
-from indexer.catalog.schema import clips, open_database, roots, videos
+from indexer.catalog.schema import clips, roots, videos
+from indexer.catalog.writer import CatalogWriter
+from indexer.disk.writer_lock import writer_lock
 from indexer.milvus.export import export_library
 from indexer.milvus.generations import MilvusStore
 from indexer.search.approximate.encoding import APPROXIMATE_FROM
@@ -85,9 +88,13 @@ def main() -> None:
 
 def _catalogue(library: Path, count: int) -> None:
     """Have the catalogue know the clips, ten of a video: `build_library` writes vectors alone."""
-    engine = open_database(library / "catalog.sqlite")
     of = {"size": 1, "mtime": 0.0, "duration": 100.0, "fps": 25.0, "width": 640, "height": 360}
-    with engine.begin() as connection:
+    levels = spec_of(library.parent / "data").levels
+    with (
+        writer_lock(library),
+        closing(CatalogWriter(library / "catalog.sqlite", levels)) as writer,
+        writer.engine.begin() as connection,
+    ):
         connection.execute(insert(roots), [{"id": 1, "name": "videos", "path": str(_VIDEOS)}])
         names = [
             {"id": i, "relpath": f"{i}.mp4", "title": str(i), "sha256": f"{i:064x}"} for i in range(-(-count // 10))
@@ -97,7 +104,6 @@ def _catalogue(library: Path, count: int) -> None:
             {"id": i, "video_id": i // 10, "start": 10.0 * (i % 10), "end": 10.0 * (i % 10) + 10} for i in range(count)
         ]
         connection.execute(insert(clips), rows)
-    engine.dispose()
 
 
 def _timed(what: str, step: Callable[[], object]) -> None:

@@ -23,7 +23,7 @@ ERASE = "erase"
 """The fact that something was removed on purpose, `_WAITS` or `_DUE`."""
 
 _WAITS = "waits"
-"""The next generation leaves it out, and may have its vectors in files that it shares with the one before."""
+"""The next generation leaves it out, and may have its vectors in files that it shares with the previous one."""
 
 _DUE = "due"
 """The live generation has its vectors in its files. The next one does not, and is kept alone."""
@@ -91,7 +91,7 @@ class PublicationWriter:
 
     @property
     def erases(self) -> bool:
-        """Whether the next generation must be without a trace of what was removed, and the one before it has to go."""
+        """Whether the next generation must be without a trace of what was removed, and the previous one has to go."""
         with self.engine.connect() as connection:
             return fact(connection, ERASE) == _DUE
 
