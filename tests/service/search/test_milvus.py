@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from threading import Event
+from threading import Condition, Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,7 +72,7 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus_address: 
     """Every export adds a caption, so the answer of a generation has exactly as many hits as it has captions."""
     expected = {export_library(world.library, milvus_address).generation: 5}
     seen: list[tuple[str, int]] = []
-    stop = Event()
+    stop, answered = Event(), Condition()
     with running(
         Settings(library=world.library, milvus=milvus_address, reload_interval=0.01), FakeEncoder()
     ) as service:
@@ -81,7 +81,9 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus_address: 
             with Client(service.url, retries=0) as asking:
                 while not stop.is_set():
                     answer = asking.captions_of(clip_id, 100)
-                    seen.append((answer.generation, len(answer.hits)))
+                    with answered:
+                        seen.append((answer.generation, len(answer.hits)))
+                        answered.notify()
 
         with ThreadPoolExecutor() as pool:
             loads = [pool.submit(load, clip_id) for clip_id in (1, 2)]
@@ -93,8 +95,9 @@ def test_changing_over_under_load(world: World, tmp_path: Path, milvus_address: 
                     name = export_library(world.library, milvus_address).generation
                     expected[name] = 6 + i
                     # The load has to have met this generation before the next one comes.
-                    while not any(generation == name for generation, _ in seen[-50:]):
-                        assert not any(future.done() for future in loads), [f.exception() for f in loads if f.done()]
+                    with answered:
+                        met = answered.wait_for(lambda name=name: any(answer[0] == name for answer in seen[-50:]), 60)
+                    assert met, [future.exception() for future in loads if future.done()]
             finally:
                 stop.set()
             for future in loads:

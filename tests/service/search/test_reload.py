@@ -47,7 +47,7 @@ def test_twenty_swaps_under_load(world: World, tmp_path: Path) -> None:
                         answered.notify()
 
         with ThreadPoolExecutor() as pool:
-            asking = [pool.submit(load, clip_id) for clip_id in (1, 2, 3, 4)]
+            asking = [pool.submit(load, clip_id) for clip_id in (1, 2)]
             for i in range(SWAPS):
                 more = tmp_path / f"{i}.txt"
                 more.write_text(f"thing number {i} jumping\n", encoding="utf-8")
