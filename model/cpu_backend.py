@@ -8,16 +8,16 @@ both can be compared (docs/performance.md).
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import sys
-import tempfile
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from model.openvino_networks import (
+    NETWORK_FILE,
+    compiled_network,
+    convert,
+    openvino_without_telemetry,
+    written_network,
+)
 from model.precision import BF16_BOUND, Precision, usable_precision
 
 if TYPE_CHECKING:
@@ -43,27 +50,10 @@ _HINTS = {"float32": "f32", "bf16": "bf16"}
 _CHECKED = 3
 """Sizes of input whose results are compared with PyTorch's: a traced network may have taken a size for a constant."""
 
-_FILE = "network.xml"
-"""Next to it is an empty file by the name of each precision in which results have been compared with PyTorch's."""
-
-_MAX_CACHED = 24
-"""Networks on disk: the one that has not been opened for longest goes first."""
-
 
 def networks_folder() -> Path:
     """Where converted networks are kept."""
     return Path.home() / ".cache" / "quartet" / "networks"
-
-
-def openvino_without_telemetry() -> Any:
-    """OpenVINO without its telemetry, which would send a report of each import to its maker without asking.
-
-    No other code may import it.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
 
 
 @cache
@@ -109,11 +99,34 @@ class CpuNetwork:
 
     def arrays(self, *inputs: Array) -> tuple[Array, ...]:
         """What the network makes of its inputs. PyTorch is imported only where it has to answer."""
-        if not self._tried:
+        if self._tried:
+            return self._answer(inputs)
+        with self._first_process():
             with self._lock:
                 if not self._tried:
                     self._prepare(inputs)
                     self._tried = True
+            return self._answer(inputs)
+
+    @contextmanager
+    def _first_process(self) -> Iterator[None]:
+        """One process converts and compares a network that is kept; the others wait, and find it on disk."""
+        try:
+            place = self._place()
+        except Exception:  # `_try` says what is wrong with OpenVINO
+            place = None
+        if place is None or (place / self._precision).exists():
+            yield
+            return
+        with ExitStack() as stack:
+            with suppress(OSError):  # a folder that only others may write
+                place.parent.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(place.with_suffix(".lock").open("w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                stack.callback(place.with_suffix(".lock").unlink, missing_ok=True)
+            yield
+
+    def _answer(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         compiled = self._compiled
         if compiled is None:
             return self._reference(inputs)
@@ -164,7 +177,7 @@ class CpuNetwork:
         # Whether results in this precision have been compared with PyTorch's, here or by another process.
         kept = self._place()
         self._to_check = set() if kept is None or not (kept / self._precision).exists() else None
-        self._compiled = core.compile_model(model, "CPU", settings)
+        self._compiled = compiled_network(core, model, kept, settings)
         self._model = None
 
     def _converted(self, inputs: tuple[Array, ...]) -> tuple[Any, Any]:
@@ -174,9 +187,9 @@ class CpuNetwork:
         if self._model is not None:
             return core, self._model
         kept = self._place()
-        if kept is not None and (kept / _FILE).is_file():
+        if kept is not None and (kept / NETWORK_FILE).is_file():
             with suppress(RuntimeError):  # damaged: it is made again
-                self._model = core.read_model(kept / _FILE)
+                self._model = core.read_model(kept / NETWORK_FILE)
             with suppress(OSError):  # a folder that only others may write
                 kept.touch()
         if self._model is None:
@@ -184,8 +197,8 @@ class CpuNetwork:
 
             with torch.inference_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # tracing warns of sizes taken for constants: results are compared
-                model = openvino.convert_model(self._loaded(), example_input=tuple(map(torch.from_numpy, inputs)))
-            self._model = _written(openvino, core, model, kept)
+                model = convert(self._loaded(), tuple(map(torch.from_numpy, inputs)))
+            self._model = written_network(openvino, core, model, kept)
         return core, self._model
 
     def _place(self) -> Path | None:
@@ -290,34 +303,6 @@ def _threads() -> int:
         return int(torch.get_num_threads())
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdecimal() else 0
-
-
-def _written(openvino: Any, core: Any, model: Any, place: Path | None) -> Any:
-    """A converted network as it is read from its files, which stay at `place` where that can be written.
-
-    Read, it is fused otherwise than just converted, and its results differ in their last bits. So every process has
-    it from files: the first as well, and those that can keep none.
-    """
-    if place is not None:
-        with suppress(OSError):
-            place.parent.mkdir(parents=True, exist_ok=True)
-    parent = place.parent if place is not None and os.access(place.parent, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=parent) as folder:
-        made = Path(folder, "made")
-        openvino.save_model(model, made / _FILE, compress_to_fp16=False)
-        if place is not None and parent is not None:
-            with suppress(OSError):  # another process was first
-                made.rename(place)
-                made = place
-                _forget_old(place.parent)
-        return core.read_model(made / _FILE)
-
-
-def _forget_old(folder: Path) -> None:
-    """Delete all but the `_MAX_CACHED` networks that were opened last."""
-    networks = sorted(folder.glob(f"*/{_FILE}"), key=lambda network: network.parent.stat().st_mtime)
-    for network in networks[:-_MAX_CACHED]:
-        shutil.rmtree(network.parent, ignore_errors=True)
 
 
 def _line(error: Exception) -> str:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.networks import made_models
-from model.cpu_backend import openvino_without_telemetry
+from model.openvino_networks import convert, openvino_without_telemetry
 from model.precision import has_bf16
 
 Run = Callable[[], Any]
@@ -57,9 +57,8 @@ class _Named(nn.Module):
 
 
 def openvino_run(network: nn.Module, inputs: tuple[Tensor, ...], precision: str) -> Run:
-    openvino = openvino_without_telemetry()
-    core = openvino.Core()
-    model = openvino.convert_model(network, example_input=inputs)
+    core = openvino_without_telemetry().Core()
+    model = convert(network, inputs)
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": precision}
     request = core.compile_model(model, "CPU", settings).create_infer_request()
     arrays = [value.numpy() for value in inputs]

@@ -131,7 +131,7 @@ class Clock:
 
 def measure(module: MatcherModule, pairs: Pairs, preset: Preset, options: argparse.Namespace) -> Clock:
     """Time `options.steps` steps after `options.warm_up`; their batches are drawn as an epoch draws them."""
-    optimizer = module.configure_optimizers()["optimizer"]
+    optimizer = module.make_optimizer()
     order = np.random.default_rng(options.seed).permutation(len(pairs))
     size = preset.train.batch_size
     clock = Clock()
@@ -147,6 +147,7 @@ def measure(module: MatcherModule, pairs: Pairs, preset: Preset, options: argpar
         with clock.part("backward"):
             loss.backward()
         with clock.part("optimiser"):
+            module.configure_gradient_clipping(optimizer)
             optimizer.step()
             optimizer.zero_grad()
     for seconds in (clock.wall, clock.cpu):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -112,6 +113,18 @@ class SpacyParser:
         return vocab.has_vector(word) if len(vocab.vectors) else word in vocab.strings
 
 
+_PREPARED: list[SpacyParser] = []
+"""What `prepare_parser` has loaded: `load_parser` gives it away, since one thread at a time may use it."""
+
+
+def prepare_parser() -> None:
+    """Load the bundled parser for the first that asks `load_parser` for it: in a fork server, once for all children.
+
+    Raises ModelError as `SpacyParser` does.
+    """
+    _PREPARED[:] = [SpacyParser()]
+
+
 def load_parser(package: str | None = None) -> SpacyParser:
     """The parser to train with: the bundled one, or the pipeline of an installed package ("en_core_web_sm").
 
@@ -119,7 +132,7 @@ def load_parser(package: str | None = None) -> SpacyParser:
     Raises InputError if no such package is installed, ModelError if its pipeline cannot be used.
     """
     if package is None or package == BUNDLED_NAME:
-        return SpacyParser()
+        return _PREPARED.pop() if _PREPARED else SpacyParser()
     from spacy.util import is_package
 
     if not is_package(package):
@@ -149,19 +162,36 @@ def load_parsers(pipelines: Mapping[str, str]) -> dict[str, SpacyParser]:
 
 
 def imported_spacy() -> ModuleType:
-    """spaCy, without PyTorch unless that is imported already.
+    """spaCy, without its command line, and without PyTorch unless that is imported already.
 
     thinc, which spaCy stands on, imports PyTorch wherever it is installed, which takes seconds and 0.3 GB. Only
-    pipelines with transformers use it, and these need one of two packages.
+    pipelines with transformers use it, and these need one of two packages. The command line is a third of what spaCy
+    imports, for one function that prints versions.
     """
     wanted = any(find_spec(name) for name in ("spacy_transformers", "spacy_curated_transformers"))
     if not wanted and sys.modules.keys().isdisjoint({"torch", "thinc"}):
-        sys.modules["torch"] = None  # type: ignore[assignment]
-        try:
+        with _hidden({"torch": None}):
             import_module("thinc.compat")
-        finally:
-            del sys.modules["torch"]
-    return import_module("spacy")
+    if "spacy" in sys.modules or "spacy.cli" in sys.modules:
+        return import_module("spacy")
+    printing = ModuleType("spacy.cli.info")
+    printing.info = None  # type: ignore[attr-defined]
+    try:
+        with _hidden({"spacy.cli": ModuleType("spacy.cli"), "spacy.cli.info": printing}):
+            return import_module("spacy")
+    except ImportError:  # a spaCy that asks more of its command line
+        return import_module("spacy")
+
+
+@contextmanager
+def _hidden(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
+    """Others in the place of `modules`, or none, for what is imported meanwhile."""
+    sys.modules.update(modules)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in modules:
+            del sys.modules[name]
 
 
 def recorded_parser(name: str, checkpoint: Path) -> SpacyParser:

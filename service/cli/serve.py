@@ -85,11 +85,7 @@ def run_server(settings: Settings) -> None:
     from model.registry import require_model, resolve_device
     from service.encoders.model_choice import chosen_model
     from service.encoders.serving_encoders import start_processes_of
-    from service.http.server import make_server, require_free, settings_to_listen
-    from service.observe.logs import configure
 
-    settings = settings_to_listen(settings)
-    require_free(settings)
     models = {}
     for name, own in settings.by_library().items():
         existing_library(own)
@@ -99,6 +95,11 @@ def run_server(settings: Settings) -> None:
         start_processes_of((models[name], own.models) for name, own in settings.by_library().items())
     # While that server imports what it needs, this process imports the rest.
     from service.encoders.garbage_collection import startup_objects_frozen
+    from service.http.server import make_server, require_free, settings_to_listen
+    from service.observe.logs import configure
+
+    settings = settings_to_listen(settings)
+    require_free(settings)
     from service.http.app import BackgroundStart, create_app
     from service.search.engine import API
 

@@ -8,7 +8,6 @@ crashes a network, or the C code below it, ends its process: here that is not th
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,10 @@ _POLL_INTERVAL = 0.25
 _MAX_PAUSE = 30.0
 
 
+class _NoneIdle(Exception):
+    """No process has nothing to do."""
+
+
 class EncoderProcesses:
     """`count` processes with an encoder each, behind the methods of `Encoder`, for any thread at any time.
 
@@ -45,7 +48,9 @@ class EncoderProcesses:
         self._load = load
         self._count = count
         self._timeout = timeout
-        self._idle: queue.SimpleQueue[EncoderWorker | None] = queue.SimpleQueue()
+        self._idle: list[EncoderWorker] = []
+        self._freed = threading.Condition()
+        self._seeing: EncoderWorker | None = None  # the one that has what sees frames, where the others load it late
         self._closing = threading.Event()
         self._broken = ""
         self._libraries = libraries
@@ -57,8 +62,7 @@ class EncoderProcesses:
             self.close()
             raise
         self._encoder = known[0]
-        for process in starting:
-            self._idle.put(process)
+        self._idle += starting
         self._watch = threading.Thread(target=self._end_overdue, name="overdue encoders", daemon=True)
         self._watch.start()
 
@@ -135,10 +139,12 @@ class EncoderProcesses:
             self._closing.set()
         for process in list(self._all):
             process.stop()
-        self._idle.put(None)
+        with self._freed:
+            self._freed.notify_all()
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        with self._process() as process, process.due(process.limit(method, self._timeout)):
+        seeing = method == "encode_clips" and self._encoder.loads_clips_late
+        with self._process(seeing=seeing) as process, process.due(process.limit(method, self._timeout)):
             return process.call(method, *arguments)
 
     def _parse_in_idle_process(self, texts: Sequence[str]) -> Any:
@@ -148,14 +154,14 @@ class EncoderProcesses:
                 return process.call("parse", list(texts))
         except Exception as error:
             # Then the one that needs them parses, and what is wrong with these texts is raised there.
-            if not isinstance(error, queue.Empty):
+            if not isinstance(error, _NoneIdle):
                 LOG.warning("Text parsing works again after %s: %s", type(error).__name__, error)
             return None
 
     @contextmanager
-    def _process(self, wait: bool = True) -> Iterator[EncoderWorker]:
-        """A process that has nothing to do. Without `wait`, raises queue.Empty where there is none."""
-        process = self._take(wait)
+    def _process(self, wait: bool = True, seeing: bool = False) -> Iterator[EncoderWorker]:
+        """A process that has nothing to do: `seeing`, the one that sees frames. Without `wait`, raises _NoneIdle."""
+        process = self._take(wait, seeing)
         alive = True
         try:
             yield process
@@ -165,26 +171,43 @@ class EncoderProcesses:
             raise ModelError(f"{death} A new process is starting. Try again.") from None
         finally:
             if alive:
-                self._idle.put(process)
+                self._free(process)
 
-    def _take(self, wait: bool) -> EncoderWorker:
+    def _free(self, process: EncoderWorker) -> None:
+        with self._freed:
+            self._idle.append(process)
+            self._freed.notify_all()
+
+    def _take(self, wait: bool, seeing: bool) -> EncoderWorker:
         """See `_process`. One that ended while it had nothing to do costs nobody a call."""
-        while True:
-            if self._broken and not self.alive:
-                raise ModelError(f"No model process is running. {self._broken}")
-            try:
-                # In short turns: meanwhile the last process may turn out to be lost.
-                process = self._idle.get(block=wait, timeout=_POLL_INTERVAL)
-            except queue.Empty:
-                if not wait:
-                    raise
-                continue
-            if process is None:
-                self._idle.put(None)
-                raise ModelError("The service is stopping and accepts no more requests.")
-            if process.alive:
-                return process
-            self._lost(process, WorkerEnded(process.end()))
+        with self._freed:
+            while True:
+                if self._closing.is_set():
+                    raise ModelError("The service is stopping and accepts no more requests.")
+                if self._broken and not self.alive:
+                    raise ModelError(f"No model process is running. {self._broken}")
+                process = self._choose(seeing)
+                if process is None and not wait:
+                    raise _NoneIdle
+                if process is None:
+                    # In short turns: meanwhile the last process may turn out to be lost.
+                    self._freed.wait(_POLL_INTERVAL)
+                    continue
+                self._idle.remove(process)
+                if process.alive:
+                    return process
+                self._lost(process, WorkerEnded(process.end()))
+
+    def _choose(self, seeing: bool) -> EncoderWorker | None:
+        """An idle process. One alone sees frames, since that takes PyTorch; texts go to another where there is one."""
+        if self._seeing not in self._all:
+            self._seeing = None
+        if seeing and self._seeing is not None:
+            return self._seeing if self._seeing in self._idle else None
+        found = next((one for one in self._idle if one is not self._seeing), next(iter(self._idle), None))
+        if seeing:
+            self._seeing = found
+        return found
 
     def _lost(self, process: EncoderWorker, death: WorkerEnded) -> None:
         self._all.discard(process)
@@ -213,7 +236,7 @@ class EncoderProcesses:
             self._broken = ""
             for listener in list(self.restarted):
                 listener()
-            self._idle.put(process)
+            self._free(process)
             return
 
     def _end_overdue(self) -> None:

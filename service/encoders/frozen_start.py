@@ -1,4 +1,7 @@
-"""Imported by the fork server last: what it has imported is never searched for garbage, which would copy its pages."""
+"""Imported by the fork server last: it loads the parser, once for all children.
+
+What the server has by then is never searched for garbage, which would copy its pages.
+"""
 
 import atexit
 import gc
@@ -7,10 +10,13 @@ from contextlib import suppress
 
 import tokenizers  # noqa: F401
 
-from model.cpu_backend import openvino_without_telemetry
-from model.language.spacy_parser import imported_spacy
+from model.language.spacy_parser import imported_spacy, prepare_parser
+from model.openvino_networks import openvino_without_telemetry
+from quartet.errors import ModelError
 
 imported_spacy()
+with suppress(ModelError):  # who needs the parser says what is wrong with it
+    prepare_parser()
 with suppress(ImportError):
     openvino_without_telemetry()
 gc.collect()

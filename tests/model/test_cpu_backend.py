@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model import cpu_backend, precision
+from model import cpu_backend, openvino_networks, precision
 from model.cpu_backend import CpuNetwork
 
 openvino = pytest.importorskip("openvino")
@@ -74,6 +74,33 @@ def test_it_gives_what_pytorch_gives_and_is_kept_for_the_next_process(kept: Path
         CpuNetwork(refuse, "A network", "other weights")._reference(tuple(one.numpy() for one in inputs(1, 3)))
 
 
+def test_what_was_compiled_is_kept_and_made_again_where_it_is_damaged(kept: Path) -> None:
+    check(CpuNetwork(Network, "A network", "these weights"))
+    (made,) = kept.glob("*/compiled */*")
+    before = made.read_bytes()
+    for content in (b"", before[: len(before) // 2], before):
+        made.chmod(0o600)
+        made.write_bytes(content)
+        network = CpuNetwork(refuse, "A network", "these weights")
+        check(network)
+        assert network._compiled is not None and made.read_bytes()[:8] == before[:8]
+
+
+def test_one_process_converts_a_network_and_the_others_wait_for_it(kept: Path) -> None:
+    """Two files that are opened apart exclude each other in one process, too."""
+    with ThreadPoolExecutor(1) as other:
+        second = []
+
+        def load() -> nn.Module:
+            if not second:
+                second.append(other.submit(check, CpuNetwork(refuse, "A network", "these weights")))
+            return Network()
+
+        check(CpuNetwork(load, "A network", "these weights"))
+        second[0].result()
+    assert not list(kept.glob("*.lock"))
+
+
 def test_without_a_key_nothing_is_kept(kept: Path) -> None:
     check(CpuNetwork(Network, "A network"))
     assert not kept.exists()
@@ -97,14 +124,14 @@ def test_a_result_that_differs_is_replaced_by_pytorchs(
     assert not list(kept.iterdir())
 
 
-@pytest.mark.parametrize("step", ["convert_model", "Core"])
+@pytest.mark.parametrize("step", ["openvino.tools.ovc.convert_model", "openvino.Core"])
 def test_an_openvino_that_fails_is_one_warning(
     step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: object, **options: object) -> None:
         raise RuntimeError("this processor is unknown")
 
-    monkeypatch.setattr(openvino, step, fail)
+    monkeypatch.setattr(step, fail)
     with caplog.at_level(logging.WARNING):
         check(CpuNetwork(Network, "A network", "these weights"))
     assert len(caplog.records) == 1 and "this processor is unknown" in caplog.text
@@ -176,7 +203,7 @@ def test_a_processor_without_bfloat16_is_one_warning(
 
 
 def test_networks_that_were_not_opened_for_long_are_forgotten(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_backend, "_MAX_CACHED", 2)
+    monkeypatch.setattr(openvino_networks, "_MAX_CACHED", 2)
     for number, key in enumerate("abac"):
         CpuNetwork(Network, "A network", key)(*inputs(1, 3))
         for place in kept.iterdir():  # in whole seconds: some file systems know no parts

@@ -45,11 +45,15 @@ class MatcherModule(L.LightningModule):
     def val_dataloader(self) -> DataLoader:
         return DataLoader(TensorDataset(torch.zeros(1)))  # one step: validation ranks the whole split at once
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def make_optimizer(self) -> Optimizer:
+        """The optimiser at the highest learning rate, without a schedule."""
         config = self.config
         kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
         groups = self.matcher.parameter_groups(config)
-        optimizer = kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        return kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        config, optimizer = self.config, self.make_optimizer()
         if config.schedule == "constant":
             return {"optimizer": optimizer}
         steps = int(self.trainer.estimated_stepping_batches)

@@ -9,16 +9,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.encoder import TextBatch
+from model.encoder import Frames, TextBatch
 from model.fake_encoder import FakeEncoder
 from model.language.parsed_caption import Attributes
-from model.levels import WORDS
+from model.levels import WORDS, Vectors
 from model.mcsan.concept_heads import ConceptHead, ConceptReader
 from model.registry import load_encoder
 from quartet.errors import InputError, ModelError
@@ -232,6 +233,37 @@ def test_all_processes_share_the_libraries_of_one_server() -> None:
             own.encode_queries(["a dog"])
         assert back.wait(SECONDS)
         assert [parent_of(pid) for pid in own.pids] == [server] * 2
+    finally:
+        own.close()
+
+
+class Telling(FakeEncoder):
+    """Tells of clips and of texts which process has encoded them."""
+
+    def encode_clips(self, clips: Sequence[Frames]) -> Vectors:
+        return {"global": np.array([[os.getpid()]])}
+
+    def attributes(self, texts: Sequence[str]) -> list[Attributes]:
+        return [Attributes([str(os.getpid())])]
+
+
+def test_where_frames_take_pytorch_one_process_sees_them() -> None:
+    own, back = EncoderProcesses(Telling, 2), threading.Event()
+    own.restarted.add(back.set)
+    own._encoder = replace(own._encoder, loads_clips_late=True)
+
+    def seen_by() -> int:
+        return int(own.encode_clips([np.zeros((1, 8, 8, 3), np.uint8)])["global"][0, 0])
+
+    try:
+        first = seen_by()
+        (other,) = set(own.pids) - {first}
+        assert [seen_by(), seen_by()] == [first, first]
+        assert {one.entity[0] for _ in range(3) for one in own.attributes(["a dog"])} == {str(other)}
+        os.kill(first, signal.SIGKILL)
+        while own.alive == 2:
+            pass
+        assert seen_by() != first and back.wait(SECONDS)
     finally:
         own.close()
 
