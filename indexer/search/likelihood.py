@@ -86,27 +86,37 @@ def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, target
     basis: Literal["captions", "sentences"] = "sentences" if targets is None else "captions"
     plain = Likelihood(tuple(specs), basis, questions, clips, np.zeros(3), 0.0, 0.5)
     found = search_batch(gallery, specs, questions, 2, weights, exact=True)
-    others, own, best = [], [], []
-    for i, result in enumerate(found):
-        query = {name: rows[i : i + 1] for name, rows in questions.items()}
-        if not result.hits:
-            continue
-        ids = [hit.id for hit in result.hits]
-        measured = plain.measures(query, weights, gallery.vectors([*ids, *([] if targets is None else [targets[i]])]))
-        best.append(measured[0])
-        if targets is not None:
-            own.append(measured[-1])
-        others += [row for item, row in zip(ids, measured, strict=False) if targets is None or item != targets[i]][:1]
-    if not best:
+    asked = [i for i, result in enumerate(found) if result.hits]
+    if not asked:
         return plain
-    chance = np.array(others).reshape(-1, 3)
+    # Of each question its hits, and behind them the clip that it is about.
+    shown = [[hit.id for hit in found[i].hits] + ([] if targets is None else [int(targets[i])]) for i in asked]
+    lengths = [len(ids) for ids in shown]
+    ends = np.cumsum(lengths)
+    begins = ends - lengths
+    items = [item for ids in shown for item in ids]
+    measures = _measures(plain, weights, np.repeat(asked, lengths), gallery.vectors(items))
+    others = []
+    for i, begin, end in zip(asked, begins, ends, strict=True):
+        hits = range(begin, end if targets is None else end - 1)
+        others += [row for row in hits if targets is None or items[row] != targets[i]][:1]
+    best, chance = measures[begins], measures[others]
     if targets is None:
         return _by_chance(plain, chance)
+    own = measures[ends - 1]
     slopes, base = regression(np.concatenate([own, chance]), np.arange(len(own) + len(chance)) < len(own))
-    likely = logistic(np.array(best) @ slopes + base)
+    likely = logistic(best @ slopes + base)
     # Of so few questions a share is known roughly: less is aimed at, so that nine times in ten it is not more.
     share = max(0.0, FALSE_ALARMS - _NINE_IN_TEN * np.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / len(likely)))
     return Likelihood(tuple(specs), basis, questions, clips, slopes, base, float(np.quantile(likely, share)))
+
+
+def _measures(plain: Likelihood, weights: Mapping[str, float], of: Positions, hits: Vectors) -> Floats:
+    """(H, 3): as `Likelihood.measures` of one question, of H hits of the questions that `of` (H,) numbers."""
+    scores = fused(plain.specs, weights, plain.questions, hits)
+    own = scores[of, np.arange(len(of))]
+    against = fused(plain.specs, weights, plain.questions, plain.clips)
+    return np.stack([own, _stands_out(own, against[of]), _stands_out(own, scores.T)], axis=1)
 
 
 def teaches(captions: int) -> bool:

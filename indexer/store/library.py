@@ -30,7 +30,6 @@ from indexer.store.agreement import require_agreement
 from indexer.store.generation import KINDS, Generation, frames_of, open_generation
 from indexer.store.generation_swap import publish_whole
 from indexer.store.layout import exists, live_name, require_library, require_no_generations, strip_path, thumbnail_path
-from indexer.store.manifest import Manifest, ModelInfo
 from indexer.store.search_settings import SETTINGS_FILE
 from indexer.store.served_generation import RemoteGenerations, ServedGeneration
 from indexer.store.vector_home import checked_store
@@ -278,21 +277,6 @@ def _unreadable(path: Path, error: DatabaseError) -> LibraryError:
         f"The catalogue {path / 'catalog.sqlite'} cannot be read: {error.orig}. Restore the file from a backup and run "
         "`quartet repair`, or index the videos into a new library."
     )
-
-
-def built_by(path: Path) -> ModelInfo:
-    """The model that built a library, without opening its index. Raises LibraryError."""
-    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").model
-
-
-def store_of(path: Path) -> str | None:
-    """The home of a library's vectors; None: its folder. Raises LibraryError."""
-    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").store
-
-
-def built_with(path: Path) -> EncoderSpec:
-    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
-    return Manifest.read(path / "generations" / live_name(path) / "manifest.json").spec
 
 
 def _open_live(path: Path, catalog: Catalog, device: str) -> Generation:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.search.vectors.codes import Bounds
+from indexer.store.layout import live_name
 from indexer.store.vector_home import HomeRecord
 from model.encoder import EncoderSpec
 from model.levels import FrameSpec, LevelSpec
@@ -137,3 +138,22 @@ def format_of(frames: FrameSpec | None) -> int:
 
 def model_info(spec: EncoderSpec) -> ModelInfo:
     return ModelInfo(spec.name, spec.fingerprint, spec.note, spec.frames_per_clip)
+
+
+def built_by(path: Path) -> ModelInfo:
+    """The model that built a library, without opening its index. Raises LibraryError."""
+    return _live_manifest(path).model
+
+
+def store_of(path: Path) -> str | None:
+    """The home of a library's vectors; None: its folder. Raises LibraryError."""
+    return _live_manifest(path).store
+
+
+def built_with(path: Path) -> EncoderSpec:
+    """The specification of the model that built a library, without opening its index. Raises LibraryError."""
+    return _live_manifest(path).spec
+
+
+def _live_manifest(path: Path) -> Manifest:
+    return Manifest.read(path / "generations" / live_name(path) / "manifest.json")

@@ -58,7 +58,7 @@ def indexing_encoder(settings: Settings) -> Encoder:
     Raises what `open_encoder` raises, either here or when the model is first used.
     """
     from indexer.store.layout import exists
-    from indexer.store.library import built_with
+    from indexer.store.manifest import built_with
     from model.registry import checkpoint_fingerprint, name_of_builder
 
     library = settings.library
@@ -84,7 +84,7 @@ def chosen_model(settings: Settings) -> str:
         return settings.model
 
     from indexer.store.layout import exists
-    from indexer.store.library import built_by
+    from indexer.store.manifest import built_by
 
     if settings.library is None or not exists(settings.library):
         raise InputError(choices(settings))

@@ -247,7 +247,7 @@ def run_index(
 def _require_store(folder: Path, store: str) -> None:
     """Raises InputError where there is a library already, with its vectors in another place."""
     from indexer.store.layout import exists
-    from indexer.store.library import store_of
+    from indexer.store.manifest import store_of
     from indexer.store.vector_home import checked_store
     from quartet.errors import InputError
 

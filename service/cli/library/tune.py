@@ -98,7 +98,7 @@ def _print_galleries(galleries: Mapping[str, str | None]) -> None:
 
 
 def _set_prompts(folder: Path, path: Path) -> None:
-    from indexer.store.library import built_by
+    from indexer.store.manifest import built_by
     from indexer.store.search_settings import read_search_settings, write_search_settings
     from model.two_tower.phrases import checked_templates
     from quartet.errors import InputError
@@ -117,7 +117,7 @@ def _set_prompts(folder: Path, path: Path) -> None:
 
 
 def _set_parsers(folder: Path, given: list[str]) -> None:
-    from indexer.store.library import built_by
+    from indexer.store.manifest import built_by
     from indexer.store.search_settings import read_search_settings, write_search_settings
     from model.encoder import checked_parsers
     from model.language.spacy_parser import load_parsers
@@ -131,7 +131,7 @@ def _set_parsers(folder: Path, given: list[str]) -> None:
 
 
 def _undo(folder: Path) -> None:
-    from indexer.store.library import built_by
+    from indexer.store.manifest import built_by
     from indexer.store.search_settings import undo
 
     built_by(folder)
