@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from indexer.catalog.reader import Catalog
 from indexer.catalog.schema import caption_sources, captions, clips
@@ -101,16 +102,25 @@ def lines_of(catalog: Catalog, pairs: Sequence[tuple[int, int]]) -> dict[tuple[i
 
     Pairs that are not, or no longer, in the catalogue are left out.
     """
+    asked = {"clips": list({clip for clip, _ in pairs}), "texts": list({text for _, text in pairs})}
+    with catalog.engine.connect() as connection:
+        rows = connection.execute(_LINES, asked).all()
+    # Descending, so that the first is the last to be written into the dictionary.
+    found = {(row.clip, row.id): TextLine(*row[1:]) for row in rows}
+    return {pair: found[pair] for pair in pairs if pair in found}
+
+
+def _lines() -> Select[Any]:
+    """Made once: making it takes longer than it takes to answer."""
     columns = (captions.c.id, captions.c.text, _SOURCE.source, _SOURCE.start, _SOURCE.end, _SOURCE.language)
     timed = select(clips.c.id.label("clip"), *columns).join(caption_sources, _SOURCE.video_id == clips.c.video_id)
     timed = timed.join(captions, captions.c.id == _SOURCE.caption_id)
     within = _SOURCE.start.is_(None) | ((_SOURCE.start < clips.c.end) & (_SOURCE.end > clips.c.start))
-    wanted = clips.c.id.in_({clip for clip, _ in pairs}) & captions.c.id.in_({text for _, text in pairs})
-    with catalog.engine.connect() as connection:
-        rows = connection.execute(timed.where(wanted, within).order_by(_SOURCE.start.desc(), _SOURCE.id.desc())).all()
-    # Descending, so that the first is the last to be written into the dictionary.
-    found = {(row.clip, row.id): TextLine(*row[1:]) for row in rows}
-    return {pair: found[pair] for pair in pairs if pair in found}
+    wanted = clips.c.id.in_(bindparam("clips", expanding=True)) & captions.c.id.in_(bindparam("texts", expanding=True))
+    return timed.where(wanted, within).order_by(_SOURCE.start.desc(), _SOURCE.id.desc())
+
+
+_LINES = _lines()
 
 
 def lines_with(catalog: Catalog, clip_ids: Collection[int], words: str) -> dict[int, TextLine]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from indexer.search.survivors import Positions
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from model.levels import LevelSpec, Vectors, resolve_weights
+
+Present = Mapping[str, npt.NDArray[np.bool_]]
 
 FALSE_ALARMS = 0.04
 """This share of the questions that have a match may be answered "nothing fits". At 0.05 it was up to 6% in the demo."""
@@ -66,11 +69,19 @@ class Likelihood:
         return np.stack(
             [
                 score,
-                _stands_out(score, fused(self.specs, weights, query, self.clips)),
-                _stands_out(score, fused(self.specs, weights, self.questions, hits).T),
+                _stands_out(score, fused(self.specs, weights, query, self.clips, there=self._clips_present)),
+                _stands_out(score, fused(self.specs, weights, self.questions, hits, self._questions_present).T),
             ],
             axis=1,
         )
+
+    @cached_property
+    def _clips_present(self) -> Present:
+        return present(self.clips)
+
+    @cached_property
+    def _questions_present(self) -> Present:
+        return present(self.questions)
 
 
 def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, targets: Positions | None) -> Likelihood:
@@ -124,12 +135,27 @@ def teaches(captions: int) -> bool:
     return captions >= _MIN_CAPTIONS
 
 
-def fused(specs: Sequence[LevelSpec], weights: Mapping[str, float], queries: Vectors, clips: Vectors) -> Floats:
-    """What each of B queries gives to each of N clips: (B, N); 0 for pairs that share no level."""
+def present(vectors: Vectors) -> Present:
+    """Which rows have a level."""
+    return {name: np.asarray(rows.any(axis=1)) for name, rows in vectors.items()}
+
+
+def fused(
+    specs: Sequence[LevelSpec],
+    weights: Mapping[str, float],
+    queries: Vectors,
+    clips: Vectors,
+    asked: Present | None = None,
+    there: Present | None = None,
+) -> Floats:
+    """What each of B queries gives to each of N clips: (B, N); 0 for pairs that share no level.
+
+    asked, there  what `present` says of queries and clips, where that is known
+    """
+    asked, there = asked or present(queries), there or present(clips)
     total = norm = np.zeros((1, 1))
     for spec in specs:
-        asked, there = queries[spec.name].any(axis=1), clips[spec.name].any(axis=1)
-        share = weights[spec.name] * np.outer(asked, there)
+        share = weights[spec.name] * np.outer(asked[spec.name], there[spec.name])
         total = total + share * spec.activate((queries[spec.name] @ clips[spec.name].T).astype(np.float64))
         norm = norm + share
     return total / np.where(norm > 0, norm, 1)

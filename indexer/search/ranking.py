@@ -21,7 +21,9 @@ _BLOCK = 1 << 13
 """Rows that are held in float64 at a time."""
 
 
-def rank(gallery: Gallery, question: Question, found: Sequence[Survivors], k: int) -> list[list[Hit]]:
+def rank(
+    gallery: Gallery, question: Question, found: Sequence[Survivors], k: int, explain: bool = True
+) -> list[list[Hit]]:
     """For each query the first k of its rows, by true score, ties by lower id.
 
     Of many rows the likeliest are scored first. Often most of the others cannot reach the k-th of those any more.
@@ -36,7 +38,7 @@ def rank(gallery: Gallery, question: Question, found: Sequence[Survivors], k: in
         raw = np.concatenate([raw, _products(gallery, question, *later)])
         owner, rows = np.concatenate([owner, later[0]]), np.concatenate([rows, later[1]])
         scored = Scored(question, owner, gallery.row_ids[rows], gallery.present[rows], raw)
-    return scored.best(k)
+    return scored.best(k, explain)
 
 
 def hits_of(question: Question, ids: Positions, present: npt.NDArray[np.bool_], raw: Floats, k: int) -> list[Hit]:
@@ -103,9 +105,10 @@ def _products(gallery: Gallery, question: Question, owner: Positions, rows: Posi
     for start in range(0, len(rows), _BLOCK):
         part = slice(start, start + _BLOCK)
         for column, spec in enumerate(question.specs):
-            products = gallery.rows(spec.name, rows[part]).astype(np.float64)
-            products *= question.rows[spec.name][owner[part]]
-            raw[part, column] = products.sum(axis=1)
+            if question.rows[spec.name].any():
+                products = gallery.rows(spec.name, rows[part]).astype(np.float64)
+                products *= question.rows[spec.name][owner[part]]
+                raw[part, column] = products.sum(axis=1)
     return raw
 
 
@@ -144,16 +147,20 @@ class Scored:
             setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
         return whole
 
-    def best(self, k: int) -> list[list[Hit]]:
-        """The first k of each query, by score, ties by lower id."""
+    def best(self, k: int, explain: bool = True) -> list[list[Hit]]:
+        """The first k of each query, by score, ties by lower id; `explain`: with their levels."""
         order = np.lexsort((self._ids, -self.scores, self._owner))
         order = order[self.scores[order] > -np.inf]
         owner = self._owner[order]
         chosen = order[np.arange(len(order)) - np.searchsorted(owner, owner) < k]
         hits: list[list[Hit]] = [[] for _ in range(len(self._question))]
-        for query, hit in zip(self._owner[chosen].tolist(), self.hits(chosen), strict=True):
+        scored = self.hits(chosen) if explain else self._bare(chosen)
+        for query, hit in zip(self._owner[chosen].tolist(), scored, strict=True):
             hits[query].append(hit)
         return hits
+
+    def _bare(self, chosen: Positions) -> list[Hit]:
+        return [Hit(*own, {}) for own in zip(self._ids[chosen].tolist(), self.scores[chosen].tolist(), strict=True)]
 
     def hits(self, chosen: Positions) -> list[Hit]:
         """Some of the items, by their places."""

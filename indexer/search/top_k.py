@@ -70,8 +70,12 @@ def search_batch(
     weights: Mapping[str, float],
     filter: npt.NDArray[np.int64] | ClipFilter | None = None,
     exact: bool = False,
+    explain: bool = True,
 ) -> list[SearchResult]:
-    """`search` for B queries at once, {level: (B, d_l)}: one result each, in less time than one by one."""
+    """`search` for B queries at once, {level: (B, d_l)}: one result each, in less time than one by one.
+
+    explain  say what each level gave to a hit; without that, hits have no levels
+    """
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}.")
     question = make_question(specs, queries, weights)
@@ -84,16 +88,18 @@ def search_batch(
     if filter is not None:
         chosen = gallery.select(np.asarray(filter, dtype=np.int64).reshape(-1))
         if len(chosen) <= min(_MAX_ROWS_SCORED, len(gallery) // 16):
-            return _results(gallery, question, k, [Survivors(chosen)] * len(question), watch, count=len(chosen))
+            return _results(
+                gallery, question, k, [Survivors(chosen)] * len(question), watch, count=len(chosen), explain=explain
+            )
         allowed, count = np.zeros(len(gallery.row_ids), dtype=np.bool_), len(chosen)
         allowed[chosen] = True
     # On a GPU a scan is as fast as the fast scan, which is on the CPU, and it is exact.
     fast = gallery.encoding and not exact and gallery.resident.device == "cpu" and count >= len(gallery) / _FILTERED
     if fast and (depth := depth_for(k, count, len(gallery.row_ids))) is not None:
-        return _approximate(gallery, question, k, depth, allowed, watch)
+        return _approximate(gallery, question, k, depth, allowed, watch, explain)
     found = scan(gallery, question, k, allowed)
     watch.lap("scan")
-    return _results(gallery, question, k, found, watch, count=count)
+    return _results(gallery, question, k, found, watch, count=count, explain=explain)
 
 
 def _approximate(
@@ -103,6 +109,7 @@ def _approximate(
     depth: int,
     allowed: npt.NDArray[np.bool_] | None,
     watch: _Stopwatch,
+    explain: bool,
 ) -> list[SearchResult]:
     """Of the `depth` rows that the codes propose those that are allowed. Where too few are, that query is scanned."""
     proposed = propose(gallery, question, depth)
@@ -115,7 +122,7 @@ def _approximate(
     ]
     watch.lap("scan")
     exact = [own.complete or again for own, again in zip(proposed, scanned, strict=True)]
-    return _results(gallery, question, k, found, watch, exact=exact)
+    return _results(gallery, question, k, found, watch, exact=exact, explain=explain)
 
 
 def _results(
@@ -126,9 +133,10 @@ def _results(
     watch: _Stopwatch,
     count: int | None = None,
     exact: Sequence[bool] | None = None,
+    explain: bool = True,
 ) -> list[SearchResult]:
     """Results of what was found per query, of `count` rows in all (None: those that were found); all exact, or some."""
-    hits = rank(gallery, question, found, k)
+    hits = rank(gallery, question, found, k, explain)
     watch.lap("rank")
     return [
         SearchResult(

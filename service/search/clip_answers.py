@@ -24,7 +24,7 @@ from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
 from service.search.explanation.answer_json import Batch, Stopwatch, asked_parts, attributes_json, clip_hits
 from service.search.explanation.likelihoods import Fits
-from service.search.explanation.matched_lines import matched_lines
+from service.search.explanation.matched_lines import Asked, matched_lines
 from service.search.explanation.matched_words import matched_by_hits
 from service.search.ranking.batch_ranking import RankedItems, clips_of, ids_of, row, shown_at, vectors_of
 from service.search.ranking.part_vectors import PartVectors, Resolved
@@ -77,18 +77,25 @@ class ClipAnswerer:
         likelihood = self.fits.of(generation)
         batch = Batch(generation, self._encoder.spec, len(questions), watch)
 
+        lines = iter(
+            matched_lines(
+                self._library.catalog,
+                texts,
+                [
+                    Asked(query[WORDS], shown_at(own, m), _text(known, m), one.words)
+                    for known, own, one in zip(resolved, ranked, wanted, strict=True)
+                    if not isinstance(known, QuartetError) and not isinstance(own, QuartetError)
+                    for m, query in enumerate(known.queries)
+                ],
+            )
+        )
+
         def answer(i: int) -> ClipAnswer | QuartetError:
             known, own = resolved[i], ranked[i]
             if isinstance(known, QuartetError) or isinstance(own, QuartetError):
                 return known if isinstance(known, QuartetError) else own  # type: ignore[return-value]
             fit, likely = _fit(likelihood, texts, generation.clips, known, own)
             asked_words = _text(known)
-            lines = [
-                matched_lines(
-                    self._library.catalog, texts, query[WORDS], shown_at(own, m), _text(known, m), wanted[i].words
-                )
-                for m, query in enumerate(known.queries)
-            ]
             return ClipAnswer(
                 query=asked_words,
                 query_attributes=attributes_json(attributes[i]),
@@ -106,7 +113,7 @@ class ClipAnswerer:
                     self._address,
                     _given(generation.clips, known, own),
                     likely,
-                    lines,
+                    [next(lines) for _ in known.queries],
                     wanted[i].sort,
                 ),
                 **batch.provenance(wanted[i], own),

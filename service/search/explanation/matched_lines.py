@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,31 +29,55 @@ _COMMON = frozenset(
 """Words that are in most sentences."""
 
 
-def matched_lines(
-    catalog: Catalog,
-    evidence: TextEvidence | None,
-    query: FloatArray | None,
-    hits: Sequence[Hit],
-    asked: str,
-    words: str | None,
-) -> dict[int, schemas.Line]:
-    """The line of each hit that has one, by its id.
+@dataclass(frozen=True)
+class Asked:
+    """A question whose hits are shown.
 
-    query  (1, d) the question as a text; a hit whose score a text has raised shows that text
-    asked  the sentence, whose words are marked
-    words  exact words that were asked for: then it is a line with these
+    query     (1, d) the question as a text, None without one; a hit whose score a text has raised shows that text
+    hits      those that are shown
+    sentence  the words that are marked are its
+    words     exact words that were asked for: then it is a line with these
     """
-    if words is not None:
-        exact = phrases_of(words)
-        found = lines_with(catalog, [hit.id for hit in hits], words)
-        return {clip: _line(line, _phrase_marks(line.text, exact)) for clip, line in found.items()}
-    raised = [hit.id for hit in hits if WORDS in hit.levels and hit.levels[WORDS].weight > 0]
-    if evidence is None or query is None or not raised:
-        return {}
-    best = evidence.best_texts(query, np.array(raised, np.int64))
-    lines = lines_of(catalog, [(clip, text.text) for clip, text in best.items()])
-    sought = {_stem(word) for word in _WORD.findall(asked.lower()) if word not in _COMMON}
+
+    query: FloatArray | None
+    hits: Sequence[Hit]
+    sentence: str
+    words: str | None
+
+
+def matched_lines(
+    catalog: Catalog, evidence: TextEvidence | None, asked: Sequence[Asked]
+) -> list[dict[int, schemas.Line]]:
+    """For each question the line of each hit that has one, by its id."""
+    texts = [_raising_texts(evidence, own) for own in asked]
+    pairs = [pair for own in texts for pair in own]
+    lines = lines_of(catalog, pairs) if pairs else {}
+    found = []
+    for one, own in zip(asked, texts, strict=True):
+        known = {pair: lines[pair] for pair in own if pair in lines}
+        found.append(_marked(known, one.sentence) if one.words is None else _with_words(catalog, one))
+    return found
+
+
+def _raising_texts(evidence: TextEvidence | None, asked: Asked) -> list[tuple[int, int]]:
+    """(clip, text) of the hits whose scores a text has raised."""
+    raised = [hit.id for hit in asked.hits if WORDS in hit.levels and hit.levels[WORDS].weight > 0]
+    if evidence is None or asked.query is None or asked.words is not None or not raised:
+        return []
+    best = evidence.best_texts(asked.query, np.array(raised, np.int64))
+    return [(clip, text.text) for clip, text in best.items()]
+
+
+def _marked(lines: Mapping[tuple[int, int], TextLine], sentence: str) -> dict[int, schemas.Line]:
+    sought = {_stem(word) for word in _WORD.findall(sentence.lower()) if word not in _COMMON}
     return {clip: _line(line, word_marks(line.text, sought)) for (clip, _), line in lines.items()}
+
+
+def _with_words(catalog: Catalog, asked: Asked) -> dict[int, schemas.Line]:
+    assert asked.words is not None
+    exact = phrases_of(asked.words)
+    found = lines_with(catalog, [hit.id for hit in asked.hits], asked.words)
+    return {clip: _line(line, _phrase_marks(line.text, exact)) for clip, line in found.items()}
 
 
 def word_marks(text: str, stems: Collection[str]) -> list[tuple[int, int]]:
@@ -67,6 +93,7 @@ def _phrase_marks(text: str, phrases: Sequence[Sequence[str]]) -> list[tuple[int
     return sorted(found)
 
 
+@lru_cache(1 << 14)
 def _stem(word: str) -> str:
     """Without the commonest endings of English: good enough to mark `rates` for `rate`, and never to find by."""
     for ending in ("ing", "ed", "es", "s"):

@@ -16,6 +16,8 @@ import numpy as np
 
 from indexer.catalog.text_reader import newest_source, text_links
 from indexer.search.filters import ClipFilter
+from indexer.search.question import make_question
+from indexer.search.ranking import score_items
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, SearchResult
 from indexer.search.text_evidence import Ids, Pictures, TextEvidence, TextLinks
@@ -171,9 +173,14 @@ def searched(
     if texts is None or not weights[WORDS]:
         return [result for result in found if result is not None]
     ids = allowed if wanted is None or isinstance(allowed, np.ndarray) else library.select_clips(wanted)
+    near: list[SearchResult | None] = [None] * len(queries)
+    asked = [i for i, query in enumerate(queries) if WORDS in query and query[WORDS].any()]
+    if ids is None and asked:
+        for i, own in zip(asked, texts.nearest(np.concatenate([queries[i][WORDS] for i in asked])), strict=True):
+            near[i] = own
     return [
-        _raised(texts, gallery, specs, query, pictures, weights[WORDS], k, result, allowed, ids)
-        for query, result in zip(queries, found, strict=True)
+        _raised(texts, gallery, specs, query, pictures, weights[WORDS], k, result, allowed, ids, own)
+        for query, result, own in zip(queries, found, near, strict=True)
     ]
 
 
@@ -188,6 +195,7 @@ def _raised(
     found: SearchResult | None,
     allowed: Any,
     ids: Any,
+    near: SearchResult | None,
 ) -> SearchResult:
     if WORDS not in query or not query[WORDS].any():
         # A question of pictures alone does not count for texts.
@@ -200,9 +208,13 @@ def _raised(
         return search_batch(gallery, specs, query_of(specs, query), depth, pictures, allowed)[0]
 
     def among(clips: Ids) -> Sequence[Hit]:
-        return search_batch(gallery, specs, query_of(specs, query), len(clips), counted, clips, exact=True)[0].hits
+        rows = query_of(specs, query)
+        if isinstance(gallery, Gallery):
+            question = make_question(specs, rows, counted)
+            return score_items(question, clips, gallery.vectors(clips)).best(len(clips))[0]
+        return search_batch(gallery, specs, rows, len(clips), counted, clips, exact=True)[0].hits
 
-    return texts.raise_hits(query[WORDS], weight, k, Pictures(best, among, total), found, ids)
+    return texts.raise_hits(query[WORDS], weight, k, Pictures(best, among, total), found, ids, near)
 
 
 def query_of(specs: Sequence[LevelSpec], query: Vectors) -> Vectors:

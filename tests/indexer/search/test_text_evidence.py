@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from indexer.search.result import Hit
 from indexer.search.text_evidence import Pictures, TextEvidence, TextLinks
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Gallery
@@ -85,7 +88,9 @@ def test_hits_are_those_of_scoring_every_clip(seed: int, tmp_path: Path) -> None
         for k in (1, 7, 40):
             weights = {level.name: float(w) for level, w in zip(LEVELS, rng.choice([0.5, 1.0, 2.0], 3), strict=True)}
             allowed = None if rng.random() < 0.5 else np.sort(rng.choice(case.clips, 120, replace=False))
-            found = case.evidence.raise_hits(case.words, weight, k, case.pictures(weights, allowed), allowed=allowed)
+            near = case.evidence.nearest(case.words)[0] if allowed is None else None
+            pictures = case.pictures(weights, allowed)
+            found = case.evidence.raise_hits(case.words, weight, k, pictures, allowed=allowed, near=near)
             scores = case.all_scores(weights, weight)
             wanted = case.clips.tolist() if allowed is None else allowed.tolist()
             right = sorted(wanted, key=lambda clip: (-round(scores[clip], 12), clip))[:k]
@@ -94,6 +99,23 @@ def test_hits_are_those_of_scoring_every_clip(seed: int, tmp_path: Path) -> None
             for hit in found.hits:
                 assert hit.score == pytest.approx(scores[hit.id], abs=1e-9)
                 assert sum(level.contribution for level in hit.levels.values()) == pytest.approx(hit.score, abs=1e-9)
+
+
+def test_clips_that_their_texts_cannot_raise_far_enough_are_not_scored(tmp_path: Path) -> None:
+    case = Case(1, tmp_path)
+    pictures = case.pictures({level.name: 1.0 for level in LEVELS}, None)
+    scored: list[int] = []
+
+    def among(clips: np.ndarray) -> Sequence[Hit]:
+        scored.extend(clips.tolist())
+        return pictures.among(clips)
+
+    case.evidence.raise_hits(case.words, 1.0, 7, replace(pictures, among=among))
+    near = {hit.id for hit in case.evidence.nearest(case.words)[0].hits}
+    told = {
+        clip for text, clip in zip(case.links.texts.tolist(), case.links.clips.tolist(), strict=True) if text in near
+    }
+    assert len(scored) < 0.6 * len(told)
 
 
 def test_texts_alone(tmp_path: Path) -> None:
