@@ -20,7 +20,8 @@ from indexer.search.moment_texts import MomentTexts
 from indexer.search.moments.best_moments import best_moments
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
-from indexer.search.text_evidence import TextEvidence, TextLinks
+from indexer.search.text_evidence import TextEvidence
+from indexer.search.text_links import TextLinks
 from indexer.search.top_k import search_batch
 from model.levels import LEVEL_NAMES, WORDS, LevelSpec
 from tests.indexer.engines import make_gallery

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from indexer.search.exact.exhaustive import row_limits
 from indexer.search.question import Floats, make_question
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, LevelScore, SearchResult
+from indexer.search.survivors import kth_largest
+from indexer.search.text_links import TextLinks
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from model.levels import WORDS, FloatArray, LevelSpec, Vectors
@@ -43,66 +46,7 @@ _SOME = 1 << 14
 """Texts of candidates whose vectors are in memory at the same time."""
 
 
-@dataclass(frozen=True)
-class TextLinks:
-    """Which texts belong to which clips: M pairs."""
-
-    texts: Ids
-    clips: Ids
-
-    @cached_property
-    def distinct(self) -> Ids:
-        """The texts, ascending, each once."""
-        return np.unique(self.texts)
-
-    @cached_property
-    def _by_text(self) -> tuple[Ids, Ids]:
-        """The order of the pairs by their texts, and the texts in it: a few are found without looking at all pairs."""
-        order = np.argsort(self.texts, kind="stable")
-        return order, self.texts[order]
-
-    @cached_property
-    def texts_of_clips(self) -> tuple[Ids, Ids, Ids]:
-        """The clips, ascending, each once; where the texts of each begin; and those, as places in `distinct`."""
-        order, clips = self._by_clip
-        each, first = np.unique(clips, return_index=True)
-        return each, first, np.searchsorted(self.distinct, self.texts)[order]
-
-    @cached_property
-    def _by_clip(self) -> tuple[Ids, Ids]:
-        order = np.argsort(self.clips, kind="stable")
-        return order, self.clips[order]
-
-    def best_of(self, texts: Ids, products: Floats) -> tuple[Ids, Floats]:
-        """The clips of these texts (n,), ascending, each once, and the largest of the products (n,) of its texts."""
-        order = np.argsort(texts)
-        mine = _places(*self._by_text, texts)
-        clips, place = np.unique(self.clips[mine], return_inverse=True)
-        largest = np.full(len(clips), -np.inf)
-        np.maximum.at(largest, place, products[order][np.searchsorted(texts[order], self.texts[mine])])
-        return clips, largest
-
-    def within(self, clips: Ids) -> TextLinks:
-        """The pairs of these clips alone."""
-        mine = _places(*self._by_clip, clips)
-        return TextLinks(self.texts[mine], self.clips[mine])
-
-
-def _places(order: Ids, values: Ids, wanted: Ids) -> Ids:
-    """Where the wanted ones are among values, which are ascending in `order`."""
-    wanted = np.unique(wanted)
-    first, last = np.searchsorted(values, wanted), np.searchsorted(values, wanted, side="right")
-    counts = last - first
-    starts = np.repeat(first - np.cumsum(counts) + counts, counts)
-    return order[starts + np.arange(int(counts.sum()))]
-
-
-def _kth(hits: Sequence[Hit], k: int) -> float:
-    return hits[k - 1].score if len(hits) >= k else -math.inf
-
-
-@dataclass(frozen=True)
-class BestText:
+class BestText(NamedTuple):
     """The text of a clip that is nearest to the question, and its inner product with it."""
 
     text: int
@@ -196,17 +140,18 @@ class TextEvidence:
             lacking = found is not None and len(found.hits) >= depth
             floor = found.hits[-1].score if lacking and found is not None else -math.inf
             best = self.best_texts(query, np.fromiter(hits, np.int64, len(hits)), links)
-            raised = self._first(k, list(hits.values()), best, weight, pictures.weight)
+            scores = self._scores(list(hits.values()), best, weight, pictures.weight)
             known = floor if found is not None and found.exact else -math.inf
-            rest = self._worth_scoring(links, near, hits, known, _kth(raised, k), weight, pictures.weight)
+            rest = self._worth_scoring(links, near, hits, known, kth_largest(scores, k), weight, pictures.weight)
             if len(rest):
                 hits |= {hit.id: hit for hit in pictures.among(rest)}
                 best |= self.best_texts(query, rest, links)
-                raised = self._first(k, list(hits.values()), best, weight, pictures.weight)
+                scores = self._scores(list(hits.values()), best, weight, pictures.weight)
             # What a clip that was seen in neither list scores at most, raised by its text.
             bound = self._mixed(floor, unseen, weight, pictures.weight)
-            if unseen == -math.inf or (pictures.weight and not lacking) or bound < _kth(raised, k):
+            if unseen == -math.inf or (pictures.weight and not lacking) or bound < kth_largest(scores, k):
                 base = found or near
+                raised = self._first(k, list(hits.values()), scores, best, weight, pictures.weight)
                 return replace(base, hits=raised, exact=base.exact and near.exact)
             texts, depth, found, near = 4 * texts, 2 * depth, None, None
 
@@ -290,11 +235,12 @@ class TextEvidence:
         for start in range(0, len(texts), _SOME):
             part = slice(start, start + _SOME)
             raw[part] = self._vectors(texts[part]).astype(np.float64) @ query[0].astype(np.float64)
-        found: dict[int, BestText] = {}
         products = raw[place]
-        for i in np.lexsort((links.texts, -products)).tolist():
-            found.setdefault(int(links.clips[i]), BestText(int(links.texts[i]), float(products[i])))
-        return found
+        order = np.lexsort((links.texts, -products))
+        found, first = np.unique(links.clips[order], return_index=True)
+        best = order[first]
+        told = map(BestText, links.texts[best].tolist(), products[best].tolist())
+        return dict(zip(found.tolist(), told, strict=True))
 
     def _rows(self, queries: FloatArray) -> Vectors:
         """Queries (B, d) for the level by which texts are compared, and nothing for the others."""
@@ -320,17 +266,26 @@ class TextEvidence:
         activation = float(self.spec.activate(np.array(raw)))
         return activation if not others else (others * pictures + weight * activation) / (others + weight)
 
-    def _first(
-        self, k: int, hits: Sequence[Hit], texts: Mapping[int, BestText], weight: float, others: float
-    ) -> list[Hit]:
-        """The first k of these as `raised` makes them, ties by lower id."""
+    def _scores(self, hits: Sequence[Hit], texts: Mapping[int, BestText], weight: float, others: float) -> Floats:
+        """What these score as `raised` makes them; -inf: nothing."""
         raw = np.array([texts[hit.id].raw if hit.id in texts else -np.inf for hit in hits])
         score = np.array([hit.score for hit in hits])
         activation = np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
         part = others / (others + weight)
-        mixed = np.where(activation > score, part * score + (1 - part) * activation, score) if others else activation
-        order = np.lexsort((np.array([hit.id for hit in hits], np.int64), -mixed))
-        order = order[mixed[order] > -np.inf][:k]
+        return np.where(activation > score, part * score + (1 - part) * activation, score) if others else activation
+
+    def _first(
+        self,
+        k: int,
+        hits: Sequence[Hit],
+        scores: Floats,
+        texts: Mapping[int, BestText],
+        weight: float,
+        others: float,
+    ) -> list[Hit]:
+        """The first k of these by `_scores`, ties by lower id, as `raised` makes them."""
+        order = np.lexsort((np.array([hit.id for hit in hits], np.int64), -scores))
+        order = order[scores[order] > -np.inf][:k]
         return [self.raised(hits[i], texts.get(hits[i].id), weight, others) for i in order.tolist()]
 
     def raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:

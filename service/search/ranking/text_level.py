@@ -20,7 +20,8 @@ from indexer.search.question import make_question
 from indexer.search.ranking import score_items
 from indexer.search.remote_gallery import AnyGallery
 from indexer.search.result import Hit, SearchResult
-from indexer.search.text_evidence import Ids, Pictures, TextEvidence, TextLinks
+from indexer.search.text_evidence import Ids, Pictures, TextEvidence
+from indexer.search.text_links import TextLinks
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from indexer.search.result import Hit
-from indexer.search.text_evidence import Pictures, TextEvidence, TextLinks
+from indexer.search.text_evidence import Pictures, TextEvidence
+from indexer.search.text_links import TextLinks
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Gallery
 from model.levels import WORDS, LevelSpec, Vectors

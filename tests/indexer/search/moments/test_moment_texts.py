@@ -12,7 +12,8 @@ from indexer.search.moment_texts import MomentTexts
 from indexer.search.moments.best_moments import best_moments
 from indexer.search.moments.timeline import Timeline
 from indexer.search.question import make_question
-from indexer.search.text_evidence import TextEvidence, TextLinks
+from indexer.search.text_evidence import TextEvidence
+from indexer.search.text_links import TextLinks
 from model.levels import WORDS, LevelSpec, Vectors
 from tests.indexer.engines import Engine, make_gallery
 from tests.indexer.search.moments.brute_force import best_by_trying
