@@ -19,6 +19,9 @@ Ids = npt.NDArray[np.int64]
 
 _SOURCE = caption_sources.c
 
+_NEWEST = select(func.max(_SOURCE.id)).where(_SOURCE.video_id.is_not(None))
+"""Made once: every search asks it."""
+
 
 @dataclass(frozen=True)
 class TextLine:
@@ -34,9 +37,8 @@ class TextLine:
 
 def newest_source(catalog: Catalog) -> int:
     """A number that grows with every text that comes to belong to a video; 0 where none does."""
-    query = select(func.max(_SOURCE.id)).where(_SOURCE.video_id.is_not(None))
     with catalog.engine.connect() as connection:
-        return connection.execute(query).scalar() or 0
+        return connection.execute(_NEWEST).scalar() or 0
 
 
 def text_links(
