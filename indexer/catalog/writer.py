@@ -204,7 +204,7 @@ class CatalogWriter(PublicationWriter, CaptionWriter):
             _forget_failure(connection, place)
 
     def remove_videos(self, video_ids: Sequence[int], generation: int, erase: bool = False) -> None:
-        """Mark the clips of videos as gone from generation `generation` on; `erase`: from all files with the next."""
+        """Mark the clips of videos as gone from generation `generation` on; `erase`: the one after it erases them."""
         with self.engine.begin() as connection:
             _remove_clips(connection, video_ids, generation)
             if erase:

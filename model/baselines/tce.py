@@ -1,4 +1,4 @@
-"""TCE: a query becomes a tree of its words, joined in the order of what is worth joining, and all its nodes are heard.
+"""TCE: a query becomes a tree of its words, joined in the order of their scores; all nodes count.
 
 Yang, Dong, Cao, Wang, Wang, Chua, "Tree-Augmented Cross-Modal Encoding for Complex-Query Video Retrieval", SIGIR 2020.
 Leaves are made of the states s_t of a recurrent network over the words. Two neighbours l and r have a parent,
