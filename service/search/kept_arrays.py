@@ -71,9 +71,9 @@ def _read(path: Path) -> Arrays | None:
             raise ValueError("it belongs to something else")
     except FileNotFoundError:
         return None
-    # Whatever is wrong with it: it can be made again.
+    # Whatever is wrong with it: it can be learned again.
     except Exception as error:
-        LOG.warning("%s is ignored, and written anew: %s", path, error)
+        LOG.warning("%s cannot be used, and is learned again: %s", path, error)
         return None
     with suppress(OSError):
         os.utime(path)

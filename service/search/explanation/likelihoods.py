@@ -24,7 +24,7 @@ _QUESTIONS = 256
 """Captions that are learned from."""
 
 _SLOPES, _BASE_AND_WEAK = "slopes", "base and weak"
-"""Names of arrays on disk, beside the levels."""
+"""Names of arrays on disk, next to those of the levels."""
 
 SENTENCES = (
     "a man speaks to an audience", "a woman cooks dinner in a kitchen", "children play football in a park",
