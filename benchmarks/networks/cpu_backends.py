@@ -128,12 +128,12 @@ def measured_peaks(rounds: int) -> dict[str, float]:
     return peaks | ({"bf16": speeds["PyTorch bfloat16 (oneDNN)"]} if _has_bf16() else {})
 
 
-@torch.inference_mode()
 def _has_bf16() -> bool:
     """Whether there are instructions for it, which need not be faster than float32 (`model.precision`)."""
     return re.search("amx_bf16|avx512_bf16", Path("/proc/cpuinfo").read_text(encoding="ascii")) is not None
 
 
+@torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
