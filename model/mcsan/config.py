@@ -73,6 +73,11 @@ class ModelConfig:
         Literal["linear", "gru"],
         "what is under the entity and action nodes: a linear layer on each word, or a BiGRU over all of them (HANet)",
     ] = "linear"
+    fitted_concepts: Annotated[
+        bool,
+        "read what a clip shows from the vectors of all levels, by heads that are fitted after training; off: by the "
+        "concept heads (24-26), each from its own level",
+    ] = False
     relation_level: Annotated[
         bool, "off: the paper's ablation without relations; every clip and text lacks the level"
     ] = True

@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     from model.mcsan.network import MCSAN
     from model.mcsan.text_tower import TensorTower
 
-CONCEPT_THRESHOLD = 0.25
-"""A clip shows a noun of the query if the attribute head gives it at least this output.
-
-Focal loss with alpha 0.25 and gamma 2 puts even odds at 0.40; a word of the query that found the clip is likelier
-to be true than a word of the vocabulary at large, on which the head was trained (docs/results.md).
-"""
-
 
 class McsanEncoder(CheckpointEncoder):
     """Encodes clips and texts with one checkpoint: a `StagedEncoder` (`model/encoder.py`).
@@ -71,7 +64,7 @@ class McsanEncoder(CheckpointEncoder):
         except (KeyError, TypeError, SafetensorError, InputError) as error:
             raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
         self.spec = self.describe(self._linear.levels, shape.frames)
-        self.concepts = ConceptReader(self._linear.heads, CONCEPT_THRESHOLD)
+        self.concepts = ConceptReader(self._linear.heads)
         held = _is_of_tensors(shape)
         self._on_cpu: CpuNetwork | None = None
         if device == "cpu" and held:

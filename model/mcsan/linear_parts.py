@@ -11,10 +11,12 @@ import numpy as np
 from safetensors import safe_open
 
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec
-from model.mcsan.concept_heads import ConceptHead
+from model.mcsan.concept_heads import FITTED, TRAINED, ConceptHead
 from model.mcsan.config import ModelConfig
 
 CONCEPT_LEVELS = ("entity", "action", "relation")
+SHOWN_LEVELS = ("entity", "action")
+"""The levels whose words a clip is said to show; a relation is shown if its nouns and verbs are."""
 
 
 def concept_levels(config: ModelConfig) -> tuple[str, ...]:
@@ -57,11 +59,16 @@ class LinearParts:
                 found: FloatArray = np.asarray(file.get_tensor(f"model.{name}"), np.float32)
                 return found
 
-            heads, scales = {}, single("concept_scale")
-            for level in concept_levels(config):
+            heads = {}
+            for level in SHOWN_LEVELS:
                 rows = {word: i for i, word in enumerate(vocabularies[level])}
-                weight = single(f"concepts.{level}.weight") * scales[CONCEPT_LEVELS.index(level)]
-                heads[level] = ConceptHead(rows, weight, single(f"concepts.{level}.bias"))
+                if config.fitted_concepts:
+                    weight, bias = (single(f"shown.{level}.{part}") for part in ("weight", "bias"))
+                    heads[level] = ConceptHead(rows, weight, bias, LEVEL_NAMES, *FITTED[level])
+                else:
+                    scale = single("concept_scale")[CONCEPT_LEVELS.index(level)]
+                    weight, bias = scale * single(f"concepts.{level}.weight"), single(f"concepts.{level}.bias")
+                    heads[level] = ConceptHead(rows, weight, bias, (level,), *TRAINED[level])
             levels = level_specs(config, single("log_weights"), float(single("head.bias")))
             return cls(levels, single("head.weight"), heads)
 

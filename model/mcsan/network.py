@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from model.holographic_head import HolographicHead
 from model.levels import LEVEL_NAMES, LevelSpec
 from model.mcsan.config import ModelConfig
-from model.mcsan.linear_parts import CONCEPT_LEVELS, concept_levels, level_specs
+from model.mcsan.linear_parts import CONCEPT_LEVELS, SHOWN_LEVELS, concept_levels, level_specs
 from model.mcsan.text_tower import TextTensors, TextTower
 from model.mcsan.video_tower import VideoTower
 
@@ -37,6 +37,12 @@ class MCSAN(nn.Module):
             {n: nn.Linear(config.embed_dim, vocabulary_sizes[n]) for n in self.concept_levels}
         )
         self.concept_scale = nn.Parameter(torch.full((3,), 10.0))
+        # Read only to say what a clip shows, and fitted once training is over (`model/training/loop/concept_fit.py`).
+        width = config.sentence_dim + 3 * config.embed_dim
+        self.shown = nn.ModuleDict(
+            {n: nn.Linear(width, vocabulary_sizes[n]) for n in SHOWN_LEVELS if config.fitted_concepts}
+        )
+        self.shown.requires_grad_(False)
         self.log_weights = nn.Parameter(torch.zeros(len(LEVEL_NAMES)), requires_grad=config.learned_weights)
 
     @property

@@ -26,6 +26,7 @@ DEMO = Preset(
         projection=True,
         text_global_fc=True,
         learned_weights=True,
+        fitted_concepts=True,
     ),
     loss=LossConfig(ranking="infonce", level_ranking=0.5),
     train=TrainConfig(

@@ -43,7 +43,6 @@ class ServingEncoders:
             known = self._loaded.get(wanted)
             if known is None or (isinstance(known, EncoderProcesses) and not known.share()):
                 self._loaded[wanted] = known = _loaded(settings, built)
-                known.identity = wanted
             return known
 
 

@@ -167,9 +167,7 @@ class Engine:
         generation = self.live.current()
         for gallery in (generation.clips, generation.captions):
             prepare(gallery)
-        answerer = self.live.model.clips
-        answerer.fits.of(generation)
-        answerer.texts.of(generation)
+        self.live.model.clips.fits.of(generation)
         return self
 
     @property

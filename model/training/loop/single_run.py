@@ -12,6 +12,7 @@ from model.mcsan.linear_parts import CONCEPT_LEVELS
 from model.mcsan.network import MCSAN
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies
+from model.training.loop.concept_fit import fit_concepts
 from model.training.loop.lightning_module import MatcherModule
 from model.training.loop.matcher import Matcher
 from model.training.loop.mcsan_matcher import mcsan_matcher
@@ -44,6 +45,8 @@ def fit(
     if sentences is not None:
         matcher = UnfrozenMatcher(matcher, sentences, preset.text_rate)
     history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress, resume)
+    if preset.model.fitted_concepts:
+        fit_concepts(matcher.model, train, vocabularies)
     return matcher.model, vocabularies, history
 
 

@@ -125,8 +125,8 @@ def compare(
     from model.training.compare.caption_encoder import caption_encoder
     from model.training.compare.kept_models import Keeping
     from model.training.data.caption_readers import read_captions
+    from model.training.data.run_lock import run_lock
     from model.training.distributed import is_first_process
-    from model.training.loop.run_lock import run_lock
 
     given = {"training.batch_size": batch_size, "training.learning_rate": learning_rate}
     changes = (*(f"{name}={value}" for name, value in given.items() if value is not None), *(settings or ()))

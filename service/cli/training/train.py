@@ -171,7 +171,7 @@ def train(
         import tensorboard  # noqa: F401
     except ImportError as error:
         raise InputError(f"Training needs the extra `train`. Run: {install_command('train')}") from error
-    from model.training.loop.run_lock import run_lock
+    from model.training.data.run_lock import run_lock
     from model.training.loop.run_record import kept_epoch
 
     began = time.monotonic()

@@ -12,8 +12,9 @@ import torch
 from model.language.parsed_caption import Attributes
 from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from model.mcsan.concept_heads import TRAINED
 from model.mcsan.config import ModelConfig
-from model.mcsan.encoder import CONCEPT_THRESHOLD, McsanEncoder
+from model.mcsan.encoder import McsanEncoder
 from model.mcsan.layers import unit
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import collate
@@ -129,10 +130,10 @@ def test_words_are_matched_as_the_concept_heads_say_and_others_never(checkpoint:
     encoder = load_encoder(checkpoint, "cpu")
     words = encoder.checkpoint.vocabularies["entity"]
     rows = np.random.default_rng(0).standard_normal((40, encoder.spec.level("action").dim)).astype(np.float32)
-    probability = encoder.model.concept_logits("entity", torch.from_numpy(rows)).sigmoid().detach().numpy()
+    logits = encoder.model.concept_logits("entity", torch.from_numpy(rows)).detach().numpy()
     vectors = dict.fromkeys(LEVEL_NAMES, rows)
     found = encoder.concepts(vectors, [Attributes(["zebra", *reversed(words)])] * 40)
-    for own, shown in zip(found, probability >= CONCEPT_THRESHOLD, strict=True):
+    for own, shown in zip(found, logits >= TRAINED["entity"][0], strict=True):
         assert own.entity == [word for word, there in reversed(list(zip(words, shown, strict=True))) if there]
     assert 0 < sum(len(own.entity) for own in found) < 40 * len(words)
 

@@ -8,17 +8,20 @@ import pytest
 import torch
 
 from model.evaluation.scores import LevelScores
-from model.language.parsed_caption import ParsedCaption
+from model.language.parsed_caption import Attributes, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES, LevelSpec
+from model.mcsan.checkpoint import Checkpoint, save_checkpoint
+from model.mcsan.checkpoint_identity import WEIGHTS_FILE
+from model.mcsan.concept_heads import ConceptReader
 from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
-from model.mcsan.linear_parts import CONCEPT_LEVELS
+from model.mcsan.linear_parts import CONCEPT_LEVELS, LinearParts
 from model.mcsan.losses import contrast, info_nce
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures
 from model.mcsan.video_tower import VideoTower
 from model.training.data.dataset import VideoText
-from model.training.loop import level_weights
+from model.training.loop import concept_fit, level_weights
 from model.training.loop.input_dropout import RATES, fitting_input_dropout
 from model.training.loop.level_weights import fit_level_weights
 from model.training.loop.mcsan_matcher import MCSANMatcher
@@ -144,6 +147,24 @@ def test_a_model_of_levels_apart_learns_and_keeps_its_fitted_weights(tmp_path: P
     weights = dict(zip(LEVEL_NAMES, fitted.level_weights().tolist(), strict=True))
     assert weights["global"] == max(weights.values()) > 1.0
     assert replace(fitted.config, input_dropout=0.0) == replace(model, input_dropout=0.0)
+
+
+def test_what_a_clip_shows_is_read_from_all_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the global level alone knows the verb: a head of the action level could not learn it."""
+    scores, _ = level_scores(dict.fromkeys(LEVEL_NAMES, 0.1))
+    clips = scores.clips
+    there = clips["global"][:, :1] > 0
+    labels = dict.fromkeys(CONCEPT_LEVELS, torch.from_numpy(there))
+    monkeypatch.setattr(concept_fit, "encode_videos", lambda *_: clips)
+    monkeypatch.setattr(concept_fit, "concept_labels", lambda *_: ({}, labels))
+    config = ModelConfig(20, 2, 6, 8, embed_dim=8, heads=2, attention_dim=4, fitted_concepts=True)
+    model, known = MCSAN(config, dict.fromkeys(CONCEPT_LEVELS, 1)), {name: ["spin"] for name in CONCEPT_LEVELS}
+    concept_fit.fit_concepts(model, dataset(24, 0.1), known)
+    save_checkpoint(tmp_path, Checkpoint("x", "", model, None, known, "parser", "sentences"))
+    heads = LinearParts.read(tmp_path / WEIGHTS_FILE, config, known).heads
+    heads = {name: replace(head, least=0.0, rivalry=0.0) for name, head in heads.items()}
+    shown = ConceptReader(heads)(clips, [Attributes([], ["spin"])] * len(there))
+    assert np.mean([bool(own.action) == seen for own, seen in zip(shown, there[:, 0], strict=True)]) > 0.95
 
 
 def test_measuring_does_not_fit_unless_it_is_asked_to() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model.training.loop import run_lock as module
-from model.training.loop.run_lock import run_lock
+from model.training.data import run_lock as module
+from model.training.data.run_lock import run_lock
 from quartet.errors import InputError
 
 
