@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -335,7 +336,7 @@ class Catalog:
             return connection.execute(query, parameters).all()
 
     def _path(self, row: Row) -> Path:
-        return self._elsewhere.get(row.root_name, Path(row.root_path)) / row.relpath
+        return _joined(self._elsewhere.get(row.root_name, row.root_path), row.relpath)
 
     def _video(self, row: Row) -> Video:
         return Video(
@@ -356,6 +357,12 @@ class Catalog:
 
     def _clip(self, row: Row) -> Clip:
         return Clip(row.id, row.video_id, row.start, row.end, self._path(row), row.title, row.mtime)
+
+
+@lru_cache(1 << 12)
+def _joined(root: Path | str, relpath: str) -> Path:
+    """Remembered: for the clips of an answer it would take longer than to read them."""
+    return Path(root, relpath)
 
 
 def _root_columns() -> tuple[ColumnElement[str], ColumnElement[str]]:

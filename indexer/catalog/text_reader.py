@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,8 @@ Ids = npt.NDArray[np.int64]
 
 _SOURCE = caption_sources.c
 
-_NEWEST = select(func.max(_SOURCE.id)).where(_SOURCE.video_id.is_not(None))
-"""Made once: every search asks it."""
+_NEWEST = "select max(id) from caption_sources where video_id is not null"
+"""Every search asks it, straight from the driver."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,14 @@ class TextLine:
 
 def newest_source(catalog: Catalog) -> int:
     """A number that grows with every text that comes to belong to a video; 0 where none does."""
-    with catalog.engine.connect() as connection:
-        return connection.execute(_NEWEST).scalar() or 0
+    connection = catalog.engine.raw_connection()
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(_NEWEST)
+            (newest,) = cursor.fetchone() or (0,)
+            return int(newest or 0)
+    finally:
+        connection.close()
 
 
 def text_links(

@@ -65,15 +65,11 @@ class Likelihood:
     def measures(self, query: Vectors, weights: Mapping[str, float], hits: Vectors) -> Floats:
         """(H, 3): what a hit scores, and by how many standard deviations it stands out for its question, and the
         question for the hit."""
-        score = fused(self.specs, weights, query, hits)[0]
-        return np.stack(
-            [
-                score,
-                _stands_out(score, fused(self.specs, weights, query, self.clips, there=self._clips_present)),
-                _stands_out(score, fused(self.specs, weights, self.questions, hits, self._questions_present).T),
-            ],
-            axis=1,
-        )
+        asked, there = present(query), present(hits)
+        score = fused(self.specs, weights, query, hits, asked, there)[0]
+        at_large = fused(self.specs, weights, query, self.clips, asked, self._clips_present)
+        others = fused(self.specs, weights, self.questions, hits, self._questions_present, there)
+        return np.stack([score, _stands_out(score, at_large), _stands_out(score, others.T)], axis=1)
 
     @cached_property
     def _clips_present(self) -> Present:
@@ -153,9 +149,13 @@ def fused(
     asked, there  what `present` says of queries and clips, where that is known
     """
     asked, there = asked or present(queries), there or present(clips)
-    total = norm = np.zeros((1, 1))
+    name = specs[0].name
+    total = norm = np.zeros((len(asked[name]), len(there[name])))
     for spec in specs:
-        share = weights[spec.name] * np.outer(asked[spec.name], there[spec.name])
+        left, right = asked[spec.name], there[spec.name]
+        if not left.any() or not weights[spec.name]:
+            continue
+        share = weights[spec.name] * (np.ones((1, 1)) if left.all() and right.all() else np.outer(left, right))
         total = total + share * spec.activate((queries[spec.name] @ clips[spec.name].T).astype(np.float64))
         norm = norm + share
     return total / np.where(norm > 0, norm, 1)

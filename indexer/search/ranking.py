@@ -128,7 +128,7 @@ class Scored:
         asked = np.stack([question.rows[spec.name].any(axis=1) for spec in specs], axis=1)
         present = present & asked[owner]
         activated = np.stack([spec.activate(raw[:, column]) for column, spec in enumerate(specs)], axis=1)
-        self._question, self._ids, self._owner, self._raw = question, ids, owner, raw
+        self._question, self.ids, self._owner, self._raw = question, ids, owner, raw
         self._activation = np.where(present, activated, 0.0)
         self._weight = np.where(present, question.weights[owner], 0.0)
         total = self._weight.sum(axis=1, keepdims=True)
@@ -143,13 +143,13 @@ class Scored:
             return parts[0]
         whole = cls.__new__(cls)
         whole._question = parts[0]._question
-        for name in ("_ids", "_owner", "_raw", "_activation", "_weight", "_contribution", "scores"):
+        for name in ("ids", "_owner", "_raw", "_activation", "_weight", "_contribution", "scores"):
             setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
         return whole
 
     def best(self, k: int, explain: bool = True) -> list[list[Hit]]:
         """The first k of each query, by score, ties by lower id; `explain`: with their levels."""
-        order = np.lexsort((self._ids, -self.scores, self._owner))
+        order = np.lexsort((self.ids, -self.scores, self._owner))
         order = order[self.scores[order] > -np.inf]
         owner = self._owner[order]
         chosen = order[np.arange(len(order)) - np.searchsorted(owner, owner) < k]
@@ -160,7 +160,7 @@ class Scored:
         return hits
 
     def _bare(self, chosen: Positions) -> list[Hit]:
-        return [Hit(*own, {}) for own in zip(self._ids[chosen].tolist(), self.scores[chosen].tolist(), strict=True)]
+        return [Hit(*own, {}) for own in zip(self.ids[chosen].tolist(), self.scores[chosen].tolist(), strict=True)]
 
     def hits(self, chosen: Positions) -> list[Hit]:
         """Some of the items, by their places."""
@@ -171,7 +171,7 @@ class Scored:
         return [
             Hit(own, score, dict(zip(names, map(LevelScore._make, levels), strict=True)))
             for own, score, levels in zip(
-                self._ids[chosen].tolist(),
+                self.ids[chosen].tolist(),
                 self.scores[chosen].tolist(),
                 np.stack(parts, axis=-1).tolist(),
                 strict=True,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -34,6 +35,7 @@ class SearchResult:
                 could have returned and did not (`indexer.milvus`); None where it is not known
     candidates  how many items were scored on all levels
     took_ms     milliseconds per stage, of the batch that the query was in
+    texts       by the ids of hits the text of each that is nearest to the question, where texts were searched
     """
 
     hits: list[Hit]
@@ -41,6 +43,7 @@ class SearchResult:
     bound: float | None
     candidates: int
     took_ms: dict[str, float]
+    texts: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def certified(self) -> bool:

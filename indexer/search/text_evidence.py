@@ -13,10 +13,10 @@ texts are taken, more and more of both, until no clip that was not seen can reac
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -53,17 +53,40 @@ class BestText(NamedTuple):
     raw: float
 
 
+class ScoredClips(Protocol):
+    """Clips, scored by their pictures: `indexer.search.ranking.Scored` is one."""
+
+    ids: Ids
+    scores: Floats
+
+    def hits(self, chosen: Ids) -> list[Hit]:
+        """Some of them, by their places."""
+        ...
+
+
+class ListedClips:
+    """Clips whose hits are made already."""
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = hits
+        self.ids = np.array([hit.id for hit in hits], np.int64)
+        self.scores = np.array([hit.score for hit in hits], np.float64)
+
+    def hits(self, chosen: Ids) -> list[Hit]:
+        return [self._hits[place] for place in chosen.tolist()]
+
+
 @dataclass(frozen=True)
 class Pictures:
     """How clips are searched by their pictures.
 
     best    the first k of them
-    among   those of the given ids, all of them
+    among   those of the given ids, all of them; -inf for clips that are not hits
     weight  the sum of the weights of the levels that the question has; 0: the pictures do not count
     """
 
     best: Callable[[int], SearchResult]
-    among: Callable[[Ids], Sequence[Hit]]
+    among: Callable[[Ids], ScoredClips]
     weight: float
 
 
@@ -134,25 +157,24 @@ class TextEvidence:
             unseen = near.hits[-1].score if len(near.hits) < len(every) else -math.inf
             if pictures.weight:
                 found = pictures.best(depth) if found is None else found
-                hits = {hit.id: hit for hit in found.hits}
-            else:
-                hits = {}
+            seen: ScoredClips = ListedClips(found.hits if pictures.weight and found is not None else ())
             lacking = found is not None and len(found.hits) >= depth
             floor = found.hits[-1].score if lacking and found is not None else -math.inf
-            best = self.best_texts(query, np.fromiter(hits, np.int64, len(hits)), links)
-            scores = self._scores(list(hits.values()), best, weight, pictures.weight)
+            parts = [self._with_texts(seen, query, links, weight, pictures.weight)]
             known = floor if found is not None and found.exact else -math.inf
-            rest = self._worth_scoring(links, near, hits, known, kth_largest(scores, k), weight, pictures.weight)
+            kth = kth_largest(parts[0].scores, k)
+            rest = self._worth_scoring(links, near, seen.ids, known, kth, weight, pictures.weight)
             if len(rest):
-                hits |= {hit.id: hit for hit in pictures.among(rest)}
-                best |= self.best_texts(query, rest, links)
-                scores = self._scores(list(hits.values()), best, weight, pictures.weight)
+                parts.append(self._with_texts(pictures.among(rest), query, links, weight, pictures.weight))
+                kth = kth_largest(np.concatenate([part.scores for part in parts]), k)
             # What a clip that was seen in neither list scores at most, raised by its text.
             bound = self._mixed(floor, unseen, weight, pictures.weight)
-            if unseen == -math.inf or (pictures.weight and not lacking) or bound < kth_largest(scores, k):
+            if unseen == -math.inf or (pictures.weight and not lacking) or bound < kth:
                 base = found or near
-                raised = self._first(k, list(hits.values()), scores, best, weight, pictures.weight)
-                return replace(base, hits=raised, exact=base.exact and near.exact)
+                first = _first(k, parts)
+                raised = [self.raised(hit, text, weight, pictures.weight) for hit, text in first]
+                texts_of = {hit.id: text.text for hit, text in first if text is not None}
+                return replace(base, hits=raised, exact=base.exact and near.exact, texts=texts_of)
             texts, depth, found, near = 4 * texts, 2 * depth, None, None
 
     def nearest(self, queries: FloatArray) -> list[SearchResult]:
@@ -163,7 +185,7 @@ class TextEvidence:
         self,
         links: TextLinks,
         near: SearchResult,
-        seen: Collection[int],
+        seen: Ids,
         floor: float,
         kth: float,
         weight: float,
@@ -173,7 +195,7 @@ class TextEvidence:
         more than `floor`; -inf: that is not known."""
         products = np.array([hit.score for hit in near.hits])
         clips, raw = links.best_of(np.array([hit.id for hit in near.hits], np.int64), products)
-        new = ~np.isin(clips, np.fromiter(seen, np.int64, len(seen)))
+        new = ~np.isin(clips, seen)
         if floor > -math.inf:
             most = (others * floor + weight * self.spec.activate(raw)) / (others + weight)
             new &= most >= kth - _SLACK
@@ -227,20 +249,29 @@ class TextEvidence:
             return self._captions.positions(self._links.distinct)[texts]
         return texts
 
-    def best_texts(self, query: FloatArray, clips: Ids, links: TextLinks | None = None) -> dict[int, BestText]:
+    def best_texts(self, query: FloatArray, clips: Ids) -> dict[int, BestText]:
         """For each of these clips that has a text, the nearest one, in float64; ties by lower id."""
-        links = (links or self._links).within(clips)
-        texts, place = np.unique(links.texts, return_inverse=True)
+        told = map(BestText, *(own.tolist() for own in self._best_texts(query, clips, self._links)))
+        return {clip: text for clip, text in zip(clips.tolist(), told, strict=True) if text.raw > -math.inf}
+
+    def _best_texts(self, query: FloatArray, clips: Ids, links: TextLinks) -> tuple[Ids, Floats]:
+        """Of each clip (n,), which all differ, the nearest text and its inner product; -inf for clips without one."""
+        own = links.within(clips)
+        texts, place = np.unique(own.texts, return_inverse=True)
         raw = np.empty(len(texts))
         for start in range(0, len(texts), _SOME):
             part = slice(start, start + _SOME)
             raw[part] = self._vectors(texts[part]).astype(np.float64) @ query[0].astype(np.float64)
         products = raw[place]
-        order = np.lexsort((links.texts, -products))
-        found, first = np.unique(links.clips[order], return_index=True)
+        order = np.lexsort((own.texts, -products, own.clips))
+        found, first = np.unique(own.clips[order], return_index=True)
         best = order[first]
-        told = map(BestText, links.texts[best].tolist(), products[best].tolist())
-        return dict(zip(found.tolist(), told, strict=True))
+        nearest, product = np.zeros(len(clips), np.int64), np.full(len(clips), -np.inf)
+        if len(found):
+            row = np.minimum(np.searchsorted(found, clips), len(found) - 1)
+            there = found[row] == clips
+            nearest[there], product[there] = own.texts[best[row[there]]], products[best[row[there]]]
+        return nearest, product
 
     def _rows(self, queries: FloatArray) -> Vectors:
         """Queries (B, d) for the level by which texts are compared, and nothing for the others."""
@@ -266,27 +297,19 @@ class TextEvidence:
         activation = float(self.spec.activate(np.array(raw)))
         return activation if not others else (others * pictures + weight * activation) / (others + weight)
 
-    def _scores(self, hits: Sequence[Hit], texts: Mapping[int, BestText], weight: float, others: float) -> Floats:
-        """What these score as `raised` makes them; -inf: nothing."""
-        raw = np.array([texts[hit.id].raw if hit.id in texts else -np.inf for hit in hits])
-        score = np.array([hit.score for hit in hits])
+    def _with_texts(
+        self, clips: ScoredClips, query: FloatArray, links: TextLinks, weight: float, others: float
+    ) -> _Candidates:
+        """What clips score as `raised` makes them; -inf: nothing."""
+        texts, raw = self._best_texts(query, clips.ids, links)
         activation = np.where(raw > -np.inf, self.spec.activate(raw), -np.inf)
-        part = others / (others + weight)
-        return np.where(activation > score, part * score + (1 - part) * activation, score) if others else activation
-
-    def _first(
-        self,
-        k: int,
-        hits: Sequence[Hit],
-        scores: Floats,
-        texts: Mapping[int, BestText],
-        weight: float,
-        others: float,
-    ) -> list[Hit]:
-        """The first k of these by `_scores`, ties by lower id, as `raised` makes them."""
-        order = np.lexsort((np.array([hit.id for hit in hits], np.int64), -scores))
-        order = order[scores[order] > -np.inf][:k]
-        return [self.raised(hits[i], texts.get(hits[i].id), weight, others) for i in order.tolist()]
+        if others:
+            part = others / (others + weight)
+            raised = activation > clips.scores
+            scores = np.where(raised, part * clips.scores + (1 - part) * activation, clips.scores)
+        else:
+            scores = np.where(clips.scores > -np.inf, activation, -np.inf)
+        return _Candidates(clips, scores, texts, raw)
 
     def raised(self, hit: Hit, text: BestText | None, weight: float, others: float) -> Hit:
         """A hit with this level, which counts where it raises the score.
@@ -301,8 +324,35 @@ class TextEvidence:
             return hit._replace(levels={**hit.levels, WORDS: LevelScore(text.raw, activation, 0.0, 0.0)})
         part = others / (others + weight)
         levels = {
-            name: level._replace(contribution=part * level.contribution, weight=level.weight if others else 0.0)
-            for name, level in hit.levels.items()
+            name: LevelScore(raw, own, share if others else 0.0, part * given)
+            for name, (raw, own, share, given) in hit.levels.items()
         }
         levels[WORDS] = LevelScore(text.raw, activation, weight, (1 - part) * activation)
         return Hit(hit.id, part * hit.score + (1 - part) * activation if others else activation, levels)
+
+
+class _Candidates(NamedTuple):
+    """Clips, what they score with their texts, and of each the nearest text and its inner product; -inf: none."""
+
+    clips: ScoredClips
+    scores: Floats
+    texts: Ids
+    raw: Floats
+
+
+def _first(k: int, parts: Sequence[_Candidates]) -> list[tuple[Hit, BestText | None]]:
+    """The first k by their scores, ties by lower id, each with its text."""
+    ids = np.concatenate([part.clips.ids for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    order = np.lexsort((ids, -scores))
+    order = order[scores[order] > -np.inf][:k]
+    found: dict[int, tuple[Hit, BestText | None]] = {}
+    start = 0
+    for part in parts:
+        end = start + len(part.scores)
+        chosen = order[(order >= start) & (order < end)] - start
+        told = zip(part.texts[chosen].tolist(), part.raw[chosen].tolist(), strict=True)
+        for place, hit, (text, raw) in zip(chosen.tolist(), part.clips.hits(chosen), told, strict=True):
+            found[start + place] = hit, BestText(text, raw) if raw > -math.inf else None
+        start = end
+    return [found[place] for place in order.tolist()]

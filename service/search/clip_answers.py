@@ -82,7 +82,7 @@ class ClipAnswerer:
                 self._library.catalog,
                 texts,
                 [
-                    Asked(query[WORDS], shown_at(own, m), _text(known, m), one.words)
+                    Asked(query[WORDS], shown_at(own, m), own.found.texts, _text(known, m), one.words)
                     for known, own, one in zip(resolved, ranked, wanted, strict=True)
                     if not isinstance(known, QuartetError) and not isinstance(own, QuartetError)
                     for m, query in enumerate(known.queries)

@@ -69,6 +69,8 @@ class Segment:
         self.pq = dict(pq)
         self.bounds = dict(bounds)
         self._raw = dict(raw)
+        self._small = {level for level, index in raw.items() if 4 * index.ntotal * index.d <= _SMALL}
+        self._views: dict[str, npt.NDArray[np.uint8]] = {}
         self._files: dict[str, int] = {}
         about = {level: (folder / product_codes_name(level)).stat() for level in pq}
         self._pq_files = {level: (own.st_dev, own.st_ino) for level, own in about.items()}
@@ -94,13 +96,9 @@ class Segment:
 
     def rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         """A copy of the stored vectors of one level at row numbers: (len(positions), d_l) float32."""
-        import faiss
-
         index = self._raw[level]
-        if len(positions) > _MAX_ROWS_READ or 4 * index.ntotal * index.d <= _SMALL:
-            # A FAISS file's header leaves the mapped rows unaligned; as bytes they are copied row by row.
-            mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
-            return mapped.reshape(index.ntotal, 4 * index.d)[positions].view(np.float32)
+        if len(positions) > _MAX_ROWS_READ or level in self._small:
+            return self._mapped(level)[positions].view(np.float32)
         # The vectors are the end of the file.
         file, width = self._files[level], 4 * index.d
         start = os.fstat(file).st_size - index.ntotal * width
@@ -108,6 +106,16 @@ class Segment:
         if len(read) != len(positions) * width:
             raise LibraryError(f"The library is damaged: {self.folder / level}.faiss is too short.")
         return np.frombuffer(read, dtype=np.float32).reshape(len(positions), index.d)
+
+    def _mapped(self, level: str) -> npt.NDArray[np.uint8]:
+        """A FAISS file's header leaves the mapped rows unaligned: as bytes they are copied row by row."""
+        if level not in self._views:
+            import faiss
+
+            index = self._raw[level]
+            mapped = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).view(np.uint8)
+            self._views[level] = mapped.reshape(index.ntotal, 4 * index.d)
+        return self._views[level]
 
     def coded_rows(self, level: str, positions: npt.NDArray[np.int64]) -> FloatArray:
         """The codes of one level at row numbers: (len(positions), d_l), as float32."""

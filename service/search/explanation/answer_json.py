@@ -197,10 +197,6 @@ def _scored(hit: Hit, matched: Attributes) -> dict[str, Any]:
     return {"score": hit.score, "levels": _levels(hit), "matched": attributes_json(matched)}
 
 
-def _levels(hit: Hit) -> dict[str, schemas.LevelScore]:
-    return {
-        name: schemas.LevelScore(
-            raw=level.raw, activation=level.activation, weight=level.weight, contribution=level.contribution
-        )
-        for name, level in hit.levels.items()
-    }
+def _levels(hit: Hit) -> dict[str, Any]:
+    """As `schemas.LevelScore` takes them: objects of it, one by one, would take a tenth of the time of an answer."""
+    return {name: level._asdict() for name, level in hit.levels.items()}

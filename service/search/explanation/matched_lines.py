@@ -35,12 +35,14 @@ class Asked:
 
     query     (1, d) the question as a text, None without one; a hit whose score a text has raised shows that text
     hits      those that are shown
+    texts     the nearest text of hits, by their ids, where the search has told
     sentence  the words that are marked are its
     words     exact words that were asked for: then it is a line with these
     """
 
     query: FloatArray | None
     hits: Sequence[Hit]
+    texts: Mapping[int, int]
     sentence: str
     words: str | None
 
@@ -64,6 +66,8 @@ def _raising_texts(evidence: TextEvidence | None, asked: Asked) -> list[tuple[in
     raised = [hit.id for hit in asked.hits if WORDS in hit.levels and hit.levels[WORDS].weight > 0]
     if evidence is None or asked.query is None or asked.words is not None or not raised:
         return []
+    if all(clip in asked.texts for clip in raised):
+        return [(clip, asked.texts[clip]) for clip in raised]
     best = evidence.best_texts(asked.query, np.array(raised, np.int64))
     return [(clip, text.text) for clip, text in best.items()]
 
@@ -82,7 +86,13 @@ def _with_words(catalog: Catalog, asked: Asked) -> dict[int, schemas.Line]:
 
 def word_marks(text: str, stems: Collection[str]) -> list[tuple[int, int]]:
     """Where the words of a text are that have one of these stems: [from, to) in characters."""
-    return [match.span() for match in _WORD.finditer(text) if _stem(match.group().lower()) in stems]
+    return [span for stem, span in _stems(text) if stem in stems]
+
+
+@lru_cache(1 << 11)
+def _stems(text: str) -> list[tuple[str, tuple[int, int]]]:
+    """The stem of each word of a text, and where it is."""
+    return [(_stem(match.group().lower()), match.span()) for match in _WORD.finditer(text)]
 
 
 def _phrase_marks(text: str, phrases: Sequence[Sequence[str]]) -> list[tuple[int, int]]:

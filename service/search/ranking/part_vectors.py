@@ -97,7 +97,9 @@ class PartVectors:
         sentences = [encoded[source.text] for source in sources if isinstance(source, Sentence)]
         specs = self._encoder.spec.levels if sentences else as_cosines(self._encoder.spec.levels)
         share = CLIP_SHARE if sentences else 1.0
-        lengths = {spec.name: share * length_of([text.query[spec.name] for text in sentences]) for spec in specs}
+        lengths = {}
+        if len(sentences) < len(sources):
+            lengths = {spec.name: share * length_of([text.query[spec.name] for text in sentences]) for spec in specs}
 
         def rows(part: Part) -> Vectors:
             source = part.source

@@ -19,8 +19,8 @@ from indexer.search.filters import ClipFilter
 from indexer.search.question import make_question
 from indexer.search.ranking import score_items
 from indexer.search.remote_gallery import AnyGallery
-from indexer.search.result import Hit, SearchResult
-from indexer.search.text_evidence import Ids, Pictures, TextEvidence
+from indexer.search.result import SearchResult
+from indexer.search.text_evidence import Ids, ListedClips, Pictures, ScoredClips, TextEvidence
 from indexer.search.text_links import TextLinks
 from indexer.search.top_k import search_batch
 from indexer.search.vectors.gallery import Gallery
@@ -208,12 +208,11 @@ def _raised(
     def best(depth: int) -> SearchResult:
         return search_batch(gallery, specs, query_of(specs, query), depth, pictures, allowed)[0]
 
-    def among(clips: Ids) -> Sequence[Hit]:
+    def among(clips: Ids) -> ScoredClips:
         rows = query_of(specs, query)
         if isinstance(gallery, Gallery):
-            question = make_question(specs, rows, counted)
-            return score_items(question, clips, gallery.vectors(clips)).best(len(clips))[0]
-        return search_batch(gallery, specs, rows, len(clips), counted, clips, exact=True)[0].hits
+            return score_items(make_question(specs, rows, counted), clips, gallery.vectors(clips))
+        return ListedClips(search_batch(gallery, specs, rows, len(clips), counted, clips, exact=True)[0].hits)
 
     return texts.raise_hits(query[WORDS], weight, k, Pictures(best, among, total), found, ids, near)
 

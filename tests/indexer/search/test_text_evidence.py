@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from indexer.search.result import Hit
-from indexer.search.text_evidence import Pictures, TextEvidence
+from indexer.search.text_evidence import ListedClips, Pictures, ScoredClips, TextEvidence
 from indexer.search.text_links import TextLinks
 from indexer.search.top_k import search
 from indexer.search.vectors.gallery import Gallery
@@ -54,8 +52,8 @@ class Case:
 
         def among(ids: np.ndarray):
             if not any(weights.values()):
-                return search(self.gallery, LEVELS, self.query, len(ids), {}, ids).hits
-            return search(self.gallery, LEVELS, self.query, len(ids), weights, ids).hits
+                return ListedClips(search(self.gallery, LEVELS, self.query, len(ids), {}, ids).hits)
+            return ListedClips(search(self.gallery, LEVELS, self.query, len(ids), weights, ids).hits)
 
         return Pictures(best, among, sum(weights.values()))
 
@@ -107,7 +105,7 @@ def test_clips_that_their_texts_cannot_raise_far_enough_are_not_scored(tmp_path:
     pictures = case.pictures({level.name: 1.0 for level in LEVELS}, None)
     scored: list[int] = []
 
-    def among(clips: np.ndarray) -> Sequence[Hit]:
+    def among(clips: np.ndarray) -> ScoredClips:
         scored.extend(clips.tolist())
         return pictures.among(clips)
 
