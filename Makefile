@@ -9,6 +9,10 @@ DEV    := $(VENV)/.installed-dev
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 REACHED      = $(BIN)/python -c "import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + '/torch/', timeout=5)"
 
+# pip does not compile here what it installs (below), so Python has to keep what it compiles: otherwise every process
+# compiles PyTorch and the rest again, which takes it 8 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check check-clients check-lowest gpu-check benchmark format parser clean
 
 # What a user needs. pip says what it fetches: without that, minutes of silence. Python compiles what it imports, which
@@ -34,9 +38,11 @@ $(DEV): $(STAMP)
 demo: $(STAMP)
 	$(BIN)/quartet demo $(if $(ONCE),--once)
 
-## The whole test suite, a file at a time on each core. One thread each: more would wait for one another.
+## The whole test suite, a file at a time. One thread each: more would wait for one another. A worker more than there are
+## cores, since tests wait for browsers and processes.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() + 1, 4))")
 test: $(DEV)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --max-worker-restart 0 --dist loadfile
 
 ## Lint, format, types, import direction.
 check: $(DEV)

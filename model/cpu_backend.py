@@ -121,9 +121,8 @@ class CpuNetwork:
         with ExitStack() as stack:
             with suppress(OSError):  # a folder that only others may write
                 place.parent.mkdir(parents=True, exist_ok=True)
-                lock = stack.enter_context(place.with_suffix(".lock").open("w"))
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                stack.callback(place.with_suffix(".lock").unlink, missing_ok=True)
+                # One file for all networks, which stays: whoever waits on a deleted one would wait on nothing.
+                fcntl.flock(stack.enter_context(place.parent.with_suffix(".lock").open("w")), fcntl.LOCK_EX)
             yield
 
     def _answer(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -27,7 +28,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.networks import made_models
 from model.openvino_networks import convert, openvino_without_telemetry
-from model.precision import has_bf16
 
 Run = Callable[[], Any]
 
@@ -116,7 +116,7 @@ def measured_peaks(rounds: int) -> dict[str, float]:
         "NumPy float32 (OpenBLAS)": lambda: left @ right,
         "reading 512 MB": many.sum,
     }
-    if has_bf16():
+    if _has_bf16():
         runs["PyTorch bfloat16 (oneDNN)"] = lambda: half_left @ half_right
     seconds = spent(runs, rounds)
     memory = many.nbytes / seconds.pop("reading 512 MB")
@@ -125,7 +125,12 @@ def measured_peaks(rounds: int) -> dict[str, float]:
         print(f"| {name} | {speed / 1e9:.0f} GFLOP/s |")
     print(f"| reading 512 MB | {memory / 1e9:.0f} GB/s |", flush=True)
     peaks = {"float32": max(speed for name, speed in speeds.items() if "bfloat16" not in name)}
-    return peaks | ({"bf16": speeds["PyTorch bfloat16 (oneDNN)"]} if has_bf16() else {})
+    return peaks | ({"bf16": speeds["PyTorch bfloat16 (oneDNN)"]} if _has_bf16() else {})
+
+
+def _has_bf16() -> bool:
+    """Whether there are instructions for it, which need not be faster than float32 (`model.precision`)."""
+    return re.search("amx_bf16|avx512_bf16", Path("/proc/cpuinfo").read_text(encoding="ascii")) is not None
 
 
 @torch.inference_mode()

@@ -120,10 +120,18 @@ class PublicationWriter:
             known = select(func.max(generations.c.number)).where(generations.c.number < number)
             return connection.scalars(known).one() or 0
 
-    def generation_kept(self, number: int, before: int) -> int | None:
-        """Which generation stays besides `number`, which goes live, and the previous one: that of the previous model.
+    def staying(self, number: int, before: int) -> set[int]:
+        """Numbers of the generations that stay when `number` goes live in the place of `before`.
 
-        None: there is none, or it has to go too, since something was removed on purpose that it holds.
+        The previous one stays for whoever still reads it, unless it holds what was removed on purpose.
+        """
+        others = {before, self._kept(number, before)}
+        return {number} if self.erases else {number} | {other for other in others if other is not None}
+
+    def _kept(self, number: int, before: int) -> int | None:
+        """The generation of the previous model, to which the library can be changed back.
+
+        None: there is none, or it has to go, since something was removed on purpose that it holds.
         """
         with self.engine.connect() as connection:
             if fact(connection, ERASE) is not None:
@@ -142,16 +150,15 @@ class PublicationWriter:
         number: int,
         before: int,
         held: Mapping[str, Collection[int]] | None = None,
-        kept: int | None = None,
         left: bool = False,
     ) -> None:
         """After generation `number` has gone live: drop staged vectors, and items that the previous one lacked too.
 
         before  the number of the generation that was live until then
-        kept    that of another which stays (`generation_kept`)
         left    whether its files hold rows of items that were removed
         held    the ids that it holds, if more may have been staged and removed since. None: it has all that is staged
         """
+        kept, staying = self._kept(number, before), self.staying(number, before)
         with self.engine.begin() as connection:
             if held is None:
                 connection.execute(delete(staged))
@@ -167,7 +174,6 @@ class PublicationWriter:
                 connection.execute(delete(videos).where(videos.c.id == video_id, ~kept_clips))
             connection.execute(update(generations).where(generations.c.number == number).values(settled=True))
             erase = fact(connection, ERASE)
-            staying = {number} if erase == _DUE else {number, before, kept} - {None}
             connection.execute(delete(generations).where(generations.c.number.not_in(staying)))
             keep_generation(connection, kept)
             manifest = select(generations.c.manifest).where(generations.c.number == number)

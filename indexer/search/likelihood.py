@@ -86,10 +86,8 @@ def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, target
     targets  (B,) the clip that each is about; None for sentences that are about nothing in particular
     The gallery has at least one clip.
     """
-    rng = np.random.default_rng(0)
     weights = resolve_weights(specs, {})
-    chosen = np.sort(rng.choice(gallery.ids, min(_CLIPS, len(gallery)), replace=False))
-    clips = gallery.vectors(chosen)
+    clips = clips_at_large(gallery)
     basis: Literal["captions", "sentences"] = "sentences" if targets is None else "captions"
     plain = Likelihood(tuple(specs), basis, questions, clips, np.zeros(3), 0.0, 0.5)
     found = search_batch(gallery, specs, questions, 2, weights, exact=True)
@@ -116,6 +114,12 @@ def fit(gallery: Gallery, specs: Sequence[LevelSpec], questions: Vectors, target
     # Of so few questions a share is known roughly: less is aimed at, so that nine times in ten it is not more.
     share = max(0.0, FALSE_ALARMS - _NINE_IN_TEN * np.sqrt(FALSE_ALARMS * (1 - FALSE_ALARMS) / len(likely)))
     return Likelihood(tuple(specs), basis, questions, clips, slopes, base, float(np.quantile(likely, share)))
+
+
+def clips_at_large(gallery: Gallery) -> Vectors:
+    """Stored vectors of clips that stand for all."""
+    chosen = np.random.default_rng(0).choice(gallery.ids, min(_CLIPS, len(gallery)), replace=False)
+    return gallery.vectors(np.sort(chosen))
 
 
 def _measures(plain: Likelihood, weights: Mapping[str, float], of: Positions, hits: Vectors) -> Floats:

@@ -107,10 +107,8 @@ def settle(
     changed back. The previous one goes too where its files have what was removed: who has it open keeps it, and who is
     about to open it finds the next. For `held` see `PublicationWriter.finish_generation`.
     """
-    kept = writer.generation_kept(number, before)
     leaving = {kind: writer.leaving(kind, before) for kind in KINDS}
-    alone = writer.erases
-    staying = {number} if alone else {number, before} if kept is None else {number, before, kept}
+    staying = writer.staying(number, before)
     # Before the folders, and the rows of what is leaving: they say what there is to drop.
     tidy_homes(path, staying, number, leaving)
     for other in generation_numbers(path):
@@ -121,7 +119,7 @@ def settle(
     for clip_id in leaving["clips"]:
         for picture in (thumbnail_path(path, clip_id), strip_path(path, clip_id)):
             picture.unlink(missing_ok=True)
-    writer.finish_generation(number, before, held, kept, holds_removed(generation_folder(path, number)))
+    writer.finish_generation(number, before, held, holds_removed(generation_folder(path, number)))
 
 
 def finish_settling(path: Path, writer: PublicationWriter, live: Generation) -> None:

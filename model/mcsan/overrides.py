@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from math import inf
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from model.mcsan.config import Preset
@@ -36,7 +38,8 @@ def settings(preset: Preset) -> list[Setting]:
         for name, hint in get_type_hints(type(config), include_extras=True).items():
             if f"{part}.{name}" not in _DERIVED:
                 kind, text = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
-                found.append(Setting(f"{part}.{name}", getattr(config, name), _kind_name(kind), text))
+                full = f"{part}.{name}"
+                found.append(Setting(full, getattr(config, name), _may_be(full, kind), text))
     return found
 
 
@@ -49,8 +52,10 @@ def override(preset: Preset, changes: Iterable[str]) -> Preset:
     for change in changes:
         name, equals, text = (piece.strip() for piece in change.partition("="))
         if not equals or name not in known:
-            problem = f"{change!r} is not NAME=VALUE" if not equals else f"unknown setting {name!r}"
-            raise InputError(f"--set: {problem}. `quartet train --explain` lists the settings.")
+            problem = f"unknown setting {name!r}" if equals else f"{change!r} is not NAME=VALUE"
+            close = get_close_matches(name, known, 1)
+            meant = f" Did you mean {close[0]}?" if close and equals else ""
+            raise InputError(f"--set: {problem}.{meant} `quartet train --explain` lists the settings.")
         part, field = name.split(".")
         config = getattr(preset, _PARTS[part])
         value = _read(name, get_type_hints(type(config))[field], text)
@@ -59,8 +64,8 @@ def override(preset: Preset, changes: Iterable[str]) -> Preset:
 
 
 def _read(name: str, kind: Any, text: str) -> Any:
-    field = name.split(".")[1]
     choices = get_args(kind)
+    low, high = _limits(name)
     try:
         if choices:
             value: Any = text if text in choices else None
@@ -68,18 +73,28 @@ def _read(name: str, kind: Any, text: str) -> Any:
             value = {"true": True, "on": True, "false": False, "off": False}[text.lower()]
         else:
             value = kind(text)
-            low = 1 if field in _AT_LEAST_ONE or field.endswith(("_dim", "_vocabulary", "_width")) else 0
-            high = 1 if field.endswith("dropout") else float("inf")
-            value = value if (name in _MAY_BE_NEGATIVE or low <= value) and value < high else None
+            value = value if low <= value < high else None
     except (ValueError, KeyError):
         value = None
     if value is None:
-        raise InputError(f"--set: {name} cannot be {text!r}. It is {_kind_name(kind)}.")
+        raise InputError(f"--set: {name} cannot be {text!r}. It is {_may_be(name, kind)}.")
     return value
 
 
-def _kind_name(kind: Any) -> str:
-    choices = get_args(kind)
-    if choices:
+def _limits(name: str) -> tuple[float, float]:
+    """The lowest number that a setting may be, and the number that it must be below."""
+    field = name.split(".")[1]
+    at_least_one = field in _AT_LEAST_ONE or field.endswith(("_dim", "_vocabulary", "_width"))
+    low = -inf if name in _MAY_BE_NEGATIVE else 1 if at_least_one else 0
+    return low, 1 if field.endswith("dropout") else inf
+
+
+def _may_be(name: str, kind: Any) -> str:
+    if choices := get_args(kind):
         return " or ".join(choices)
-    return {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+    if kind is bool:
+        return "true or false"
+    low, high = _limits(name)
+    number = "a whole number" if kind is int else "a number"
+    at_least = f" of at least {low}" if low > -inf else ""
+    return number + at_least + (f" and below {high}" if high < inf else "")

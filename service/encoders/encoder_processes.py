@@ -43,6 +43,8 @@ class EncoderProcesses:
     """
 
     def __init__(self, load: Load, count: int, timeout: float = 30.0, libraries: Sequence[str] = LIBRARIES) -> None:
+        self.identity = ""
+        """See `SharedEncoder`."""
         self.restarted: set[Callable[[], None]] = set()
         self._users, self._counting = 1, threading.Lock()
         self._load = load

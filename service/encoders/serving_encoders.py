@@ -43,6 +43,7 @@ class ServingEncoders:
             known = self._loaded.get(wanted)
             if known is None or (isinstance(known, EncoderProcesses) and not known.share()):
                 self._loaded[wanted] = known = _loaded(settings, built)
+                known.identity = wanted
             return known
 
 

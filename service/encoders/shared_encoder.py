@@ -19,9 +19,13 @@ from model.levels import WORDS, Vectors, without_frames
 
 
 class SharedEncoder:
-    """See the module. Its methods are those of `Encoder`, for any thread at any time."""
+    """See the module. Its methods are those of `Encoder`, for any thread at any time.
+
+    identity  with the model's fingerprint it tells its vectors from those of any other encoder; "": not known
+    """
 
     def __init__(self, encoder: Encoder) -> None:
+        self.identity = ""
         self._encoder = encoder
         self._staged = encoder if isinstance(encoder, StagedEncoder) else None
         self._parsing = threading.Lock()

@@ -53,7 +53,7 @@ class ClipAnswerer:
         self._address = address
         self.parts = PartVectors(encoder, kept)
         self.fits = Fits(library, encoder)
-        self.texts = TextLevel(library, encoder.spec.levels, lambda texts: encoder.encode_queries(texts).vectors)
+        self.texts = TextLevel(library, encoder)
         self._settings = read_search_settings(library.path, encoder.spec.fingerprint)
 
     def questions(self, asked: Sequence[Questions]) -> list[list[ClipAnswer] | QuartetError]:

@@ -167,7 +167,9 @@ class Engine:
         generation = self.live.current()
         for gallery in (generation.clips, generation.captions):
             prepare(gallery)
-        self.live.model.clips.fits.of(generation)
+        answerer = self.live.model.clips
+        answerer.fits.of(generation)
+        answerer.texts.of(generation)
         return self
 
     @property

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Literal
 
 import numpy as np
 
 from indexer.catalog.text_reader import timed_texts
-from indexer.search.likelihood import Likelihood, fit, teaches
+from indexer.search.likelihood import Likelihood, clips_at_large, fit, teaches
 from indexer.search.vectors.gallery import Gallery
+from indexer.store.generation import Generation
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
 from service.encoders.encoder_processes import EncoderProcesses
 from service.encoders.shared_encoder import SharedEncoder
+from service.search.kept_arrays import Arrays, kept_or_made
 
 LOG = logging.getLogger(__name__)
 
 _QUESTIONS = 256
 """Captions that are learned from."""
+
+_SLOPES, _BASE_AND_WEAK = "slopes", "base and weak"
+"""Names of arrays on disk, next to those of the levels."""
 
 SENTENCES = (
     "a man speaks to an audience", "a woman cooks dinner in a kitchen", "children play football in a park",
@@ -71,22 +77,35 @@ class Fits:
         if not isinstance(gallery, Gallery) or not isinstance(captions, Gallery) or not len(gallery):
             return None
         try:
-            about = self._library.catalog.captions(_some(captions.ids).tolist())
-            # What is said in a video seldom describes what it shows.
-            spoken = timed_texts(self._library.catalog, about)
-            described = {item: about[item].clip_id for item in sorted(about.keys() - spoken)}
-            captioned = {item: clip for item, clip in described.items() if clip is not None and clip in gallery}
-            if teaches(len(captioned)):
-                # Encoded again, as questions are: what the index holds is not what a question becomes.
-                texts = [about[item].text for item in captioned]
-                questions = self._encoder.encode_queries(texts).vectors
-                return fit(gallery, self._encoder.spec.levels, questions, np.array(list(captioned.values()), np.int64))
-            questions = self._encoder.encode_queries(SENTENCES).vectors
-            return fit(gallery, self._encoder.spec.levels, questions, None)
+            described = self._described(gallery, captions)
+            # Encoded again, as questions are: what the index holds is not what a question becomes.
+            texts = [text for _, text in described] or SENTENCES
+            targets = np.array([clip for clip, _ in described], np.int64) if described else None
+            levels = self._encoder.spec.levels
+
+            def learn() -> Arrays:
+                learned = fit(gallery, levels, self._encoder.encode_queries(texts).vectors, targets)
+                rows = {level.name: learned.questions[level.name] for level in levels}
+                return {**rows, _SLOPES: learned.slopes, _BASE_AND_WEAK: np.array([learned.base, learned.weak])}
+
+            content = generation.manifest.checksums if isinstance(generation, Generation) else None
+            found = kept_or_made(self._encoder, content and (content, described, texts), learn)
+            base, weak = found[_BASE_AND_WEAK].tolist()
+            rows = {level.name: found[level.name] for level in levels}
+            basis: Literal["captions", "sentences"] = "captions" if described else "sentences"
+            return Likelihood(levels, basis, rows, clips_at_large(gallery), found[_SLOPES], base, weak)
         # Whatever it is: questions are answered without it.
         except Exception as error:
             LOG.error("The probability of a match cannot be learned from this library. %s", error)
             return None
+
+    def _described(self, gallery: Gallery, captions: Gallery) -> list[tuple[int, str]]:
+        """Clips and captions of them, as many as are learned from; none where too few would teach."""
+        about = self._library.catalog.captions(_some(captions.ids).tolist())
+        # What is said in a video seldom describes what it shows.
+        shown = (about[item] for item in sorted(about.keys() - timed_texts(self._library.catalog, about)))
+        found = [(one.clip_id, one.text) for one in shown if one.clip_id is not None and one.clip_id in gallery]
+        return found if teaches(len(found)) else []
 
 
 def _some(ids: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ cosine of unrelated sentences. `benchmarks.quality.word_weights` chose these num
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,9 @@ from indexer.search.vectors.gallery import Gallery
 from indexer.store.library import Library
 from indexer.store.served_generation import ServedGeneration
 from model.levels import WORDS, FloatArray, LevelSpec, Vectors, resolve_weights
+from service.encoders.encoder_processes import EncoderProcesses
+from service.encoders.shared_encoder import SharedEncoder
+from service.search.kept_arrays import Arrays, kept_or_made
 
 UNRELATED = (
     "The central bank raised interest rates by half a point.",
@@ -89,17 +92,12 @@ class _Known:
 
 
 class TextLevel:
-    """See the module. Safe to use from many threads.
+    """See the module. Safe to use from many threads."""
 
-    encode  query vectors of sentences, with a row of `words` for each
-    """
-
-    def __init__(
-        self, library: Library, levels: Sequence[LevelSpec], encode: Callable[[Sequence[str]], Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, library: Library, encoder: SharedEncoder | EncoderProcesses) -> None:
         self._library = library
-        self._levels = tuple(levels)
-        self._encode = encode
+        self._encoder = encoder
+        self._levels = encoder.spec.levels
         self._spec: LevelSpec | None = None
         self._noise: FloatArray | None = None
         self._known: _Known | None = None
@@ -123,10 +121,17 @@ class TextLevel:
         if not there.any():
             return None
         if self._spec is None or self._noise is None:
-            self._spec = words_level(self._levels, mean_cosine(self._encode(UNRELATED)[WORDS]))
-            self._noise = self._encode(NOISE)[WORDS]
+            found = kept_or_made(self._encoder, (UNRELATED, NOISE), self._encoded)
+            self._spec = words_level(self._levels, mean_cosine(found["unrelated"]))
+            self._noise = found["noise"]
         links = TextLinks(texts[there], clips[there])
         return TextEvidence(generation.captions, self._levels, links, self._spec, self._noise)
+
+    def _encoded(self) -> Arrays:
+        return {
+            "unrelated": self._encoder.encode_queries(UNRELATED).vectors[WORDS],
+            "noise": self._encoder.encode_queries(NOISE).vectors[WORDS],
+        }
 
 
 def checked_weights(specs: Sequence[LevelSpec], requested: Mapping[str, float]) -> dict[str, float]:
