@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def at_real(function: Callable[[Tensor], Tensor], x: Tensor, mask: Tensor) -> Te
     What is in padding cannot matter, and it costs no arithmetic where `skips_padding` says so.
     """
     if skips_padding(x):
-        return padded(function(x[mask]), mask)
+        return padded(function(real_rows(x, mask)), mask)
     rows = function(x.flatten(0, 1)).unflatten(0, mask.shape)
     return torch.where(mask.view(*mask.shape, *[1] * (rows.ndim - 2)), rows, 0)
 
@@ -50,8 +51,15 @@ def skips_padding(x: Tensor) -> bool:
     return not traced and (torch.is_grad_enabled() or not x.is_cuda)
 
 
+def real_rows(x: Tensor, mask: Tensor) -> Tensor:
+    """Rows (n, ...) of x (B, N, ...) where mask is true; without a copy where it is true everywhere."""
+    return x.flatten(0, 1) if mask.all() else x[mask]
+
+
 def padded(rows: Tensor, mask: Tensor) -> Tensor:
     """Rows (n, ...) back to where mask (B, N) is true, zeros elsewhere: (B, N, ...)."""
+    if len(rows) == mask.numel():
+        return rows.unflatten(0, mask.shape)
     return rows.new_zeros(*mask.shape, *rows.shape[1:]).index_put((mask,), rows)
 
 
@@ -65,6 +73,21 @@ def positions(length: int, dim: int, device: torch.device, dtype: torch.dtype) -
 def unit(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Every row of every level at length 1; rows of zeros (absent levels) stay zeros."""
     return {name: fn.normalize(v, dim=-1) for name, v in vectors.items()}
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`, two to four times as fast on a processor, where PyTorch's own was an eighth of a step of `plus`.
+
+    One draw decides for four values, so p is rounded to a 65,536th.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = round(self.p * 2**16)
+        if not self.training or x.is_cuda or not 0 < steps < 2**16:
+            return super().forward(x)
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = draws.view(torch.int16)[: x.numel()].view(x.shape) >= steps - 2**15
+        return x * kept.to(x.dtype).mul_(2**16 / (2**16 - steps))
 
 
 class ContextWords(nn.Module):
@@ -92,11 +115,13 @@ class RelationEncoder(nn.Module):
         self.project = nn.Linear(in_dim, dim)
         # Holds the weights. Its own forward pass would compute padding too, over half of a batch of captions.
         self.block = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout, batch_first=True)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         if not skips_padding(x):
             return masked_mean(self._encode(self.project(x), mask, lambda rows: rows, lambda rows: rows), mask)
-        z = self._encode(self.project(x[mask]), mask, lambda rows: rows[mask], lambda rows: padded(rows, mask))
+        picked = partial(real_rows, mask=mask)
+        z = self._encode(self.project(picked(x)), mask, picked, partial(padded, mask=mask))
         return masked_mean(padded(z, mask), mask)
 
     def _encode(
@@ -112,8 +137,8 @@ class RelationEncoder(nn.Module):
         places = positions(mask.shape[1], z.shape[-1], z.device, exact).to(z.dtype)
         z = z + real(places.expand(mask.shape[0], -1, -1))
         qkv = spread(fn.linear(z, attend.in_proj_weight, attend.in_proj_bias))
-        z = block.norm1(z + block.dropout1(attend.out_proj(real(self._attention(qkv, mask)))))
-        return block.norm2(z + block.dropout2(block.linear2(block.dropout(fn.relu(block.linear1(z))))))
+        z = block.norm1(z + self.dropout(attend.out_proj(real(self._attention(qkv, mask)))))
+        return block.norm2(z + self.dropout(block.linear2(self.dropout(fn.relu(block.linear1(z))))))
 
     def _attention(self, qkv: Tensor, mask: Tensor) -> Tensor:
         """Stacked projections (B, N, 3d) -> what every position heard, heads side by side (B, N, d)."""
@@ -124,7 +149,11 @@ class RelationEncoder(nn.Module):
         allowed = mask.clone()
         allowed[:, 0] |= ~mask.any(1)
         dropout = self.block.self_attn.dropout if self.training else 0.0
-        heard = fn.scaled_dot_product_attention(q, k, v, allowed[:, None, None], dropout)
+        if dropout and not qkv.is_cuda:  # PyTorch has no fast attention with dropout here
+            scores = (q / q.shape[-1] ** 0.5) @ k.transpose(2, 3)
+            heard = self.dropout(scores.masked_fill(~allowed[:, None, None], -torch.inf).softmax(-1)) @ v
+        else:
+            heard = fn.scaled_dot_product_attention(q, k, v, allowed[:, None, None], dropout)
         return heard.transpose(1, 2).flatten(2)
 
 

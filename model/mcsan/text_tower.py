@@ -14,7 +14,7 @@ from model.language.parsed_caption import ROLES
 from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import ContextWords, RelationEncoder, at_real, masked_mean, unit
+from model.mcsan.layers import ContextWords, Dropout, RelationEncoder, at_real, masked_mean, unit
 
 
 @dataclass
@@ -83,7 +83,7 @@ class GraphAttention(nn.Module):
         self.query = nn.Linear(d, config.attention_dim)
         self.key = nn.Linear(d, config.attention_dim)
         self.value = nn.Linear(d, d, bias=False)
-        self.dropout = nn.Dropout(config.node_dropout)
+        self.dropout = Dropout(config.node_dropout)
         self.norm = nn.LayerNorm(d)
 
     def forward(self, nodes: Tensor, adjacency: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional as fn
 
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
+from model.mcsan.layers import Dropout, RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
 
 ACTION_KERNELS = (2, 3, 5)
 
@@ -48,7 +48,7 @@ class GlobalMean(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(config.tower_dim, config.global_width),
             nn.GELU(),
-            nn.Dropout(0.5),
+            Dropout(0.5),
             nn.Linear(config.global_width, dim or config.sentence_dim),
         )
 
@@ -64,7 +64,7 @@ class GlobalResidual(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(config.feature_dim, 1024),
             nn.GELU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(1024, config.sentence_dim),
         )
         for parameter in self.mlp[-1].parameters():
@@ -152,8 +152,9 @@ class VideoTower(nn.Module):
                 for name in levels
             }
         )
-        self.dropout = nn.Dropout(config.dropout)
-        self.head_dropout = nn.Dropout(config.head_dropout)
+        self.input_dropout = Dropout(config.input_dropout)
+        self.dropout = Dropout(config.dropout)
+        self.head_dropout = Dropout(config.head_dropout)
         d = config.embed_dim
         if config.alike:
             self.project = nn.ModuleDict()
@@ -185,25 +186,30 @@ class VideoTower(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> dict[str, Tensor]:
         if self.training:
             features, mask = self._draw_frames(features, mask)
+        scaled = (features - self.mean) / self.std if self.config.standardise else features
         vectors = {"relation": features.new_zeros(len(features), self.config.embed_dim)}
         for name in self.embed:
-            seen = self.config.action_input if name == "action" else name
-            pooled = self.pool[name](at_real(partial(self._level, seen, mask.nonzero()[:, 0]), features, mask), mask)
+            if name == "global" and self.config.video_global == "residual":
+                seen = features  # they are in the space of the sentences, and must stay there
+            else:
+                seen = self._seen(self.config.action_input if name == "action" else name, scaled, mask)
+            pooled = self.pool[name](seen, mask)
             if name != "global":
                 pooled = self.head_dropout(pooled)
             vectors[name] = self.project[name](pooled) if name in self.project else pooled
         return vectors
 
-    def _level(self, name: str, clip: Tensor, frames: Tensor) -> Tensor:
-        """What one level sees of frames (n, D_v) of the clips `clip` (n,): (n, tower_dim)."""
+    def _seen(self, name: str, features: Tensor, mask: Tensor) -> Tensor:
+        """What one level sees of the frames: (B, N, tower_dim), zeros at padding."""
+        if self.config.clip_dropout and self.training:
+            features = features * self.input_dropout(torch.ones_like(features[:, :1]))
+        return at_real(partial(self._level, name), features, mask)
+
+    def _level(self, name: str, f: Tensor) -> Tensor:
+        """Frames (n, D_v) -> (n, tower_dim)."""
         config = self.config
-        if name == "global" and config.video_global == "residual":
-            return frames  # they are in the space of the sentences, and must stay there
-        f = (frames - self.mean) / self.std if config.standardise else frames
-        if config.clip_dropout and self.training:
-            f = f * fn.dropout(f.new_ones(int(clip.max()) + 1, f.shape[1]), config.input_dropout)[clip]
-        else:
-            f = fn.dropout(f, config.input_dropout, self.training)
+        if not config.clip_dropout:
+            f = self.input_dropout(f)
         f = self.bottleneck(f)
         return self.dropout(fn.relu(f + self.embed[name](f))) if config.level_fc else f  # (7-10)
 
@@ -219,4 +225,4 @@ class VideoTower(nn.Module):
             kept &= luck.argsort(dim=1, descending=True).argsort(dim=1) < config.train_frames
         # Hidden frames leave the sequence, so that those after them move up and lengths stay prefixes.
         order = kept.int().argsort(dim=1, descending=True, stable=True)[:, : int(kept.sum(1).max())]
-        return features.gather(1, order.unsqueeze(-1).expand(-1, -1, features.shape[2])), kept.gather(1, order)
+        return features[torch.arange(len(order), device=order.device).unsqueeze(1), order], kept.gather(1, order)

@@ -203,7 +203,7 @@ def test_no_step_of_the_levels_asks_for_values(monkeypatch: pytest.MonkeyPatch) 
     """Tensors of the device "meta" have none, as there are none for the processor while a graph is recorded."""
     tower = model_of(SWITCHED).to("meta").text
     text = collate(CAPTIONS).to("meta")
-    with pytest.raises(RuntimeError, match="nonzero"):
+    with pytest.raises(RuntimeError, match="meta"):
         tower(text)
     monkeypatch.setattr(layers, "skips_padding", lambda x: False)
     assert {name: len(rows) for name, rows in tower(text).items()} == dict.fromkeys(LEVEL_NAMES, len(CAPTIONS))

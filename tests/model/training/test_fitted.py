@@ -104,13 +104,13 @@ def test_clip_dropout_hides_the_same_features_in_all_frames_of_a_clip() -> None:
     config = ModelConfig(16, 4, 4, 4, embed_dim=4, heads=1, input_dropout=0.5, clip_dropout=True, level_fc=False)
     tower = VideoTower(config).train()
     torch.manual_seed(0)
-    clip = torch.tensor([0, 0, 0, 1, 1])
-    seen = tower._level("entity", clip, torch.ones(5, 16))
-    assert set(seen.unique().tolist()) == {0.0, 2.0}  # what is left is doubled: its expectation stays
-    assert (seen[:3] == seen[0]).all() and (seen[3:] == seen[3]).all()
-    assert not torch.equal(seen[0], seen[3])
-    assert not torch.equal(tower._level("action", clip, torch.ones(5, 16)), seen)
-    assert (tower.eval()._level("entity", clip, torch.ones(5, 16)) == 1).all()
+    frames, mask = torch.ones(2, 3, 16), torch.tensor([[True, True, True], [True, True, False]])
+    seen = tower._seen("entity", frames, mask)
+    assert set(seen[mask].unique().tolist()) == {0.0, 2.0}  # what is left is doubled: its expectation stays
+    assert (seen[0] == seen[0, 0]).all() and (seen[1, :2] == seen[1, 0]).all()
+    assert not torch.equal(seen[0, 0], seen[1, 0])
+    assert not torch.equal(tower._seen("action", frames, mask), seen)
+    assert (tower.eval()._seen("entity", frames, mask)[mask] == 1).all()
 
 
 def test_training_draws_some_frames_in_order() -> None:

@@ -77,7 +77,7 @@ class World:
         return UnfrozenMatcher(mcsan_matcher(self.preset, self.data, words), self.sentences, self.preset.text_rate)
 
     def fit(self, folder: Path, sentences: TwoTowerSentences | None) -> tuple[MCSAN, Vocabularies, History]:
-        return fit(self.preset, self.data, self.data, folder, 3, False, resume=True, sentences=sentences)
+        return fit(self.preset, self.data, self.data, folder, 0, False, resume=True, sentences=sentences)
 
     def state(self) -> dict[str, torch.Tensor]:
         return {name: value.clone() for name, value in self.tower.net.state_dict().items()}
