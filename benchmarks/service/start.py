@@ -34,7 +34,7 @@ def main() -> None:
     service = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         with Client(f"http://127.0.0.1:{port}") as client:
-            ready = _wait(client) - began
+            ready = _wait(client, service) - began
             client.search(QUESTION)
             answered = time.monotonic() - began
             for _ in range(4 if options.video else 0):
@@ -56,8 +56,10 @@ def main() -> None:
         service.wait()
 
 
-def _wait(client: Client) -> float:
+def _wait(client: Client, service: subprocess.Popen[bytes]) -> float:
     while True:
+        if service.poll() is not None:
+            raise SystemExit("The service has ended. `quartet serve` says why.")
         try:
             client.ready()
             return time.monotonic()
