@@ -56,10 +56,11 @@ class ConceptReader:
             asked = [[word for word in candidate.of(level) if word in head.rows] for candidate in candidates]
             words = list(dict.fromkeys(word for own in asked for word in own))
             places = {word: i for i, word in enumerate(words)}
-            for own, row, levels in zip(asked, head.shown(words, vectors), found, strict=True):
-                levels[level] = [word for word in own if row[places[word]]]
+            if words:
+                for own, row, levels in zip(asked, head.shown(words, vectors), found, strict=True):
+                    levels[level] = [word for word in own if row[places[word]]]
         return [
-            with_relations(candidate, shown["entity"], shown["action"])
+            with_relations(candidate, shown.get("entity", []), shown.get("action", []))
             for candidate, shown in zip(candidates, found, strict=True)
         ]
 

@@ -32,7 +32,8 @@ def fit_concepts(model: MCSAN, train: VideoText, vocabularies: Vocabularies) -> 
     labels = concept_labels(train, vocabularies)[1]
     with torch.inference_mode(False), torch.enable_grad():
         for level, head in model.shown.items():
-            _fit(head, rows.clone(), labels[level].float())
+            if vocabularies[level]:
+                _fit(head, rows.clone(), labels[level].float())
 
 
 def _fit(head: nn.Module, rows: Tensor, labels: Tensor) -> None:

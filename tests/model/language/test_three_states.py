@@ -24,12 +24,13 @@ def test_a_relation_with_an_unknown_word_is_unknown() -> None:
     assert unknown_words(SAID, {**known, "action": {"shrink"}}) == Attributes()
 
 
-def head(*words: str) -> ConceptHead:
-    return ConceptHead({word: i for i, word in enumerate(words)}, np.eye(2, dtype=np.float32), np.zeros(2, "f"))
+def head(level: str, *words: str, least: float = 0.0, rivalry: float = 0.0) -> ConceptHead:
+    rows = {word: i for i, word in enumerate(words)}
+    return ConceptHead(rows, np.eye(2, dtype=np.float32), np.zeros(2, "f"), (level,), least, rivalry)
 
 
 def test_heads_judge_relations_that_no_vocabulary_has() -> None:
-    reader = ConceptReader({"entity": head("bird", "city"), "action": head("shrink", "fly")}, 0.5)
+    reader = ConceptReader({"entity": head("entity", "bird", "city"), "action": head("action", "shrink", "fly")})
     vectors = {"entity": np.array([[4, 4], [4, -4]], "f"), "action": np.array([[4, 0], [-4, 0]], "f")}
     assert reader(vectors, [SAID, SAID]) == [SAID, Attributes(["bird"], [], [])]
     assert reader.unknown([Attributes(["zebra", "bird"], ["fly"], ["zebra fly"])]) == [
@@ -38,8 +39,17 @@ def test_heads_judge_relations_that_no_vocabulary_has() -> None:
 
 
 def test_a_verb_is_seen_unless_another_one_is_far_likelier() -> None:
-    reader = ConceptReader({"entity": head("bird", "city"), "action": head("shrink", "fly")}, 0.25)
+    verbs = head("action", "shrink", "fly", least=-1.75, rivalry=1.0)
+    reader = ConceptReader({"entity": head("entity", "bird", "city"), "action": verbs})
     action = np.array([[-1, -3], [-1, 0], [1, 5], [4, 5]], "f")  # log odds of "shrink" and "fly"
     vectors = {"entity": np.full((4, 2), -9, "f"), "action": action}
     found = reader(vectors, [Attributes([], ["shrink", "fly"])] * 4)
     assert [own.action for own in found] == [["shrink"], ["fly"], ["fly"], ["shrink", "fly"]]
+
+
+def test_a_model_that_knows_no_verb_shows_none() -> None:
+    none = ConceptHead({}, np.zeros((0, 2), "f"), np.zeros(0, "f"), ("action",), -1.75, 1.0)
+    reader = ConceptReader({"entity": head("entity", "bird", "city"), "action": none})
+    assert reader({"entity": np.ones((1, 2), "f"), "action": np.ones((1, 2), "f")}, [SAID]) == [
+        Attributes(["bird", "city"], [], [])
+    ]

@@ -76,7 +76,11 @@ class Reading(Mortal):
     """Has concept heads: the first number of a vector says dog, the second cat."""
 
     concepts = ConceptReader(
-        {"entity": ConceptHead({"dog": 0, "cat": 1}, np.eye(2, dtype=np.float32), np.full(2, -0.5, np.float32))}, 0.5
+        {
+            "entity": ConceptHead(
+                {"dog": 0, "cat": 1}, np.eye(2, dtype=np.float32), np.zeros(2, "f"), ("entity",), 0.5, 0
+            )
+        }
     )
 
 
