@@ -96,14 +96,15 @@ def test_a_ray_that_does_not_start_fails_no_other_test(monkeypatch: pytest.Monke
 
     def init(*args: object, **options: object) -> None:
         process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-        ended.append(process.pid)
+        assert process.stdin is not None
+        ended.append(process.stdin)
         raise RuntimeError("no memory")
 
     monkeypatch.setattr(ray, "init", init)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     with pytest.raises(pytest.fail.Exception, match="Ray did not start: no memory"):
         start_ray()
-    assert ended
+    ended.pop().close()
     gc.collect()  # a process that is left would complain now: a warning is an error
 
 
