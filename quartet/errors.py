@@ -148,7 +148,8 @@ class FingerprintError(ModelError):
         self.encoder = encoder
         super().__init__(
             f"The library was built by the model with fingerprint {library}, but the loaded model has "
-            f"fingerprint {encoder}. Load the model that built it, or index the videos again with this one."
+            f"fingerprint {encoder}. Load the model that built it, or change the library to this one: "
+            "quartet index VIDEOS --library LIBRARY --model MODEL"
         )
 
 

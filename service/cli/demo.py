@@ -70,7 +70,7 @@ def demo(
     if render_only:
         return
     settings = settings_of(library=folder / "library", model="demo", host=host, port=port)
-    run_index(settings, [folder / "videos"])
+    run_index(settings, [folder / "videos"], to_model=True)  # the bundled model of an earlier version may have made it
     run_add(settings, folder / CAPTIONS_FILE)
     if (clips, seed) == (CLIPS, SEED):
         from service.search.engine import Engine

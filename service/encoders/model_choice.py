@@ -65,7 +65,9 @@ def indexing_encoder(settings: Settings) -> Encoder:
     if library is None or not exists(library):
         return open_encoder(settings)
     name, spec = chosen_model(settings), built_with(library)
-    if spec.fingerprint == checkpoint_fingerprint(name) or name == name_of_builder(spec.name, settings.models):
+    # A checkpoint says which it is: it may have been trained again under its name. Other models are known by name.
+    known = checkpoint_fingerprint(name)
+    if known == spec.fingerprint or (known is None and name == name_of_builder(spec.name, settings.models)):
         return DeferredEncoder(spec, partial(open_encoder, settings))
     return open_encoder(settings)
 

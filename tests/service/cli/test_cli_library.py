@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from indexer.disk.writer_lock import writer_lock
 from indexer.ingest.index_run import index_videos
 from indexer.search.approximate.encoding import Encoding
+from indexer.store.library import Library
 from indexer.store.search_settings import library_precision
 from model.fake_encoder import FakeEncoder
 from model.levels import LEVEL_NAMES
@@ -209,6 +210,24 @@ def test_a_run_that_finds_nothing_new_loads_no_model(built_world: World, tmp_pat
         assert torch_loaded == "torch loaded: False"
     refused = run("index", built_world.videos, "--library", tmp_path / "l")  # with the fake of QUARTET_MODEL
     assert refused.exit_code == 1 and fingerprint in words(refused.stderr)
+
+
+def test_a_library_of_an_earlier_bundled_model_is_changed_to_the_new_one(
+    built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, loaded = FakeEncoder(), FakeEncoder()
+    encoder.spec = replace(encoder.spec, name="quartet-demo", fingerprint="earlier")
+    index_videos(tmp_path / "l", [built_world.videos], encoder)
+    loaded.spec = replace(encoder.spec, fingerprint="new")
+    monkeypatch.setattr("service.encoders.model_choice.open_encoder", lambda settings: loaded)
+    command = ("index", built_world.videos, "--library", tmp_path / "l")
+    monkeypatch.setenv("QUARTET_MODEL", "demo")
+    refused = run(*command)
+    assert refused.exit_code == 1 and "quartet index VIDEOS --library LIBRARY --model MODEL" in words(refused.output)
+    changed = run(*command, "--model", "demo")
+    assert changed.exit_code == 0, changed.output
+    with Library.open(tmp_path / "l") as library:
+        assert library.current().model.fingerprint == "new"
 
 
 def test_watching_reports_each_run(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
