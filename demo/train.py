@@ -2,13 +2,15 @@
 
 1. the frame backbone, on labelled frames of the training split      (demo/pretrain.py)
 2. features of training and validation clips, from their sampled frames
-3. the towers, on captions alone                                     (model/training/)
+3. readings of what is where in a frame, from labelled frames       (demo/readings.py)
+4. the towers, on captions alone                                     (model/training/)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,9 @@ from torch.utils.data import DataLoader, Dataset
 from demo.captions import captions
 from demo.frames import degrade
 from demo.pretrain import pretrain_backbone
+from demo.readings import fit_readings
 from demo.render import Image, render_frames
-from demo.world import ClipSpec, Split, sample_split
+from demo.world import KINDS, ClipSpec, Split, sample_split
 from model.evaluation.metrics import Retrieval
 from model.language.sentence_encoder import SentenceEncoder
 from model.language.spacy_parser import SpacyParser
@@ -28,6 +31,7 @@ from model.mcsan.checkpoint import Checkpoint, save_checkpoint
 from model.mcsan.presets import preset
 from model.mcsan.text_features import TextFeaturizer
 from model.training.data.dataset import VideoText
+from model.training.loop.feature_training import with_changes
 from model.training.loop.single_run import fit
 from model.vision.backbones import Backbone
 
@@ -73,6 +77,7 @@ def train_demo(
 ) -> list[dict[str, Retrieval]]:
     """Train the demo checkpoint into `folder`; returns the validation metrics of every epoch."""
     config = preset("demo")
+    config = replace(config, model=replace(config.model, pair_kinds=len(KINDS)))
     with _one_thread():
         backbone = pretrain_backbone(
             seed,
@@ -93,7 +98,14 @@ def train_demo(
         encoded = iter(featurizer([caption for own in texts for caption in own]))
         splits[split] = VideoText.build(features, [[next(encoded) for _ in own] for own in texts])
         report(f"sentences, {split}", 1, 1, "")
-    model, vocabularies, history = fit(config, splits["train"], splits["val"], run_folder, seed, progress)
+        if split == "train":
+            readings = fit_readings(splits[split].features, specs)
+            report("sentences, one thing changed", 0, 1, "")
+            splits[split] = with_changes(splits[split], featurizer)
+            report("sentences, one thing changed", 1, 1, "")
+    model, vocabularies, history = fit(
+        config, splits["train"], splits["val"], run_folder, seed, progress, readings=readings
+    )
     checkpoint = Checkpoint(
         "quartet-demo", NOTE, model, backbone, vocabularies, featurizer.parser.name, featurizer.sentences.name
     )

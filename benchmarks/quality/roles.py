@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from demo.frames import label_frame
+from demo.readings import places, ridge
 from demo.train import SampledFrames
 from demo.world import KINDS, RELATIONS, ClipSpec, Split, sample_split
 from model.mcsan.checkpoint import load_checkpoint
@@ -53,15 +53,6 @@ def features(folder: Path, split: Split, count: int, seed: int) -> tuple[Floats,
     return np.load(path), specs
 
 
-def places(specs: Sequence[ClipSpec]) -> tuple[Floats, Floats]:
-    """Which kinds are seen, (clips, FRAMES, kinds), and where, (clips, FRAMES, kinds, VALUES)."""
-    labels = [[label_frame(spec, (i + 0.5) / FRAMES) for i in range(FRAMES)] for spec in specs]
-    return (
-        np.array([[frame[0] for frame in clip] for clip in labels]),
-        np.array([[frame[2] for frame in clip] for clip in labels]),
-    )
-
-
 @dataclass(frozen=True)
 class ReadOuts:
     """By kind a ridge regression from the features of the frames that show it to VALUES.
@@ -78,11 +69,10 @@ class ReadOuts:
         weights, centres = [], []
         for kind in range(len(KINDS)):
             there = seen[:, :, kind] > 0
-            x, y = rows[there], where[:, :, kind][there]
-            centre = y.mean(0) if len(y) else np.zeros(len(VALUES), np.float32)
-            weights.append(np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (y - centre)))
+            weight, centre = ridge(rows[there], where[:, :, kind][there], penalty)
+            weights.append(weight)
             centres.append(centre)
-        return cls(np.array(weights, np.float32), np.array(centres, np.float32))
+        return cls(np.array(weights), np.array(centres))
 
     def __call__(self, rows: Floats) -> Floats:
         """(clips, FRAMES, kinds, VALUES)"""
@@ -162,7 +152,7 @@ def main() -> None:
     others, unseen = features(options.folder, "test", options.test, 2026)
     mean, std = rows.mean((0, 1)), rows.std((0, 1))
     x, z = ((f - mean) / std for f in (rows, others))
-    (seen, where), (shown, true) = places(specs), places(unseen)
+    (seen, where), (shown, true) = places(specs, FRAMES), places(unseen, FRAMES)
     met = {kind for i, kind in enumerate(KINDS) if seen[:, :, i].any()}
     unmet = [kind not in met for kind in KINDS]
     shown[:, :, unmet] = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,11 +44,52 @@ class ConceptHead:
         return found
 
 
+@dataclass(frozen=True)
+class RoleHead:
+    """Who does something to whom in a clip, from the ordered pairs of its relation vector.
+
+    nouns    where each noun stands in `kinds` (n, kinds): of which kind of thing it is, as shares
+    verbs    where each verb, with its preposition, stands in `does` (m, values): what tells who does it
+    A relation is read if both of its nouns are such things and its verb is known.
+    """
+
+    nouns: Mapping[str, int]
+    kinds: FloatArray
+    verbs: Mapping[str, int]
+    does: FloatArray
+
+    def agrees(self, relation: str, nouns: Sequence[str], clip: FloatArray) -> bool:
+        """Whether a clip, by its relation vector, shows this "who does whom" and not the reverse; True if unread.
+
+        nouns  of the same text
+        """
+        parts = ordered(relation, nouns)
+        if parts is None or not (parts[0] in self.nouns and parts[2] in self.nouns and parts[1] in self.verbs):
+            return True
+        who, whom = (self.kinds[self.nouns[noun]] for noun in (parts[0], parts[2]))
+        if min(who.sum(), whom.sum()) < 0.5:
+            return True  # a place, say
+        pairs = clip[-self.kinds.shape[1] * self.does.shape[1] :].reshape(-1, self.does.shape[1])
+        return bool((who - whom) @ pairs @ self.does[self.verbs[parts[1]]] > 0)
+
+
+def ordered(relation: str, nouns: Sequence[str]) -> tuple[str, str, str] | None:
+    """A relation as its first noun, its verb, and its last noun; None if it does not begin and end with two nouns."""
+    first = [noun for noun in nouns if relation.startswith(f"{noun} ")]
+    last = [noun for noun in nouns if relation.endswith(f" {noun}")]
+    if not first or not last:
+        return None
+    who, whom = max(first, key=len), max(last, key=len)
+    verb = relation[len(who) : len(relation) - len(whom)].strip()
+    return (who, verb, whom) if verb and who != whom else None
+
+
 class ConceptReader:
     """`Encoder.concepts` of a model with such heads, by level. Can be pickled, and called from any thread."""
 
-    def __init__(self, heads: Mapping[str, ConceptHead]) -> None:
+    def __init__(self, heads: Mapping[str, ConceptHead], roles: RoleHead | None = None) -> None:
         self._heads = dict(heads)
+        self._roles = roles
 
     def __call__(self, vectors: Vectors, candidates: Sequence[Attributes]) -> list[Attributes]:
         found: list[dict[str, list[str]]] = [{} for _ in candidates]
@@ -60,9 +101,16 @@ class ConceptReader:
                 for own, row, levels in zip(asked, head.shown(words, vectors), found, strict=True):
                     levels[level] = [word for word in own if row[places[word]]]
         return [
-            with_relations(candidate, shown.get("entity", []), shown.get("action", []))
-            for candidate, shown in zip(candidates, found, strict=True)
+            self._directed(with_relations(candidate, shown.get("entity", []), shown.get("action", [])), vectors, row)
+            for row, (candidate, shown) in enumerate(zip(candidates, found, strict=True))
         ]
+
+    def _directed(self, shown: Attributes, vectors: Vectors, row: int) -> Attributes:
+        """The same without relations whose roles the clip in this row exchanges."""
+        if self._roles is None or not shown.relation:
+            return shown
+        clip = vectors["relation"][row]
+        return replace(shown, relation=[r for r in shown.relation if self._roles.agrees(r, shown.entity, clip)])
 
     def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
         """`Encoder.unknown`: words that no head has."""

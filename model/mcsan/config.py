@@ -12,6 +12,9 @@ from typing import Annotated, Literal
 from model.vision.backbone_config import BackboneConfig
 from quartet.errors import InputError
 
+PAIR_VALUES = 6
+"""Numbers of the relation level for each kind of thing, see `pair_kinds` and `model/mcsan/ordered_pairs.py`."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -78,9 +81,19 @@ class ModelConfig:
         "read what a clip shows from the vectors of all levels, by heads that are fitted after training; off: by the "
         "concept heads (24-26), each from its own level",
     ] = False
+    pair_kinds: Annotated[
+        int,
+        "kinds of things whose places in a frame can be read from the features: the relation level then compares their "
+        "ordered pairs; 0: it does not",
+    ] = 0
     relation_level: Annotated[
         bool, "off: the paper's ablation without relations; every clip and text lacks the level"
     ] = True
+
+    @property
+    def whole_dim(self) -> int:
+        """Width of what the relation level says of a clip or text as a whole, beside its ordered pairs."""
+        return self.embed_dim - self.pair_kinds * PAIR_VALUES
 
     @property
     def tower_dim(self) -> int:

@@ -64,7 +64,7 @@ class McsanEncoder(CheckpointEncoder):
         except (KeyError, TypeError, SafetensorError, InputError) as error:
             raise ModelError(f"The checkpoint {folder} cannot be loaded: {error}") from error
         self.spec = self.describe(self._linear.levels, shape.frames)
-        self.concepts = ConceptReader(self._linear.heads)
+        self.concepts = ConceptReader(self._linear.heads, self._linear.roles)
         held = _is_of_tensors(shape)
         self._on_cpu: CpuNetwork | None = None
         if device == "cpu" and held:

@@ -11,12 +11,19 @@ import numpy as np
 from safetensors import safe_open
 
 from model.levels import LEVEL_NAMES, FloatArray, LevelSpec
-from model.mcsan.concept_heads import FITTED, TRAINED, ConceptHead
+from model.mcsan.concept_heads import FITTED, TRAINED, ConceptHead, RoleHead
 from model.mcsan.config import ModelConfig
 
 CONCEPT_LEVELS = ("entity", "action", "relation")
 SHOWN_LEVELS = ("entity", "action")
 """The levels whose words a clip is said to show; a relation is shown if its nouns and verbs are."""
+ROLES = "roles"
+"""The vocabulary of verbs, with their prepositions, whose roles are read."""
+
+
+def reads_roles(config: ModelConfig) -> bool:
+    """Whether a model says of a clip who does something to whom."""
+    return bool(config.fitted_concepts and config.relation_level and config.pair_kinds)
 
 
 def concept_levels(config: ModelConfig) -> tuple[str, ...]:
@@ -49,6 +56,7 @@ class LinearParts:
     levels: tuple[LevelSpec, ...]
     fold: FloatArray
     heads: Mapping[str, ConceptHead]
+    roles: RoleHead | None = None
 
     @classmethod
     def read(cls, weights: Path, config: ModelConfig, vocabularies: Mapping[str, Sequence[str]]) -> Self:
@@ -70,7 +78,11 @@ class LinearParts:
                     weight, bias = scale * single(f"concepts.{level}.weight"), single(f"concepts.{level}.bias")
                     heads[level] = ConceptHead(rows, weight, bias, (level,), *TRAINED[level])
             levels = level_specs(config, single("log_weights"), float(single("head.bias")))
-            return cls(levels, single("head.weight"), heads)
+            roles = None
+            if reads_roles(config):
+                nouns, verbs = ({word: i for i, word in enumerate(vocabularies[own])} for own in ("entity", ROLES))
+                roles = RoleHead(nouns, single("roles.nouns.weight"), verbs, single("roles.verbs.weight"))
+            return cls(levels, single("head.weight"), heads, roles)
 
     def fold_texts(self, texts: FloatArray) -> FloatArray:
         """Text vectors (B, d_s) -> queries (B, d_s), by correlation with `fold`: see `model/holographic_head.py`."""

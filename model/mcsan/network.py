@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from model.holographic_head import HolographicHead
 from model.levels import LEVEL_NAMES, LevelSpec
-from model.mcsan.config import ModelConfig
-from model.mcsan.linear_parts import CONCEPT_LEVELS, SHOWN_LEVELS, concept_levels, level_specs
+from model.mcsan.config import PAIR_VALUES, ModelConfig
+from model.mcsan.linear_parts import CONCEPT_LEVELS, ROLES, SHOWN_LEVELS, concept_levels, level_specs, reads_roles
 from model.mcsan.text_tower import TextTensors, TextTower
 from model.mcsan.video_tower import VideoTower
 
@@ -21,8 +21,8 @@ from model.mcsan.video_tower import VideoTower
 class MCSAN(nn.Module):
     """The trained part of the system. Frame features and word vectors come in, scores go out.
 
-    `vocabulary_sizes` gives K_e, K_a and K_r, the number of concepts per level; `words` the vocabulary of a model with
-    an embedding of its own (`config.words == "glove"`).
+    `vocabulary_sizes` gives K_e, K_a and K_r, the number of concepts per level, and the number of verbs whose roles are
+    read, where they are; `words` the vocabulary of a model with an embedding of its own (`config.words == "glove"`).
     """
 
     def __init__(self, config: ModelConfig, vocabulary_sizes: Mapping[str, int], words: Sequence[str] = ()) -> None:
@@ -37,12 +37,17 @@ class MCSAN(nn.Module):
             {n: nn.Linear(config.embed_dim, vocabulary_sizes[n]) for n in self.concept_levels}
         )
         self.concept_scale = nn.Parameter(torch.full((3,), 10.0))
-        # Read only to say what a clip shows, and fitted once training is over (`model/training/loop/concept_fit.py`).
+        # Read only to say what a clip shows, and fitted once training is over (`concept_fit.py`, `role_fit.py`).
         width = config.sentence_dim + 3 * config.embed_dim
         self.shown = nn.ModuleDict(
             {n: nn.Linear(width, vocabulary_sizes[n]) for n in SHOWN_LEVELS if config.fitted_concepts}
         )
         self.shown.requires_grad_(False)
+        sizes = {"nouns": ("entity", config.pair_kinds), "verbs": (ROLES, PAIR_VALUES)} if reads_roles(config) else {}
+        self.roles = nn.ModuleDict(
+            {name: nn.Linear(width, vocabulary_sizes[own], bias=False) for name, (own, width) in sizes.items()}
+        )
+        self.roles.requires_grad_(False)
         self.log_weights = nn.Parameter(torch.zeros(len(LEVEL_NAMES)), requires_grad=config.learned_weights)
 
     @property

@@ -16,8 +16,8 @@ _PARTS = {"model": "model", "loss": "loss", "training": "train"}
 
 _MAY_BE_NEGATIVE = {"model.head_bias"}
 _AT_LEAST_ONE = {"frames", "heads", "epochs", "batch_size"}
-_DERIVED = {"model.feature_dim", "model.word_dim", "model.sentence_dim", "model.words"}
-"""Follow from the features, the sentence encoder and --glove."""
+_DERIVED = {"model.feature_dim", "model.word_dim", "model.sentence_dim", "model.words", "model.pair_kinds"}
+"""Follow from the features, the sentence encoder, --glove, and the labelled frames of the demo."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ DEMO = Preset(
         learned_weights=True,
         fitted_concepts=True,
     ),
-    loss=LossConfig(ranking="infonce", level_ranking=0.5),
+    loss=LossConfig(ranking="infonce", level_ranking=0.5, hard_negatives=0.5),
     train=TrainConfig(
         batch_size=128,
         epochs=7,

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as fn
 
 from model.cuda_graphs import GraphedFunction, RecordedGraph
 from model.language.parsed_caption import ROLES
@@ -15,6 +16,7 @@ from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
 from model.mcsan.layers import ContextWords, Dropout, RelationEncoder, at_real, masked_mean, unit
+from model.mcsan.ordered_pairs import TextPairs
 
 
 @dataclass
@@ -120,7 +122,8 @@ class TextTower(nn.Module):
             {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
         )
         if config.relation_level:
-            self.relation = RelationEncoder(config.word_dim, d, config.heads, config.dropout)
+            self.relation = RelationEncoder(config.word_dim, config.whole_dim, config.heads, config.dropout)
+        self.pairs = TextPairs(config) if config.relation_level and config.pair_kinds else None
 
     def forward(self, text: TextTensors) -> dict[str, Tensor]:
         if self.config.alike:
@@ -139,9 +142,14 @@ class TextTower(nn.Module):
 
     def _relation(self, text: TextTensors) -> Tensor:
         """(B, d); zeros where the level is switched off."""
-        if self.config.relation_level:
-            return self.relation(text.words, text.word_mask)
-        return text.words.new_zeros(text.words.shape[0], self.config.embed_dim)
+        if not self.config.relation_level:
+            return text.words.new_zeros(text.words.shape[0], self.config.embed_dim)
+        whole = self.relation(text.words, text.word_mask)
+        if self.pairs is None:
+            return whole
+        edges = text.adjacency & text.verb_mask.unsqueeze(2) & text.noun_mask.unsqueeze(1)
+        pairs = self.pairs(span_max(text.words, text), text.role, edges)
+        return torch.cat([fn.normalize(whole, dim=-1), pairs], dim=-1)
 
     def _nodes(self, text: TextTensors) -> Tensor:
         """Max over the words of each node's span, times the embedding of its role: (B, K, d)."""

@@ -12,6 +12,7 @@ from torch.nn import functional as fn
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
 from model.mcsan.layers import Dropout, RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
+from model.mcsan.ordered_pairs import VideoPairs
 
 ACTION_KERNELS = (2, 3, 5)
 
@@ -157,7 +158,7 @@ class VideoTower(nn.Module):
         self.head_dropout = Dropout(config.head_dropout)
         d = config.embed_dim
         if config.alike:
-            self.project = nn.ModuleDict()
+            self.project, self.pairs = nn.ModuleDict(), None
             self.pool = nn.ModuleDict(
                 {n: GlobalMean(config, config.sentence_dim if n == "global" else d) for n in LEVEL_NAMES}
             )
@@ -170,7 +171,8 @@ class VideoTower(nn.Module):
             }
         )
         if config.relation_level:
-            self.pool["relation"] = RelationEncoder(config.tower_dim, d, config.heads, config.dropout)
+            self.pool["relation"] = RelationEncoder(config.tower_dim, config.whole_dim, config.heads, config.dropout)
+        self.pairs = VideoPairs(config) if config.relation_level and config.pair_kinds else None
         self.project = nn.ModuleDict(
             {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
         )
@@ -197,6 +199,9 @@ class VideoTower(nn.Module):
             if name != "global":
                 pooled = self.head_dropout(pooled)
             vectors[name] = self.project[name](pooled) if name in self.project else pooled
+        if self.pairs is not None:
+            whole = fn.normalize(vectors["relation"], dim=-1)
+            vectors["relation"] = torch.cat([whole, self.pairs(features, mask)], dim=-1)
         return vectors
 
     def _seen(self, name: str, features: Tensor, mask: Tensor) -> Tensor:

@@ -151,6 +151,12 @@ def build_vocabularies(texts: Iterable[TextFeatures], sizes: dict[str, int]) -> 
     }
 
 
+def role_verbs(texts: Iterable[TextFeatures], size: int) -> list[str]:
+    """The most frequent verbs, with their prepositions, of one noun to another."""
+    counts = Counter(verb for text in texts for who, verb, whom in text.parse.triplets if verb and whom and who != whom)
+    return [word for word, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:size]]
+
+
 def concept_labels(data: VideoText, vocabularies: Vocabularies) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Labels per level as uint8: a text has its own attributes (C, K), a video those of all its captions (V, K)."""
     of_text, of_video = {}, {}

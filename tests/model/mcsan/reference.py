@@ -166,7 +166,38 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
     }
     if config.projection:
         found |= {name: linear(w, f"project.{name}", found[name]) for name in ("entity", "action")}
+    if config.pair_kinds:
+        pairs = video_pairs(below(w, "pairs."), config, [np.asarray(frame, dtype=np.float64) for frame in frames])
+        found["relation"] = np.concatenate([normalised(found["relation"]), pairs])
     return found
+
+
+def video_pairs(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
+    """What six numbers say of each kind of thing: its track beside that of the likeliest other kinds."""
+    readings = [linear(w, "read", f).reshape(config.pair_kinds, 7) for f in fs]
+    tracks, sure = [], []
+    for kind in range(config.pair_kinds):
+        sure.append(sum(float(r[kind, 0]) for r in readings) / len(fs))
+        track = []
+        for value in range(1, 7):
+            for wave in range(6):
+                angles = [math.pi * wave * (n + 0.5) / len(fs) for n in range(len(fs))]
+                total = sum(math.cos(a) * float(r[kind, value]) for a, r in zip(angles, readings, strict=True))
+                track.append(3 * total / len(fs))
+        tracks.append(np.array(track))
+
+    def compare(a: Array, b: Array) -> Array:
+        return linear(w, "compare.3", gelu(linear(w, "compare.0", np.concatenate([a, b, a - b]))))
+
+    said = []
+    for kind in range(config.pair_kinds):
+        others = [other for other in range(config.pair_kinds) if other != kind]
+        shares = softmax([float(w["sharpness"]) * sure[other] for other in others])
+        near = sum(share * tracks[other] for share, other in zip(shares, others, strict=True))
+        one, back = compare(tracks[kind], near), compare(near, tracks[kind])
+        numbers = np.array([one[i] - back[i] if i < 3 else one[i] for i in range(6)])
+        said.append(sigmoid(float(w["seen"][0]) * sure[kind] + float(w["seen"][1])) * numbers)
+    return float(w["scale"]) * normalised(np.concatenate(said))
 
 
 def video_gru(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
@@ -243,7 +274,22 @@ def text(w: Weights, config: Any, sentence: Array, words: Array, parse: Any) -> 
         found[level] = mean(own, dim)
         if config.projection and own:
             found[level] = linear(w, f"project.{level}", found[level])
+    if config.pair_kinds:
+        pairs = text_pairs(below(w, "pairs."), config, rows, parse)
+        found["relation"] = np.concatenate([normalised(found["relation"]), pairs])
     return found
+
+
+def text_pairs(w: Weights, config: Any, words: Sequence[Array], parse: Any) -> Array:
+    """At the place of each noun's kind what its verbs say of its role."""
+    found = np.zeros((config.pair_kinds, 6))
+    nodes = [strongest([words[at] for at in node.words]) for node in parse.nodes]
+    for verb, noun in parse.edges:
+        shares = softmax(list(3 * linear(w, "kind", nodes[noun])))
+        said = linear(w, "does", nodes[verb]).reshape(-1, 6)[parse.nodes[noun].role]
+        for kind in range(config.pair_kinds):
+            found[kind] += shares[kind] * said
+    return float(w["scale"]) * normalised(found.ravel())
 
 
 def graph(w: Weights, config: Any, words: Sequence[Array], parse: Any) -> list[Array]:

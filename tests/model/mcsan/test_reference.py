@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model.language.parsed_caption import ROLES, Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.levels import LEVEL_NAMES
-from model.mcsan.config import LossConfig, ModelConfig
+from model.mcsan.config import PAIR_VALUES, LossConfig, ModelConfig
 from model.mcsan.layers import pad_features, unit
 from model.mcsan.linear_parts import CONCEPT_LEVELS
 from model.mcsan.network import MCSAN
@@ -61,7 +61,13 @@ def residual(config: ModelConfig) -> ModelConfig:
     return replace(config, video_global="residual", feature_dim=config.sentence_dim)
 
 
-configs = configs | configs.map(residual)
+def paired(config: ModelConfig) -> ModelConfig:
+    """The same with a relation level that compares ordered pairs of two or three kinds of things."""
+    kinds = 2 + config.heads % 2
+    return replace(config, pair_kinds=kinds, embed_dim=config.embed_dim + kinds * PAIR_VALUES)
+
+
+configs = configs | configs.map(residual) | configs.map(paired)
 heads = configs.map(alike)
 examples = settings(max_examples=25, deadline=None, derandomize=True)
 
