@@ -30,6 +30,9 @@ class MCSAN(nn.Module):
         self.config = config
         self.video = VideoTower(config)
         self.text = TextTower(config, words)
+        for tower in (self.video, self.text):
+            if tower.pairs is not None:
+                tower.pairs.requires_grad_(False)  # fitted once training is over (`pair_fit.py`)
         self.head = HolographicHead(config.sentence_dim, config.head_scale, config.head_bias)
         # One FC per level, shared by both modalities (24-26). It reads the normalised vectors, the very ones that an
         # index stores, so that a hit can be explained from the index; `concept_scale` gives it its range back.

@@ -28,7 +28,8 @@ class VideoPairs(nn.Module):
     """Frame features (B, N, D_v) and mask (B, N) -> (B, kinds * PAIR_VALUES).
 
     `read` says what is where in a frame. It is filled before training and stays as it is, because captions alone do not
-    teach places (docs/results.md).
+    teach places (docs/results.md). `scale` is the length of the result: 0 until the pairs are fitted, which comes after
+    training (`model/training/loop/pair_fit.py`).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -40,7 +41,8 @@ class VideoPairs(nn.Module):
         )
         self.seen = nn.Parameter(torch.tensor([8.0, -4.0]))  # slope and intercept: 0.5 is in doubt
         self.sharpness = nn.Parameter(torch.tensor(10.0))
-        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.register_buffer("scale", torch.tensor(0.0))
+        self.scale: Tensor
 
     def forward(self, f: Tensor, mask: Tensor) -> Tensor:
         read = waves(mask, f.dtype).transpose(1, 2) @ self.read(f)  # (B, W, K * READINGS)
@@ -74,13 +76,17 @@ def waves(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class TextPairs(nn.Module):
-    """Nodes of a caption, as words (B, K, d_w) -> (B, kinds * PAIR_VALUES); zeros for one without a verb of a noun."""
+    """Nodes of a caption, as words (B, K, d_w) -> (B, kinds * PAIR_VALUES) of length `scale`.
+
+    Zeros for a caption without a noun that belongs to a verb.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.kind = nn.Linear(config.word_dim, config.pair_kinds + 1)  # the last is none of them
         self.does = nn.Linear(config.word_dim, len(ROLES) * PAIR_VALUES)
-        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.register_buffer("scale", torch.tensor(0.0))
+        self.scale: Tensor
 
     def forward(self, nodes: Tensor, role: Tensor, edges: Tensor) -> Tensor:
         """role (B, K) index into ROLES; edges (B, K, K): from each verb to its nouns."""

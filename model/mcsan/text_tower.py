@@ -57,6 +57,11 @@ class TextTensors:
     def verb_mask(self) -> Tensor:
         return self.node_mask & (self.role == 0)
 
+    @property
+    def edges(self) -> Tensor:
+        """From each verb to its nouns, (B, K, K)."""
+        return self.adjacency & self.verb_mask.unsqueeze(2) & self.noun_mask.unsqueeze(1)
+
     def present(self) -> dict[str, Tensor]:
         """Which levels each caption has, (B,) bool per level."""
         some = self.word_mask.any(1)
@@ -147,8 +152,7 @@ class TextTower(nn.Module):
         whole = self.relation(text.words, text.word_mask)
         if self.pairs is None:
             return whole
-        edges = text.adjacency & text.verb_mask.unsqueeze(2) & text.noun_mask.unsqueeze(1)
-        pairs = self.pairs(span_max(text.words, text), text.role, edges)
+        pairs = self.pairs(span_max(text.words, text), text.role, text.edges)
         return torch.cat([fn.normalize(whole, dim=-1), pairs], dim=-1)
 
     def _nodes(self, text: TextTensors) -> Tensor:

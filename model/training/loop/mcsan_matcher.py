@@ -65,26 +65,18 @@ class MCSANMatcher(Matcher):
         temperature = self.log_temperature.exp().clamp(0.005, 1.0)[1:]
         rows, kinds = batch.changed.rows, np.array(batch.changed.kinds)
         with torch.autocast(self.device.type, enabled=False):
-            sides = (_rows(video, rows), _rows(text, rows), other)
-            video, text, other = (unit(self._ordered(single(side))) for side in sides)
+            video, text, other = (unit(single(side)) for side in (_rows(video, rows), _rows(text, rows), other))
             right, wrong = (self.model.level_scores(video, side) for side in (text, other))
             present, left = _present(text), _present(other)
             losses = []
             for kind, level in CHANGED_LEVEL.items():
+                if kind == "roles" and self.model.video.pairs is not None:
+                    continue  # the pairs learn them afterwards; the rest of the level would learn captions by heart
                 asked = present[level] & left[level] & torch.from_numpy(kinds == kind).to(rows.device)
                 if asked.any():
                     lead = (right[level].diagonal() - wrong[level].diagonal())[asked]
                     losses.append(fn.softplus(-lead / temperature[LEVEL_NAMES.index(level)]).mean())
         return {"changed": self.config.hard_negatives * torch.stack(losses).mean()} if losses else {}
-
-    def _ordered(self, side: Encoded) -> Encoded:
-        """Of the relation level the ordered pairs alone, if the model has them: these are what exchanged roles push.
-
-        The rest of the level would learn the training captions by heart.
-        """
-        if self.model.video.pairs is None:
-            return side
-        return {**side, "relation": side["relation"][:, self.model.config.whole_dim :]}
 
     def objective(self, video: Encoded, text: Encoded, batch: PairBatch) -> dict[str, Tensor]:
         config, model = self.config, self.model

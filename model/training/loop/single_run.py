@@ -17,10 +17,12 @@ from model.training.loop.concept_fit import fit_concepts
 from model.training.loop.lightning_module import MatcherModule
 from model.training.loop.matcher import Matcher
 from model.training.loop.mcsan_matcher import mcsan_matcher
+from model.training.loop.pair_fit import fit_pairs
 from model.training.loop.role_fit import fit_roles
-from model.training.loop.run_record import History
+from model.training.loop.run_record import History, kept_epoch
 from model.training.loop.trainer import train_module
 from model.training.loop.unfrozen_matcher import UnfrozenMatcher
+from model.training.loop.validation import validate
 from model.two_tower.sentence_encoder import TwoTowerSentences
 
 
@@ -55,6 +57,10 @@ def fit(
     if sentences is not None:
         matcher = UnfrozenMatcher(matcher, sentences, preset.text_rate)
     history = fit_matcher(matcher, preset.train, train, validation, vocabularies, run_folder, seed, progress, resume)
+    if matcher.model.video.pairs is not None:
+        fit_pairs(matcher.model, train, seed)
+        kept = kept_epoch(history, preset.train.keep)
+        history[kept] = validate(matcher.model, validation, fit_weights=True)[0]
     if preset.model.fitted_concepts:
         fit_concepts(matcher.model, train, vocabularies)
     if reads_roles(preset.model):
