@@ -45,14 +45,21 @@ class VideoPairs(nn.Module):
         self.scale: Tensor
 
     def forward(self, f: Tensor, mask: Tensor) -> Tensor:
-        read = waves(mask, f.dtype).transpose(1, 2) @ self.read(f)  # (B, W, K * READINGS)
-        read = read.unflatten(-1, (self.kinds, READINGS))
+        read = self._read(f, mask)
         sure = read[:, 0, :, 0]  # (B, K): the mean over the clip
         track = 3 * read[..., 1:].permute(0, 2, 3, 1).flatten(2)  # (B, K, 6 W), of about variance 1
         itself = torch.eye(self.kinds, dtype=torch.bool, device=f.device)
         near = (self.sharpness * sure).unsqueeze(1).masked_fill(itself, -torch.inf).softmax(-1)  # (B, K, K)
         said = sure_of(self.seen, sure).unsqueeze(-1) * self._compare(track, near @ track)
         return self.scale * fn.normalize(said.flatten(1), dim=-1)
+
+    def seen_kinds(self, f: Tensor, mask: Tensor) -> Tensor:
+        """Which kinds each clip shows, by the readings alone: (B, kinds), 0 or 1."""
+        return (self._read(f, mask)[:, 0, :, 0] > 0.5).to(f.dtype)
+
+    def _read(self, f: Tensor, mask: Tensor) -> Tensor:
+        """The readings' waves: (B, WAVES, kinds, READINGS)."""
+        return (waves(mask, f.dtype).transpose(1, 2) @ self.read(f)).unflatten(-1, (self.kinds, READINGS))
 
     def _compare(self, a: Tensor, b: Tensor) -> Tensor:
         """What is said of `a` beside `b`. Half of the numbers change their sign if both are exchanged."""
@@ -90,12 +97,16 @@ class TextPairs(nn.Module):
 
     def forward(self, nodes: Tensor, role: Tensor, edges: Tensor) -> Tensor:
         """role (B, K) index into ROLES; edges (B, K, K): from each verb to its nouns."""
-        does = self.does(nodes).unflatten(-1, (len(ROLES), PAIR_VALUES))  # (B, K, roles, values)
-        roles = fn.one_hot(role, len(ROLES)).to(does.dtype)
-        said = torch.einsum("bvn,bnh,bvhr->bnr", edges.to(does.dtype), roles, does)
-        found = torch.einsum("bnk,bnr->bkr", self.kinds(nodes), said)
+        said = self.said(nodes)
+        roles = fn.one_hot(role, len(ROLES)).to(said.dtype)
+        own = torch.einsum("bvn,bnh,bvhr->bnr", edges.to(said.dtype), roles, said)
+        found = torch.einsum("bnk,bnr->bkr", self.kinds(nodes), own)
         return self.scale * fn.normalize(found.flatten(1), dim=-1)
+
+    def said(self, nodes: Tensor) -> Tensor:
+        """What each node says, as a verb, of a noun in each role: (..., roles, PAIR_VALUES)."""
+        return self.does(nodes).unflatten(-1, (len(ROLES), PAIR_VALUES))
 
     def kinds(self, nodes: Tensor) -> Tensor:
         """Which kind each noun is of, as shares (..., kinds)."""
-        return (3 * self.kind(nodes)).softmax(-1)[..., :-1]
+        return self.kind(nodes).softmax(-1)[..., :-1]

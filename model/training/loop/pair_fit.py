@@ -6,6 +6,8 @@ they have to tell who does what, and from exchanged roles they learn who does it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
@@ -14,13 +16,16 @@ from model.mcsan.losses import info_nce
 from model.mcsan.network import MCSAN
 from model.mcsan.ordered_pairs import TextPairs, VideoPairs
 from model.mcsan.text_features import collate
-from model.mcsan.text_tower import TextTensors, span_max
+from model.mcsan.text_tower import span_max
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText
 
 EPOCHS, BATCH, RATE, DECAY = 10, 128, 3e-3, 0.05
 ROLES_WEIGHT = 3.0
 """Of exchanged roles, beside InfoNCE."""
+
+MIN_CLIPS, MIN_SHARE = 5, 0.6
+"""Of a noun's clips: how many it must have, and in what share of them its kind must be seen."""
 
 SCALE = 0.8
 """Length of the pairs beside the rest of the level, whose length is 1, in clips and in captions alike: chosen on the
@@ -40,12 +45,13 @@ def fit_pairs(model: MCSAN, train: VideoText, seed: int) -> None:
     parameters = [*(p for side in (video, text) for p in side.parameters() if p.requires_grad), log_temperature]
     optimiser = torch.optim.AdamW(parameters, RATE, weight_decay=DECAY)
     rows = Pairs(train, {level: [] for level in model.concept_levels})
+    meant = noun_kinds(video, train)
     steps = EPOCHS * -(-len(rows) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     with torch.inference_mode(False), torch.enable_grad():
         for _ in range(EPOCHS):
             for picked in torch.randperm(len(rows)).split(BATCH):
-                loss = _loss(video, text, rows, picked.tolist(), log_temperature.exp().clamp(0.01, 1.0))
+                loss = _loss(video, text, rows, meant, picked.tolist(), log_temperature.exp().clamp(0.01, 1.0))
                 optimiser.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -56,22 +62,50 @@ def fit_pairs(model: MCSAN, train: VideoText, seed: int) -> None:
         side.scale.fill_(SCALE)
 
 
-def _loss(video: VideoPairs, text: TextPairs, rows: Pairs, picked: list[int], temperature: Tensor) -> Tensor:
+@torch.inference_mode()
+def noun_kinds(video: VideoPairs, train: VideoText) -> dict[str, int]:
+    """Which kind each noun means: the one that is seen in most of the clips with such a caption, or none of them.
+
+    Without it a noun may write into the place of the other noun's kind, which its word vector knows as well.
+    """
+    seen = video.seen_kinds(train.features, train.frame_mask)
+    clips: dict[str, set[int]] = {}
+    for clip, text in zip(train.owner.tolist(), train.texts, strict=True):
+        for noun in text.parse.nouns:
+            clips.setdefault(noun, set()).add(clip)
+    found = {}
+    for noun, own in clips.items():
+        if len(own) >= MIN_CLIPS:
+            share, kind = seen[list(own)].mean(0).max(0)
+            found[noun] = int(kind) if share > MIN_SHARE else seen.shape[1]
+    return found
+
+
+def _loss(
+    video: VideoPairs, text: TextPairs, rows: Pairs, meant: Mapping[str, int], picked: list[int], temperature: Tensor
+) -> Tensor:
+    """Captions against clips, captions against their exchanged roles, and nouns against the kinds that they mean."""
     batch = rows.collate(picked)
-    clips, told = video(batch.features, batch.frame_mask), _pairs(text, batch.text)
+    nodes = span_max(batch.text.words, batch.text)
+    clips, told = video(batch.features, batch.frame_mask), text(nodes, batch.text.role, batch.text.edges)
     there = told.any(1)
-    negatives = batch.negatives[there][:, there]
-    loss = info_nce(clips[there] @ told[there].T, negatives, temperature)
-    made = rows.data.changed.made if rows.data.changed else {}
+    loss = info_nce(clips[there] @ told[there].T, batch.negatives[there][:, there], temperature)
+    nouns = [
+        (row, place, meant[node.lemma])
+        for row, caption in enumerate(picked)
+        for place, node in enumerate(rows.data.texts[caption].parse.nodes)
+        if node.kind == "noun" and node.lemma in meant
+    ]
+    if nouns:
+        row, place, kind = torch.tensor(nouns).T
+        loss = loss + fn.cross_entropy(text.kind(nodes[row, place]), kind)
+    changed = rows.data.changed
+    made = changed.made if changed else {}
     swapped = [(i, n) for i, row in enumerate(picked) for kind, n in made.get(row, ()) if kind == "roles"]
-    if swapped and rows.data.changed:
+    if swapped and changed:
         own = [i for i, _ in swapped]
-        other = _pairs(text, collate([rows.data.changed.texts[n] for _, n in swapped]))
-        lead = (clips[own] * (told[own] - other)).sum(1)
+        other = collate([changed.texts[n] for _, n in swapped])
+        wrong = text(span_max(other.words, other), other.role, other.edges)
+        lead = (clips[own] * (told[own] - wrong)).sum(1)
         loss = loss + ROLES_WEIGHT * fn.softplus(-lead / temperature).mean()
     return loss
-
-
-def _pairs(tower: TextPairs, text: TextTensors) -> Tensor:
-    found: Tensor = tower(span_max(text.words, text), text.role, text.edges)
-    return found

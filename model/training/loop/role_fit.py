@@ -1,73 +1,63 @@
-"""Who does something to whom in a clip, read from its relation vector: fitted after training, as concepts are."""
+"""Who does something to whom in a clip, read from its relation vector: what the text tower says of nouns and verbs."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as fn
+from collections.abc import Iterator
 
+import torch
+from torch import nn
+
+from model.language.parsed_caption import ParsedCaption
 from model.mcsan.config import PAIR_VALUES
 from model.mcsan.linear_parts import ROLES
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import collate
 from model.mcsan.text_tower import span_max
 from model.training.data.dataset import VideoText, Vocabularies
-from model.training.loop.validation import encode_videos
 
-PENALTY = 1e-3
-"""Of the squared weights of a verb."""
-
-
-def fit_roles(model: MCSAN, train: VideoText, vocabularies: Vocabularies) -> None:
-    """Fit `model.roles` to the training captions: each says that its roles are right and, exchanged, wrong."""
-    nouns, verbs = ({word: i for i, word in enumerate(vocabularies[own])} for own in ("entity", ROLES))
-    heads = {name: head for name, head in model.roles.items() if isinstance(head, nn.Linear)}
-    kinds = _kinds(model, train, nouns)
-    heads["nouns"].weight.data[: len(kinds)] = kinds
-    said = [
-        (int(video), nouns[who], verbs[verb], nouns[whom])
-        for video, text in zip(train.owner, train.texts, strict=True)
-        for who, verb, whom in text.parse.triplets
-        if who in nouns and whom in nouns and verb in verbs and who != whom
-    ]
-    if not said:
-        return
-    clips = torch.from_numpy(encode_videos(model, train.features, train.frame_mask)["relation"])
-    pairs = clips[:, model.config.whole_dim :].unflatten(1, (-1, PAIR_VALUES))
-    video, who, verb, whom = torch.tensor(said).T
-    rows = torch.einsum("nk,nkr->nr", kinds[who] - kinds[whom], pairs[video])
-    with torch.inference_mode(False), torch.enable_grad():
-        heads["verbs"].weight.data.copy_(_directions(rows.clone(), verb, heads["verbs"].out_features))
+_BATCH = 256
 
 
 @torch.inference_mode()
-def _kinds(model: MCSAN, train: VideoText, nouns: dict[str, int]) -> Tensor:
-    """Of which kind each noun is, as shares (n, kinds): the mean over the captions that have it."""
+def fit_roles(model: MCSAN, train: VideoText, vocabularies: Vocabularies) -> None:
+    """Set `model.roles` to the means over the training captions.
+
+    Of a noun it is the kinds that it is taken for, of a verb what it says of who does it, less what it says of whom.
+    """
     tower = model.text.pairs
     assert tower is not None, "a model that reads roles has pairs"
-    total, count = torch.zeros(len(nouns), model.config.pair_kinds), torch.zeros(len(nouns), 1)
-    for start in range(0, len(train.texts), 256):
-        texts = train.texts[start : start + 256]
+    nouns, verbs = ({word: i for i, word in enumerate(vocabularies[own])} for own in ("entity", ROLES))
+    kinds, does = torch.zeros(len(nouns), model.config.pair_kinds), torch.zeros(len(verbs), PAIR_VALUES)
+    named, used = torch.zeros(len(nouns), 1), torch.zeros(len(verbs), 1)
+    for start in range(0, len(train.texts), _BATCH):
+        texts = train.texts[start : start + _BATCH]
         tensors = collate(texts)
-        shares = tower.kinds(span_max(tensors.words, tensors))
+        nodes = span_max(tensors.words, tensors)
+        shares, said = tower.kinds(nodes), tower.said(nodes)
         for row, text in enumerate(texts):
             for place, node in enumerate(text.parse.nodes):
                 if node.kind == "noun" and node.lemma in nouns:
-                    total[nouns[node.lemma]] += shares[row, place]
-                    count[nouns[node.lemma]] += 1
-    return total / count.clamp(min=1)
+                    kinds[nouns[node.lemma]] += shares[row, place]
+                    named[nouns[node.lemma]] += 1
+            for who, verb, whom, name in _pairs(text.parse):
+                if name in verbs:
+                    role, other = (text.parse.nodes[noun].role for noun in (who, whom))
+                    does[verbs[name]] += said[row, verb, role] - said[row, verb, other]
+                    used[verbs[name]] += 1
+    for name, mean in (("nouns", kinds / named.clamp(min=1)), ("verbs", does / used.clamp(min=1))):
+        head = model.roles[name]
+        assert isinstance(head, nn.Linear)
+        head.weight.data[: len(mean)] = mean
 
 
-def _directions(rows: Tensor, verb: Tensor, verbs: int) -> Tensor:
-    """Logistic regression by verb: (verbs, values) whose product with rows (n, values) is above zero."""
-    weight = torch.zeros(verbs, rows.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = fn.softplus(-(rows * weight[verb]).sum(1)).mean() + PENALTY * weight.square().sum() / verbs
-        loss.backward()
-        return loss
-
-    optimiser.step(closure)
-    return weight.detach()
+def _pairs(caption: ParsedCaption) -> Iterator[tuple[int, int, int, str]]:
+    """The nodes of who does something, of the verb, and of whom, with the verb as the triplets name it."""
+    for verb in dict.fromkeys(verb for verb, _ in caption.edges):
+        own = [noun for other, noun in caption.edges if other == verb]
+        lemma = caption.nodes[verb].lemma
+        for first, name, last in caption.triplets:
+            if name.split()[:1] == [lemma] and first != last:
+                who = next((noun for noun in own if caption.nodes[noun].lemma == first), None)
+                whom = next((noun for noun in own if caption.nodes[noun].lemma == last), None)
+                if who is not None and whom is not None:
+                    yield who, verb, whom, name

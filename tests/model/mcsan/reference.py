@@ -285,7 +285,7 @@ def text_pairs(w: Weights, config: Any, words: Sequence[Array], parse: Any) -> A
     found = np.zeros((config.pair_kinds, 6))
     nodes = [strongest([words[at] for at in node.words]) for node in parse.nodes]
     for verb, noun in parse.edges:
-        shares = softmax(list(3 * linear(w, "kind", nodes[noun])))
+        shares = softmax(list(linear(w, "kind", nodes[noun])))
         said = linear(w, "does", nodes[verb]).reshape(-1, 6)[parse.nodes[noun].role]
         for kind in range(config.pair_kinds):
             found[kind] += shares[kind] * said
