@@ -12,7 +12,7 @@ from model.language.parsed_caption import Attributes, unknown_words, with_relati
 from model.levels import FloatArray, Vectors
 
 TRAINED = {"entity": (-1.1, 0.0), "action": (-1.75, 1.0)}
-FITTED = {"entity": (-4.5, 0.0), "action": (-6.0, 1.0)}
+FITTED = {"entity": (-5.0, 0.0), "action": (-7.5, 1.0)}
 """(least evidence, rivalry) of a level's heads: those that are trained with the model, and those fitted after it.
 
 The evidence for a word is its log odds plus rivalry times their distance from those of the clip's likeliest word. Verbs
@@ -58,19 +58,21 @@ class RoleHead:
     verbs: Mapping[str, int]
     does: FloatArray
 
-    def agrees(self, relation: str, nouns: Sequence[str], clip: FloatArray) -> bool:
-        """Whether a clip, by its relation vector, shows this "who does whom" and not the reverse; True if unread.
+    def exchanged(self, relation: str, nouns: Sequence[str], clip: FloatArray) -> str | None:
+        """The "who does" of a relation if a clip, by its relation vector, shows the reverse; None also if it is unread.
 
         nouns  of the same text
         """
         parts = ordered(relation, nouns)
         if parts is None or not (parts[0] in self.nouns and parts[2] in self.nouns and parts[1] in self.verbs):
-            return True
+            return None
         who, whom = (self.kinds[self.nouns[noun]] for noun in (parts[0], parts[2]))
         if min(who.sum(), whom.sum()) < 0.5:
-            return True  # a place, say
+            return None  # a place, say
         pairs = clip[-self.kinds.shape[1] * self.does.shape[1] :].reshape(-1, self.does.shape[1])
-        return bool((who - whom) @ pairs @ self.does[self.verbs[parts[1]]] > 0)
+        if (who - whom) @ pairs @ self.does[self.verbs[parts[1]]] > 0:
+            return None
+        return f"{parts[0]} {parts[1].split()[0]}"
 
 
 def ordered(relation: str, nouns: Sequence[str]) -> tuple[str, str, str] | None:
@@ -106,11 +108,14 @@ class ConceptReader:
         ]
 
     def _directed(self, shown: Attributes, vectors: Vectors, row: int) -> Attributes:
-        """The same without relations whose roles the clip in this row exchanges."""
+        """The same without relations whose roles the clip in this row exchanges, and what else they say of who does it:
+        if not the dog chases the cat, the dog does not chase in the park."""
         if self._roles is None or not shown.relation:
             return shown
         clip = vectors["relation"][row]
-        return replace(shown, relation=[r for r in shown.relation if self._roles.agrees(r, shown.entity, clip)])
+        wrong = [self._roles.exchanged(relation, shown.entity, clip) for relation in shown.relation]
+        false = tuple(f"{own} " for own in wrong if own)
+        return replace(shown, relation=[own for own in shown.relation if not f"{own} ".startswith(false)])
 
     def unknown(self, candidates: Sequence[Attributes]) -> list[Attributes]:
         """`Encoder.unknown`: words that no head has."""

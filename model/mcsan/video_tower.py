@@ -153,12 +153,13 @@ class VideoTower(nn.Module):
                 for name in levels
             }
         )
+        self.pairs = VideoPairs(config) if config.relation_level and config.pair_kinds and not config.alike else None
         self.input_dropout = Dropout(config.input_dropout)
         self.dropout = Dropout(config.dropout)
         self.head_dropout = Dropout(config.head_dropout)
         d = config.embed_dim
         if config.alike:
-            self.project, self.pairs = nn.ModuleDict(), None
+            self.project = nn.ModuleDict()
             self.pool = nn.ModuleDict(
                 {n: GlobalMean(config, config.sentence_dim if n == "global" else d) for n in LEVEL_NAMES}
             )
@@ -172,7 +173,6 @@ class VideoTower(nn.Module):
         )
         if config.relation_level:
             self.pool["relation"] = RelationEncoder(config.tower_dim, config.whole_dim, config.heads, config.dropout)
-        self.pairs = VideoPairs(config) if config.relation_level and config.pair_kinds else None
         self.project = nn.ModuleDict(
             {name: nn.Linear(d, d) if config.projection else nn.Identity() for name in ("entity", "action")}
         )

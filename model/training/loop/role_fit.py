@@ -47,7 +47,7 @@ def fit_roles(model: MCSAN, train: VideoText, vocabularies: Vocabularies) -> Non
     for name, mean in (("nouns", kinds / named.clamp(min=1)), ("verbs", does / used.clamp(min=1))):
         head = model.roles[name]
         assert isinstance(head, nn.Linear)
-        head.weight.data[: len(mean)] = mean
+        head.weight.data.zero_()[: len(mean)] = mean
 
 
 def _pairs(caption: ParsedCaption) -> Iterator[tuple[int, int, int, str]]:

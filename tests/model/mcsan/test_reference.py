@@ -78,6 +78,9 @@ def model_of(config: ModelConfig, seed: int) -> MCSAN:
     model = MCSAN(config, SIZES).double().eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
+    for tower in (model.video, model.text):
+        if tower.pairs is not None:
+            tower.pairs.scale.fill_(0.7)
     model.video.set_statistics(torch.randn(config.feature_dim).double(), 0.5 + torch.rand(config.feature_dim).double())
     return model
 

@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from model.language.parsed_caption import Node, ParsedCaption
 from model.language.sentence_encoder import EncodedText
 from model.mcsan.config import LossConfig, ModelConfig, Preset, TrainConfig
-from model.mcsan.ordered_pairs import READINGS
+from model.mcsan.ordered_pairs import READINGS, VideoPairs
 from model.mcsan.text_features import TextFeatures
 from model.training.data.dataset import ChangedTexts, VideoText
 from model.training.loop import pair_fit
@@ -24,7 +25,7 @@ CONFIG = ModelConfig(
 
 
 def caption(who: int, whom: int) -> TextFeatures:
-    words = np.eye(KINDS + 1, dtype=np.float16)[[who, KINDS, whom]]
+    words = 10 * np.eye(KINDS + 1, dtype=np.float16)[[who, KINDS, whom]]
     nodes = (Node("noun", (0,), f"n{who}", 1), Node("verb", (1,), "chase", 0), Node("noun", (2,), f"n{whom}", 3))
     parse = ParsedCaption(f"n{who} n{whom}", ("x",) * 3, ((0, 1),) * 3, nodes, ((1, 0), (1, 2)))
     return TextFeatures(parse, EncodedText(np.ones(CONFIG.sentence_dim, np.float32), words))
@@ -48,7 +49,8 @@ def dataset(count: int) -> VideoText:
     return replace(data, changed=changed)
 
 
-def test_pairs_notice_exchanged_roles(tmp_path: Path) -> None:
+def test_pairs_notice_exchanged_roles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_fit, "EPOCHS", 300)  # of one step each
     data = dataset(120)
     readings = nn.Linear(CONFIG.feature_dim, CONFIG.feature_dim)
     readings.weight.data, readings.bias.data = torch.eye(CONFIG.feature_dim), torch.zeros(CONFIG.feature_dim)
@@ -63,6 +65,17 @@ def test_pairs_notice_exchanged_roles(tmp_path: Path) -> None:
     weights = model.level_weights()
     assert weights[3] > weights[1]  # entities cannot tell these clips apart as well
     assert len(history) == 1 and history[0]["relation"].sum_r > history[0]["entity"].sum_r
+
+
+def test_nouns_mean_the_kinds_that_their_clips_show() -> None:
+    data = dataset(40)
+    video = VideoPairs(CONFIG)
+    video.read.weight.data, video.read.bias.data = torch.eye(CONFIG.feature_dim), torch.zeros(CONFIG.feature_dim)
+    assert pair_fit.noun_kinds(video, data) == {f"n{kind}": kind for kind in range(KINDS)}
+    rare = replace(data, texts=[caption(0, 1), *data.texts[1:]])
+    assert pair_fit.noun_kinds(video, replace(rare, features=torch.zeros_like(data.features))) == dict.fromkeys(
+        (f"n{kind}" for kind in range(KINDS)), KINDS
+    )  # nothing is seen
 
 
 def test_fitting_pairs_is_the_same_each_time(tmp_path: Path) -> None:
