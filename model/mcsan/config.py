@@ -92,7 +92,7 @@ class ModelConfig:
 
     @property
     def whole_dim(self) -> int:
-        """Width of what the relation level says of a clip or text as a whole, beside its ordered pairs."""
+        """Width of what the relation level says of a clip or text as a whole, without its ordered pairs."""
         return self.embed_dim - self.pair_kinds * PAIR_VALUES
 
     @property

@@ -1,8 +1,8 @@
 """Who does something to whom: the part of the relation level that compares ordered pairs of things.
 
 An inner product can hold roles if each kind of thing has a place of its own in the vector. A clip writes into the place
-of each kind that it shows how this kind moves beside the other one. A caption writes into the place of each of its
-nouns what its verb says of the noun's role. If the roles are exchanged, the same numbers stand in each other's places.
+of each kind that it shows how this kind moves compared with the other one. A caption writes into the place of each of
+its nouns what its verb says of the noun's role. If roles are exchanged, the same numbers stand in each other's places.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class VideoPairs(nn.Module):
 
     `read` says what is where in a frame. It is filled before training and stays as it is, because captions alone do not
     teach places (docs/results.md). `scale` is the length of the result: 0 until the pairs are fitted, which comes after
-    training (`model/training/loop/pair_fit.py`).
+    training (`model/training/fitting/pair_fit.py`).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -62,7 +62,7 @@ class VideoPairs(nn.Module):
         return (waves(mask, f.dtype).transpose(1, 2) @ self.read(f)).unflatten(-1, (self.kinds, READINGS))
 
     def _compare(self, a: Tensor, b: Tensor) -> Tensor:
-        """What is said of `a` beside `b`. Half of the numbers change their sign if both are exchanged."""
+        """What is said of `a` compared with `b`. Half of the numbers change their sign if both are exchanged."""
         said, back = self.compare(torch.cat([a, b, a - b], -1)), self.compare(torch.cat([b, a, b - a], -1))
         half = PAIR_VALUES // 2
         return torch.cat([(said - back)[..., :half], said[..., half:]], -1)

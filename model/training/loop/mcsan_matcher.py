@@ -20,7 +20,7 @@ from model.mcsan.network import MCSAN
 from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch
 from model.training.data.dataset import VideoText, Vocabularies
-from model.training.loop.input_dropout import fitting_input_dropout
+from model.training.fitting.input_dropout import fitting_input_dropout
 from model.training.loop.matcher import Matcher, Measured, single
 from model.training.loop.validation import validate
 

@@ -13,12 +13,12 @@ from model.mcsan.linear_parts import CONCEPT_LEVELS, ROLES, reads_roles
 from model.mcsan.network import MCSAN
 from model.training.data.batches import Pairs
 from model.training.data.dataset import VideoText, Vocabularies, build_vocabularies, role_verbs
-from model.training.loop.concept_fit import fit_concepts
+from model.training.fitting.concept_fit import fit_concepts
+from model.training.fitting.pair_fit import fit_pairs
+from model.training.fitting.role_fit import fit_roles
 from model.training.loop.lightning_module import MatcherModule
 from model.training.loop.matcher import Matcher
 from model.training.loop.mcsan_matcher import mcsan_matcher
-from model.training.loop.pair_fit import fit_pairs
-from model.training.loop.role_fit import fit_roles
 from model.training.loop.run_record import History, kept_epoch
 from model.training.loop.trainer import train_module
 from model.training.loop.unfrozen_matcher import UnfrozenMatcher

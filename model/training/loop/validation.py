@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from model.evaluation.metrics import Retrieval, evaluate_scores
 from model.evaluation.scores import LevelScores
@@ -15,19 +14,9 @@ from model.mcsan.layers import unit
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, collate
 from model.training.data.dataset import VideoText
+from model.training.fitting.clip_vectors import encode_videos
+from model.training.fitting.level_weights import fit_level_weights
 from model.training.loop.level_health import spreads
-from model.training.loop.level_weights import fit_level_weights
-
-
-@torch.inference_mode()
-def encode_videos(model: MCSAN, features: Tensor, mask: Tensor, batch_size: int = 256) -> Vectors:
-    """Gallery vectors of padded features (V, N, D_v): {level: (V, d_l)} float32."""
-    device = model.log_weights.device
-    parts = [
-        unit(model.video(f.to(device), m.to(device)))
-        for f, m in zip(features.split(batch_size), mask.split(batch_size), strict=True)
-    ]
-    return {n: torch.cat([p[n] for p in parts]).float().cpu().numpy() for n in LEVEL_NAMES}
 
 
 @torch.inference_mode()

@@ -202,7 +202,7 @@ def _fit_weights(scores: LevelScores, subject: Subject, source: str, library: Pa
     from dataclasses import replace
 
     from indexer.store.search_settings import read_search_settings, write_search_settings
-    from model.training.loop.level_weights import fit_level_weights
+    from model.training.fitting.level_weights import fit_level_weights
 
     with console().status("Fitting weights"):
         fitted = fit_level_weights(scores, subject.owner).exp().tolist()

@@ -173,7 +173,7 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
 
 
 def video_pairs(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
-    """What six numbers say of each kind of thing: its track beside that of the likeliest other kinds."""
+    """What six numbers say of each kind of thing: its track compared with that of the likeliest other kinds."""
     readings = [linear(w, "read", f).reshape(config.pair_kinds, 7) for f in fs]
     tracks, sure = [], []
     for kind in range(config.pair_kinds):

@@ -34,7 +34,7 @@ def test_two_kinds_that_change_places_change_places_in_the_vector() -> None:
     torch.testing.assert_close(plain[0], swapped[1])
     torch.testing.assert_close(plain[1], swapped[0])
     assert plain[2].norm() < 0.1 * plain[0].norm()  # it is not there
-    # Half of what is said of a kind beside another changes its sign, if both are all that is seen.
+    # Half of what is said of a kind compared with another changes its sign, if both are all that is seen.
     half = PAIR_VALUES // 2
     torch.testing.assert_close(plain[0, :half], -plain[1, :half], rtol=0.02, atol=0.02)
 

@@ -21,9 +21,9 @@ from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures
 from model.mcsan.video_tower import VideoTower
 from model.training.data.dataset import VideoText
-from model.training.loop import concept_fit, level_weights
-from model.training.loop.input_dropout import RATES, fitting_input_dropout
-from model.training.loop.level_weights import fit_level_weights
+from model.training.fitting import concept_fit, level_weights
+from model.training.fitting.input_dropout import RATES, fitting_input_dropout
+from model.training.fitting.level_weights import fit_level_weights
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.training.loop.single_run import fit
 

@@ -16,7 +16,7 @@ from model.mcsan.linear_parts import ROLES, LinearParts
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures
 from model.training.data.dataset import VideoText, role_verbs
-from model.training.loop.role_fit import _pairs, fit_roles
+from model.training.fitting.role_fit import _pairs, fit_roles
 from model.training.loop.single_run import fit
 
 NOUNS, VERBS = ("dog", "cat", "bird"), ("chase", "watch")

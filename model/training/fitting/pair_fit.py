@@ -22,13 +22,13 @@ from model.training.data.dataset import VideoText
 
 EPOCHS, BATCH, RATE, DECAY = 10, 128, 3e-3, 0.05
 ROLES_WEIGHT = 3.0
-"""Of exchanged roles, beside InfoNCE."""
+"""Of exchanged roles; InfoNCE weighs 1."""
 
 MIN_CLIPS, MIN_SHARE = 5, 0.6
 """Of a noun's clips: how many it must have, and in what share of them its kind must be seen."""
 
 SCALE = 0.8
-"""Length of the pairs beside the rest of the level, whose length is 1, in clips and in captions alike: chosen on the
+"""Length of the pairs, in clips and in captions alike, where the rest of the level has length 1: chosen on the
 validation clips of the demo."""
 
 
