@@ -103,17 +103,19 @@ class ConceptReader:
                 for own, row, levels in zip(asked, head.shown(words, vectors), found, strict=True):
                     levels[level] = [word for word in own if row[places[word]]]
         return [
-            self._directed(with_relations(candidate, shown.get("entity", []), shown.get("action", [])), vectors, row)
+            self._directed(
+                with_relations(candidate, shown.get("entity", []), shown.get("action", [])), candidate, vectors, row
+            )
             for row, (candidate, shown) in enumerate(zip(candidates, found, strict=True))
         ]
 
-    def _directed(self, shown: Attributes, vectors: Vectors, row: int) -> Attributes:
+    def _directed(self, shown: Attributes, asked: Attributes, vectors: Vectors, row: int) -> Attributes:
         """The same without relations whose roles the clip in this row exchanges, and what else they say of who does it:
         if not the dog chases the cat, the dog does not chase in the park."""
         if self._roles is None or not shown.relation:
             return shown
         clip = vectors["relation"][row]
-        wrong = [self._roles.exchanged(relation, shown.entity, clip) for relation in shown.relation]
+        wrong = [self._roles.exchanged(relation, asked.entity, clip) for relation in asked.relation]
         false = tuple(f"{own} " for own in wrong if own)
         return replace(shown, relation=[own for own in shown.relation if not f"{own} ".startswith(false)])
 

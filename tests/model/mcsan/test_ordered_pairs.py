@@ -1,5 +1,7 @@
 """Who does something to whom: two vectors whose product falls where the roles are exchanged."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -107,4 +109,7 @@ def test_a_hit_shows_a_relation_only_with_its_roles() -> None:
     unread = ["dog watch cat", "ball chase dog"]  # unknown to the head
     assert first.relation == ["dog chase cat", "dog chase beach", *unread]
     assert second.relation == ["cat chase dog", "cat chase", *unread]
+    # What the dog does is as wrong where the cat itself is not made out.
+    blind = {"entity": replace(heads["entity"], rows={"dog": 0, "beach": 2, "ball": 3}), "action": heads["action"]}
+    assert ConceptReader(blind, role_head())(vectors, [asked, asked])[1].relation == ["ball chase dog"]
     assert ConceptReader(heads)(vectors, [asked, asked])[0].relation == asked.relation
