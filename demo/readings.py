@@ -36,7 +36,7 @@ def places(specs: Sequence[ClipSpec], frames: int) -> tuple[Floats, Floats]:
 
 
 def ridge(rows: Floats, values: Floats, penalty: float) -> tuple[Floats, Floats]:
-    """Weights (D, n) and constants (n,) from centred rows (m, D) to values (m, n); zeros without rows."""
+    """Weights (D, n) and constants (n,) from rows (m, D) to values (m, n) less their means, which are the constants."""
     centre = values.mean(0) if len(values) else np.zeros(values.shape[1], np.float32)
     weight = np.linalg.solve(rows.T @ rows + penalty * np.eye(rows.shape[1]), rows.T @ (values - centre))
     return weight.astype(np.float32), centre.astype(np.float32)

@@ -91,6 +91,11 @@ class ModelConfig:
     ] = True
 
     @property
+    def has_pairs(self) -> bool:
+        """Whether the relation level compares ordered pairs."""
+        return self.pair_kinds > 0 and self.relation_level and not self.alike
+
+    @property
     def whole_dim(self) -> int:
         """Width of what the relation level says of a clip or text as a whole, without its ordered pairs."""
         return self.embed_dim - self.pair_kinds * PAIR_VALUES

@@ -23,7 +23,7 @@ ROLES = "roles"
 
 def reads_roles(config: ModelConfig) -> bool:
     """Whether a model says of a clip who does something to whom."""
-    return bool(config.fitted_concepts and config.relation_level and config.pair_kinds)
+    return config.fitted_concepts and config.has_pairs
 
 
 def concept_levels(config: ModelConfig) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ class VideoPairs(nn.Module):
         track = 3 * read[..., 1:].permute(0, 2, 3, 1).flatten(2)  # (B, K, 6 W), of about variance 1
         itself = torch.eye(self.kinds, dtype=torch.bool, device=f.device)
         near = (self.sharpness * sure).unsqueeze(1).masked_fill(itself, -torch.inf).softmax(-1)  # (B, K, K)
-        said = sure_of(self.seen, sure).unsqueeze(-1) * self._compare(track, near @ track)
+        said = torch.sigmoid(self.seen[0] * sure + self.seen[1]).unsqueeze(-1) * self._compare(track, near @ track)
         return self.scale * fn.normalize(said.flatten(1), dim=-1)
 
     def seen_kinds(self, f: Tensor, mask: Tensor) -> Tensor:
@@ -66,11 +66,6 @@ class VideoPairs(nn.Module):
         said, back = self.compare(torch.cat([a, b, a - b], -1)), self.compare(torch.cat([b, a, b - a], -1))
         half = PAIR_VALUES // 2
         return torch.cat([(said - back)[..., :half], said[..., half:]], -1)
-
-
-def sure_of(line: Tensor, sure: Tensor) -> Tensor:
-    """How surely each kind is seen, as a share."""
-    return torch.sigmoid(line[0] * sure + line[1])
 
 
 def waves(mask: Tensor, dtype: torch.dtype) -> Tensor:

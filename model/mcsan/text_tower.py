@@ -115,7 +115,7 @@ class TextTower(nn.Module):
         if isinstance(self.sentence, nn.Linear):
             nn.init.eye_(self.sentence.weight)
             nn.init.zeros_(self.sentence.bias)
-        self.pairs = TextPairs(config) if config.relation_level and config.pair_kinds and not config.alike else None
+        self.pairs = TextPairs(config) if config.has_pairs else None
         if config.alike:
             self.heads = nn.ModuleDict({name: nn.Linear(config.sentence_dim, d) for name in LEVEL_NAMES[1:]})
             return

@@ -153,7 +153,7 @@ class VideoTower(nn.Module):
                 for name in levels
             }
         )
-        self.pairs = VideoPairs(config) if config.relation_level and config.pair_kinds and not config.alike else None
+        self.pairs = VideoPairs(config) if config.has_pairs else None
         self.input_dropout = Dropout(config.input_dropout)
         self.dropout = Dropout(config.dropout)
         self.head_dropout = Dropout(config.head_dropout)

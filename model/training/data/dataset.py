@@ -145,15 +145,17 @@ def build_vocabularies(texts: Iterable[TextFeatures], sizes: dict[str, int]) -> 
         attributes = text.parse.attributes()
         for level in CONCEPT_LEVELS:
             counts[level].update(attributes.of(level))
-    return {
-        level: [word for word, _ in sorted(counts[level].items(), key=lambda c: (-c[1], c[0]))[: sizes[level]]]
-        for level in CONCEPT_LEVELS
-    }
+    return {level: _most_frequent(counts[level], sizes[level]) for level in CONCEPT_LEVELS}
 
 
 def role_verbs(texts: Iterable[TextFeatures], size: int) -> list[str]:
     """The most frequent verbs, with their prepositions, of one noun to another."""
     counts = Counter(verb for text in texts for who, verb, whom in text.parse.triplets if verb and whom and who != whom)
+    return _most_frequent(counts, size)
+
+
+def _most_frequent(counts: Counter[str], size: int) -> list[str]:
+    """Ties in alphabetical order."""
     return [word for word, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:size]]
 
 
