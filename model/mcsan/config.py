@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from model.levels import LEVEL_NAMES
 from model.vision.backbone_config import BackboneConfig
 from quartet.errors import InputError
 
@@ -66,6 +67,11 @@ class ModelConfig:
         bool, "a linear layer after the pooling of the entity and action levels, so that they can be negative"
     ] = False
     text_global_fc: Annotated[bool, "a linear layer on the sentence vector, initialised to the identity"] = False
+    centred: Annotated[
+        bool,
+        "take half of the training clips' mean vector away from each clip's vector, and the captions' from each "
+        "caption's, so that no caption is near every clip; the means are fitted after training",
+    ] = False
     learned_weights: Annotated[bool, "learn the weights of the four levels in the fused score"] = False
     head_scale: Annotated[float, "s of the holographic head's initial h = s * e_0"] = 10.0
     head_bias: Annotated[float, "initial bias of the holographic head"] = 0.0
@@ -99,6 +105,11 @@ class ModelConfig:
     def whole_dim(self) -> int:
         """Width of what the relation level says of a clip or text as a whole, without its ordered pairs."""
         return self.embed_dim - self.pair_kinds * PAIR_VALUES
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """d_l, the width of each level's vectors."""
+        return {name: self.sentence_dim if name == "global" else self.embed_dim for name in LEVEL_NAMES}
 
     @property
     def tower_dim(self) -> int:

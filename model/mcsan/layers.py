@@ -75,6 +75,23 @@ def unit(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: fn.normalize(v, dim=-1) for name, v in vectors.items()}
 
 
+class Centre(nn.Module):
+    """Vectors (B, d_l) by level, at length 1, less a vector `mean_NAME` (d_l,) of each level.
+
+    Otherwise some captions are nearer than others to the mean clip, and so to all clips: they are hubs (Suzuki et al.,
+    "Centering Similarity Measures to Reduce Hubs", EMNLP 2013). `mean_NAME` is 0 until
+    `model/training/fitting/centre_fit.py` sets it, which comes after training.
+    """
+
+    def __init__(self, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        for name, width in widths.items():
+            self.register_buffer(f"mean_{name}", torch.zeros(width))
+
+    def forward(self, vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: v - self.get_buffer(f"mean_{name}") for name, v in unit(vectors).items()}
+
+
 class Dropout(nn.Dropout):
     """`nn.Dropout`, two to four times as fast on a processor, where PyTorch's own was an eighth of a step of `plus`.
 

@@ -36,16 +36,15 @@ def level_specs(config: ModelConfig, log_weights: FloatArray, bias: float) -> tu
     on = np.array([name != "relation" or config.relation_level for name in LEVEL_NAMES])
     shares = np.where(on, np.exp(log_weights - log_weights.max()), np.float32(0))
     weights = dict(zip(LEVEL_NAMES, (shares / shares.sum() * np.float32(len(LEVEL_NAMES))).tolist(), strict=True))
-    dims = {"global": config.sentence_dim}
     return tuple(
         LevelSpec(
             name,
-            dims.get(name, config.embed_dim),
+            width,
             "sigmoid" if name == "global" else "identity",
             bias=bias if name == "global" else 0.0,
             weight=weights[name],
         )
-        for name in LEVEL_NAMES
+        for name, width in config.widths.items()
     )
 
 

@@ -63,6 +63,7 @@ PLUS = Preset(
         projection=True,
         text_global_fc=True,
         head_scale=4.0,
+        centred=True,
     ),
     loss=LossConfig(ranking="infonce", fused_ranking=0.0, level_ranking=1.0, kl_weight=0.0),
     train=TrainConfig(

@@ -15,7 +15,7 @@ from model.language.parsed_caption import ROLES
 from model.language.word_vectors import WordEmbedding
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import ContextWords, Dropout, RelationEncoder, at_real, masked_mean, unit
+from model.mcsan.layers import Centre, ContextWords, Dropout, RelationEncoder, at_real, masked_mean, unit
 from model.mcsan.ordered_pairs import TextPairs
 
 
@@ -116,6 +116,7 @@ class TextTower(nn.Module):
             nn.init.eye_(self.sentence.weight)
             nn.init.zeros_(self.sentence.bias)
         self.pairs = TextPairs(config) if config.has_pairs else None
+        self.centre = Centre(config.widths) if config.centred else None
         if config.alike:
             self.heads = nn.ModuleDict({name: nn.Linear(config.sentence_dim, d) for name in LEVEL_NAMES[1:]})
             return
@@ -131,19 +132,27 @@ class TextTower(nn.Module):
             self.relation = RelationEncoder(config.word_dim, config.whole_dim, config.heads, config.dropout)
 
     def forward(self, text: TextTensors) -> dict[str, Tensor]:
+        vectors = self._levels(text)
+        if self.centre is not None and not self.training:
+            vectors = self.centre(vectors)
+        if self.config.alike:
+            return vectors
+        present = text.present()
+        return {name: v * present[name].unsqueeze(1) for name, v in vectors.items()}
+
+    def _levels(self, text: TextTensors) -> dict[str, Tensor]:
+        """Of captions that have every level; what it says of an absent one means nothing."""
         if self.config.alike:
             return {"global": self.sentence(text.sentence)} | {n: h(text.sentence) for n, h in self.heads.items()}
         if self.embedding is not None:
             text = replace(text, words=self.embedding(text.tokens, text.word_mask))
         nodes = self.graph(self._nodes(text), text.adjacency)
-        vectors = {
+        return {
             "global": self.sentence(text.sentence),
             "entity": self.project["entity"](masked_mean(nodes, text.noun_mask)),
             "action": self.project["action"](masked_mean(nodes, text.verb_mask)),
             "relation": self._relation(text),
         }
-        present = text.present()
-        return {name: v * present[name].unsqueeze(1) for name, v in vectors.items()}
 
     def _relation(self, text: TextTensors) -> Tensor:
         """(B, d); zeros where the level is switched off."""

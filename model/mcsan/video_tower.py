@@ -11,7 +11,7 @@ from torch.nn import functional as fn
 
 from model.levels import LEVEL_NAMES
 from model.mcsan.config import ModelConfig
-from model.mcsan.layers import Dropout, RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
+from model.mcsan.layers import Centre, Dropout, RelationEncoder, at_real, masked_max, masked_mean, masked_top_mean
 from model.mcsan.ordered_pairs import VideoPairs
 
 ACTION_KERNELS = (2, 3, 5)
@@ -154,6 +154,7 @@ class VideoTower(nn.Module):
             }
         )
         self.pairs = VideoPairs(config) if config.has_pairs else None
+        self.centre = Centre(config.widths) if config.centred else None
         self.input_dropout = Dropout(config.input_dropout)
         self.dropout = Dropout(config.dropout)
         self.head_dropout = Dropout(config.head_dropout)
@@ -202,7 +203,7 @@ class VideoTower(nn.Module):
         if self.pairs is not None:
             whole = fn.normalize(vectors["relation"], dim=-1)
             vectors["relation"] = torch.cat([whole, self.pairs(features, mask)], dim=-1)
-        return vectors
+        return vectors if self.centre is None or self.training else self.centre(vectors)
 
     def _seen(self, name: str, features: Tensor, mask: Tensor) -> Tensor:
         """What one level sees of the frames: (B, N, tower_dim), zeros at padding."""

@@ -32,7 +32,8 @@ CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "+clip-dropout": {"model": {"clip_dropout": True}},
     "+fit-dropout": {"train": {"fit_dropout": True}},
     "+fit-weights": {"train": {"fit_weights": True}},
-    "plus": {"train": {"keep": "last"}},
+    "+last": {"train": {"keep": "last"}},
+    "plus": {"model": {"centred": True}},
 }
 """What each step changes in which part of the preset; a step keeps those of the steps before it. The last is `plus`."""
 

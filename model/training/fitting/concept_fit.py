@@ -14,7 +14,7 @@ from torch.nn import functional as fn
 from model.levels import LEVEL_NAMES
 from model.mcsan.network import MCSAN
 from model.training.data.dataset import VideoText, Vocabularies, concept_labels
-from model.training.fitting.clip_vectors import encode_videos
+from model.training.fitting.split_vectors import encode_videos
 
 PENALTY = 1e-3
 """Of the squared weights, for inputs of variance 1: the best for verbs on the validation clips of the demo."""

@@ -66,6 +66,10 @@ class Matcher(nn.Module, ABC):
         """Captions as padded tensors for `encode_text`."""
         return collate(texts)
 
+    def finish(self, train: VideoText) -> bool:
+        """Fit to the training data what needs a trained model; whether the model is another one now."""
+        return False
+
     def measure(self, data: VideoText, fit: bool = False) -> Measured:
         """Metrics on `data`. A model of several levels also tells those of each level alone.
 

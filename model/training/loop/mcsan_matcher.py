@@ -20,6 +20,7 @@ from model.mcsan.network import MCSAN
 from model.mcsan.text_tower import TextTensors
 from model.training.data.batches import PairBatch
 from model.training.data.dataset import VideoText, Vocabularies
+from model.training.fitting.centre_fit import fit_centres
 from model.training.fitting.input_dropout import fitting_input_dropout
 from model.training.loop.matcher import Matcher, Measured, single
 from model.training.loop.validation import validate
@@ -111,6 +112,11 @@ class MCSANMatcher(Matcher):
             divergences = [kl_loss(raw_video[n][rows], raw_text[n][rows], config.kl_symmetric) for n, rows in telling]
             terms["kl"] = config.kl_weight * torch.stack(divergences).sum()
         return terms
+
+    def finish(self, train: VideoText) -> bool:
+        if self.model.config.centred:
+            fit_centres(self.model, train)
+        return self.model.config.centred
 
     def measure(self, data: VideoText, fit: bool = False) -> Measured:
         """As any matcher, but by one product of vectors per level."""

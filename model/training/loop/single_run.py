@@ -94,4 +94,7 @@ def fit_matcher(
     pairs = Pairs(train, vocabularies, matcher.collate_text)
     train_module(module, pairs, config, run_folder, seed, progress, resume)
     matcher.eval()
+    if matcher.finish(train):
+        kept = kept_epoch(module.history, config.keep)
+        module.history[kept] = matcher.measure(validation, fit=True)[0]
     return module.history

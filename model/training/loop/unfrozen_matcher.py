@@ -118,12 +118,18 @@ class UnfrozenMatcher(MCSANMatcher):
         words = pieces.to(states.dtype) @ states / pieces.sum(2, keepdim=True).clamp(min=1)  # padding has no token
         return normalize(sentence.float(), dim=-1), words.float()
 
+    def finish(self, train: VideoText) -> bool:
+        return self.model.config.centred and super().finish(self._read_again(train))
+
     def measure(self, data: VideoText, fit: bool = False) -> Measured:
-        """Captions are read again by the text tower as it is now, in the way in which queries will be."""
         was_training = self.training
         self.eval()
-        vectors = encode_captions(self._sentences, [text.parse for text in data.texts])
-        texts = [TextFeatures(text.parse, one) for text, one in zip(data.texts, vectors, strict=True)]
-        measured = super().measure(replace(data, texts=texts), fit)
+        measured = super().measure(self._read_again(data), fit)
         self.train(was_training)
         return measured
+
+    def _read_again(self, data: VideoText) -> VideoText:
+        """With captions as the text tower reads them now, in the way in which queries will be."""
+        vectors = encode_captions(self._sentences, [text.parse for text in data.texts])
+        texts = [TextFeatures(text.parse, one) for text, one in zip(data.texts, vectors, strict=True)]
+        return replace(data, texts=texts)

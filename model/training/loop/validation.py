@@ -9,23 +9,13 @@ import torch
 
 from model.evaluation.metrics import Retrieval, evaluate_scores
 from model.evaluation.scores import LevelScores
-from model.levels import LEVEL_NAMES, Vectors
-from model.mcsan.layers import unit
+from model.levels import Vectors
 from model.mcsan.network import MCSAN
-from model.mcsan.text_features import TextFeatures, collate
+from model.mcsan.text_features import TextFeatures
 from model.training.data.dataset import VideoText
-from model.training.fitting.clip_vectors import encode_videos
 from model.training.fitting.level_weights import fit_level_weights
+from model.training.fitting.split_vectors import encode_text_features, encode_videos
 from model.training.loop.level_health import spreads
-
-
-@torch.inference_mode()
-def encode_text_features(model: MCSAN, texts: Sequence[TextFeatures], batch_size: int = 256) -> Vectors:
-    """Gallery vectors of texts: {level: (B, d_l)} float32; absent levels are rows of zeros."""
-    device = model.log_weights.device
-    chunks = [texts[i : i + batch_size] for i in range(0, len(texts), batch_size)]
-    parts = [unit(model.text(collate(chunk).to(device))) for chunk in chunks]
-    return {n: torch.cat([p[n] for p in parts]).float().cpu().numpy() for n in LEVEL_NAMES}
 
 
 @torch.inference_mode()

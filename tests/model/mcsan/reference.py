@@ -154,7 +154,7 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
     pools = {name: below(w, f"pool.{name}.") for name in LEVELS}
     heads = config.heads
     if config.alike:
-        return {name: video_mean(pools[name], config, own[name]) for name in LEVELS}
+        return centred(w, config, {name: video_mean(pools[name], config, own[name]) for name in LEVELS})
     if config.video_global == "residual":
         own["global"] = [np.asarray(frame, dtype=np.float64) for frame in frames]
     global_pool = {"gru": video_gru, "mean": video_mean, "residual": video_residual}[config.video_global]
@@ -169,7 +169,14 @@ def video(w: Weights, config: Any, frames: Array) -> dict[str, Array]:
     if config.pair_kinds:
         pairs = video_pairs(below(w, "pairs."), config, [np.asarray(frame, dtype=np.float64) for frame in frames])
         found["relation"] = np.concatenate([normalised(found["relation"]), pairs])
-    return found
+    return centred(w, config, found)
+
+
+def centred(w: Weights, config: Any, found: dict[str, Array]) -> dict[str, Array]:
+    """Unit vectors less the means of the training split; an absent level stays absent."""
+    if not config.centred:
+        return found
+    return {name: normalised(v) - w[f"centre.mean_{name}"] if v.any() else v for name, v in found.items()}
 
 
 def video_pairs(w: Weights, config: Any, fs: Sequence[Array]) -> Array:
@@ -260,7 +267,7 @@ def text(w: Weights, config: Any, sentence: Array, words: Array, parse: Any) -> 
     if config.alike:
         sentence = np.asarray(sentence, dtype=np.float64)
         whole = linear(w, "sentence", sentence) if config.text_global_fc else sentence
-        return {"global": whole} | {name: linear(w, f"heads.{name}", sentence) for name in LEVELS[1:]}
+        return centred(w, config, {"global": whole} | {n: linear(w, f"heads.{n}", sentence) for n in LEVELS[1:]})
     nodes = graph(w, config, rows, parse)
     dim = config.embed_dim
     found = {
@@ -277,7 +284,7 @@ def text(w: Weights, config: Any, sentence: Array, words: Array, parse: Any) -> 
     if config.pair_kinds:
         pairs = text_pairs(below(w, "pairs."), config, rows, parse)
         found["relation"] = np.concatenate([normalised(found["relation"]), pairs])
-    return found
+    return centred(w, config, found)
 
 
 def text_pairs(w: Weights, config: Any, words: Sequence[Array], parse: Any) -> Array:

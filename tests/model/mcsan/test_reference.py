@@ -47,6 +47,7 @@ configs = st.builds(
     projection=st.booleans(),
     text_global_fc=st.booleans(),
     learned_weights=st.booleans(),
+    centred=st.booleans(),
 )
 seeds = st.integers(0, 2**31)
 
@@ -81,6 +82,9 @@ def model_of(config: ModelConfig, seed: int) -> MCSAN:
     for tower in (model.video, model.text):
         if tower.pairs is not None:
             tower.pairs.scale.fill_(0.7)
+        if tower.centre is not None:
+            for mean in tower.centre.buffers():
+                mean.normal_(std=0.2)
     model.video.set_statistics(torch.randn(config.feature_dim).double(), 0.5 + torch.rand(config.feature_dim).double())
     return model
 

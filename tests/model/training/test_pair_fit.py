@@ -15,9 +15,8 @@ from model.mcsan.ordered_pairs import READINGS, VideoPairs
 from model.mcsan.text_features import TextFeatures
 from model.training.data.dataset import ChangedTexts, VideoText
 from model.training.fitting import pair_fit
-from model.training.fitting.clip_vectors import encode_videos
+from model.training.fitting.split_vectors import encode_text_features, encode_videos
 from model.training.loop.single_run import fit
-from model.training.loop.validation import encode_text_features
 
 KINDS, FRAMES = 4, 6
 CONFIG = ModelConfig(
