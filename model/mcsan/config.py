@@ -6,6 +6,7 @@ the reading that docs/model.md gives. What a field does stands next to its type:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -175,9 +176,18 @@ class TrainConfig:
     ] = "auto"
     fit_dropout: Annotated[bool, "choose the input dropout from the training data"] = False
     fit_weights: Annotated[bool, "fit the weights of the levels to the validation data"] = False
+    views: Annotated[
+        int,
+        "times that a training video is seen, on average: where videos have few captions, epochs are added until it "
+        "is reached; 0, or --epochs: none are added",
+    ] = 0
     entity_vocabulary: Annotated[int, "K_e, nouns that are learned as concepts"] = 1024
     action_vocabulary: Annotated[int, "K_a, verbs"] = 512
     relation_vocabulary: Annotated[int, "K_r, triplets"] = 512
+
+    def epochs_for(self, videos: int, captions: int) -> int:
+        """Epochs on so many videos with so many captions in all: an epoch shows a video once for each of them."""
+        return max(self.epochs, math.ceil(self.views * videos / captions))
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ def override(preset: Preset, changes: Iterable[str]) -> Preset:
         part, field = name.split(".")
         config = getattr(preset, _PARTS[part])
         value = _read(name, get_type_hints(type(config))[field], text)
-        preset = replace(preset, **{_PARTS[part]: replace(config, **{field: value})})
+        # Epochs that somebody asked for are the epochs that are trained.
+        changed = {field: value} | ({"views": 0} if name == "training.epochs" else {})
+        preset = replace(preset, **{_PARTS[part]: replace(config, **changed)})
     return preset
 
 

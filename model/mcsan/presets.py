@@ -77,6 +77,7 @@ PLUS = Preset(
         clip_norm=1.0,
         fit_dropout=True,
         fit_weights=True,
+        views=60,
     ),
 )
 """What retrieves best on captioned videos in the thousands: see docs/results.md for each step's gain."""

@@ -120,7 +120,7 @@ class Plan:
     def training(self, model: str) -> TrainConfig:
         """How a model is trained."""
         config = self.contestant(model).train
-        return config if self.epochs is None else replace(config, epochs=self.epochs)
+        return config if self.epochs is None else replace(config, epochs=self.epochs, views=0)
 
 
 @dataclass(frozen=True)

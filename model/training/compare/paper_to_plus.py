@@ -33,7 +33,8 @@ CHANGES: dict[str, Mapping[str, Mapping[str, Any]]] = {
     "+fit-dropout": {"train": {"fit_dropout": True}},
     "+fit-weights": {"train": {"fit_weights": True}},
     "+last": {"train": {"keep": "last"}},
-    "plus": {"model": {"centred": True}},
+    "+centred": {"model": {"centred": True}},
+    "plus": {"train": {"views": 60}},
 }
 """What each step changes in which part of the preset; a step keeps those of the steps before it. The last is `plus`."""
 

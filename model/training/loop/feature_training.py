@@ -19,7 +19,7 @@ from model.language.word_vectors import initial_words
 from model.levels import LEVEL_NAMES
 from model.mcsan.checkpoint import Checkpoint, save_checkpoint
 from model.mcsan.checkpoint_identity import WEIGHTS_FILE
-from model.mcsan.config import Preset
+from model.mcsan.config import Preset, TrainConfig
 from model.mcsan.layers import pad_features
 from model.mcsan.network import MCSAN
 from model.mcsan.text_features import TextFeatures, TextFeaturizer
@@ -131,6 +131,7 @@ def train_on_features(
     unfrozen = sentences if preset.unfreeze_text and isinstance(sentences, TwoTowerSentences) else None
     with_it = f", together with the text tower of {unfrozen.tower.config.two_tower}" if unfrozen else ""
     tell(f"Training on {len(splits[0])} videos, validating on {len(splits[1])}{with_it}.")
+    _tell_epochs(preset.train, splits[0], tell)
     sets = _read_texts(splits, rows, texts, stage, bool(preset.loss.hard_negatives))
     words = None
     if glove is not None:
@@ -209,6 +210,17 @@ def _training_splits(
     if len(training) < 2:
         raise InputError(f"Training needs at least 2 videos besides the validation videos, found {len(training)}.")
     return training, validation
+
+
+def _tell_epochs(config: TrainConfig, videos: Sequence[CaptionedVideo], tell: Tell) -> None:
+    """Say why there are more epochs than the preset has."""
+    captions = sum(len(video.captions) for video in videos)
+    epochs = config.epochs_for(len(videos), captions)
+    if epochs > config.epochs:
+        tell(
+            f"{captions / len(videos):.1f} captions per video: training takes {epochs} epochs instead of "
+            f"{config.epochs}. Choose another number with --epochs."
+        )
 
 
 def _tell_fitted(preset: Preset, model: MCSAN, tell: Tell) -> None:

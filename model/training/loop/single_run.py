@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -90,6 +91,7 @@ def fit_matcher(
     Returns the validation metrics of every epoch. The caller seeds what the matcher starts from.
     """
     L.seed_everything(seed, verbose=False)
+    config = replace(config, epochs=config.epochs_for(len(train.features), len(train.texts)))
     module = MatcherModule(matcher, config, validation)
     pairs = Pairs(train, vocabularies, matcher.collate_text)
     train_module(module, pairs, config, run_folder, seed, progress, resume)

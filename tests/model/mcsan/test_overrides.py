@@ -1,5 +1,7 @@
 """Settings of a preset by name: each can be changed, listed, and is checked."""
 
+from dataclasses import replace
+
 import pytest
 
 from model.mcsan.overrides import override, settings
@@ -42,3 +44,13 @@ def test_values_are_read_by_their_types() -> None:
 def test_what_cannot_be_set_is_named(change: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         override(preset("paper"), [change])
+
+
+def test_few_captions_make_more_epochs_unless_somebody_says_how_many() -> None:
+    plan = replace(preset("plus").train, epochs=6, views=90)
+    assert [plan.epochs_for(videos=100, captions=100 * each) for each in (1, 4, 10, 20)] == [90, 23, 9, 6]
+    assert replace(plan, views=0).epochs_for(100, 100) == 6
+    asked = override(replace(preset("plus"), train=plan), ["training.epochs=7"]).train
+    assert asked.epochs_for(100, 100) == 7
+    both = override(preset("plus"), ["training.epochs=7", "training.views=30"]).train
+    assert both.epochs_for(100, 100) == 30

@@ -82,6 +82,12 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
         torch.testing.assert_close(one, two, rtol=0, atol=0)
 
 
+def test_videos_with_few_captions_are_trained_for_more_epochs(tmp_path: Path) -> None:
+    """Each of the videos has two captions."""
+    _, history = run(tmp_path, replace(TOY, train=replace(TOY.train, epochs=1, views=5)))
+    assert len(history) == 3
+
+
 def test_pairs_of_one_video_and_equal_captions_are_no_negatives() -> None:
     data = toy_data(3, 0)
     data.texts[4] = TextFeatures(data.texts[2].parse, data.texts[4].encoded)
