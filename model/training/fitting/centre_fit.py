@@ -1,7 +1,7 @@
 """The means that centred vectors are measured from (`model.centred`): half of the mean of the training split.
 
-They are fitted to vectors of the finished model. Means that follow training did not help (docs/results.md): then all
-frames of a clip are seen, and nothing is dropped out.
+They are fitted to vectors of the finished model, which sees all frames and drops nothing out. Means that followed
+training did not help (docs/results.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from model.training.data.dataset import VideoText
 from model.training.fitting.split_vectors import encode_text_features, encode_videos
 
 SHARE = 0.5
-"""Of the mean. A whole one takes more from the hubs among captions, but also what little they share with clips."""
+"""Of the mean. Shares from a quarter to one rank about equally well on validation data (docs/results.md)."""
 
 MAX_ROWS = 4000
 """Clips, and captions, that a mean is taken of, evenly spread: it is within a sixtieth of a deviation by then."""
@@ -28,7 +28,7 @@ def fit_centres(model: MCSAN, train: VideoText) -> None:
 
     Every process of several computes the same.
     """
-    clips, texts = _spread(len(train.features)), _spread(len(train.texts))
+    clips, texts = spread(len(train.features)), spread(len(train.texts))
     videos = encode_videos(model, train.features[clips], train.frame_mask[clips])
     captions = encode_text_features(model, [train.texts[row] for row in texts])
     for tower, vectors in ((model.video, videos), (model.text, captions)):
@@ -38,7 +38,8 @@ def fit_centres(model: MCSAN, train: VideoText) -> None:
         _move_head(model, name, torch.from_numpy(videos[name]))
 
 
-def _spread(count: int) -> np.ndarray:
+def spread(count: int) -> np.ndarray:
+    """At most MAX_ROWS of `count` rows, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, MAX_ROWS)).astype(np.int64))
 
 

@@ -23,6 +23,7 @@ from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.dataset import VideoText
+from model.training.fitting.centre_fit import spread
 from model.training.loop.matcher import Measured, decayed
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.two_tower.sentence_encoder import TwoTowerSentences
@@ -119,7 +120,9 @@ class UnfrozenMatcher(MCSANMatcher):
         return normalize(sentence.float(), dim=-1), words.float()
 
     def finish(self, train: VideoText) -> bool:
-        return self.model.config.centred and super().finish(self._read_again(train))
+        rows = spread(len(train.texts))  # reading captions takes long, and these are all that is looked at
+        texts = replace(train, texts=[train.texts[row] for row in rows], owner=train.owner[rows])
+        return self.model.config.centred and super().finish(self._read_again(texts))
 
     def measure(self, data: VideoText, fit: bool = False) -> Measured:
         was_training = self.training

@@ -43,7 +43,12 @@ ExplainOption = Annotated[
     bool, typer.Option("--explain", help="List every setting with its value in this preset, and stop.")
 ]
 EpochsOption = Annotated[
-    int | None, typer.Option(min=1, help="Number of passes over the captions.", show_default="the preset's")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of passes over the captions.",
+        show_default="the preset's, of plus more where videos have few captions",
+    ),
 ]
 BatchOption = Annotated[
     int | None, typer.Option("--batch-size", min=2, help="Number of captions per step.", show_default="the preset's")

@@ -20,6 +20,7 @@ from model.mcsan.presets import CLIP, PLUS
 from model.mcsan.text_features import TextFeaturizer, collate
 from model.training.data.batches import Pairs
 from model.training.data.dataset import CaptionedVideo, VideoText, Vocabularies
+from model.training.fitting.centre_fit import SHARE
 from model.training.loop import feature_training as run
 from model.training.loop.lightning_module import MatcherModule
 from model.training.loop.mcsan_matcher import mcsan_matcher
@@ -98,6 +99,24 @@ def test_captions_are_read_in_training_as_queries_are(tmp_path: Path, parser: Sp
             torch.testing.assert_close(found["global"], expected["global"][rows], atol=1e-5, rtol=0)
             for level in ("entity", "action", "relation"):  # words are kept as float16 between the two steps
                 torch.testing.assert_close(found[level], expected[level][rows], atol=5e-3, rtol=0)
+
+
+@WRITERS
+def test_means_are_those_of_captions_as_the_tower_reads_them_now(
+    tmp_path: Path, parser: SpacyParser, write: Write
+) -> None:
+    world = World(write(tmp_path / "tower"), parser)
+    world.preset = replace(world.preset, model=replace(world.preset.model, centred=True))
+    matcher = world.matcher().eval()
+    with torch.inference_mode(False), torch.no_grad():
+        for parameter in matcher.text_tower.parameters():
+            parameter.mul_(1.3)
+    stale = unit(matcher.model.text(collate(world.data.texts)))["global"].mean(0)
+    now = unit(matcher.encode_text(matcher.collate_text(world.data.texts)))["global"].mean(0)
+    assert matcher.finish(world.data) and matcher.model.text.centre is not None
+    found = matcher.model.text.centre.get_buffer("mean_global") / SHARE
+    torch.testing.assert_close(found, now.detach(), atol=1e-4, rtol=0)
+    assert (found - stale).abs().max() > 1e-3
 
 
 @WRITERS
