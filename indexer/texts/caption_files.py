@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
+from math import inf, isfinite
 from pathlib import Path
 from shlex import quote
 
@@ -18,6 +20,9 @@ SUBTITLES = (".srt", ".vtt", ".ass", ".ssa")
 
 _DELIMITERS = (",", ";", "\t", "|")
 """Between the fields of a CSV file: spreadsheets write semicolons where the comma is the decimal sign."""
+
+_CLOCK = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,9}(?:[.,]\d*)?)")
+"""Seconds, perhaps after minutes, perhaps after hours."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -100,7 +105,7 @@ def _from_jsonl(file: Path, content: str) -> Iterator[CaptionEntry]:
             raise InputError(f"{file.name}, line {number}: not a JSON object ({error}).") from error
         if isinstance(entry, dict) and isinstance(entry.get("captions"), list):
             for caption in entry["captions"]:
-                yield _entry(file, number, {"caption": caption, "video": entry.get("video")})
+                yield _entry(file, number, {**entry, "caption": caption})
         else:
             yield _entry(file, number, entry)
 
@@ -134,7 +139,27 @@ def _entry(file: Path, line: int, entry: object) -> CaptionEntry:
     text, video = found.get("caption", found.get("text")), found.get("video")
     if not isinstance(text, str) or not text.strip() or not isinstance(video, str | None):
         raise InputError(f'{file.name}, line {line}: needs a "caption" (or "text") and may have a "video", both text.')
-    return CaptionEntry(_spaced(text), video or None)
+    times = [_seconds(found.get(name)) for name in ("start", "end")]
+    start, end = (time if time is None or isfinite(time) else None for time in times)
+    if times != [start, end] or (start is None) != (end is None) or (start or 0) > (end or 0):
+        raise InputError(
+            f'{file.name}, line {line}: "start" and "end" must both be times, as seconds (65.5) or as 0:01:05.5, and '
+            f"start must not be after end. They are {found.get('start')!r} and {found.get('end')!r}."
+        )
+    return CaptionEntry(_spaced(text), video or None, start, end)
+
+
+def _seconds(value: object) -> float | None:
+    """A time in seconds; None where there is none, infinity for what is no time."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int | float):
+        return float(value) if value >= 0 and not isinstance(value, bool) else inf
+    clock = _CLOCK.fullmatch(str(value).strip())
+    if clock is None:
+        return inf
+    hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in clock.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _spaced(text: str) -> str:

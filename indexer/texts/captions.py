@@ -53,7 +53,7 @@ def add_captions(library_path: Path, file: Path, encoder: Encoder, video: str | 
     """Add the captions of a file to a library.
 
     .txt holds a caption a line; .jsonl one object per line with "caption", "text" or a list of "captions", and
-    perhaps "video"; .csv has "caption" or "text" and "video" as columns. A subtitle file is about the video
+    perhaps "video", "start" and "end"; .csv has them as columns. A subtitle file is about the video
     of its own name (`talk.srt` or `talk.en.srt` of `talk.mp4`), and ties every text to its times in it. `video`
     names the video of all captions that name none, and of subtitles.
 

@@ -61,9 +61,9 @@ def add(
     """Add captions to a library.
 
     A .txt file has a caption on each line. A .jsonl file has an object on each line with "caption" (or "text", or a
-    list of "captions") and, if it describes a video of the library, "video" (its file name). A .csv file names these
-    columns in its first line. Subtitles (.srt, .vtt, .ass, .ssa) belong to the video of the same name; each line keeps
-    its time. A caption from several sources is stored once, with all its sources.
+    list of "captions") and, if it describes a video of the library, "video" (its file name), perhaps with "start" and
+    "end". A .csv file names these columns in its first line. Subtitles (.srt, .vtt, .ass, .ssa) belong to the video of
+    the same name; each line keeps its time. A caption from several sources is stored once, with all its sources.
 
     [dim]quartet captions add captions.jsonl --library my-library[/]
 

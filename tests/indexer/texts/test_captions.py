@@ -31,6 +31,29 @@ def library(tmp_path: Path, videos: Path, encoder: FakeEncoder) -> Path:
     return tmp_path / "lib"
 
 
+@pytest.mark.parametrize("name", ["c.jsonl", "c.csv"])
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ("1", "2.5", (1.0, 2.5)),
+        ("0", "0", (0.0, 0.0)),
+        ("1:05", "00:01:06,25", (65.0, 66.25)),
+        ("1:00:00", "1:00:00.5", (3600.0, 3600.5)),
+        ("", "", (None, None)),
+    ],
+)
+def test_captions_in_tables_may_have_times(
+    tmp_path: Path, name: str, start: str, end: str, expected: tuple[float | None, float | None]
+) -> None:
+    """As seconds or as a clock shows them, where a number stays one in JSON."""
+    number = lambda text: text if text.replace(".", "").isdigit() else f'"{text}"'  # noqa: E731
+    rows = {
+        "c.jsonl": f'{{"captions": ["a dog"], "video": "a", "start": {number(start)}, "end": {number(end)}}}',
+        "c.csv": f'caption,video,start,end\na dog,a,"{start}","{end}"\n',
+    }
+    assert list(read_captions(write(tmp_path / name, rows[name]))) == [CaptionEntry("a dog", "a", *expected)]
+
+
 def test_reads_text_jsonl_and_csv(tmp_path: Path) -> None:
     text = write(tmp_path / "c.txt", "\ufeffa dog\n\n  a   cat \n")
     jsonl = write(tmp_path / "c.jsonl", '{"caption": "a dog", "video": "a"}\n\n{"text": "a cat"}\n')
@@ -99,6 +122,13 @@ def test_what_ends_a_line_elsewhere_does_not_here(tmp_path: Path) -> None:
         ("c.jsonl", '{"caption": "x"}\nnonsense', r"c\.jsonl, line 2: not a JSON object"),
         ("c.jsonl", '["x"]', r'c\.jsonl, line 1: needs a "caption"'),
         ("c.jsonl", '{"caption": 5}', r"c\.jsonl, line 1: needs"),
+        ("c.jsonl", '{"caption": "x", "start": 3}', r'c\.jsonl, line 1: "start" and "end".*3 and None'),
+        ("c.jsonl", '{"caption": "x", "start": 3, "end": 2}', r"must not be after end"),
+        ("c.jsonl", '{"caption": "x", "start": -1, "end": 2}', r"must both be times"),
+        ("c.jsonl", '{"caption": "x", "start": NaN, "end": Infinity}', r"must both be times"),
+        ("c.jsonl", '{"caption": "x", "start": true, "end": 2}', r"must both be times"),
+        ("c.jsonl", '{"caption": "x", "start": [1], "end": 2}', r"must both be times"),
+        ("c.csv", "caption,start,end\nx,0:00,soon\n", r"c\.csv, line 2: .*'0:00' and 'soon'"),
         ("c.csv", "name,words\na,b\n", r"c\.csv, line 1: needs a header"),
         ("c.ass", "[Events]\nDialogue: 0,now,later,a\n", r"c\.ass, line 2: an event needs the fields Start"),
         ("c.jsonl", "[" * 100_000, r"c\.jsonl, line 1: not a JSON object"),
