@@ -21,6 +21,7 @@ SUBTITLES = (".srt", ".vtt", ".ass", ".ssa")
 _DELIMITERS = (",", ";", "\t", "|")
 """Between the fields of a CSV file: spreadsheets write semicolons where the comma is the decimal sign."""
 
+_MAX_SECONDS = 1e9
 _CLOCK = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,4}):)?(\d{1,9}(?:[.,]\d*)?)")
 """Seconds, perhaps after minutes, perhaps after hours."""
 
@@ -154,7 +155,7 @@ def _seconds(value: object) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, int | float):
-        return float(value) if value >= 0 and not isinstance(value, bool) else inf
+        return float(value) if 0 <= value < _MAX_SECONDS and not isinstance(value, bool) else inf
     clock = _CLOCK.fullmatch(str(value).strip())
     if clock is None:
         return inf

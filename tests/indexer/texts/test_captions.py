@@ -126,6 +126,7 @@ def test_what_ends_a_line_elsewhere_does_not_here(tmp_path: Path) -> None:
         ("c.jsonl", '{"caption": "x", "start": 3, "end": 2}', r"must not be after end"),
         ("c.jsonl", '{"caption": "x", "start": -1, "end": 2}', r"must both be times"),
         ("c.jsonl", '{"caption": "x", "start": NaN, "end": Infinity}', r"must both be times"),
+        ("c.jsonl", '{"caption": "x", "start": 0, "end": 1%s}' % ("0" * 400), r"must both be times"),
         ("c.jsonl", '{"caption": "x", "start": true, "end": 2}', r"must both be times"),
         ("c.jsonl", '{"caption": "x", "start": [1], "end": 2}', r"must both be times"),
         ("c.csv", "caption,start,end\nx,0:00,soon\n", r"c\.csv, line 2: .*'0:00' and 'soon'"),
