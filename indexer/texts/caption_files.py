@@ -151,7 +151,7 @@ def _entry(file: Path, line: int, entry: object) -> CaptionEntry:
 
 
 def _seconds(value: object) -> float | None:
-    """A time in seconds; None where there is none, infinity for what is no time."""
+    """A time in seconds; None where there is none, infinity for what is not a time."""
     if value is None or value == "":
         return None
     if isinstance(value, int | float):
