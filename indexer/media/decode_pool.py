@@ -224,6 +224,15 @@ def _limit_growth(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
+def _near_its_limit(memory: int | None) -> bool:
+    """Whether this process has at some time mapped more than half of the `memory` that it was given."""
+    status = Path("/proc/self/status")
+    if memory is None or not status.exists():
+        return False
+    peak = next((line for line in status.read_text().splitlines() if line.startswith("VmPeak")), "VmPeak: 0 kB")
+    return int(peak.split()[1]) * 1024 > resource.getrlimit(resource.RLIMIT_AS)[0] - memory / 2
+
+
 def _answer(pipe: Connection, task: _Task) -> str | _Refusal:
     last = time.monotonic()
 
@@ -240,6 +249,9 @@ def _answer(pipe: Connection, task: _Task) -> str | _Refusal:
         for clip in read_clips(task.path, task.count, task.segmentation, alive, skip=task.skip, limits=task.limits):
             pipe.send(DecodedClip(clip, thumbnail(clip.frames), strip(clip.frames)))
     except VideoError as error:
+        # FFmpeg's threads may take an allocation that failed for a damaged frame.
+        if error.reason in ("truncated", "unreadable") and _near_its_limit(task.limits.memory):
+            return _Refusal("over-limit", "Decoding it needs more memory than the limit, or the file is damaged.")
         return _Refusal(error.reason, error.detail)
     except QuartetError as error:
         return _Refusal("unreadable", str(error))

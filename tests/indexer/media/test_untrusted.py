@@ -49,8 +49,17 @@ def test_a_decoder_has_no_more_memory_than_is_given_to_it(tmp_path: Path, make_v
     large = make_video(tmp_path / "large.mp4", [(9, 9, 200)] * 3, size=(7680, 4320), options={"preset": "ultrafast"})
     with pytest.raises(VideoError) as caught:
         decode_untrusted(large, 3, Limits(memory=2**27))
-    assert caught.value.reason in ("over-limit", "unreadable")
+    assert caught.value.reason == "over-limit"
     assert len(decode_untrusted(large, 3).frames) == 3
+
+
+def test_a_truncated_file_is_called_so_where_there_is_memory(tmp_path: Path, make_video: MakeVideo) -> None:
+    whole = make_video(tmp_path / "whole.mp4", [(9, 9, 200)] * 30)
+    part = tmp_path / "part.mp4"
+    part.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(VideoError) as caught:
+        decode_untrusted(part, 3, Limits(memory=2**30))
+    assert caught.value.reason == "truncated"
 
 
 def test_a_bad_file_is_refused_with_its_reason(tmp_path: Path) -> None:
