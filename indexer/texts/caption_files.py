@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
-from math import inf, isfinite
 from pathlib import Path
 from shlex import quote
 
@@ -140,25 +139,32 @@ def _entry(file: Path, line: int, entry: object) -> CaptionEntry:
     text, video = found.get("caption", found.get("text")), found.get("video")
     if not isinstance(text, str) or not text.strip() or not isinstance(video, str | None):
         raise InputError(f'{file.name}, line {line}: needs a "caption" (or "text") and may have a "video", both text.')
-    times = [_seconds(found.get(name)) for name in ("start", "end")]
-    start, end = (time if time is None or isfinite(time) else None for time in times)
-    if times != [start, end] or (start is None) != (end is None) or (start or 0) > (end or 0):
+    try:
+        return CaptionEntry(_spaced(text), video or None, *_times(found.get("start"), found.get("end")))
+    except ValueError as error:
         raise InputError(
             f'{file.name}, line {line}: "start" and "end" must both be times, as seconds (65.5) or as 0:01:05.5, and '
             f"start must not be after end. They are {found.get('start')!r} and {found.get('end')!r}."
-        )
-    return CaptionEntry(_spaced(text), video or None, start, end)
+        ) from error
+
+
+def _times(*values: object) -> tuple[float | None, float | None]:
+    """Start and end in seconds, or neither. Raises ValueError for anything else."""
+    start, end = map(_seconds, values)
+    if (start is None) != (end is None) or (start or 0) > (end or 0):
+        raise ValueError
+    return start, end
 
 
 def _seconds(value: object) -> float | None:
-    """A time in seconds; None where there is none, infinity for what is not a time."""
+    """A time in seconds, None where there is none. Raises ValueError for what is not a time."""
     if value is None or value == "":
         return None
-    if isinstance(value, int | float):
-        return float(value) if 0 <= value < _MAX_SECONDS and not isinstance(value, bool) else inf
-    clock = _CLOCK.fullmatch(str(value).strip())
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_SECONDS:
+        return float(value)
+    clock = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if clock is None:
-        return inf
+        raise ValueError
     hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in clock.groups())
     return 3600 * hours + 60 * minutes + seconds
 

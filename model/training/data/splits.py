@@ -1,10 +1,11 @@
-"""Which videos train and which validate, where the captions do not say."""
+"""Which videos train and which validate, where the captions do not say; and which part of a split is looked at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from model.training.data.dataset import CaptionedVideo
 
@@ -17,3 +18,8 @@ def hold_out(videos: Sequence[CaptionedVideo], seed: int) -> tuple[list[Captione
     order = np.random.default_rng(seed).permutation(len(videos))
     held = max(1, round(HELD_OUT * len(videos)))
     return [videos[i] for i in sorted(order[held:])], [videos[i] for i in sorted(order[:held])]
+
+
+def spread(count: int, most: int) -> npt.NDArray[np.int64]:
+    """At most `most` of `count` rows, evenly spread, in order."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

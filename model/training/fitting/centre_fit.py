@@ -6,7 +6,6 @@ training did not help (docs/results.md).
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from model.levels import Vectors
 from model.mcsan.layers import Centre
 from model.mcsan.network import MCSAN
 from model.training.data.dataset import VideoText
+from model.training.data.splits import spread
 from model.training.fitting.split_vectors import encode_text_features, encode_videos
 
 SHARE = 0.5
@@ -28,7 +28,7 @@ def fit_centres(model: MCSAN, train: VideoText) -> None:
 
     Every process of several computes the same.
     """
-    clips, texts = spread(len(train.features)), spread(len(train.texts))
+    clips, texts = (spread(len(rows), MAX_ROWS) for rows in (train.features, train.texts))
     videos = encode_videos(model, train.features[clips], train.frame_mask[clips])
     captions = encode_text_features(model, [train.texts[row] for row in texts])
     for tower, vectors in ((model.video, videos), (model.text, captions)):
@@ -36,11 +36,6 @@ def fit_centres(model: MCSAN, train: VideoText) -> None:
         _set_means(tower.centre, vectors)
     for name in model.concept_levels:
         _move_head(model, name, torch.from_numpy(videos[name]))
-
-
-def spread(count: int) -> np.ndarray:
-    """At most MAX_ROWS of `count` rows, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, MAX_ROWS)).astype(np.int64))
 
 
 def _set_means(centre: Centre, vectors: Vectors) -> None:

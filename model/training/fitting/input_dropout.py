@@ -16,6 +16,7 @@ from torch.nn import functional as fn
 from model.mcsan.layers import masked_mean
 from model.mcsan.video_tower import CONSTANT
 from model.training.data.dataset import VideoText
+from model.training.data.splits import spread
 
 RATES = (0.5, 0.6, 0.7, 0.8, 0.9)
 """Half at least: a network learns more by heart than a regression, and does better with 0.5 where that asks for 0.1."""
@@ -29,7 +30,7 @@ def fitting_input_dropout(data: VideoText) -> float:
     Each of at most MAX_VIDEOS training videos is predicted from the others and ranked by cosine against the mean
     sentence vectors of all.
     """
-    videos = np.unique(np.linspace(0, len(data.features) - 1, MAX_VIDEOS).astype(np.int64))
+    videos = spread(len(data.features), MAX_VIDEOS)
     x, y = _standardised(data)[videos], _mean_sentences(data)[videos]
     x, y = x - x.mean(0), y - y.mean(0)
     u, s, _ = torch.linalg.svd(x, full_matrices=False)

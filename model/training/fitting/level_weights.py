@@ -17,6 +17,7 @@ from torch import Tensor
 
 from model.evaluation.scores import LevelScores
 from model.mcsan.losses import contrast
+from model.training.data.splits import spread
 
 MAX_TEXTS = 2000
 """Captions looked at, evenly spread: four numbers need no more."""
@@ -33,7 +34,7 @@ def fit_level_weights(levels: LevelScores, owner: npt.NDArray[np.int64]) -> Tens
     level, the others take its weight. The temperature is fitted with the weights. Deterministic: L-BFGS from equal
     weights.
     """
-    rows = np.unique(np.linspace(0, len(owner) - 1, MAX_TEXTS).astype(np.int64))
+    rows = spread(len(owner), MAX_TEXTS)
     queries = {name: vectors[rows] for name, vectors in levels.text_queries.items()}
     shown, own = _videos(levels, owner[rows])
     by_level = replace(shown, text_queries=queries, ablations=False).block(0, len(rows))
@@ -70,7 +71,7 @@ def _videos(levels: LevelScores, owner: npt.NDArray[np.int64]) -> tuple[LevelSco
     videos = levels.shape[1]
     if videos <= MAX_VIDEOS:
         return levels, torch.from_numpy(owner)
-    chosen = np.union1d(owner, np.linspace(0, videos - 1, MAX_VIDEOS).astype(np.int64))
+    chosen = np.union1d(owner, spread(videos, MAX_VIDEOS))
     counts = np.ones(videos, np.int64) if levels.counts is None else levels.counts
     keep = np.zeros(videos, np.bool_)
     keep[chosen] = True

@@ -23,7 +23,8 @@ from model.mcsan.config import TrainConfig
 from model.mcsan.text_features import TextFeatures, collate
 from model.mcsan.text_tower import TextTensors
 from model.training.data.dataset import VideoText
-from model.training.fitting.centre_fit import spread
+from model.training.data.splits import spread
+from model.training.fitting.centre_fit import MAX_ROWS
 from model.training.loop.matcher import Measured, decayed
 from model.training.loop.mcsan_matcher import MCSANMatcher
 from model.two_tower.sentence_encoder import TwoTowerSentences
@@ -120,7 +121,7 @@ class UnfrozenMatcher(MCSANMatcher):
         return normalize(sentence.float(), dim=-1), words.float()
 
     def finish(self, train: VideoText) -> bool:
-        rows = spread(len(train.texts))  # reading captions takes long, and these are all that is looked at
+        rows = spread(len(train.texts), MAX_ROWS)  # reading captions takes long, and these are all that is looked at
         texts = replace(train, texts=[train.texts[row] for row in rows], owner=train.owner[rows])
         return self.model.config.centred and super().finish(self._read_again(texts))
 
